@@ -1,0 +1,1 @@
+"""csr-operator: the whole life of a certificate signing request, as a Kubernetes operator."""

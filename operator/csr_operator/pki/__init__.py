@@ -1,0 +1,1 @@
+"""Keys, requests, certificates and chains: no Kubernetes, no network."""
