@@ -31,7 +31,8 @@ _APISERVER = "kube-apiserver"
 _CONTROLLER_MANAGER = "kube-controller-manager"
 _KUBECTL = "kubectl"
 _CONTROLLERS = (
-    "garbage-collector-controller,namespace-controller,certificatesigningrequest-signing-controller"
+    "garbage-collector-controller,namespace-controller,certificatesigningrequest-signing-controller,"
+    "clusterrole-aggregation-controller"
 )
 # One line of the audit log is one finished request; a watch is one line, when it ends.
 _AUDIT_POLICY = {
