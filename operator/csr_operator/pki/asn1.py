@@ -1,0 +1,32 @@
+"""The little DER (X.690) that cryptography has no function for."""
+
+from csr_operator.pki.errors import PkiError
+
+UTF8_STRING, OCTET_STRING, SEQUENCE = 0x0C, 0x04, 0x30
+
+
+def encode(tag: int, content: bytes) -> bytes:
+    """One value in definite-length form."""
+    size = len(content)
+    if size < 0x80:
+        return bytes((tag, size)) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(length))) + length + content
+
+
+def utf8_string(text: str) -> bytes:
+    """A UTF8String."""
+    return encode(UTF8_STRING, text.encode())
+
+
+def decode(der: bytes) -> tuple[int, bytes]:
+    """The tag and content of the one value that ``der`` consists of; PkiError if it is not exactly one."""
+    try:
+        tag, first = der[0], der[1]
+        start = 2 if first < 0x80 else 2 + (first & 0x7F)
+        size = first if first < 0x80 else int.from_bytes(der[2:start], "big")
+    except IndexError:
+        raise PkiError("not a DER value: it is cut short") from None
+    if tag & 0x1F == 0x1F or first == 0x80 or start + size != len(der):
+        raise PkiError("not exactly one DER value")
+    return tag, der[start:]

@@ -1,0 +1,175 @@
+"""A certification authority in memory: what the `ca` and `selfSigned` backends sign with."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+
+from cryptography import x509
+
+from csr_operator.pki.chain import build_chain, load_bundle
+from csr_operator.pki.errors import PkiError, quoted
+from csr_operator.pki.extensions import extension_of, extensions_of
+from csr_operator.pki.keys import PrivateKey, load_private_key, parameters_of, signature_hash
+from csr_operator.pki.profile import Profile, profile_extensions
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A CA's certificate and key.
+
+    ``chain`` starts with the CA's own certificate and goes up through its intermediates; it holds the root
+    only when that is the CA's own certificate. ``root`` is the self-signed certificate at the top, where
+    known.
+    """
+
+    chain: tuple[x509.Certificate, ...]
+    key: PrivateKey = field(repr=False)
+    root: x509.Certificate | None = None
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """The CA's own certificate."""
+        return self.chain[0]
+
+    @property
+    def certificates(self) -> tuple[x509.Certificate, ...]:
+        """Every certificate known, from the CA's own up to and including the root."""
+        return tuple(dict.fromkeys((*self.chain, *((self.root,) if self.root else ()))))
+
+    @property
+    def not_before(self) -> datetime:
+        """When the youngest certificate of the chain becomes valid, in UTC."""
+        return max(certificate.not_valid_before_utc for certificate in self.certificates)
+
+    @property
+    def not_after(self) -> datetime:
+        """When the first certificate of the chain expires, in UTC: nothing that is signed now can outlive it."""
+        return min(certificate.not_valid_after_utc for certificate in self.certificates)
+
+    def valid_at(self, now: datetime) -> bool:
+        """Whether every certificate of the chain is valid at ``now`` (with time zone)."""
+        return self.not_before <= now <= self.not_after
+
+
+def load_authority(certificate_pem: bytes, key_pem: bytes, ca_pem: bytes = b"") -> Authority:
+    """Read a CA from what a Secret of type kubernetes.io/tls holds: tls.crt (with its chain), tls.key and ca.crt.
+
+    Certificates in ``ca_pem`` that do not belong to the chain are ignored. PkiError when the key does not
+    belong to the certificate, when the certificate may not sign others, or when one of its fields is
+    malformed. Whether the CA is valid now is left to `Authority.valid_at`.
+    """
+    key = load_private_key(key_pem)
+    certificates = load_bundle(certificate_pem)
+    try:
+        chain = build_chain(
+            key.public_key(), (*certificates, *(load_bundle(ca_pem) if ca_pem.strip() else ()))
+        )
+    except PkiError as error:
+        raise PkiError(f"the private key does not belong to the CA's certificate: {error}") from None
+    own = chain.leaf
+    constraints = extension_of(own, x509.BasicConstraints)
+    if constraints is None or not constraints.ca:
+        raise PkiError(
+            f"{quoted(own.subject.rfc4514_string())} is not a CA certificate: basicConstraints has no CA:TRUE"
+        )
+    usage = extension_of(own, x509.KeyUsage)
+    if usage is not None and not usage.key_cert_sign:
+        raise PkiError(
+            f"{quoted(own.subject.rfc4514_string())} may not sign certificates: its key usage lacks keyCertSign"
+        )
+    return Authority((own, *chain.intermediates), key, chain.root)
+
+
+def sign(
+    authority: Authority,
+    csr: x509.CertificateSigningRequest,
+    profile: Profile,
+    *,
+    not_before: datetime,
+    not_after: datetime,
+) -> x509.Certificate:
+    """Issue a certificate for ``csr``: subject and alternative names from the request, all else from ``profile``.
+
+    The validity is clamped to that of the CA's chain. PkiError when nothing of it is left, or when the
+    profile asks for a CA that this one may not certify (RFC 5280, 4.2.1.9).
+    """
+    if profile.is_ca:
+        _check_path_length(authority, profile)
+    first, last = max(not_before, authority.not_before), min(not_after, authority.not_after)
+    if first >= last:
+        raise PkiError(
+            f"nothing can be signed: the CA is valid from {authority.not_before} to {authority.not_after}"
+        )
+    issuer = _subject(authority.certificate)
+    builder = _builder(csr, issuer, profile, first, last)
+    builder = builder.add_extension(_authority_key_identifier(authority.certificate), critical=False)
+    return builder.sign(authority.key, signature_hash(authority.key))
+
+
+def self_sign(
+    csr: x509.CertificateSigningRequest,
+    key: PrivateKey,
+    profile: Profile,
+    *,
+    not_before: datetime,
+    not_after: datetime,
+) -> x509.Certificate:
+    """Issue a certificate for ``csr`` that is signed with its own key. The issuer is the subject, even when empty."""
+    if key.public_key() != csr.public_key():
+        raise PkiError("the private key is not the one of the certificate signing request")
+    if not_before >= not_after:
+        raise PkiError(
+            f"nothing can be signed: the validity ends at {not_after}, before it begins at {not_before}"
+        )
+    return _builder(csr, csr.subject, profile, not_before, not_after).sign(key, signature_hash(key))
+
+
+def _check_path_length(authority: Authority, profile: Profile) -> None:
+    for depth, ca in enumerate(authority.certificates):
+        constraints = extension_of(ca, x509.BasicConstraints)
+        if constraints is None or constraints.path_length is None:
+            continue
+        # How many CA certificates may stand below the new one, as far as this CA is concerned.
+        left = constraints.path_length - depth - 1
+        if left < 0 or (profile.path_length or 0) > left:
+            raise PkiError(
+                f"{quoted(ca.subject.rfc4514_string())} has the path length {constraints.path_length}: it allows"
+                f" {f'a path length of at most {left}' if left >= 0 else 'no further CA'} here"
+            )
+
+
+def _builder(
+    csr: x509.CertificateSigningRequest,
+    issuer: x509.Name,
+    profile: Profile,
+    not_before: datetime,
+    not_after: datetime,
+) -> x509.CertificateBuilder:
+    key = csr.public_key()
+    algorithm = parameters_of(key).algorithm
+    builder = (
+        x509.CertificateBuilder(issuer, csr.subject, key, x509.random_serial_number())
+        .not_valid_before(not_before)
+        .not_valid_after(not_after)
+    )
+    for extension in extensions_of(csr):
+        if isinstance(extension.value, x509.SubjectAlternativeName):
+            builder = builder.add_extension(extension.value, critical=not csr.subject.rdns)
+    for value, critical in profile_extensions(profile, algorithm):
+        builder = builder.add_extension(value, critical)
+    if not profile.is_ca:
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+
+
+@lru_cache(maxsize=64)
+def _subject(certificate: x509.Certificate) -> x509.Name:
+    return certificate.subject
+
+
+@lru_cache(maxsize=64)
+def _authority_key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    own = extension_of(issuer, x509.SubjectKeyIdentifier)
+    if own is not None:
+        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key())  # type: ignore[arg-type]

@@ -1,0 +1,147 @@
+"""Certificates as CAs hand them out, put into the order that servers want."""
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
+
+from csr_operator.pki.errors import PkiError, quoted
+
+# A Secret holds 1 MiB, and the trust stores of browsers and distributions hold about 150 certificates.
+MAX_BUNDLE_BYTES = 1024 * 1024
+MAX_BUNDLE_CERTIFICATES = 250
+MAX_DEPTH = 10
+
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A certificate and the CAs above it, each issued by the next. ``root`` is the self-signed one, where known."""
+
+    leaf: x509.Certificate
+    intermediates: tuple[x509.Certificate, ...] = ()
+    root: x509.Certificate | None = None
+
+    @property
+    def pem(self) -> bytes:
+        """What a server sends: the leaf first, then the intermediates; the root is left out (RFC 8446, 4.4.2)."""
+        return to_pem((self.leaf, *self.intermediates))
+
+    @property
+    def ca_pem(self) -> bytes:
+        """The root, or else the topmost CA certificate known; empty when there is none."""
+        top = self.root or (self.intermediates[-1] if self.intermediates else None)
+        return to_pem((top,) if top else ())
+
+    @property
+    def certificates(self) -> tuple[x509.Certificate, ...]:
+        """All of them, from the leaf up, the root included once."""
+        if self.root is None or self.root == self.leaf:
+            return (self.leaf, *self.intermediates)
+        return (self.leaf, *self.intermediates, self.root)
+
+
+def to_pem(certificates: Iterable[x509.Certificate]) -> bytes:
+    """The certificates as PEM, in the order given."""
+    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+
+
+def load_bundle(data: bytes) -> tuple[x509.Certificate, ...]:
+    """Read certificates from PEM (other blocks are skipped), a DER certificate, or a PKCS #7 bundle in either form.
+
+    The input is bounded before it is parsed, at 1 MiB and 250 certificates. PkiError when there is no
+    certificate.
+    """
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise PkiError(f"the certificates take more than {MAX_BUNDLE_BYTES} bytes")
+    if data.count(_BEGIN) > MAX_BUNDLE_CERTIFICATES:
+        raise PkiError(f"there are more than {MAX_BUNDLE_CERTIFICATES} certificates")
+    try:
+        if _BEGIN in data:
+            certificates = x509.load_pem_x509_certificates(data)
+        elif data[:1] == b"\x30":
+            certificates = _load_der(data)
+        elif b"-----BEGIN PKCS7-----" in data:
+            certificates = _load_pkcs7(data, pkcs7.load_pem_pkcs7_certificates)
+        else:
+            raise PkiError("there is no certificate in it: PEM, DER or PKCS #7 is wanted")
+    except (ValueError, UnsupportedAlgorithm) as error:
+        if isinstance(error, PkiError):
+            raise
+        raise PkiError(f"the certificates cannot be read: {quoted(error)}") from None
+    if not 0 < len(certificates) <= MAX_BUNDLE_CERTIFICATES:
+        raise PkiError(
+            f"there are {len(certificates)} certificates where 1 to {MAX_BUNDLE_CERTIFICATES} are wanted"
+        )
+    return tuple(certificates)
+
+
+def build_chain(
+    key: CertificatePublicKeyTypes | x509.CertificateSigningRequest, certificates: Iterable[x509.Certificate]
+) -> Chain:
+    """Find the certificate for ``key`` among ``certificates`` and the CAs above it, by name and signature.
+
+    The order given does not matter; duplicates and unrelated certificates are dropped. Where a CA is there
+    both self-signed and cross-signed, the self-signed one ends the chain. PkiError when there is no
+    certificate for the key.
+    """
+    pool = list(dict.fromkeys(certificates))
+    spki = _spki(key.public_key() if isinstance(key, x509.CertificateSigningRequest) else key)
+    leaf = next((certificate for certificate in pool if _spki_of(certificate) == spki), None)
+    if leaf is None:
+        raise PkiError(f"none of the {len(pool)} certificates is for the key that was asked for")
+    path = [leaf]
+    while not is_self_signed(path[-1]) and len(path) <= MAX_DEPTH:
+        issuers = [one for one in pool if one not in path and issued_by(path[-1], one)]
+        if not issuers:
+            return Chain(leaf, tuple(path[1:]))
+        path.append(next(filter(is_self_signed, issuers), issuers[0]))
+    if len(path) > MAX_DEPTH:
+        raise PkiError(f"the chain has more than {MAX_DEPTH} certificates")
+    return Chain(leaf, tuple(path[1:-1]), path[-1])
+
+
+@lru_cache(maxsize=512)
+def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the names match and the signature is the issuer's. Says nothing of the issuer being a CA."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def is_self_signed(certificate: x509.Certificate) -> bool:
+    """Whether it is signed with its own key under its own name."""
+    return issued_by(certificate, certificate)
+
+
+def _load_der(data: bytes) -> list[x509.Certificate]:
+    try:
+        return [x509.load_der_x509_certificate(data)]
+    except ValueError:
+        return _load_pkcs7(data, pkcs7.load_der_pkcs7_certificates)
+
+
+def _load_pkcs7(data: bytes, load: Callable[[bytes], list[x509.Certificate]]) -> list[x509.Certificate]:
+    with warnings.catch_warnings():
+        # EST servers write the certificates in BER order, which is read with a warning.
+        warnings.simplefilter("ignore")
+        return load(data)
+
+
+def _spki_of(certificate: x509.Certificate) -> bytes | None:
+    try:
+        return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+
+
+def _spki(key: CertificatePublicKeyTypes) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -1,0 +1,198 @@
+"""Private and public keys: generation, encoding, and which ones are good enough."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TypeAlias
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+
+from csr_operator.pki.errors import PkiError
+
+PrivateKey: TypeAlias = (
+    rsa.RSAPrivateKey
+    | ec.EllipticCurvePrivateKey
+    | ed25519.Ed25519PrivateKey
+    | mldsa.MLDSA44PrivateKey
+    | mldsa.MLDSA65PrivateKey
+    | mldsa.MLDSA87PrivateKey
+)
+PublicKey: TypeAlias = (
+    rsa.RSAPublicKey
+    | ec.EllipticCurvePublicKey
+    | ed25519.Ed25519PublicKey
+    | mldsa.MLDSA44PublicKey
+    | mldsa.MLDSA65PublicKey
+    | mldsa.MLDSA87PublicKey
+)
+
+# An RSA key of 8192 bits takes 6.5 kB as PEM; what is larger than this is no key.
+_MAX_PEM_BYTES = 64 * 1024
+
+
+class KeyAlgorithm(StrEnum):
+    """The algorithm of a private key, named as cert-manager names it."""
+
+    RSA = "RSA"
+    ECDSA = "ECDSA"
+    ED25519 = "Ed25519"
+    ML_DSA_44 = "ML-DSA-44"
+    ML_DSA_65 = "ML-DSA-65"
+    ML_DSA_87 = "ML-DSA-87"
+
+
+class KeyEncoding(StrEnum):
+    """How a private key is written.
+
+    ``PKCS1`` is the traditional form: PKCS #1 (RFC 8017) for RSA, SEC 1 (RFC 5915) for ECDSA; the other
+    algorithms have no such form and are written as PKCS #8 (RFC 5958), as with ``PKCS8``.
+    """
+
+    PKCS1 = "PKCS1"
+    PKCS8 = "PKCS8"
+
+
+_DEFAULT_SIZES = {KeyAlgorithm.RSA: 2048, KeyAlgorithm.ECDSA: 256}
+_CURVES: dict[int, ec.EllipticCurve] = {256: ec.SECP256R1(), 384: ec.SECP384R1(), 521: ec.SECP521R1()}
+_RSA_SIZES = range(2048, 8192 + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyParameters:
+    """What kind of key to make. ``size`` is in bits; None stands for the algorithm's default (RSA 2048, ECDSA 256)."""
+
+    algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        match self.algorithm:
+            case _ if self.size is None:
+                pass
+            case KeyAlgorithm.RSA if self.size not in _RSA_SIZES:
+                raise PkiError(f"RSA keys of {self.size} bits are not accepted: use 2048 to 8192")
+            case KeyAlgorithm.ECDSA if self.size not in _CURVES:
+                raise PkiError(f"ECDSA keys of {self.size} bits are not accepted: use 256, 384 or 521")
+            case KeyAlgorithm.RSA | KeyAlgorithm.ECDSA:
+                pass
+            case _:
+                raise PkiError(f"{self.algorithm} keys have one size only: leave the size out")
+
+    def normalized(self) -> "KeyParameters":
+        """The same with the default size filled in, so that two of them compare equal when they ask for the same."""
+        return self if self.size is not None else replace(self, size=_DEFAULT_SIZES.get(self.algorithm))
+
+
+def generate(parameters: KeyParameters) -> PrivateKey:
+    """Make a new private key. RSA takes tens to thousands of milliseconds and lets other threads run meanwhile."""
+    size = parameters.normalized().size
+    match parameters.algorithm:
+        case KeyAlgorithm.RSA:
+            return rsa.generate_private_key(65537, size or 2048)
+        case KeyAlgorithm.ECDSA:
+            return ec.generate_private_key(_CURVES[size or 256])
+        case KeyAlgorithm.ED25519:
+            return ed25519.Ed25519PrivateKey.generate()
+        case KeyAlgorithm.ML_DSA_44:
+            return mldsa.MLDSA44PrivateKey.generate()
+        case KeyAlgorithm.ML_DSA_65:
+            return mldsa.MLDSA65PrivateKey.generate()
+        case KeyAlgorithm.ML_DSA_87:
+            return mldsa.MLDSA87PrivateKey.generate()
+
+
+def parameters_of(key: PrivateKeyTypes | PublicKeyTypes) -> KeyParameters:
+    """The algorithm and size of a key, in normalized form.
+
+    This is also the key policy: PkiError for a key that is not to be used, because of its algorithm, its
+    curve (only the NIST curves P-256, P-384 and P-521), its size (RSA below 2048 or above 8192 bits) or an
+    RSA public exponent outside 2^16+1 .. 2^256-1 or even (FIPS 186-5, A.1.1).
+    """
+    match key:
+        case ec.EllipticCurvePrivateKey() | ec.EllipticCurvePublicKey():
+            size = key.curve.key_size
+            if size not in _CURVES or _CURVES[size].name != key.curve.name:
+                raise PkiError(
+                    f"ECDSA keys on the curve {key.curve.name} are not accepted: use P-256, P-384 or P-521"
+                )
+            return KeyParameters(KeyAlgorithm.ECDSA, size)
+        case rsa.RSAPrivateKey() | rsa.RSAPublicKey():
+            public = key.public_key() if isinstance(key, rsa.RSAPrivateKey) else key
+            exponent = public.public_numbers().e
+            if not 1 << 16 < exponent < 1 << 256 or exponent % 2 == 0:
+                raise PkiError("an RSA key with this public exponent is not accepted: use 65537")
+            return KeyParameters(KeyAlgorithm.RSA, key.key_size)
+        case ed25519.Ed25519PrivateKey() | ed25519.Ed25519PublicKey():
+            return KeyParameters(KeyAlgorithm.ED25519)
+        case mldsa.MLDSA44PrivateKey() | mldsa.MLDSA44PublicKey():
+            return KeyParameters(KeyAlgorithm.ML_DSA_44)
+        case mldsa.MLDSA65PrivateKey() | mldsa.MLDSA65PublicKey():
+            return KeyParameters(KeyAlgorithm.ML_DSA_65)
+        case mldsa.MLDSA87PrivateKey() | mldsa.MLDSA87PublicKey():
+            return KeyParameters(KeyAlgorithm.ML_DSA_87)
+    raise PkiError(f"keys of this kind are not accepted: use one of {', '.join(KeyAlgorithm)}")
+
+
+def signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
+    """The hash to sign with: as strong as the key, or None where the algorithm brings its own."""
+    match key:
+        case rsa.RSAPrivateKey():
+            return (
+                hashes.SHA256()
+                if key.key_size < 3072
+                else hashes.SHA384()
+                if key.key_size < 4096
+                else hashes.SHA512()
+            )
+        case ec.EllipticCurvePrivateKey():
+            size = key.curve.key_size
+            return hashes.SHA256() if size <= 256 else hashes.SHA384() if size <= 384 else hashes.SHA512()
+        case _:
+            return None
+
+
+def private_key_pem(key: PrivateKey, encoding: KeyEncoding = KeyEncoding.PKCS8) -> bytes:
+    """The private key as unencrypted PEM, ending in a newline."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, _private_format(key, encoding), serialization.NoEncryption()
+    )
+
+
+def private_key_der(key: PrivateKey, encoding: KeyEncoding = KeyEncoding.PKCS8) -> bytes:
+    """The private key as unencrypted DER."""
+    return key.private_bytes(
+        serialization.Encoding.DER, _private_format(key, encoding), serialization.NoEncryption()
+    )
+
+
+def load_private_key(pem: bytes) -> PrivateKey:
+    """Read an unencrypted private key, traditional or PKCS #8, and hold it to the key policy of `parameters_of`."""
+    if len(pem) > _MAX_PEM_BYTES:
+        raise PkiError(f"the private key is larger than {_MAX_PEM_BYTES} bytes")
+    # The causes are cut off: they could carry a part of the input.
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise PkiError("the private key is encrypted: store it without a passphrase") from None
+    except UnsupportedAlgorithm:
+        raise PkiError("the private key is of an unsupported algorithm or curve") from None
+    except ValueError:
+        raise PkiError("this is no private key in PEM form (PKCS #1, SEC 1 or PKCS #8)") from None
+    parameters_of(key)
+    assert isinstance(key, PrivateKey)  # noqa: S101 - parameters_of accepts no other
+    return key
+
+
+def spki_sha256(key: PrivateKey | PublicKey) -> str:
+    """The SHA-256 of the DER SubjectPublicKeyInfo as lower-case hex: the same for a private key and its public key."""
+    public = key.public_key() if isinstance(key, PrivateKey) else key
+    spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(spki).hexdigest()
+
+
+def _private_format(key: PrivateKey, encoding: KeyEncoding) -> serialization.PrivateFormat:
+    if encoding is KeyEncoding.PKCS1 and isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        return serialization.PrivateFormat.TraditionalOpenSSL
+    return serialization.PrivateFormat.PKCS8
