@@ -1,0 +1,99 @@
+"""The command `csr-operator`."""
+
+import argparse
+import asyncio
+import logging
+import sys
+
+from .handlers import Operator, OperatorFailed
+from .settings import Settings, own_namespace
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0 after SIGINT or SIGTERM, 1 after a failure."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=options.log_level.upper())
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    host, _, port = options.metrics_address.rpartition(":")
+    settings = Settings(
+        namespaces=tuple(options.namespace),
+        metrics_host=host.strip("[]"),
+        metrics_port=int(port),
+        cluster_resource_namespace=options.cluster_resource_namespace,
+        issuer_check_interval=options.issuer_check_interval,
+        rotation_spread=options.rotation_spread,
+    )
+    try:
+        asyncio.run(_run(settings))
+    except OperatorFailed as error:
+        logging.getLogger(__name__).error("%s", error)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+async def _run(settings: Settings) -> None:
+    await Operator(settings).run()
+
+
+def _parser() -> argparse.ArgumentParser:
+    defaults = Settings()
+    parser = argparse.ArgumentParser(prog="csr-operator", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="run the operator",
+        description="Run the operator against the cluster that KUBECONFIG names, or the one it runs in.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    run.add_argument(
+        "--namespace", action="append", default=[], help="watch this namespace only; repeatable (all, if not given)"
+    )
+    run.add_argument(
+        "--metrics-address",
+        type=_address,
+        default="127.0.0.1:8080",
+        metavar="HOST:PORT",
+        help="where /metrics, /healthz and /readyz are served",
+    )
+    run.add_argument(
+        "--cluster-resource-namespace",
+        default=own_namespace(),
+        metavar="NAMESPACE",
+        help="where the Secrets that a ClusterIssuer names are",
+    )
+    run.add_argument(
+        "--issuer-check-interval",
+        type=_seconds,
+        default=defaults.issuer_check_interval,
+        metavar="SECONDS",
+        help="how often each issuer is asked whether it is well, and whether its CA was rotated",
+    )
+    run.add_argument(
+        "--rotation-spread",
+        type=_seconds,
+        default=defaults.rotation_spread,
+        metavar="SECONDS",
+        help="spread the reissuing of the leaves of a rotated CA over this time",
+    )
+    run.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    return parser
+
+
+def _address(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not (host and colon and port.isdigit() and int(port) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return text
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""What a CA backend is: the whole plug-in API.
+
+BackendError
+  Retryable       try again, not before `after` seconds (timeouts, overload, HTTP 429 and 5xx)
+  Rejected        this request will never be signed; the text is the CA's own words
+  Misconfigured   no request can be signed: the issuer's fault (credentials, a missing Secret, an expired CA)
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Protocol, Self
+
+from cryptography import x509
+
+from csr_operator.pki.keys import PrivateKey
+from csr_operator.pki.profile import Profile
+
+
+class BackendError(Exception):
+    """The text is shown to the user: it says what is wrong and what to do, and holds no credential."""
+
+
+class Retryable(BackendError):
+    def __init__(self, message: str, after: float = 0.0) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class Rejected(BackendError):
+    pass
+
+
+class Misconfigured(BackendError):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked of a CA.
+
+    key: the same for every attempt at one revision of one request (SHA-256, hex): an idempotency token.
+    private_key: only for a backend with `needs_private_key`.
+    """
+
+    key: str
+    csr: x509.CertificateSigningRequest
+    profile: Profile
+    duration: timedelta
+    private_key: PrivateKey | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """The CA's answer.
+
+    certificates: in any order, with what else the CA sent.
+    roots: what the chain must lead to, as the issuer knows it; empty if it knows none.
+    """
+
+    certificates: Sequence[x509.Certificate]
+    roots: Sequence[x509.Certificate] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """fingerprint: SHA-256 (hex) of the CA certificate that signs now; empty if the CA does not tell beforehand."""
+
+    message: str
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a backend gets of the world.
+
+    read_secret: the data of a Secret in the issuer's namespace (a ClusterIssuer's: the cluster resource namespace);
+    None if there is none. clock: the time now, in UTC.
+    """
+
+    read_secret: Callable[[str], Awaitable[Mapping[str, bytes] | None]]
+    clock: Callable[[], datetime]
+
+
+class Backend(Protocol):
+    """One issuer's CA. Made anew when the issuer's spec changes; called concurrently.
+
+    needs_private_key: `submit` gets the key itself. Only for a backend that signs inside the operator.
+    """
+
+    needs_private_key: ClassVar[bool]
+
+    @classmethod
+    def create(cls, config: Mapping[str, Any], context: Context) -> Self:
+        """From the issuer's `spec.<backend>`; raises Misconfigured."""
+        ...
+
+    async def check(self) -> Health:
+        """Is the CA there, and may we use it? Raises BackendError if not; asked at intervals."""
+        ...
+
+    async def submit(self, order: Order) -> Issued:
+        """Have the CSR signed. Raises BackendError."""
+        ...

@@ -1,0 +1,36 @@
+"""`selfSigned`: each certificate is signed by its own key. For roots, and for tests.
+
+A repeat is harmless: nothing outside the operator is asked.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from csr_operator.pki.authority import self_sign
+
+from .base import Context, Health, Issued, Misconfigured, Order
+
+
+class SelfSignedBackend:
+    needs_private_key: ClassVar[bool] = True
+
+    def __init__(self, context: Context) -> None:
+        self._clock = context.clock
+
+    @classmethod
+    def create(cls, config: Mapping[str, Any], context: Context) -> Self:
+        if config:
+            raise Misconfigured(f"spec.selfSigned takes no fields: remove {', '.join(sorted(config))}")
+        return cls(context)
+
+    async def check(self) -> Health:
+        return Health("signs each certificate with its own key")
+
+    async def submit(self, order: Order) -> Issued:
+        if order.private_key is None:
+            raise Misconfigured("spec.selfSigned needs the private key")
+        now = self._clock()
+        certificate = self_sign(
+            order.csr, order.private_key, order.profile, not_before=now, not_after=now + order.duration
+        )
+        return Issued((certificate,), roots=(certificate,))

@@ -1,0 +1,69 @@
+"""Kubernetes Events for what a user wants to find in `kubectl describe`: transitions and failures only.
+
+Best effort: an event that the API server does not take is lost, and nothing waits for it.
+"""
+
+import asyncio
+import logging
+import os
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+
+from .kube import Kube, KubeError, Object, Unreachable
+from .model import API_VERSION, GROUP, CertificateRequest
+
+logger = logging.getLogger(__name__)
+
+_NOTE_LIMIT = 1024  # events.k8s.io/v1 refuses a longer note
+_WAITING_LIMIT = 1000
+
+
+class Events:
+    def __init__(self, kube: Kube, clock: Callable[[], datetime]) -> None:
+        self._kube, self._clock = kube, clock
+        self._instance = os.environ.get("HOSTNAME") or "csr-operator"
+        self._sending: set[asyncio.Task[None]] = set()
+
+    def normal(self, request: CertificateRequest, reason: str, note: str) -> None:
+        self._post(request, "Normal", reason, note)
+
+    def warning(self, request: CertificateRequest, reason: str, note: str) -> None:
+        self._post(request, "Warning", reason, note)
+
+    async def drain(self) -> None:
+        """Wait until what is under way has been sent."""
+        await asyncio.gather(*self._sending, return_exceptions=True)
+
+    def _post(self, request: CertificateRequest, kind: str, reason: str, note: str) -> None:
+        if len(self._sending) >= _WAITING_LIMIT:
+            return
+        body: Object = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": f"{request.name[:200]}.{uuid.uuid4().hex[:16]}", "namespace": request.namespace},
+            "eventTime": self._clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "reportingController": GROUP,
+            "reportingInstance": self._instance,
+            "action": "Reconcile",
+            "type": kind,
+            "reason": reason,
+            "note": note[:_NOTE_LIMIT],
+            "regarding": {
+                "apiVersion": API_VERSION,
+                "kind": "CertificateRequest",
+                "namespace": request.namespace,
+                "name": request.name,
+                "uid": request.uid,
+                "resourceVersion": request.resource_version,
+            },
+        }
+        task = asyncio.create_task(self._send(request.namespace, body))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send(self, namespace: str, body: Object) -> None:
+        try:
+            await self._kube.create_event(namespace, body)
+        except (KubeError, Unreachable) as error:
+            logger.info("an event was lost: %s", error)

@@ -1,0 +1,139 @@
+"""The only module that imports kopf: it watches, authenticates and ends the process; all else is the controller's."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import kopf
+
+from .controller import Controller
+from .kube import KubeClient
+from .metrics import REGISTRY, RequestCollector
+from .model import GROUP, VERSION, Kind
+from .settings import Settings
+from .watch import follow_secrets, forget_gone, wait_until_listed
+from .web import serve
+
+logger = logging.getLogger(__name__)
+
+_PLURALS = {
+    "certificaterequests": Kind.CERTIFICATE_REQUEST,
+    "issuers": Kind.ISSUER,
+    "clusterissuers": Kind.CLUSTER_ISSUER,
+}
+
+
+class OperatorFailed(Exception):
+    """A part that must always run has ended."""
+
+
+class _Patience:
+    """kopf's pauses between attempts to reach the API server: it never gives up, however long the outage."""
+
+    def __iter__(self) -> Iterator[float]:
+        yield from (0.2, 0.5, 1.0, 2.0)
+        while True:
+            yield 3.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Operator:
+    """One run of the operator. clock: the time now, in UTC."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+        self._settings, self._clock = settings, clock
+        self._stop = asyncio.Event()
+        self._synced = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+
+    async def run(self) -> None:
+        """Until SIGINT or SIGTERM; raises OperatorFailed if something broke that cannot be left broken."""
+        self._kube = await KubeClient.connect(connections=self._settings.workers + 8)
+        self._controller = Controller(self._settings, self._kube, self._clock)
+        collector = RequestCollector(self._controller.samples)
+        REGISTRY.register(collector)
+        try:
+            async with serve(self._settings.metrics_host, self._settings.metrics_port, self._synced):
+                await kopf.operator(
+                    registry=self._registry(),
+                    settings=_kopf_settings(),
+                    standalone=True,
+                    clusterwide=not self._settings.namespaces,
+                    namespaces=self._settings.namespaces,
+                    stop_flag=self._stop,
+                )
+        finally:
+            REGISTRY.unregister(collector)
+            await self._kube.close()
+        if self._failure is not None:
+            raise OperatorFailed(str(self._failure)) from self._failure
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.startup(registry=registry)(self._started)
+        kopf.on.cleanup(registry=registry)(self._cleaned_up)
+        kopf.on.login(registry=registry)(kopf.login_via_client)
+        for plural, kind in _PLURALS.items():
+            kopf.on.event(GROUP, VERSION, plural, registry=registry, param=kind, id=plural)(self._event)
+        return registry
+
+    async def _event(self, event: Any, param: Any = None, **_: Any) -> None:
+        if event["type"] is None and self._synced.is_set():
+            self._begin("forget", self._forget_gone())  # kopf lists anew: deletions may have been missed
+        self._controller.observe(Kind(param), event["type"] == "DELETED", event["object"])
+
+    async def _started(self, **_: Any) -> None:
+        self._begin("start", self._start())
+
+    async def _start(self) -> None:
+        namespaces = self._settings.namespaces
+        lists = []
+        for namespace in namespaces or ("",):
+            lists.append(asyncio.Event())
+            self._begin(f"secrets {namespace}", follow_secrets(self._kube, self._controller, namespace, lists[-1]))
+        for listed in lists:
+            await listed.wait()
+        await wait_until_listed(self._kube, self._controller, namespaces)
+        self._controller.start()
+        self._synced.set()
+        logger.info("ready: all that there is has been listed")
+
+    async def _forget_gone(self) -> None:
+        await forget_gone(self._kube, self._controller, self._settings.namespaces)
+
+    async def _cleaned_up(self, **_: Any) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._controller.stop()
+
+    def _begin(self, name: str, coroutine: Any) -> None:
+        if any(task.get_name() == name for task in self._tasks):
+            coroutine.close()
+            return
+        task = asyncio.create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s ended", task.get_name(), exc_info=error)
+            self._failure = error
+            self._stop.set()
+
+
+def _kopf_settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True  # no rights on CRDs and Namespaces are needed then
+    settings.watching.chunk_size = 500
+    settings.queueing.idle_timeout = 0.1  # a task per object must not outlive its event
+    settings.networking.error_backoffs = _Patience()
+    return settings

@@ -1,0 +1,145 @@
+"""The issuers: their backends, and what the last check of each said."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from .backends.base import Backend, BackendError, Context, Health, Misconfigured
+from .backends.registry import backend as backend_class
+from .decide import IssuerState
+from .kube import Kube, KubeError, secret_data
+from .metrics import CA_CALLS
+from .model import Issuer, ObjectKey, Raw, SecretKey, is_newer, parse_issuer
+from .status import condition_bodies, issuer_conditions
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Live:
+    """An issuer as it was last seen, its backend (None: see `problem`), and its state (None: not yet checked)."""
+
+    issuer: Issuer
+    backend: Backend | None
+    problem: str
+    state: IssuerState | None = None
+
+
+class Issuers:
+    """changed: called with the key of an issuer of which requests may now get another answer."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        cluster_resource_namespace: str,
+        clock: Callable[[], datetime],
+        changed: Callable[[ObjectKey], None],
+    ) -> None:
+        self._kube, self._clock, self._changed = kube, clock, changed
+        self._cluster_resource_namespace = cluster_resource_namespace
+        self._live: dict[ObjectKey, Live] = {}
+        self._readers: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
+
+    def get(self, key: ObjectKey) -> Live | None:
+        return self._live.get(key)
+
+    def __iter__(self) -> Iterator[ObjectKey]:
+        return iter(self._live)
+
+    def readers(self, secret: SecretKey) -> set[ObjectKey]:
+        """The issuers that read `secret` at their last check."""
+        return self._readers.get(secret, set())
+
+    def observe(self, obj: Raw) -> bool:
+        """File what the watch showed; True if the issuer has to be checked."""
+        issuer = parse_issuer(obj)
+        live = self._live.get(issuer.key)
+        if live is not None and live.issuer.uid == issuer.uid:
+            if not is_newer(issuer.resource_version, live.issuer.resource_version):
+                return False
+            if live.issuer.generation == issuer.generation:
+                live.issuer = issuer
+                return False
+        self._live[issuer.key] = self._start(issuer)
+        return True
+
+    def forget(self, key: ObjectKey) -> None:
+        if self._live.pop(key, None) is not None:
+            for readers in self._readers.values():
+                readers.discard(key)
+            self._changed(key)
+
+    async def check(self, key: ObjectKey) -> None:
+        """Ask the backend how it is, and write the issuer's status if that is news. Raises Unreachable, KubeError."""
+        live = self._live.get(key)
+        if live is None:
+            return
+        ready, reason, health = await self._ask(live)
+        state = IssuerState(
+            ready=ready,
+            message=health.message,
+            version=f"{live.issuer.uid}/{live.issuer.generation}/{health.fingerprint}",
+            fingerprint=health.fingerprint,
+            rotated_at=self._rotated_at(live.state, health.fingerprint),
+        )
+        if state != live.state:
+            live.state = state
+            self._changed(key)
+        await self._write_status(live, ready, reason, health.message)
+
+    def _start(self, issuer: Issuer) -> Live:
+        namespace = issuer.namespace or self._cluster_resource_namespace
+
+        async def read_secret(name: str) -> Mapping[str, bytes] | None:
+            secret_key = SecretKey(namespace, name)
+            self._readers[secret_key].add(issuer.key)
+            secret = await self._kube.get_secret(secret_key)
+            return None if secret is None else secret_data(secret)
+
+        if issuer.problem:
+            return Live(issuer, None, issuer.problem)
+        try:
+            backend = backend_class(issuer.backend).create(issuer.config, Context(read_secret, self._clock))
+        except Misconfigured as error:
+            return Live(issuer, None, str(error))
+        return Live(issuer, backend, "")
+
+    async def _ask(self, live: Live) -> tuple[bool, str, Health]:
+        if live.backend is None:
+            return False, "Misconfigured", Health(live.problem)
+        outcome = "error"
+        try:
+            health = await live.backend.check()
+            outcome = "ok"
+            return True, "Ready", health
+        except Misconfigured as error:
+            outcome = "misconfigured"
+            return False, "Misconfigured", Health(str(error))
+        except BackendError as error:
+            outcome = "unavailable"
+            return False, "Unavailable", Health(str(error))
+        finally:
+            CA_CALLS.labels(live.issuer.backend, "check", outcome).inc()
+
+    def _rotated_at(self, before: IssuerState | None, fingerprint: str) -> datetime | None:
+        if before is not None and fingerprint in ("", before.fingerprint):
+            return before.rotated_at
+        return self._clock()
+
+    async def _write_status(self, live: Live, ready: bool, reason: str, message: str) -> None:
+        issuer = live.issuer
+        conditions = issuer_conditions(issuer.generation, ready, reason, message, issuer.conditions, self._clock())
+        if conditions == issuer.conditions:
+            return
+        body = {"conditions": condition_bodies(conditions), "observedGeneration": issuer.generation}
+        try:
+            answer = await self._kube.patch_status(issuer.key, issuer.resource_version, body)
+        except KubeError as error:
+            if error.status in (404, 409):
+                return  # gone, or newer: the watch shows it
+            raise
+        if live.issuer is issuer:
+            live.issuer = replace(issuer, resource_version=answer["metadata"]["resourceVersion"], conditions=conditions)
+        logger.info("%s: %s: %s", issuer.key, reason, message)

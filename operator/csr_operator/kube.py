@@ -1,0 +1,237 @@
+"""The few calls of the Kubernetes API that the operator makes, through the official client's asyncio side.
+
+Bodies and answers are plain JSON: the client's typed models cost more than the call itself. Where an answer is only
+needed for its metadata, the server is asked for PartialObjectMetadata, so that no private key travels back.
+"""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client as kubernetes_client
+from kubernetes.aio import config as kubernetes_config
+
+from .metrics import KUBERNETES_CALLS
+from .model import GROUP, MANAGED_LABEL, MANAGER, VERSION, Kind, ObjectKey, SecretKey
+
+_PLURALS = {
+    Kind.CERTIFICATE_REQUEST: "certificaterequests",
+    Kind.ISSUER: "issuers",
+    Kind.CLUSTER_ISSUER: "clusterissuers",
+}
+_JSON = "application/json"
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
+_PAGE = 500
+_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+_WATCH_SECONDS = 300
+# The server sends a bookmark about once a minute; a watch that is silent for longer is dead.
+_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10, sock_read=150)
+
+Object = dict[str, Any]
+
+
+class KubeError(Exception):
+    """The API server refused; `reason` is that of its Status (https://kubernetes.io/docs/reference/using-api/)."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message or reason or f"HTTP status {status}")
+        self.status, self.reason = status, reason
+
+
+class Unreachable(Exception):
+    """No answer of the API server: it is down, or the connection broke."""
+
+
+class Kube(Protocol):
+    async def get_secret(self, key: SecretKey) -> Object | None: ...
+    async def apply_secret(self, key: SecretKey, body: Object, *, force: bool) -> Object: ...
+    async def patch_status(self, key: ObjectKey, resource_version: str, status: Object) -> Object: ...
+    async def create_event(self, namespace: str, body: Object) -> None: ...
+
+
+class KubeClient:
+    """Connects as `KUBECONFIG` says, else as the service account of the pod it runs in."""
+
+    def __init__(self, api: kubernetes_client.ApiClient) -> None:
+        self._api = api
+        self._host = api.configuration.host
+
+    @classmethod
+    async def connect(cls, connections: int) -> "KubeClient":
+        """At most `connections` at once."""
+        configuration = kubernetes_client.Configuration()
+        try:
+            kubernetes_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except kubernetes_config.ConfigException:
+            await kubernetes_config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        configuration.connection_pool_maxsize = connections
+        return cls(kubernetes_client.ApiClient(configuration=configuration))
+
+    async def close(self) -> None:
+        await self._api.close()  # type: ignore[no-untyped-call]
+
+    async def get_secret(self, key: SecretKey) -> Object | None:
+        """None if there is none."""
+        path = f"/api/v1/namespaces/{key.namespace}/secrets/{key.name}"
+        try:
+            return await self._call("get", "GET", "secrets", path)
+        except KubeError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def apply_secret(self, key: SecretKey, body: Object, *, force: bool) -> Object:
+        """Server-side apply. Without `force`, a Secret of that name that somebody else filled is a 409 or 422.
+
+        Returns the metadata only.
+        """
+        query = {"fieldManager": MANAGER, "force": "true" if force else "false"}
+        path = f"/api/v1/namespaces/{key.namespace}/secrets/{key.name}"
+        return await self._call(
+            "apply", "PATCH", "secrets", path, query=query, body=body, content_type=_APPLY, accept=_METADATA
+        )
+
+    async def patch_status(self, key: ObjectKey, resource_version: str, status: Object) -> Object:
+        """A merge patch that is refused with 409 if the object changed since `resource_version`.
+
+        Returns the metadata only.
+        """
+        body = {"metadata": {"resourceVersion": resource_version}, "status": status}
+        path = f"{_path(key.kind, key.namespace)}/{key.name}/status"
+        return await self._call(
+            "patch",
+            "PATCH",
+            f"{_PLURALS[key.kind]}/status",
+            path,
+            query={"fieldManager": MANAGER},
+            body=body,
+            content_type=_MERGE,
+            accept=_METADATA,
+        )
+
+    async def create_event(self, namespace: str, body: Object) -> None:
+        path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+        await self._call("create", "POST", "events", path, body=body, accept=_METADATA)
+
+    async def list_metadata(self, kind: Kind, namespace: str) -> AsyncIterator[Object]:
+        """The metadata of all objects of `kind`; `namespace` empty: of the cluster."""
+        async for page in self._pages(_PLURALS[kind], _path(kind, namespace), {}):
+            for item in page["items"] or ():
+                yield item
+
+    async def list_secrets(self, namespace: str) -> AsyncIterator[Object]:
+        """Pages (PartialObjectMetadataList) of the operator's own Secrets."""
+        async for page in self._pages("secrets", _secrets_path(namespace), {"labelSelector": MANAGED_LABEL}):
+            yield page
+
+    async def watch_secrets(self, namespace: str, resource_version: str) -> AsyncIterator[Object]:
+        """Watch events with metadata only, until the server or the connection ends it."""
+        query = {
+            "watch": "true",
+            "labelSelector": MANAGED_LABEL,
+            "resourceVersion": resource_version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(_WATCH_SECONDS),
+        }
+        response = await self._send(
+            "watch",
+            "GET",
+            "secrets",
+            f"{_secrets_path(namespace)}?{urlencode(query)}",
+            None,
+            {"Accept": _METADATA},
+            _WATCH_TIMEOUT,
+        )
+        try:
+            async for line in response.content:
+                yield json.loads(line)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unreachable(f"watch of Secrets: {_words(error)}") from error
+        finally:
+            response.close()
+
+    async def _pages(self, resource: str, path: str, query: Mapping[str, str]) -> AsyncIterator[Object]:
+        parameters = {**query, "limit": str(_PAGE)}
+        while True:
+            page = await self._call("list", "GET", resource, path, query=parameters, accept=_METADATA_LIST)
+            yield page
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            parameters["continue"] = token
+
+    async def _call(
+        self,
+        verb: str,
+        method: str,
+        resource: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Object | None = None,
+        content_type: str = _JSON,
+        accept: str = _JSON,
+    ) -> Object:
+        if query:
+            path = f"{path}?{urlencode(query)}"
+        headers = {"Accept": accept, "Content-Type": content_type}
+        response = await self._send(verb, method, resource, path, body, headers, _TIMEOUT)
+        try:
+            answer: Object = json.loads(await response.read())
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise Unreachable(f"{verb} {resource}: {_words(error)}") from error
+        return answer
+
+    async def _send(
+        self,
+        verb: str,
+        method: str,
+        resource: str,
+        path: str,
+        body: Object | None,
+        headers: dict[str, str],
+        limits: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        for auth in (await self._api.configuration.auth_settings()).values():
+            headers[auth["key"]] = auth["value"]
+        headers["User-Agent"] = MANAGER
+        try:
+            answer = await self._api.call_api(method, self._host + path, headers, body, _request_timeout=limits)
+            response: aiohttp.ClientResponse = answer.response
+            if response.status < 400:
+                KUBERNETES_CALLS.labels(verb, resource, str(response.status)).inc()
+                return response
+            text = await response.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            KUBERNETES_CALLS.labels(verb, resource, "error").inc()
+            raise Unreachable(f"{verb} {resource}: {_words(error)}") from error
+        KUBERNETES_CALLS.labels(verb, resource, str(response.status)).inc()
+        try:
+            status = json.loads(text)
+            raise KubeError(response.status, status.get("reason", ""), status.get("message", ""))
+        except (ValueError, AttributeError):
+            raise KubeError(response.status, "", text[:200]) from None
+
+
+def secret_data(secret: Object) -> dict[str, bytes]:
+    """`data` of a Secret, decoded."""
+    return {name: base64.b64decode(value) for name, value in (secret.get("data") or {}).items()}
+
+
+def _path(kind: Kind, namespace: str) -> str:
+    scope = f"namespaces/{namespace}/" if namespace else ""
+    return f"/apis/{GROUP}/{VERSION}/{scope}{_PLURALS[kind]}"
+
+
+def _secrets_path(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,89 @@
+"""What `/metrics` shows. No label is unbounded but namespace and name."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+disable_created_metrics()
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+
+ISSUANCE_SECONDS = Histogram(
+    "csr_operator_issuance_duration_seconds",
+    "From the decision to issue until the certificate was stored.",
+    ["backend"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400),
+    registry=REGISTRY,
+)
+FAILURES = Counter(
+    "csr_operator_failures_total", "Attempts that did not end in a certificate.", ["reason"], registry=REGISTRY
+)
+QUEUE_DEPTH = Gauge("csr_operator_queue_depth", "Objects that wait for a worker.", registry=REGISTRY)
+QUEUE_LATENCY = Histogram(
+    "csr_operator_queue_latency_seconds",
+    "How long an object waited for a worker.",
+    buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120),
+    registry=REGISTRY,
+)
+KUBERNETES_CALLS = Counter(
+    "csr_operator_kubernetes_calls_total",
+    "Calls of the Kubernetes API that were answered, or failed on the way (code `error`).",
+    ["verb", "resource", "code"],
+    registry=REGISTRY,
+)
+CA_CALLS = Counter(
+    "csr_operator_ca_calls_total", "Calls of a CA backend.", ["backend", "call", "outcome"], registry=REGISTRY
+)
+
+
+class RequestSample:
+    """One CertificateRequest as its metrics show it; times are Unix seconds, None where there is no certificate."""
+
+    __slots__ = ("name", "namespace", "not_after", "ready", "renewal")
+
+    def __init__(self, namespace: str, name: str, ready: bool, not_after: float | None, renewal: float | None) -> None:
+        self.namespace, self.name, self.ready = namespace, name, ready
+        self.not_after, self.renewal = not_after, renewal
+
+
+class RequestCollector(Collector):
+    """Reads the operator's own cache at each scrape: no gauge object is kept per request."""
+
+    def __init__(self, samples: Callable[[], Iterable[RequestSample]]) -> None:
+        self._samples = samples
+
+    def describe(self) -> Iterable[Metric]:
+        return self._families()
+
+    def collect(self) -> Iterator[Metric]:
+        ready, expiry, renewal = families = self._families()
+        for sample in self._samples():
+            labels = (sample.namespace, sample.name)
+            ready.add_metric(labels, float(sample.ready))
+            if sample.not_after is not None:
+                expiry.add_metric(labels, sample.not_after)
+            if sample.renewal is not None:
+                renewal.add_metric(labels, sample.renewal)
+        yield from families
+
+    @staticmethod
+    def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
+        labels = ["namespace", "name"]
+        return (
+            GaugeMetricFamily("csr_operator_request_ready", "1 if the request is Ready, else 0.", labels=labels),
+            GaugeMetricFamily(
+                "csr_operator_request_expiry_timestamp_seconds", "notAfter of the certificate.", labels=labels
+            ),
+            GaugeMetricFamily(
+                "csr_operator_request_renewal_timestamp_seconds", "When the next renewal begins.", labels=labels
+            ),
+        )

@@ -1,0 +1,35 @@
+"""What an administrator sets at start-up, by the arguments of `csr-operator run`."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def own_namespace() -> str:
+    """The namespace the operator runs in; that of the manifests in `deploy/` when it runs outside a cluster."""
+    if namespace := os.environ.get("POD_NAMESPACE"):
+        return namespace
+    if _SERVICE_ACCOUNT_NAMESPACE.exists():
+        return _SERVICE_ACCOUNT_NAMESPACE.read_text().strip()
+    return "csr-operator-system"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Times are in seconds.
+
+    namespaces: watched ones; empty for all.
+    cluster_resource_namespace: where the Secrets of a ClusterIssuer live.
+    issuer_check_interval: how often an issuer is asked whether it is well (and whether its CA was rotated).
+    rotation_spread: leaves of a rotated CA are reissued at moments spread over this time.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 8080
+    cluster_resource_namespace: str = "csr-operator-system"
+    issuer_check_interval: float = 30.0
+    rotation_spread: float = 300.0
+    workers: int = 32

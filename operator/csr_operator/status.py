@@ -1,0 +1,103 @@
+"""`status` of a CertificateRequest and of an issuer, as it should be: pure.
+
+Conditions follow kstatus (https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus): `Ready`, and only
+while they are true `Reconciling` (it will go on by itself) or `Stalled` (somebody has to do something).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from .decide import Action, Hold, is_current, renewal_time
+from .model import CertificateRequest, Condition, Record, RequestStatus, format_time
+
+
+def request_status(request: CertificateRequest, record: Record | None, action: Action, now: datetime) -> RequestStatus:
+    """What `status` should say now that `action` is all that is left to do."""
+    conditions = [_ready(request, record, action, now)]
+    if isinstance(action, Hold):
+        kind = "Stalled" if action.needs_user else "Reconciling"
+        conditions.append(_condition(kind, True, action.reason, action.message, request.generation))
+    status = RequestStatus(
+        conditions=keep_transition_times(conditions, request.status.conditions, now),
+        observed_generation=request.generation,
+        has_csr=request.status.has_csr,
+    )
+    if record is None:
+        return replace(status, revision=request.status.revision)
+    return replace(
+        status,
+        serial_number=record.serial_number,
+        not_before=record.not_before,
+        not_after=record.not_after,
+        renewal_time=format_time(renewal_time(request, record)),
+        revision=record.revision,
+        sha256_fingerprint=record.sha256_fingerprint,
+    )
+
+
+def keep_transition_times(
+    conditions: Sequence[Condition], before: Sequence[Condition], now: datetime
+) -> tuple[Condition, ...]:
+    """`conditions`, each with the time at which its `status` last changed."""
+    known = {c.type: c for c in before}
+    return tuple(
+        replace(
+            c,
+            last_transition_time=known[c.type].last_transition_time
+            if c.type in known and known[c.type].status == c.status
+            else format_time(now),
+        )
+        for c in conditions
+    )
+
+
+def status_body(status: RequestStatus, csr_pem: str | None) -> dict[str, Any]:
+    """For a merge patch: what is absent is null. Without `csr_pem` the CSR stays as it is."""
+    body: dict[str, Any] = {
+        "conditions": condition_bodies(status.conditions),
+        "observedGeneration": status.observed_generation,
+        "serialNumber": status.serial_number or None,
+        "notBefore": status.not_before or None,
+        "notAfter": status.not_after or None,
+        "renewalTime": status.renewal_time or None,
+        "revision": status.revision or None,
+        "sha256Fingerprint": status.sha256_fingerprint or None,
+    }
+    if csr_pem is not None:
+        body["csr"] = csr_pem
+    return body
+
+
+def condition_bodies(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": c.type,
+            "status": c.status,
+            "reason": c.reason,
+            "message": c.message,
+            "observedGeneration": c.observed_generation,
+            "lastTransitionTime": c.last_transition_time,
+        }
+        for c in conditions
+    ]
+
+
+def issuer_conditions(
+    generation: int, ready: bool, reason: str, message: str, before: Sequence[Condition], now: datetime
+) -> tuple[Condition, ...]:
+    condition = _condition("Ready", ready, reason, message, generation)
+    return keep_transition_times([condition], before, now)
+
+
+def _ready(request: CertificateRequest, record: Record | None, action: Action, now: datetime) -> Condition:
+    if record is not None and is_current(request, record, now):
+        return _condition("Ready", True, "Issued", f"valid until {record.not_after}", request.generation)
+    if isinstance(action, Hold):
+        return _condition("Ready", False, action.reason, action.message, request.generation)
+    return _condition("Ready", False, "Issuing", "the certificate is being issued", request.generation)
+
+
+def _condition(kind: str, true: bool, reason: str, message: str, generation: int) -> Condition:
+    return Condition(kind, "True" if true else "False", reason, message, generation)

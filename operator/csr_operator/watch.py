@@ -1,0 +1,111 @@
+"""The watches that kopf does not keep: the operator's own Secrets, metadata only; and lists to compare with.
+
+The server filters Secrets by label, so that the Secrets of others cost nothing, and no key is ever sent here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from .controller import Controller
+from .kube import KubeClient, KubeError, Unreachable
+from .model import Kind, ObjectKey, parse_secret_meta
+
+logger = logging.getLogger(__name__)
+
+_PAUSE = 1.0
+_LONGEST_PAUSE = 10.0
+
+
+class _Expired(Exception):
+    """The server no longer has the changes since our resource version: list again."""
+
+
+async def follow_secrets(kube: KubeClient, controller: Controller, namespace: str, listed: asyncio.Event) -> None:
+    """List, then watch, for ever; sets `listed` after the first list. `namespace` empty: the cluster."""
+    pause = _PAUSE
+    while True:
+        try:
+            version = await _list(kube, controller, namespace)
+            listed.set()
+            while True:
+                version = await _watch(kube, controller, namespace, version)
+                pause = _PAUSE
+        except _Expired:
+            continue
+        except (KubeError, Unreachable) as error:
+            logger.warning("Secrets: %s; listing again in %.0f s", error, pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def _list(kube: KubeClient, controller: Controller, namespace: str) -> str:
+    gone = controller.known_secrets(namespace)
+    version = ""
+    async for page in kube.list_secrets(namespace):
+        for item in page["items"] or ():
+            meta = parse_secret_meta(item)
+            gone.discard(meta.key)
+            controller.observe_secret(meta.key, meta)
+        version = page["metadata"]["resourceVersion"]
+    for key in gone:
+        controller.observe_secret(key, None)
+    return version
+
+
+async def _watch(kube: KubeClient, controller: Controller, namespace: str, version: str) -> str:
+    """Follow one watch to its end; returns the resource version to go on from."""
+    try:
+        async for event in kube.watch_secrets(namespace, version):
+            obj = event["object"]
+            if event["type"] == "ERROR":
+                if obj.get("code") == 410:
+                    raise _Expired
+                raise KubeError(obj.get("code", 0), obj.get("reason", ""), obj.get("message", ""))
+            version = obj["metadata"]["resourceVersion"]
+            if event["type"] == "BOOKMARK":
+                continue
+            meta = parse_secret_meta(obj)
+            controller.observe_secret(meta.key, None if event["type"] == "DELETED" else meta)
+    except KubeError as error:
+        if error.status == 410:
+            raise _Expired from None
+        raise
+    return version
+
+
+async def wait_until_listed(kube: KubeClient, controller: Controller, namespaces: tuple[str, ...]) -> None:
+    """Return when `controller` has seen every object that there is."""
+    while True:
+        try:
+            missing = await _differences(kube, controller, namespaces, lambda there, known: there - known)
+        except (KubeError, Unreachable) as error:
+            logger.warning("cannot list: %s", error)
+            await asyncio.sleep(_PAUSE)
+            continue
+        if not missing:
+            return
+        await asyncio.sleep(0.1)
+
+
+async def forget_gone(kube: KubeClient, controller: Controller, namespaces: tuple[str, ...]) -> None:
+    """Drop what is not there any more: a watch that began anew shows no deletions that it missed."""
+    for key in await _differences(kube, controller, namespaces, lambda there, known: known - there):
+        controller.forget(key)
+
+
+async def _differences(
+    kube: KubeClient,
+    controller: Controller,
+    namespaces: tuple[str, ...],
+    compare: Callable[[set[ObjectKey], set[ObjectKey]], set[ObjectKey]],
+) -> set[ObjectKey]:
+    found: set[ObjectKey] = set()
+    for kind in Kind:
+        known = controller.known(kind)
+        there: set[ObjectKey] = set()
+        for namespace in ("",) if kind is Kind.CLUSTER_ISSUER else namespaces or ("",):
+            async for item in kube.list_metadata(kind, namespace):
+                there.add(ObjectKey(kind, item["metadata"].get("namespace", ""), item["metadata"]["name"]))
+        found |= compare(there, known)
+    return found
