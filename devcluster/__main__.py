@@ -23,23 +23,32 @@ def main() -> int:
     run = commands.add_parser(
         "run",
         help="run a command against a fresh control plane",
-        usage="%(prog)s [--audit-log FILE] -- COMMAND...",
+        usage="%(prog)s [-h] [--audit-log FILE] -- COMMAND...",
         description="Start a control plane with the CRDs of crds/, run COMMAND with KUBECONFIG set and the "
-        "matching kubectl first on PATH, end everything, and exit with the status of COMMAND.",
+        "matching kubectl first on PATH, end everything, and exit with the status of COMMAND (128+n: signal n "
+        "ended it, 127: not found, 126: not executable), or with 125 if the control plane failed.",
     )
     run.add_argument("--audit-log", type=Path, metavar="FILE", help="write one JSON line per request to FILE")
-    run.add_argument("argv", nargs="+", metavar="COMMAND", help="the command and its arguments")
-    arguments = parser.parse_args()
+    # Split by hand: what argparse does with a second "--", one of COMMAND's, depends on Python's version.
+    ours, command = _split(sys.argv[1:])
+    arguments = parser.parse_args(ours)
+    if arguments.command == "run" and not command:
+        run.error("what is to be run follows a --")
 
     for signum in STOPPING:
         signal.signal(signum, _stop)
     try:
         if arguments.command == "build":
             return _build()
-        return _run(arguments.argv, arguments.audit_log)
+        return _run(command, arguments.audit_log)
     except (DevclusterError, OSError) as error:
         say(f"error: {error}")
-        return 1
+        return 125
+
+
+def _split(argv: list[str]) -> tuple[list[str], list[str]]:
+    end = argv.index("--") if "--" in argv else len(argv)
+    return argv[:end], argv[end + 1 :]
 
 
 def _build() -> int:

@@ -157,7 +157,7 @@ def _packages(lines: list[str]) -> str:
 def _flags() -> list[str]:
     version = kubernetes_version()
     major, minor, _ = _numbers(version)
-    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitCommit": ""}
     stamps = [f"-X {package}.{key}={value}" for package in _VERSION_PACKAGES for key, value in values.items()]
     return ["-trimpath", "-buildvcs=false", f"-ldflags=-s -w {' '.join(stamps)}"]
 

@@ -36,9 +36,7 @@ class ProcessGroup:
         os.close(reader)
         self._processes: list[subprocess.Popen[bytes]] = []
 
-    def spawn(
-        self, argv: Sequence[str | Path], *, env: Mapping[str, str], output: Path
-    ) -> subprocess.Popen[bytes]:
+    def spawn(self, argv: Sequence[str | Path], *, env: Mapping[str, str], output: Path) -> subprocess.Popen[bytes]:
         """Start a process in the group's directory; what it prints is appended to `output`."""
         with output.open("ab") as log:
             process = subprocess.Popen(

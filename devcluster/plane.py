@@ -5,7 +5,7 @@ reserved as long as the plane lives, kube-controller-manager on nothing.
 """
 
 import contextlib
-import http.client
+import itertools
 import json
 import os
 import socket
@@ -13,12 +13,14 @@ import ssl
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from devcluster.api import ApiClient, Resource
 from devcluster.build import ensure_binary
 from devcluster.certs import Authority, kubeconfig, private_key
 from devcluster.errors import DevclusterError, tail
@@ -42,12 +44,11 @@ _AUDIT_POLICY = {
     "rules": [{"level": "Metadata"}],
 }
 _CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _POLL = 0.02
 _PATIENCE = 60.0
 
 Programs = Mapping[str, Sequence[str | Path]]
-Resource = dict[str, Any]
 
 
 def say(text: str) -> None:
@@ -62,8 +63,7 @@ class ControlPlane:
     kubectl: of the same version as the API server (with KUBEBUILDER_ASSETS: the one in there).
     url: of the API server, whose certificate the CA in `kubeconfig` signed.
     env: the environment for a client: this process's, with KUBECONFIG set and `kubectl` first on PATH.
-    audit_log: one JSON line per finished request, which may appear a moment after the client has its answer
-        (https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/); None where none was asked for.
+    audit_log: the file that gets one JSON line per finished request, if asked for; see `audit_events`.
     """
 
     def __init__(self, programs: Programs, group: ProcessGroup, port: int, audit_log: Path | None) -> None:
@@ -75,12 +75,13 @@ class ControlPlane:
         ca = Authority()
         self._ca = ca.key_pair.write(directory, "ca")
         self._serving = ca.server().write(directory, _APISERVER)
-        self._tls = ssl.create_default_context(cafile=self._ca[0])
+        tls = ssl.create_default_context(cafile=self._ca[0])
         admin = ca.client("devcluster-admin", "system:masters")
-        self._tls.load_cert_chain(*admin.write(directory, "admin"))
+        tls.load_cert_chain(*admin.write(directory, "admin"))
         (directory / "service-accounts.key").write_bytes(private_key())
 
         self._port = port
+        self._api = ApiClient(port, tls)
         self.url = f"https://127.0.0.1:{port}"
         self.audit_log = audit_log and audit_log.absolute()
         self.kubeconfig = directory / "kubeconfig"
@@ -106,6 +107,10 @@ class ControlPlane:
 
     def start_apiserver(self) -> None:
         """Start the API server again on the same port and data; return when it is ready."""
+        self._spawn_apiserver()
+        self._wait_ready()
+
+    def _spawn_apiserver(self) -> None:
         arguments = [
             "--etcd-servers=unix://etcd:0",
             "--bind-address=127.0.0.1",
@@ -130,7 +135,17 @@ class ControlPlane:
                 "--audit-log-maxsize=1000000",  # MB: a benchmark's log is not to be rotated away
             ]
         self._spawn(_APISERVER, arguments)
-        self._wait("be ready", lambda: self._get("/readyz") is not None)
+
+    def audit_events(self) -> list[Resource]:
+        """The events of the audit log, oldest first: one for each request that has been answered by now.
+
+        https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/#audit-k8s-io-v1-Event
+        """
+        if self.audit_log is None:
+            raise ValueError("the control plane was started without audit_log")
+        marker = self._settle(self.audit_log)
+        with self.audit_log.open("rb") as lines:
+            return [json.loads(line) for line in itertools.takewhile(lambda line: marker not in line, lines)]
 
     def adopt(self, process_group: int) -> None:
         """Have a process group of the caller's killed too, should the caller itself be killed before."""
@@ -142,6 +157,9 @@ class ControlPlane:
             [
                 "--data-dir=etcd.data",
                 "--unsafe-no-fsync",
+                # Its only member elects itself once it has waited this long, in ms.
+                "--heartbeat-interval=10",
+                "--election-timeout=50",
                 "--listen-client-urls=unix://etcd:0",
                 "--advertise-client-urls=unix://etcd:0",
                 "--listen-peer-urls=unix://etcd-peer:0",
@@ -150,9 +168,14 @@ class ControlPlane:
             ],
         )
         self._wait("listen", (self._directory / "etcd:0").exists)
-        self.start_apiserver()
-        self._install(crds)
+        self._spawn_apiserver()
+        # It takes CRDs a second before it is ready.
+        for crd in crds:
+            self._wait("take the custom resource definitions", partial(self._created, crd))
+        self._wait("serve the custom resources", lambda: all(map(self._served, crds)))
+        self._wait_ready()
         if _CONTROLLER_MANAGER in self._programs:
+            # After the CRDs: the garbage collector looks for new resources only every 30 s.
             self._spawn(
                 _CONTROLLER_MANAGER,
                 [
@@ -168,33 +191,67 @@ class ControlPlane:
                 ],
             )
 
-    def _install(self, crds: list[Resource]) -> None:
-        for crd in crds:
-            status, answer = self._call("POST", _CRD_PATH, crd)
-            if status != 201:
-                name = crd.get("metadata", {}).get("name", "without a name")
-                reason = answer.get("message", answer)
-                raise DevclusterError(f"CustomResourceDefinition {name} was refused: {reason}")
+    def _settle(self, log: Path) -> bytes:
+        """Wait until what has been answered is in the audit log; return what marks the line after it."""
+        # A line is written after the answer has gone out, at once and whole: a later request's line follows it.
+        marker = f"/livez?after={uuid.uuid4()}"
+        self._api.get(marker)
 
-        def served() -> bool:
-            return all(self._established(crd["metadata"]["name"]) for crd in crds) and all(
-                map(self._served, crds)
-            )
+        def written() -> bool:
+            with log.open("rb") as lines:
+                lines.seek(max(0, log.stat().st_size - 1_000_000))
+                return marker.encode() in lines.read()
 
-        self._wait("serve the custom resources", served)
-        self._wait("have the default namespace", lambda: self._get("/api/v1/namespaces/default") is not None)
+        self._wait("write its audit log", written)
+        return marker.encode()
 
-    def _established(self, name: str) -> bool:
-        crd = self._get(f"{_CRD_PATH}/{name}") or {}
-        conditions = crd.get("status", {}).get("conditions", [])
-        return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+    def _stop(self) -> None:
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                say(self._death(name, process))
+                return
+        if self.audit_log and _APISERVER in self._running:
+            self._settle(self.audit_log)
+
+    def _created(self, crd: Resource) -> bool:
+        status, answer = self._api.call("POST", _CRD_PATH, crd)
+        # A server that is not up yet gives no answer, or 403 or 503.
+        if status in (400, 409, 422):
+            raise DevclusterError(f"{crd['metadata'].get('name')} is refused: {answer['message']}")
+        return status == 201
 
     def _served(self, crd: Resource) -> bool:
-        return True
+        name, spec = crd["metadata"]["name"], crd["spec"]
+        conditions = (self._api.get(f"{_CRD_PATH}/{name}") or {}).get("status", {}).get("conditions", [])
+        if not any(each["type"] == "Established" and each["status"] == "True" for each in conditions):
+            return False
+        # Established comes first; kubectl also needs to find the resource in the discovery document.
+        groups = (self._api.get("/apis", accept=_DISCOVERY) or {}).get("items", [])
+        resources = {
+            (group["metadata"]["name"], version["version"], resource["resource"])
+            for group in groups
+            for version in group["versions"]
+            for resource in version["resources"]
+        }
+        group, plural = spec["group"], spec["names"]["plural"]
+        versions = [version["name"] for version in spec["versions"] if version["served"]]
+        return all(
+            (group, version, plural) in resources
+            and self._api.get(f"/apis/{group}/{version}/{plural}?limit=1") is not None
+            for version in versions
+        )
+
+    def _wait_ready(self) -> None:
+        self._wait("be ready", lambda: self._api.get("/readyz") is not None)
+        self._wait("have its namespaces", lambda: self._api.get("/api/v1/namespaces/default") is not None)
+        self._api.close()
 
     def _spawn(self, name: str, arguments: list[str]) -> None:
         self._running[name] = self._group.spawn(
-            [*self._programs[name], *arguments], env=os.environ, output=self._log(name)
+            # The environment is left out: etcd, for one, takes settings from it.
+            [*self._programs[name], *arguments],
+            env={},
+            output=self._log(name),
         )
 
     def _log(self, name: str) -> Path:
@@ -215,29 +272,6 @@ class ControlPlane:
     def _death(self, name: str, process: subprocess.Popen[bytes]) -> str:
         return f"{name} ended with status {process.returncode}\n{tail(self._log(name))}"
 
-    def _report_deaths(self) -> None:
-        for name, process in self._running.items():
-            if process.poll() is not None:
-                say(self._death(name, process))
-
-    def _get(self, path: str, accept: str = "application/json") -> Resource | None:
-        try:
-            status, answer = self._call("GET", path, accept=accept)
-        except (OSError, http.client.HTTPException):
-            return None
-        return answer if status == 200 else None
-
-    def _call(
-        self, method: str, path: str, body: Resource | None = None, accept: str = "application/json"
-    ) -> tuple[int, Resource]:
-        connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=self._tls, timeout=10)
-        with contextlib.closing(connection):
-            headers = {"Accept": accept, "Content-Type": "application/json"}
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
-            response = connection.getresponse()
-            text = response.read()
-        return response.status, json.loads(text) if text[:1] == b"{" else {}
-
 
 @contextlib.contextmanager
 def control_plane(*, audit_log: Path | None = None, crds: Path = CRDS) -> Iterator[ControlPlane]:
@@ -255,8 +289,10 @@ def control_plane(*, audit_log: Path | None = None, crds: Path = CRDS) -> Iterat
     with ProcessGroup() as group, _reserved_port() as port:
         plane = ControlPlane(programs, group, port, audit_log)
         plane._start(definitions)
-        yield plane
-        plane._report_deaths()
+        try:
+            yield plane
+        finally:
+            plane._stop()
 
 
 def _programs() -> Programs:
