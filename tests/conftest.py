@@ -1,19 +1,28 @@
-"""What all tests share: one real control plane per session, and a namespace of its own for each test."""
+"""What all tests share: one real control plane per session, the operator's credentials, a namespace for each test."""
 
 import subprocess
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from devcluster import ControlPlane, control_plane
+from tests.support.kubectl import Kubectl
+from tests.support.operator import OperatorProcess, operator_kubeconfig
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[ControlPlane]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane with the CRDs of `crds/` installed, thrown away at the end of the session."""
-    with control_plane() as plane:
+    with control_plane(audit_log=tmp_path_factory.mktemp("audit") / "audit.log") as plane:
         yield plane
+
+
+@pytest.fixture(scope="session")
+def operator_credentials(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A kubeconfig with the rights of `deploy/` and no others."""
+    return operator_kubeconfig(cluster, tmp_path_factory.mktemp("operator"))
 
 
 @pytest.fixture
@@ -22,3 +31,16 @@ def namespace(cluster: ControlPlane) -> str:
     name = f"test-{uuid.uuid4().hex[:12]}"
     subprocess.run([cluster.kubectl, "create", "namespace", name], env=cluster.env, check=True, capture_output=True)
     return name
+
+
+@pytest.fixture
+def kubectl(cluster: ControlPlane, namespace: str) -> Kubectl:
+    """kubectl in this test's namespace, as cluster administrator."""
+    return Kubectl(cluster, namespace)
+
+
+@pytest.fixture
+def operator(operator_credentials: Path, namespace: str, tmp_path: Path) -> Iterator[OperatorProcess]:
+    """The operator, started, for this test's namespace and the ClusterIssuers."""
+    with OperatorProcess(operator_credentials, tmp_path / "operator.log", "--namespace", namespace) as process:
+        yield process

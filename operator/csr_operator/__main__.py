@@ -4,13 +4,15 @@ import argparse
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
+from datetime import datetime
 
-from .handlers import Operator, OperatorFailed
+from .handlers import Operator, OperatorFailed, utc_now
 from .settings import Settings, own_namespace
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit status: 0 after SIGINT or SIGTERM, 1 after a failure."""
+def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc_now) -> int:
+    """Returns the exit status: 0 after SIGINT or SIGTERM, 1 after a failure. `clock` gives the time in UTC."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=options.log_level.upper())
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
@@ -24,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         rotation_spread=options.rotation_spread,
     )
     try:
-        asyncio.run(_run(settings))
+        asyncio.run(_run(settings, clock))
     except OperatorFailed as error:
         logging.getLogger(__name__).error("%s", error)
         return 1
@@ -33,8 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-async def _run(settings: Settings) -> None:
-    await Operator(settings).run()
+async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
+    await Operator(settings, clock).run()
 
 
 def _parser() -> argparse.ArgumentParser:

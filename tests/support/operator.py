@@ -1,0 +1,115 @@
+"""The operator as its own process, with exactly the rights that `deploy/` gives it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import yaml
+
+from devcluster import ControlPlane
+from tests.support.kubectl import wait_until
+
+ROOT = Path(__file__).parents[2]
+NAMESPACE = "csr-operator-system"
+
+
+def operator_kubeconfig(cluster: ControlPlane, folder: Path) -> Path:
+    """Apply `deploy/`, and write a kubeconfig with a token of the operator's ServiceAccount."""
+
+    def kubectl(*arguments: str) -> str:
+        return subprocess.run(
+            [cluster.kubectl, *arguments], env=dict(cluster.env), check=True, capture_output=True, text=True
+        ).stdout
+
+    kubectl("apply", "--server-side", "--force-conflicts", "-k", str(ROOT / "deploy"))
+    token = kubectl("create", "token", "csr-operator", "--namespace", NAMESPACE, "--duration", "4h").strip()
+    config = yaml.safe_load(Path(cluster.kubeconfig).read_text())
+    config["users"] = [{"name": "csr-operator", "user": {"token": token}}]
+    for context in config["contexts"]:
+        context["context"]["user"] = "csr-operator"
+    path = folder / "operator.kubeconfig"
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+class OperatorProcess:
+    """clock_offset: seconds by which the operator's clock is ahead of the real one."""
+
+    def __init__(self, kubeconfig: Path, log: Path, *arguments: str, clock_offset: float = 0.0) -> None:
+        self.port = _free_port()
+        self.log = log
+        self._command = [
+            *(sys.executable, "-m", "tests.support.shifted_operator", str(clock_offset)),
+            *("run", "--metrics-address", f"127.0.0.1:{self.port}", "--issuer-check-interval", "2", *arguments),
+        ]
+        self._env = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "OperatorProcess":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start, and wait until `/readyz` says that everything has been listed."""
+        self.launch()
+        wait_until("the operator is ready", self._ready)
+
+    def launch(self) -> None:
+        """Start without waiting."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(timeout=30)
+
+    def get(self, path: str) -> str:
+        """What `path` (such as `/metrics`) answers."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the samples of `name` that carry `labels`."""
+        total = 0.0
+        for line in self.get("/metrics").splitlines():
+            if line.split("{")[0].split(" ")[0] == name and all(f'{k}="{v}"' in line for k, v in labels.items()):
+                total += float(line.rsplit(" ", 1)[1])
+        return total
+
+    def _ready(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise AssertionError(f"the operator ended: {self.log.read_text()[-3000:]}")
+        try:
+            return self.get("/readyz") == "ok\n"
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,10 @@
+"""`python -m tests.support.shifted_operator SECONDS ARGUMENTS...`: csr-operator with its clock ahead by SECONDS."""
+
+import sys
+from datetime import UTC, datetime, timedelta
+
+from csr_operator.__main__ import main
+
+if __name__ == "__main__":
+    ahead = timedelta(seconds=float(sys.argv[1]))
+    sys.exit(main(sys.argv[2:], clock=lambda: datetime.now(UTC) + ahead))
