@@ -7,7 +7,7 @@ from functools import lru_cache
 from cryptography import x509
 
 from csr_operator.pki.chain import build_chain, load_bundle
-from csr_operator.pki.errors import PkiError, quoted
+from csr_operator.pki.errors import PkiError, name_text
 from csr_operator.pki.extensions import extension_of, extensions_of
 from csr_operator.pki.keys import PrivateKey, load_private_key, parameters_of, signature_hash
 from csr_operator.pki.profile import Profile, profile_extensions
@@ -43,7 +43,7 @@ class Authority:
 
     @property
     def not_after(self) -> datetime:
-        """When the first certificate of the chain expires, in UTC: nothing that is signed now can outlive it."""
+        """When the first certificate of the chain expires, in UTC: nothing signed now may outlive it."""
         return min(certificate.not_valid_after_utc for certificate in self.certificates)
 
     def valid_at(self, now: datetime) -> bool:
@@ -52,7 +52,7 @@ class Authority:
 
 
 def load_authority(certificate_pem: bytes, key_pem: bytes, ca_pem: bytes = b"") -> Authority:
-    """Read a CA from what a Secret of type kubernetes.io/tls holds: tls.crt (with its chain), tls.key and ca.crt.
+    """Read a CA from what a TLS Secret holds: tls.crt (with its chain), tls.key and ca.crt.
 
     Certificates in ``ca_pem`` that do not belong to the chain are ignored. PkiError when the key does not
     belong to the certificate, when the certificate may not sign others, or when one of its fields is
@@ -61,22 +61,16 @@ def load_authority(certificate_pem: bytes, key_pem: bytes, ca_pem: bytes = b"") 
     key = load_private_key(key_pem)
     certificates = load_bundle(certificate_pem)
     try:
-        chain = build_chain(
-            key.public_key(), (*certificates, *(load_bundle(ca_pem) if ca_pem.strip() else ()))
-        )
+        chain = build_chain(key.public_key(), (*certificates, *(load_bundle(ca_pem) if ca_pem.strip() else ())))
     except PkiError as error:
         raise PkiError(f"the private key does not belong to the CA's certificate: {error}") from None
     own = chain.leaf
     constraints = extension_of(own, x509.BasicConstraints)
     if constraints is None or not constraints.ca:
-        raise PkiError(
-            f"{quoted(own.subject.rfc4514_string())} is not a CA certificate: basicConstraints has no CA:TRUE"
-        )
+        raise PkiError(f"{name_text(own.subject)} is not a CA certificate: basicConstraints has no CA:TRUE")
     usage = extension_of(own, x509.KeyUsage)
     if usage is not None and not usage.key_cert_sign:
-        raise PkiError(
-            f"{quoted(own.subject.rfc4514_string())} may not sign certificates: its key usage lacks keyCertSign"
-        )
+        raise PkiError(f"{name_text(own.subject)} may not sign certificates: its key usage lacks keyCertSign")
     return Authority((own, *chain.intermediates), key, chain.root)
 
 
@@ -88,7 +82,7 @@ def sign(
     not_before: datetime,
     not_after: datetime,
 ) -> x509.Certificate:
-    """Issue a certificate for ``csr``: subject and alternative names from the request, all else from ``profile``.
+    """Issue a certificate for ``csr``: the names from the request, all else from ``profile``.
 
     The validity is clamped to that of the CA's chain. PkiError when nothing of it is left, or when the
     profile asks for a CA that this one may not certify (RFC 5280, 4.2.1.9).
@@ -97,9 +91,7 @@ def sign(
         _check_path_length(authority, profile)
     first, last = max(not_before, authority.not_before), min(not_after, authority.not_after)
     if first >= last:
-        raise PkiError(
-            f"nothing can be signed: the CA is valid from {authority.not_before} to {authority.not_after}"
-        )
+        raise PkiError(f"nothing can be signed: the CA is valid from {authority.not_before} to {authority.not_after}")
     issuer = _subject(authority.certificate)
     builder = _builder(csr, issuer, profile, first, last)
     builder = builder.add_extension(_authority_key_identifier(authority.certificate), critical=False)
@@ -114,13 +106,11 @@ def self_sign(
     not_before: datetime,
     not_after: datetime,
 ) -> x509.Certificate:
-    """Issue a certificate for ``csr`` that is signed with its own key. The issuer is the subject, even when empty."""
+    """Issue a certificate for ``csr``, signed with its own key. The issuer is the subject, even when empty."""
     if key.public_key() != csr.public_key():
         raise PkiError("the private key is not the one of the certificate signing request")
     if not_before >= not_after:
-        raise PkiError(
-            f"nothing can be signed: the validity ends at {not_after}, before it begins at {not_before}"
-        )
+        raise PkiError(f"nothing can be signed: the validity ends at {not_after}, before it begins at {not_before}")
     return _builder(csr, csr.subject, profile, not_before, not_after).sign(key, signature_hash(key))
 
 
@@ -133,7 +123,7 @@ def _check_path_length(authority: Authority, profile: Profile) -> None:
         left = constraints.path_length - depth - 1
         if left < 0 or (profile.path_length or 0) > left:
             raise PkiError(
-                f"{quoted(ca.subject.rfc4514_string())} has the path length {constraints.path_length}: it allows"
+                f"{name_text(ca.subject)} has the path length {constraints.path_length}: it allows"
                 f" {f'a path length of at most {left}' if left >= 0 else 'no further CA'} here"
             )
 

@@ -3,14 +3,14 @@
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
 
 from csr_operator.pki.errors import PkiError, quoted
+from csr_operator.pki.signatures import is_self_signed, issued_by
 
 # A Secret holds 1 MiB, and the trust stores of browsers and distributions hold about 150 certificates.
 MAX_BUNDLE_BYTES = 1024 * 1024
@@ -22,7 +22,7 @@ _BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A certificate and the CAs above it, each issued by the next. ``root`` is the self-signed one, where known."""
+    """A certificate and the CAs above it, each issued by the next. ``root`` is self-signed, where known."""
 
     leaf: x509.Certificate
     intermediates: tuple[x509.Certificate, ...] = ()
@@ -30,7 +30,7 @@ class Chain:
 
     @property
     def pem(self) -> bytes:
-        """What a server sends: the leaf first, then the intermediates; the root is left out (RFC 8446, 4.4.2)."""
+        """What a server sends: leaf first, then intermediates, the root left out (RFC 8446, 4.4.2)."""
         return to_pem((self.leaf, *self.intermediates))
 
     @property
@@ -53,7 +53,7 @@ def to_pem(certificates: Iterable[x509.Certificate]) -> bytes:
 
 
 def load_bundle(data: bytes) -> tuple[x509.Certificate, ...]:
-    """Read certificates from PEM (other blocks are skipped), a DER certificate, or a PKCS #7 bundle in either form.
+    """Read certificates: PEM (other blocks are skipped), one in DER, or PKCS #7 in either form.
 
     The input is bounded before it is parsed, at 1 MiB and 250 certificates. PkiError when there is no
     certificate.
@@ -76,9 +76,7 @@ def load_bundle(data: bytes) -> tuple[x509.Certificate, ...]:
             raise
         raise PkiError(f"the certificates cannot be read: {quoted(error)}") from None
     if not 0 < len(certificates) <= MAX_BUNDLE_CERTIFICATES:
-        raise PkiError(
-            f"there are {len(certificates)} certificates where 1 to {MAX_BUNDLE_CERTIFICATES} are wanted"
-        )
+        raise PkiError(f"there are {len(certificates)} certificates where 1 to {MAX_BUNDLE_CERTIFICATES} are wanted")
     return tuple(certificates)
 
 
@@ -105,21 +103,6 @@ def build_chain(
     if len(path) > MAX_DEPTH:
         raise PkiError(f"the chain has more than {MAX_DEPTH} certificates")
     return Chain(leaf, tuple(path[1:-1]), path[-1])
-
-
-@lru_cache(maxsize=512)
-def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether the names match and the signature is the issuer's. Says nothing of the issuer being a CA."""
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
-
-
-def is_self_signed(certificate: x509.Certificate) -> bool:
-    """Whether it is signed with its own key under its own name."""
-    return issued_by(certificate, certificate)
 
 
 def _load_der(data: bytes) -> list[x509.Certificate]:

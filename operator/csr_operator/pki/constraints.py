@@ -1,15 +1,16 @@
-"""Name constraints (RFC 5280, 4.2.1.10): which names the CAs of a chain let the certificates below them have."""
+"""Name constraints (RFC 5280, 4.2.1.10): which names the CAs of a chain allow below them."""
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from csr_operator.pki.errors import quoted
+from csr_operator.pki.errors import name_text, quoted
 from csr_operator.pki.extensions import alternative_names, extension_of
+from csr_operator.pki.signatures import folded
 
 
 def check(path: Sequence[x509.Certificate]) -> list[str]:
@@ -25,10 +26,7 @@ def check(path: Sequence[x509.Certificate]) -> list[str]:
                 continue
             for given in _names(certificate):
                 if not _allowed(given, found):
-                    problems.append(
-                        f"name constraints: {quoted(ca.subject.rfc4514_string())} does not allow"
-                        f" {quoted(_text(given))}"
-                    )
+                    problems.append(f"name constraints: {name_text(ca.subject)} does not allow {quoted(_text(given))}")
     return problems
 
 
@@ -38,9 +36,7 @@ def _names(certificate: x509.Certificate) -> list[x509.GeneralName]:
     if subject.rdns:
         names.append(x509.DirectoryName(subject))
     if not any(isinstance(one, x509.RFC822Name) for one in names):
-        names += (
-            x509.RFC822Name(str(a.value)) for a in subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS)
-        )
+        names += (x509.RFC822Name(str(a.value)) for a in subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS))
     return names
 
 
@@ -99,15 +95,7 @@ def _ip(given: Any, limit: Any, excluding: bool) -> bool:
 
 
 def _directory(given: x509.Name, limit: x509.Name, excluding: bool) -> bool:
-    return _folded(given.rdns)[: len(limit.rdns)] == _folded(limit.rdns)
-
-
-def _folded(rdns: Iterable[x509.RelativeDistinguishedName]) -> list[frozenset[tuple[str, str]]]:
-    # RFC 5280, 7.1: case and runs of white space do not count.
-    return [
-        frozenset((a.oid.dotted_string, " ".join(str(a.value).casefold().split())) for a in rdn)
-        for rdn in rdns
-    ]
+    return folded(given)[: len(limit.rdns)] == folded(limit)
 
 
 _MATCHES: dict[type[x509.GeneralName], Callable[[Any, Any, bool], bool]] = {

@@ -1,14 +1,23 @@
 """Certificate signing requests (PKCS #10, RFC 2986)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from csr_operator.pki.errors import PkiError
+from csr_operator.pki.errors import PkiError, quoted
+from csr_operator.pki.extensions import extensions_of
 from csr_operator.pki.keys import PrivateKey, parameters_of, signature_hash
 from csr_operator.pki.names import Names, general_names, subject_name
-from csr_operator.pki.profile import Profile, requested_extensions
+from csr_operator.pki.profile import (
+    CustomExtension,
+    Profile,
+    constraints_of,
+    extended_name,
+    requested_extensions,
+    usage_names,
+)
 
 # One with an ML-DSA-87 key and 1,000 DNS names of full length stays below this.
 _MAX_BYTES = 512 * 1024
@@ -37,25 +46,45 @@ def build_csr(template: CsrTemplate, key: PrivateKey) -> x509.CertificateSigning
 
 
 def load_csr(data: bytes) -> x509.CertificateSigningRequest:
-    """Read a request from PEM or DER and check its signature, its key (see `parameters_of`) and its extensions' form."""
+    """Read a request from PEM or DER; check its signature, its key (`parameters_of`) and its form."""
     if len(data) > _MAX_BYTES:
         raise PkiError(f"the certificate signing request is larger than {_MAX_BYTES} bytes")
     try:
         csr = x509.load_der_x509_csr(data) if data[:1] == b"\x30" else x509.load_pem_x509_csr(data)
         key = csr.public_key()
-        csr.extensions  # noqa: B018 - parsed on access, and may be malformed or doubled
         signed = csr.is_signature_valid
-    except (
-        ValueError,
-        TypeError,
-        UnsupportedAlgorithm,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ) as e:
-        raise PkiError(f"this is no certificate signing request in PEM or DER form: {e}") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise PkiError(f"this is no certificate signing request in PEM or DER form: {quoted(error)}") from None
+    extensions_of(csr)
     parameters_of(key)
     if not signed:
-        raise PkiError(
-            "the signature of the certificate signing request is wrong: it is damaged or made with another key"
-        )
+        raise PkiError("the signature of the certificate signing request is not that of the key in it")
     return csr
+
+
+def profile_of(csr: x509.CertificateSigningRequest) -> Profile:
+    """What a request that was made elsewhere asks for, besides the names.
+
+    An extension that the profile has no field for becomes one of its custom extensions. PkiError for what
+    cannot be asked of a CA, such as name constraints of a kind that `Subtrees` does not have.
+    """
+    usages: list[str] = []
+    custom: list[CustomExtension] = []
+    fields: dict[str, Any] = {}
+    for extension in extensions_of(csr):
+        match extension.value:
+            case x509.KeyUsage() as usage:
+                usages += sorted(usage_names(usage))
+            case x509.ExtendedKeyUsage() as extended:
+                usages += (extended_name(oid) for oid in extended)
+            case x509.BasicConstraints() as basic:
+                fields |= {"is_ca": basic.ca, "path_length": basic.path_length}
+            case x509.NameConstraints() as limits:
+                fields["name_constraints"] = constraints_of(limits, critical=extension.critical)
+            case x509.TLSFeature() as features if list(features) == [x509.TLSFeatureType.status_request]:
+                fields["must_staple"] = True
+            case x509.SubjectAlternativeName() | x509.SubjectKeyIdentifier():
+                pass
+            case value:
+                custom.append(CustomExtension(extension.oid.dotted_string, value.public_bytes(), extension.critical))
+    return Profile(usages=tuple(usages), extensions=tuple(custom), **fields)

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from cryptography import x509
+
 
 class PkiError(ValueError):
-    """Input that cannot be used. The message names the field or the object, and the remedy where there is one."""
+    """Input that cannot be used. The message names the field or object, and the remedy if there is one."""
 
 
 class Mismatch(PkiError):
@@ -22,3 +24,8 @@ def quoted(value: object, limit: int = 100) -> str:
     """Text from outside, made fit for a message: one line, printable, at most ``limit`` characters."""
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
     return f'"{text}"' if len(text) <= limit else f'"{text[:limit]}..." ({len(text)} characters)'
+
+
+def name_text(name: x509.Name) -> str:
+    """A distinguished name, made fit for a message."""
+    return quoted(name.rfc4514_string()) if name.rdns else "the empty name"

@@ -1,4 +1,4 @@
-"""The text of subject alternative names, made into the form that RFC 5280, 4.2.1.6, wants in a certificate."""
+"""The text of subject alternative names, made into the form that RFC 5280, 4.2.1.6, wants."""
 
 import ipaddress
 import re
@@ -10,9 +10,8 @@ import idna
 from csr_operator.pki.errors import PkiError, quoted
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_FAST_DNS_NAME = re.compile(
-    r"(?:\*\.)?(?:(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
-)
+# What most names look like: nothing to encode, nothing to refuse.
+_PLAIN_DNS_NAME = re.compile(rf"(?:\*\.)?(?:(?!xn--){_LABEL.pattern}\.)+(?!xn--)[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?")
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 # What a URI may hold as it is (RFC 3986, 2); other characters are percent-encoded (RFC 3987, 3.1).
@@ -21,13 +20,13 @@ _MUST_HAVE_HOST = {"http", "https", "ftp", "ftps", "ldaps", "ws", "wss", "spiffe
 
 
 def dns_name(value: str) -> str:
-    """A dNSName: lower case, U-labels encoded as A-labels (RFC 5890, RFC 5891; case and width mapped as UTS #46 says).
+    """A dNSName in lower case, U-labels encoded as A-labels (RFC 5891; case and width mapped by UTS #46).
 
     A wildcard may stand for the whole leftmost label (RFC 9525, 6.3). A-labels are taken as given when they
     decode, also those (emoji, say) that RFC 5892 would not let anyone register today, because CAs issue for
     them. PkiError, naming the value, for what no CA takes.
     """
-    if len(value) <= 253 and _FAST_DNS_NAME.fullmatch(value):
+    if len(value) <= 253 and _PLAIN_DNS_NAME.fullmatch(value):
         return value
     return _domain("dnsNames", value, wildcard=True)
 
@@ -70,9 +69,7 @@ def uri(value: str) -> str:
         raise PkiError(f"uris: {quoted(value)} has characters that a URI cannot hold: percent-encode them")
     scheme, colon, rest = value.partition(":")
     if not colon or not rest or not _SCHEME.fullmatch(scheme):
-        raise PkiError(
-            f"uris: {quoted(value)} is not absolute: it must start with a scheme such as https:// or urn:"
-        )
+        raise PkiError(f"uris: {quoted(value)} is not absolute: it must start with a scheme such as https:// or urn:")
     try:
         parts = urlsplit(value)
         host, port = parts.hostname, parts.port
@@ -85,9 +82,7 @@ def uri(value: str) -> str:
         return value
     user, at, _ = parts.netloc.rpartition("@")
     netloc = quote(user, safe=_URI_CHARACTERS) + at + ascii_host + (f":{port}" if port is not None else "")
-    path, query, fragment = (
-        quote(part, safe=_URI_CHARACTERS) for part in (parts.path, parts.query, parts.fragment)
-    )
+    path, query, fragment = (quote(part, safe=_URI_CHARACTERS) for part in (parts.path, parts.query, parts.fragment))
     return urlunsplit((parts.scheme, netloc, path, query, fragment))
 
 
@@ -97,8 +92,11 @@ def _uri_host(host: str, given: str) -> str:
             return f"[{ipaddress.IPv6Address(host)}]"
         except ValueError:
             raise PkiError(f"uris: {quoted(given)} has a host that is no IPv6 address") from None
-    # SPIFFE trust domains and names of internal services use underscores.
-    if re.fullmatch(r"[a-z0-9._-]+", host):
+    if _is_address(host):
+        return host
+    # SPIFFE trust domains and names of internal services use underscores, which count as letters here.
+    if host.isascii() and "_" in host:
+        _domain("uris", host.replace("_", "x"), given=given)
         return host
     return _domain("uris", host, given=given)
 
@@ -111,9 +109,7 @@ def _domain(field: str, value: str, *, wildcard: bool = False, given: str | None
     if wildcard and value.startswith("*."):
         name, prefix = value[2:], "*."
     if not name:
-        raise refuse(
-            "is empty" if not prefix else "is a wildcard for everything: name the domain, as in *.example.com"
-        )
+        raise refuse("is empty" if not prefix else "is a wildcard for everything: name the domain, as in *.example.com")
     if "*" in name:
         raise refuse(
             "has a wildcard that is not the whole leftmost label: write it as in *.example.com"
@@ -122,10 +118,8 @@ def _domain(field: str, value: str, *, wildcard: bool = False, given: str | None
         )
     if any(c.isspace() or not c.isprintable() for c in name):
         raise refuse("has white space or control characters")
-    if ":" in name or name.rpartition(".")[2].isdigit():
-        raise refuse(
-            "is an IP address or ends in a number" + (": use ipAddresses" if field == "dnsNames" else "")
-        )
+    if _is_address(name):
+        raise refuse("is an IP address" + (": use ipAddresses" if field == "dnsNames" else ""))
     if name.endswith((".", "\u3002", "\uff0e", "\uff61")):
         raise refuse("ends in a dot: leave it out")
     name = name.lower() if name.isascii() else _to_ascii(name, refuse)
@@ -140,6 +134,8 @@ def _domain(field: str, value: str, *, wildcard: bool = False, given: str | None
             raise refuse(f"has the label {quoted(label)}, which is not letters, digits and inner hyphens")
         if label.startswith("xn--") and not _decodes(label):
             raise refuse(f"has the label {quoted(label)}, which is no A-label: write it in Unicode")
+    if label.isdigit():
+        raise refuse("ends in a number, as no domain does")
     if len(prefix + name) > 253:
         raise refuse("is longer than 253 octets")
     return prefix + name
@@ -152,6 +148,14 @@ def _to_ascii(name: str, refuse: Callable[[str], PkiError]) -> str:
         return idna.encode(name, uts46=True, std3_rules=True).decode().lower()
     except (idna.IDNAError, UnicodeError) as error:
         raise refuse(f"is no internationalized domain name (RFC 5891): {error}") from None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _decodes(label: str) -> bool:

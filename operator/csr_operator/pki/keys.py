@@ -62,7 +62,7 @@ _RSA_SIZES = range(2048, 8192 + 1)
 
 @dataclass(frozen=True, slots=True)
 class KeyParameters:
-    """What kind of key to make. ``size`` is in bits; None stands for the algorithm's default (RSA 2048, ECDSA 256)."""
+    """What kind of key to make. ``size`` is in bits; None is the default (RSA 2048, ECDSA 256)."""
 
     algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA
     size: int | None = None
@@ -81,12 +81,12 @@ class KeyParameters:
                 raise PkiError(f"{self.algorithm} keys have one size only: leave the size out")
 
     def normalized(self) -> "KeyParameters":
-        """The same with the default size filled in, so that two of them compare equal when they ask for the same."""
+        """The same with the default size filled in: two that ask for the same are then equal."""
         return self if self.size is not None else replace(self, size=_DEFAULT_SIZES.get(self.algorithm))
 
 
 def generate(parameters: KeyParameters) -> PrivateKey:
-    """Make a new private key. RSA takes tens to thousands of milliseconds and lets other threads run meanwhile."""
+    """Make a private key. RSA takes tens to thousands of ms and lets other threads run meanwhile."""
     size = parameters.normalized().size
     match parameters.algorithm:
         case KeyAlgorithm.RSA:
@@ -114,9 +114,7 @@ def parameters_of(key: PrivateKeyTypes | PublicKeyTypes) -> KeyParameters:
         case ec.EllipticCurvePrivateKey() | ec.EllipticCurvePublicKey():
             size = key.curve.key_size
             if size not in _CURVES or _CURVES[size].name != key.curve.name:
-                raise PkiError(
-                    f"ECDSA keys on the curve {key.curve.name} are not accepted: use P-256, P-384 or P-521"
-                )
+                raise PkiError(f"ECDSA keys on the curve {key.curve.name} are not accepted: use P-256, P-384 or P-521")
             return KeyParameters(KeyAlgorithm.ECDSA, size)
         case rsa.RSAPrivateKey() | rsa.RSAPublicKey():
             public = key.public_key() if isinstance(key, rsa.RSAPrivateKey) else key
@@ -140,11 +138,7 @@ def signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SH
     match key:
         case rsa.RSAPrivateKey():
             return (
-                hashes.SHA256()
-                if key.key_size < 3072
-                else hashes.SHA384()
-                if key.key_size < 4096
-                else hashes.SHA512()
+                hashes.SHA256() if key.key_size < 3072 else hashes.SHA384() if key.key_size < 4096 else hashes.SHA512()
             )
         case ec.EllipticCurvePrivateKey():
             size = key.curve.key_size
@@ -155,20 +149,16 @@ def signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SH
 
 def private_key_pem(key: PrivateKey, encoding: KeyEncoding = KeyEncoding.PKCS8) -> bytes:
     """The private key as unencrypted PEM, ending in a newline."""
-    return key.private_bytes(
-        serialization.Encoding.PEM, _private_format(key, encoding), serialization.NoEncryption()
-    )
+    return key.private_bytes(serialization.Encoding.PEM, _private_format(key, encoding), serialization.NoEncryption())
 
 
 def private_key_der(key: PrivateKey, encoding: KeyEncoding = KeyEncoding.PKCS8) -> bytes:
     """The private key as unencrypted DER."""
-    return key.private_bytes(
-        serialization.Encoding.DER, _private_format(key, encoding), serialization.NoEncryption()
-    )
+    return key.private_bytes(serialization.Encoding.DER, _private_format(key, encoding), serialization.NoEncryption())
 
 
 def load_private_key(pem: bytes) -> PrivateKey:
-    """Read an unencrypted private key, traditional or PKCS #8, and hold it to the key policy of `parameters_of`."""
+    """Read an unencrypted private key, traditional or PKCS #8, that `parameters_of` accepts."""
     if len(pem) > _MAX_PEM_BYTES:
         raise PkiError(f"the private key is larger than {_MAX_PEM_BYTES} bytes")
     # The causes are cut off: they could carry a part of the input.
@@ -181,12 +171,12 @@ def load_private_key(pem: bytes) -> PrivateKey:
     except ValueError:
         raise PkiError("this is no private key in PEM form (PKCS #1, SEC 1 or PKCS #8)") from None
     parameters_of(key)
-    assert isinstance(key, PrivateKey)  # noqa: S101 - parameters_of accepts no other
+    assert isinstance(key, PrivateKey)
     return key
 
 
 def spki_sha256(key: PrivateKey | PublicKey) -> str:
-    """The SHA-256 of the DER SubjectPublicKeyInfo as lower-case hex: the same for a private key and its public key."""
+    """The SHA-256 of the DER SubjectPublicKeyInfo, in lower-case hex; of either half of a key pair."""
     public = key.public_key() if isinstance(key, PrivateKey) else key
     spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(spki).hexdigest()

@@ -75,9 +75,7 @@ def subject_name(names: Names) -> x509.Name:
     subject = names.subject
     if names.literal_subject:
         if names.common_name or subject != _NO_SUBJECT:
-            raise PkiError(
-                "literalSubject cannot be used together with commonName or subject: write all of it in one"
-            )
+            raise PkiError("literalSubject cannot be used together with commonName or subject: write all of it in one")
         return rfc4514.parse(names.literal_subject)
     attributes: list[x509.NameAttribute[str | bytes]] = []
     if subject != _NO_SUBJECT:
@@ -85,23 +83,19 @@ def subject_name(names: Names) -> x509.Name:
             for value in dict.fromkeys(getattr(subject, key)):
                 attributes.append(rfc4514.attribute(oid, value, f"subject.{api_name}"))
         if subject.serial_number:
-            attributes.append(
-                rfc4514.attribute(NameOID.SERIAL_NUMBER, subject.serial_number, "subject.serialNumber")
-            )
+            attributes.append(rfc4514.attribute(NameOID.SERIAL_NUMBER, subject.serial_number, "subject.serialNumber"))
     if names.common_name:
         common_name = names.common_name
         if not common_name.isascii() and common_name in names.dns_names:
             common_name = dns_name(common_name)
         attributes.append(rfc4514.attribute(NameOID.COMMON_NAME, common_name, "commonName"))
     if subject.email_address:
-        attributes.append(
-            rfc4514.attribute(NameOID.EMAIL_ADDRESS, subject.email_address, "subject.emailAddress")
-        )
+        attributes.append(rfc4514.attribute(NameOID.EMAIL_ADDRESS, subject.email_address, "subject.emailAddress"))
     return x509.Name(attributes)
 
 
 def general_names(names: Names) -> tuple[x509.GeneralName, ...]:
-    """The subject alternative names, normalized and without duplicates: DNS, IP, URI, email, other, in given order."""
+    """The alternative names, normalized, without duplicates: DNS, IP, URI, email, other, each as ordered."""
     return tuple(
         dict.fromkeys(
             (

@@ -1,7 +1,9 @@
 """Whether a chain of certificates holds together (RFC 5280, 6.1, without policies and revocation)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -9,34 +11,35 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtensionOID
 
 from csr_operator.pki import constraints
-from csr_operator.pki.chain import issued_by
-from csr_operator.pki.errors import PkiError, quoted
-from csr_operator.pki.extensions import extensions_of
+from csr_operator.pki.errors import PkiError, name_text
+from csr_operator.pki.extensions import extension_of, extensions_of
 from csr_operator.pki.keys import parameters_of
+from csr_operator.pki.signatures import issued_by
 
 _WEAK_HASHES = (hashes.MD5, hashes.SHA1)
-# Critical extensions that may be there because they are looked at here or by `verify`, or restrict nothing of
-# it.
-_UNDERSTOOD = {
-    ExtensionOID.BASIC_CONSTRAINTS,
-    ExtensionOID.KEY_USAGE,
-    ExtensionOID.EXTENDED_KEY_USAGE,
-    ExtensionOID.NAME_CONSTRAINTS,
-    ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
-    ExtensionOID.ISSUER_ALTERNATIVE_NAME,
-    ExtensionOID.CERTIFICATE_POLICIES,
-    ExtensionOID.POLICY_CONSTRAINTS,
-    ExtensionOID.POLICY_MAPPINGS,
-    ExtensionOID.INHIBIT_ANY_POLICY,
-    ExtensionOID.CRL_DISTRIBUTION_POINTS,
-    ExtensionOID.TLS_FEATURE,
-}
+# What may be critical: it is looked at here or by `verify`, or restricts nothing that either of them decides.
+_UNDERSTOOD = frozenset(
+    {
+        ExtensionOID.BASIC_CONSTRAINTS,
+        ExtensionOID.KEY_USAGE,
+        ExtensionOID.EXTENDED_KEY_USAGE,
+        ExtensionOID.NAME_CONSTRAINTS,
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+        ExtensionOID.ISSUER_ALTERNATIVE_NAME,
+        ExtensionOID.CERTIFICATE_POLICIES,
+        ExtensionOID.POLICY_CONSTRAINTS,
+        ExtensionOID.POLICY_MAPPINGS,
+        ExtensionOID.INHIBIT_ANY_POLICY,
+        ExtensionOID.CRL_DISTRIBUTION_POINTS,
+        ExtensionOID.TLS_FEATURE,
+    }
+)
 
 
 def to_anchor(
     certificates: Sequence[x509.Certificate], roots: Sequence[x509.Certificate] | None
 ) -> tuple[tuple[x509.Certificate, ...], list[str]]:
-    """The certificates from the leaf up to the trust anchor, and what is wrong if there is none among ``roots``.
+    """The certificates from the leaf up to the trust anchor, and what is wrong if none of ``roots`` is one.
 
     The anchor is the first certificate that is one of the roots, or else a root that issued the topmost
     certificate. With None for ``roots``, everything that is there is taken.
@@ -51,98 +54,115 @@ def to_anchor(
     for root in roots:
         if issued_by(top, root):
             return (*path, root), []
-    return path, [
-        f"chain: it ends at {name(top.issuer)}, which is none of the issuer's roots"
-        f" ({', '.join(name(root.subject) for root in roots) or 'there are none'})"
-    ]
+    known = ", ".join(name_text(root.subject) for root in roots) or "it has none"
+    return path, [f"chain: it ends at {name_text(top.issuer)}, which is none of the issuer's roots ({known})"]
 
 
 def check(
     path: Sequence[x509.Certificate],
     *,
     now: datetime,
-    critical: frozenset[x509.ObjectIdentifier] = frozenset(),
+    known: frozenset[x509.ObjectIdentifier] = frozenset(),
 ) -> list[str]:
     """What is wrong with a path that runs from the leaf up to the trust anchor; empty when nothing is.
 
-    For each certificate: signed by the next with no MD5 or SHA-1, no critical extension that is unknown (and
-    not in ``critical``, which counts for the leaf only). For each CA: valid at ``now``, CA:TRUE, keyCertSign,
-    path length, name constraints, and a key that `parameters_of` accepts. A trust anchor is held to the same,
-    apart from its signature.
+    Each certificate must be signed by the next, not with MD5 or SHA-1, and have no critical extension that is
+    unknown (those in ``known`` may be in the leaf). Each CA, the anchor too, must be valid at ``now``, have
+    CA:TRUE, may have no key usage without keyCertSign, no path length that is exceeded, no name constraint
+    that is violated, and no key that `parameters_of` refuses. The leaf's own validity and purpose are left to
+    the caller.
     """
-    problems: list[str] = []
-    for index, certificate in enumerate(path):
-        label = f"CA {name(certificate.subject)}" if index else "certificate"
-        above = path[index + 1] if index + 1 < len(path) else None
-        if above is not None and not issued_by(certificate, above):
-            problems.append(f"chain: the signature of the {label} is not that of {name(above.subject)}")
-        if above is not None or not index:
-            problems += _weak_signature(certificate, label)
-        try:
-            known = critical if index == 0 else frozenset()
-            problems += _unknown(certificate, label, known)
-            if index:
-                problems += _authority(certificate, label, now)
-                problems += _path_length(path, index, label)
-        except PkiError as error:
-            problems.append(f"{label}: {error}")
+    leaf, *authorities = path
+    problems = [*_signature(leaf, "certificate"), *_unknown_extensions(leaf, "certificate", known)]
+    for certificate, issuer in zip(path, authorities, strict=False):
+        if not issued_by(certificate, issuer):
+            label = "certificate" if certificate is leaf else f"CA {name_text(certificate.subject)}"
+            problems.append(f"chain: the {label} is not signed by {name_text(issuer.subject)}")
+    below = 0  # the CAs below this one; self-issued ones do not count (RFC 5280, 4.2.1.9)
+    for index, certificate in enumerate(authorities):
+        authority = _authority(certificate)
+        problems += authority.problems
+        if index < len(authorities) - 1:
+            problems += _signature(certificate, authority.label)
+        if not authority.not_before <= now <= authority.not_after:
+            problems.append(
+                f"chain: the {authority.label} is valid from {authority.not_before:%Y-%m-%dT%H:%M:%SZ} to"
+                f" {authority.not_after:%Y-%m-%dT%H:%M:%SZ}, not now"
+            )
+        if authority.path_length is not None and below > authority.path_length:
+            problems.append(
+                f"chain: the {authority.label} has the path length {authority.path_length},"
+                f" but {below} more CAs stand below it"
+            )
+        below += not authority.self_issued
+    # Constraints on what is broken already would only say it again.
     return problems or constraints.check(path)
 
 
-def name(value: x509.Name) -> str:
-    """A distinguished name for a message."""
-    return quoted(value.rfc4514_string()) if value.rdns else "the empty name"
+@dataclass(frozen=True, slots=True)
+class _Authority:
+    label: str
+    problems: tuple[str, ...]
+    path_length: int | None
+    self_issued: bool
+    not_before: datetime
+    not_after: datetime
 
 
-def _authority(certificate: x509.Certificate, label: str, now: datetime) -> list[str]:
-    problems = []
-    found = {extension.oid: extension.value for extension in extensions_of(certificate)}
-    basic = found.get(ExtensionOID.BASIC_CONSTRAINTS)
-    if not isinstance(basic, x509.BasicConstraints) or not basic.ca:
-        problems.append(f"chain: the {label} is no CA certificate (basicConstraints has no CA:TRUE)")
-    usage = found.get(ExtensionOID.KEY_USAGE)
-    if isinstance(usage, x509.KeyUsage) and not usage.key_cert_sign:
-        problems.append(f"chain: the {label} may not sign certificates (its key usage lacks keyCertSign)")
-    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        problems.append(
-            f"chain: the {label} is valid from {certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ} to"
-            f" {certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}, not now"
-        )
+@lru_cache(maxsize=256)
+def _authority(certificate: x509.Certificate) -> _Authority:
+    """What there is to know of a CA certificate whatever the path it stands in: CAs come by again and again."""
+    label = f"CA {name_text(certificate.subject)}"
+    problems = _unknown_extensions(certificate, label, frozenset())
+    path_length = None
+    try:
+        basic = extension_of(certificate, x509.BasicConstraints)
+        usage = extension_of(certificate, x509.KeyUsage)
+    except PkiError:
+        pass  # told of by _unknown_extensions
+    else:
+        if basic is None or not basic.ca:
+            problems.append(f"chain: the {label} is no CA certificate (its basic constraints lack CA:TRUE)")
+        else:
+            path_length = basic.path_length
+        if usage is not None and not usage.key_cert_sign:
+            problems.append(f"chain: the {label} may not sign certificates (its key usage lacks keyCertSign)")
     try:
         parameters_of(certificate.public_key())
     except PkiError as error:
-        problems.append(f"chain: the {label} has a weak key: {error}")
+        problems.append(f"chain: the key of the {label} is too weak: {error}")
     except (ValueError, UnsupportedAlgorithm):
-        problems.append(f"chain: the {label} has a key that cannot be read")
-    return problems
+        problems.append(f"chain: the key of the {label} cannot be read")
+    return _Authority(
+        label,
+        tuple(problems),
+        path_length,
+        certificate.subject == certificate.issuer,
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+    )
 
 
-def _path_length(path: Sequence[x509.Certificate], index: int, label: str) -> list[str]:
-    basic = next(e.value for e in extensions_of(path[index]) if isinstance(e.value, x509.BasicConstraints))
-    # Self-issued certificates do not count (RFC 5280, 4.2.1.9).
-    below = sum(certificate.subject != certificate.issuer for certificate in path[1:index])
-    if basic.path_length is not None and below > basic.path_length:
-        return [
-            f"chain: the {label} has the path length {basic.path_length}, but {below} CAs follow below it"
-        ]
-    return []
-
-
-def _weak_signature(certificate: x509.Certificate, label: str) -> list[str]:
+def _signature(certificate: x509.Certificate, label: str) -> list[str]:
     try:
         used = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:
-        return [
-            f"chain: the {label} is signed with an unknown algorithm ({certificate.signature_algorithm_oid.dotted_string})"
-        ]
+        oid = certificate.signature_algorithm_oid.dotted_string
+        return [f"signature: the {label} is signed with an unknown algorithm ({oid})"]
     if isinstance(used, _WEAK_HASHES):
-        return [f"chain: the {label} is signed with {used.name.upper()}, which is broken"]
+        return [f"signature: the {label} is signed with {used.name.upper()}, which is broken"]
     return []
 
 
-def _unknown(certificate: x509.Certificate, label: str, known: frozenset[x509.ObjectIdentifier]) -> list[str]:
+def _unknown_extensions(
+    certificate: x509.Certificate, label: str, known: frozenset[x509.ObjectIdentifier]
+) -> list[str]:
+    try:
+        extensions = extensions_of(certificate)
+    except PkiError as error:
+        return [f"extensions of the {label}: {error}"]
     return [
         f"critical extension: the {label} has {extension.oid.dotted_string}, which is unknown here"
-        for extension in extensions_of(certificate)
+        for extension in extensions
         if extension.critical and extension.oid not in _UNDERSTOOD and extension.oid not in known
     ]

@@ -1,4 +1,4 @@
-"""What a certificate is to be good for: its usages and the other extensions, as asked for and as put into it."""
+"""What a certificate is to be good for: its usages and other extensions."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -94,7 +94,7 @@ class NameConstraints:
 
 @dataclass(frozen=True, slots=True)
 class CustomExtension:
-    """An extension of the user's own. ``oid`` is dotted, ``value`` the DER inside the extnValue OCTET STRING."""
+    """An extension of the user's own. ``oid`` is dotted, ``value`` the DER inside the OCTET STRING."""
 
     oid: str
     value: bytes
@@ -141,9 +141,7 @@ class Profile:
         if self.path_length is not None and self.path_length < 0:
             raise PkiError("a path length cannot be negative")
         if usages & {"encipher only", "decipher only"} and "key agreement" not in usages:
-            raise PkiError(
-                'usages: "encipher only" and "decipher only" need "key agreement" (RFC 5280, 4.2.1.3)'
-            )
+            raise PkiError('usages: "encipher only" and "decipher only" need "key agreement" (RFC 5280, 4.2.1.3)')
         if len({extension.oid for extension in self.extensions}) < len(self.extensions):
             raise PkiError("extensions: the same object identifier is there twice")
 
@@ -202,9 +200,9 @@ def requested_extensions(
     *,
     empty_subject: bool = False,
 ) -> list[tuple[x509.ExtensionType, bool]]:
-    """The extensions of a request, each with its criticality. The alternative names are critical beside an empty subject.
+    """The extensions of a request, each with its criticality.
 
-    They are critical then because RFC 5280, 4.2.1.6, says so.
+    The alternative names are critical when the subject is empty (RFC 5280, 4.2.1.6).
     """
     names = tuple(general_names)
     result: list[tuple[x509.ExtensionType, bool]] = []
@@ -214,9 +212,7 @@ def requested_extensions(
 
 
 @lru_cache(maxsize=256)
-def profile_extensions(
-    profile: Profile, algorithm: KeyAlgorithm
-) -> tuple[tuple[x509.ExtensionType, bool], ...]:
+def profile_extensions(profile: Profile, algorithm: KeyAlgorithm) -> tuple[tuple[x509.ExtensionType, bool], ...]:
     """The extensions that follow from the profile alone, each with its criticality (as RFC 5280 has it)."""
     result: list[tuple[x509.ExtensionType, bool]] = []
     usages = wanted_usages(profile, algorithm)
@@ -245,6 +241,24 @@ def extended_oid(usage: str) -> x509.ObjectIdentifier:
     return EXTENDED_KEY_USAGES.get(usage) or x509.ObjectIdentifier(usage)
 
 
+def constraints_of(extension: x509.NameConstraints, *, critical: bool) -> NameConstraints:
+    """The name constraints of an extension; PkiError when one is of a kind that `Subtrees` does not have."""
+    return NameConstraints(_names_of(extension.permitted_subtrees), _names_of(extension.excluded_subtrees), critical)
+
+
+def _names_of(subtrees: Iterable[x509.GeneralName] | None) -> Subtrees:
+    found: dict[type[x509.GeneralName], list[str]] = {kind: [] for kind in _SUBTREE_KINDS}
+    for one in subtrees or ():
+        if type(one) not in found:
+            raise PkiError("nameConstraints: only DNS names, IP ranges, email addresses and URI hosts are supported")
+        found[type(one)].append(str(one.value))
+    return Subtrees(*(tuple(found[kind]) for kind in _SUBTREE_KINDS))
+
+
+# In the order of the fields of Subtrees.
+_SUBTREE_KINDS = (x509.DNSName, x509.IPAddress, x509.RFC822Name, x509.UniformResourceIdentifier)
+
+
 def _name_constraints(constraints: NameConstraints) -> x509.NameConstraints:
     permitted, excluded = _subtrees(constraints.permitted), _subtrees(constraints.excluded)
     if not permitted and not excluded:
@@ -253,16 +267,12 @@ def _name_constraints(constraints: NameConstraints) -> x509.NameConstraints:
 
 
 def _subtrees(subtrees: Subtrees) -> list[x509.GeneralName]:
-    result: list[x509.GeneralName] = [
-        x509.DNSName(_domain(value, dot=False)) for value in subtrees.dns_domains
-    ]
+    result: list[x509.GeneralName] = [x509.DNSName(_domain(value, dot=False)) for value in subtrees.dns_domains]
     for value in subtrees.ip_ranges:
         try:
             result.append(x509.IPAddress(ipaddress.ip_network(value)))
         except ValueError as error:
-            raise PkiError(
-                f"nameConstraints: {quoted(value)} is no IP range in CIDR notation: {error}"
-            ) from None
+            raise PkiError(f"nameConstraints: {quoted(value)} is no IP range in CIDR notation: {error}") from None
     for value in subtrees.email_addresses:
         mailbox = email_address(value, "nameConstraints") if "@" in value else _domain(value)
         result.append(x509.RFC822Name(mailbox))
@@ -272,12 +282,8 @@ def _subtrees(subtrees: Subtrees) -> list[x509.GeneralName]:
 
 def _domain(value: str, *, dot: bool = True) -> str:
     if value.startswith(".") and not dot:
-        raise PkiError(
-            f"nameConstraints: {quoted(value)}: leave out the first dot; a domain covers all below it"
-        )
+        raise PkiError(f"nameConstraints: {quoted(value)}: leave out the first dot; a domain covers all below it")
     if value.startswith("*"):
-        raise PkiError(
-            f"nameConstraints: {quoted(value)}: leave out the wildcard; a domain covers all below it"
-        )
+        raise PkiError(f"nameConstraints: {quoted(value)}: leave out the wildcard; a domain covers all below it")
     bare = value.removeprefix(".")
     return value[: len(value) - len(bare)] + host_name(bare, "nameConstraints")

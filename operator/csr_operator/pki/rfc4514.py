@@ -55,24 +55,24 @@ _PRINTABLE_STRING = re.compile(r"[A-Za-z0-9 '()+,./:=?-]+")
 _MAX_LENGTH = 8192
 
 _TYPE = re.compile(r" *([A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+) *= *")
-_VALUE = re.compile(r'(?:\\.|[^\\,+"])*', re.DOTALL)
+_VALUE = re.compile(r'(?:\\.|[^\\,+";<>])*', re.DOTALL)
 _ESCAPE = re.compile(r'((?:\\[0-9A-Fa-f]{2})+)|\\([ "#+,;<=>\\])|(\\)')
 # The DER tags of UTF8String, PrintableString and IA5String.
 _STRING_TAGS = {0x0C, 0x13, 0x16}
 
 
 def attribute(oid: x509.ObjectIdentifier, value: str, field: str) -> x509.NameAttribute[str]:
-    """One attribute of a distinguished name, within the limits of RFC 5280; ``field`` is what an error names."""
+    """One attribute of a name, within the limits of RFC 5280; ``field`` is what an error names."""
     if not value:
         raise PkiError(f"{field}: an attribute of a distinguished name cannot be empty")
     if not value.isprintable():
         raise PkiError(f"{field}: {quoted(value)} has control characters")
     if oid == NameOID.COUNTRY_NAME and not re.fullmatch("[A-Za-z]{2}", value):
         raise PkiError(f"{field}: {quoted(value)} is not a country code of two letters (ISO 3166-1)")
+    if oid == NameOID.COUNTRY_NAME:
+        value = value.upper()
     if oid in _PRINTABLE and not _PRINTABLE_STRING.fullmatch(value):
-        raise PkiError(
-            f"{field}: {quoted(value)} has characters other than letters, digits, spaces and '()+,-./:=?"
-        )
+        raise PkiError(f"{field}: {quoted(value)} has characters other than letters, digits, spaces and '()+,-./:=?")
     if oid == NameOID.EMAIL_ADDRESS:
         value = email_address(value, field)
     if oid == NameOID.DOMAIN_COMPONENT and not value.isascii():
@@ -87,7 +87,7 @@ def attribute(oid: x509.ObjectIdentifier, value: str, field: str) -> x509.NameAt
 
 
 def parse(text: str, field: str = "literalSubject") -> x509.Name:
-    """Read a distinguished name as RFC 4514 writes it: the most specific RDN first, so the encoded order is reversed.
+    """Read a name as RFC 4514 writes it: the most specific RDN first, the reverse of the encoded order.
 
     Attribute types are names (case ignored) or dotted OIDs; values are text with ``\\`` escapes or ``#`` and
     the hex of a DER string. White space around a comma or plus sign is skipped, as RFC 2253 had it.
@@ -106,7 +106,7 @@ def parse(text: str, field: str = "literalSubject") -> x509.Name:
             refuse(f"is no distinguished name (RFC 4514): type=value is wanted at character {position + 1}")
         name, start = found[1], found.end()
         rest = _VALUE.match(text, start)
-        assert rest is not None  # noqa: S101 - the pattern matches the empty string
+        assert rest is not None
         position = rest.end()
         oid = _TYPES.get(name.upper())
         if oid is None:

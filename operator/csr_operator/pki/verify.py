@@ -26,9 +26,7 @@ class SubjectRule(StrEnum):
 
 
 # What CAs put into every TLS certificate, by template, whatever the request says.
-TLS_USAGES = frozenset(
-    {"digital signature", "key encipherment", "key agreement", "server auth", "client auth"}
-)
+TLS_USAGES = frozenset({"digital signature", "key encipherment", "key agreement", "server auth", "client auth"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ def verify(
     custom = frozenset(x509.ObjectIdentifier(extension.oid) for extension in profile.extensions)
     anchored, missing = path.to_anchor(chain.certificates, roots)
     differences += missing
-    differences += path.check(anchored, now=now, critical=custom)
+    differences += path.check(anchored, now=now, known=custom)
     differences += _fields(leaf, now, minimum_lifetime, not_after_limit, rules.clock_skew)
     try:
         extensions_of(leaf)
@@ -123,9 +121,7 @@ def _subject(given: x509.Name, csr: x509.CertificateSigningRequest, rule: Subjec
         value for oid, value in asked if oid == NameOID.COMMON_NAME
     }
     problems = [
-        f"subject: {_attribute_text(one)} is missing"
-        for one in asked
-        if one not in got and rule is SubjectRule.EXACT
+        f"subject: {_attribute_text(one)} is missing" for one in asked if one not in got and rule is SubjectRule.EXACT
     ]
     for one in got:
         if one in asked:
@@ -203,9 +199,7 @@ def _name_text(name: x509.GeneralName) -> str:
     return str(name.value)
 
 
-def _usages(
-    leaf: x509.Certificate, profile: Profile, algorithm: KeyAlgorithm, allowed: frozenset[str]
-) -> list[str]:
+def _usages(leaf: x509.Certificate, profile: Profile, algorithm: KeyAlgorithm, allowed: frozenset[str]) -> list[str]:
     key_usage = extension_of(leaf, x509.KeyUsage)
     extended = extension_of(leaf, x509.ExtendedKeyUsage)
     got = {extended_name(oid) for oid in extended or ()}
@@ -219,9 +213,7 @@ def _usages(
         if key_usage is None:
             wanted = frozenset()
     missing = [f"usages: {quoted(usage)} is missing" for usage in sorted(wanted - got)]
-    return missing + [
-        f"usages: {quoted(usage)} was not asked for" for usage in sorted(got - wanted - allowed)
-    ]
+    return missing + [f"usages: {quoted(usage)} was not asked for" for usage in sorted(got - wanted - allowed)]
 
 
 def _other_extensions(leaf: x509.Certificate, profile: Profile, algorithm: KeyAlgorithm) -> list[str]:
@@ -230,8 +222,7 @@ def _other_extensions(leaf: x509.Certificate, profile: Profile, algorithm: KeyAl
     is_ca = basic is not None and basic.ca
     if is_ca != profile.is_ca:
         problems.append(
-            "CA bit: "
-            + ("it is a CA certificate, which was not asked for" if is_ca else "it is no CA certificate")
+            "CA bit: " + ("it is a CA certificate, which was not asked for" if is_ca else "it is no CA certificate")
         )
     elif basic is not None and profile.path_length is not None and basic.path_length != profile.path_length:
         got = "no limit" if basic.path_length is None else basic.path_length
@@ -250,9 +241,7 @@ def _other_extensions(leaf: x509.Certificate, profile: Profile, algorithm: KeyAl
         elif not _same(found[oid].value, value):
             problems.append(f"{label}: its value is not the one that was asked for")
         elif found[oid].critical != critical and oid not in _COMPARED:
-            problems.append(
-                f"{label}: it is {'' if found[oid].critical else 'not '}critical, against the request"
-            )
+            problems.append(f"{label}: it is {'' if found[oid].critical else 'not '}critical, against the request")
     return problems
 
 

@@ -1,0 +1,113 @@
+"""A key pair in the other forms that servers read: PKCS #12 (RFC 7292), JKS, and one PEM file with everything."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    KeySerializationEncryption,
+    PrivateFormat,
+    pkcs12,
+)
+
+from csr_operator.pki import jks
+from csr_operator.pki.chain import Chain
+from csr_operator.pki.errors import PkiError
+from csr_operator.pki.keys import KeyEncoding, PrivateKey, private_key_der, private_key_pem
+
+DEFAULT_ALIAS = "certificate"
+
+
+class Pkcs12Profile(StrEnum):
+    """How a PKCS #12 file is encrypted, named as cert-manager names it.
+
+    Its LegacyRC2 is not among them: 40-bit RC2 is beyond what cryptography writes, and LegacyDES is read by
+    all that read LegacyRC2.
+    """
+
+    MODERN_2023 = "Modern2023"  # AES-256-CBC, PBKDF2 and MAC with SHA-256; Java 8u301 and OpenSSL 1.1.1 or later
+    LEGACY_DES = "LegacyDES"  # 3DES and MAC with SHA-1, for what is older
+
+
+def pkcs12_keystore(
+    chain: Chain,
+    key: PrivateKey,
+    password: str,
+    *,
+    alias: str = DEFAULT_ALIAS,
+    profile: Pkcs12Profile = Pkcs12Profile.MODERN_2023,
+) -> bytes:
+    """The key, the certificate and the CAs above it up to the root, as PKCS #12. The alias is the friendlyName.
+
+    PkiError for an empty password, or a key that PKCS #12 files cannot hold (ML-DSA).
+    """
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
+        raise PkiError("keystores: PKCS #12 cannot hold a key of this algorithm: use RSA, ECDSA or Ed25519")
+    above = chain.certificates[1:]
+    return pkcs12.serialize_key_and_certificates(
+        alias.encode(), key, chain.leaf, above or None, _encryption(profile, password)
+    )
+
+
+def pkcs12_truststore(
+    certificates: Sequence[x509.Certificate],
+    password: str,
+    *,
+    profile: Pkcs12Profile = Pkcs12Profile.MODERN_2023,
+) -> bytes:
+    """CA certificates as a PKCS #12 file that Java takes for a trust store (it needs an attribute of Java's own)."""
+    named = [pkcs12.PKCS12Certificate(one, _trusted_alias(index).encode()) for index, one in enumerate(certificates)]
+    if not named:
+        raise PkiError("keystores: there is no CA certificate to trust")
+    return pkcs12.serialize_java_truststore(named, _encryption(profile, password))
+
+
+def jks_keystore(chain: Chain, key: PrivateKey, password: str, *, alias: str = DEFAULT_ALIAS) -> bytes:
+    """The key with the chain that a server sends, and the root as a trusted entry, as JKS.
+
+    JKS protects keys with SHA-1 alone: it is for programs that read nothing else.
+    """
+    created = chain.leaf.not_valid_before_utc
+    sent = (chain.leaf, *chain.intermediates)
+    entries = [jks.key_entry(alias, private_key_der(key), sent, _checked(password), created)]
+    if chain.root is not None and chain.root != chain.leaf:
+        entries.append(jks.trusted_entry(_trusted_alias(0), chain.root, created))
+    return jks.store(entries, password)
+
+
+def jks_truststore(certificates: Sequence[x509.Certificate], password: str) -> bytes:
+    """CA certificates as a JKS trust store."""
+    if not certificates:
+        raise PkiError("keystores: there is no CA certificate to trust")
+    entries = [
+        jks.trusted_entry(_trusted_alias(index), one, one.not_valid_before_utc)
+        for index, one in enumerate(certificates)
+    ]
+    return jks.store(entries, _checked(password))
+
+
+def combined_pem(chain: Chain, key: PrivateKey, encoding: KeyEncoding = KeyEncoding.PKCS8) -> bytes:
+    """The private key, then the chain that a server sends, in one PEM file (HAProxy, lighttpd, MongoDB ...)."""
+    return private_key_pem(key, encoding) + chain.pem
+
+
+def _trusted_alias(index: int) -> str:
+    return f"ca-{index}" if index else "ca"
+
+
+def _checked(password: str) -> str:
+    if not password:
+        raise PkiError("keystores: the password is empty")
+    return password
+
+
+def _encryption(profile: Pkcs12Profile, password: str) -> KeySerializationEncryption:
+    builder = PrivateFormat.PKCS12.encryption_builder()
+    match profile:
+        case Pkcs12Profile.MODERN_2023:
+            builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC).hmac_hash(hashes.SHA256())
+        case Pkcs12Profile.LEGACY_DES:
+            builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC).hmac_hash(hashes.SHA1())  # noqa: S303
+    return builder.kdf_rounds(10_000).build(_checked(password).encode())
