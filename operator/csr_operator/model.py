@@ -288,7 +288,7 @@ def parse_request(obj: Raw) -> CertificateRequest:
     problem = ""
     try:
         parsed = _request_spec(spec)
-    except InvalidSpec as error:
+    except ValueError as error:  # InvalidSpec, or a PkiError
         problem = str(error)
         parsed = RequestSpec(spec["secretName"], _issuer_ref(spec), CsrTemplate(Names(), Profile()))
     return CertificateRequest(

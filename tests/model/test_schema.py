@@ -1,0 +1,97 @@
+"""`crds/` and `model.py` say the same: every field of the schema is read, and no other field is."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from csr_operator.model import parse_issuer, parse_request
+
+CRDS = Path(__file__).parents[2] / "crds"
+
+
+def schema(plural: str) -> dict[str, Any]:
+    crd = yaml.safe_load((CRDS / f"csr-operator.dev_{plural}.yaml").read_text())
+    return dict(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"])
+
+
+SAMPLES = {"duration": "1h", "renewBefore": "1h", "value": "BQA=", "oid": "1.2.3", "usages": "server auth"}
+
+
+def sample(field: dict[str, Any], name: str = "") -> Any:
+    """A value in which every property that the schema knows is present."""
+    if "properties" in field:
+        return {k: sample(v, k) for k, v in field["properties"].items()}
+    if "additionalProperties" in field:
+        return {"key": "value"}
+    if field["type"] == "array":
+        return [sample(field["items"], name)]
+    if "enum" in field:
+        return field["enum"][0]
+    return {"string": SAMPLES.get(name, "x"), "integer": 2048, "boolean": True, "object": {}}[field["type"]]
+
+
+def paths(field: dict[str, Any], prefix: str) -> Iterator[str]:
+    """Every property, by its path; one with a single possible value has nothing to say."""
+    field = field.get("items", field)
+    for name, part in field.get("properties", {}).items():
+        if len(part.get("enum", ("several", "values"))) > 1:
+            yield f"{prefix}.{name}"
+        yield from paths(part, f"{prefix}.{name}")
+
+
+class Recording(dict[str, Any]):
+    """A mapping that notes which keys are asked for."""
+
+    def __init__(self, value: Mapping[str, Any], prefix: str, asked: set[str]) -> None:
+        super().__init__({k: wrap(v, f"{prefix}.{k}", asked) for k, v in value.items()})
+        self._prefix, self._asked = prefix, asked
+
+    def __getitem__(self, key: str) -> Any:
+        self._asked.add(f"{self._prefix}.{key}")
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._asked.add(f"{self._prefix}.{key}")
+        return super().get(key, default)
+
+
+def wrap(value: Any, prefix: str, asked: set[str]) -> Any:
+    if isinstance(value, dict):
+        return Recording(value, prefix, asked)
+    return [wrap(v, prefix, asked) for v in value] if isinstance(value, list) else value
+
+
+METADATA = {
+    "namespace": "n",
+    "name": "x",
+    "uid": "u",
+    "resourceVersion": "1",
+    "generation": 1,
+    "creationTimestamp": "2026-01-01T00:00:00Z",
+}
+
+
+def test_every_field_of_a_request_is_read_and_no_other() -> None:
+    properties = schema("certificaterequests")
+    asked: set[str] = set()
+    request = parse_request(
+        {
+            "metadata": METADATA,
+            "spec": wrap(sample(properties["spec"]), "spec", asked),
+            "status": wrap(sample(properties["status"]), "status", asked),
+        }
+    )
+    assert not request.problem
+    known = {*paths(properties["spec"], "spec"), *paths(properties["status"], "status")}
+    assert asked == known
+
+
+@pytest.mark.parametrize(("plural", "kind"), [("issuers", "Issuer"), ("clusterissuers", "ClusterIssuer")])
+def test_each_backend_of_an_issuer_schema_is_an_installed_one(plural: str, kind: str) -> None:
+    for backend, field in schema(plural)["spec"]["properties"].items():
+        issuer = parse_issuer({"kind": kind, "metadata": METADATA, "spec": {backend: sample(field)}})
+        assert not issuer.problem
+        assert issuer.backend == backend
