@@ -196,6 +196,7 @@ class ControlPlane:
         # A line is written after the answer has gone out, at once and whole: a later request's line follows it.
         marker = f"/livez?after={uuid.uuid4()}"
         self._api.get(marker)
+        self._api.close()
 
         def written() -> bool:
             with log.open("rb") as lines:
