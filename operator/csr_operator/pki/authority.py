@@ -6,10 +6,10 @@ from functools import lru_cache
 
 from cryptography import x509
 
-from csr_operator.pki.chain import build_chain, load_bundle
+from csr_operator.pki.chain import build_chain, load_bundle, spki_of
 from csr_operator.pki.errors import PkiError, name_text
 from csr_operator.pki.extensions import extension_of, extensions_of
-from csr_operator.pki.keys import PrivateKey, load_private_key, parameters_of, signature_hash
+from csr_operator.pki.keys import PrivateKey, load_private_key, parameters_of, public_key_der, signature_hash
 from csr_operator.pki.profile import Profile, profile_extensions
 
 
@@ -60,10 +60,9 @@ def load_authority(certificate_pem: bytes, key_pem: bytes, ca_pem: bytes = b"") 
     """
     key = load_private_key(key_pem)
     certificates = load_bundle(certificate_pem)
-    try:
-        chain = build_chain(key.public_key(), (*certificates, *(load_bundle(ca_pem) if ca_pem.strip() else ())))
-    except PkiError as error:
-        raise PkiError(f"the private key does not belong to the CA's certificate: {error}") from None
+    if all(spki_of(one) != public_key_der(key.public_key()) for one in certificates):
+        raise PkiError("the CA's private key does not belong to its certificate")
+    chain = build_chain(key.public_key(), (*certificates, *(load_bundle(ca_pem) if ca_pem.strip() else ())))
     own = chain.leaf
     constraints = extension_of(own, x509.BasicConstraints)
     if constraints is None or not constraints.ca:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from csr_operator.pki.errors import PkiError, quoted
+from csr_operator.pki.errors import PkiError, name_text, quoted
+from csr_operator.pki.keys import public_key_der
 from csr_operator.pki.signatures import is_self_signed, issued_by
 
 # A Secret holds 1 MiB, and the trust stores of browsers and distributions hold about 150 certificates.
@@ -83,26 +84,47 @@ def load_bundle(data: bytes) -> tuple[x509.Certificate, ...]:
 def build_chain(
     key: CertificatePublicKeyTypes | x509.CertificateSigningRequest, certificates: Iterable[x509.Certificate]
 ) -> Chain:
-    """Find the certificate for ``key`` among ``certificates`` and the CAs above it, by name and signature.
+    """Find the certificate for ``key`` among ``certificates``, and the CAs above it by name and signature.
 
-    The order given does not matter; duplicates and unrelated certificates are dropped. Where a CA is there
-    both self-signed and cross-signed, the self-signed one ends the chain. PkiError when there is no
-    certificate for the key.
+    The order given does not matter; duplicates and unrelated certificates are dropped. Add the issuer's roots, which
+    most CAs leave out, to have the chain end in one. Where a CA is there both self-signed and cross-signed, the
+    self-signed certificate ends the chain. PkiError when there is no certificate for the key, or when one is not signed
+    by the CA that it names as its issuer.
     """
     pool = list(dict.fromkeys(certificates))
-    spki = _spki(key.public_key() if isinstance(key, x509.CertificateSigningRequest) else key)
-    leaf = next((certificate for certificate in pool if _spki_of(certificate) == spki), None)
+    spki = public_key_der(key.public_key() if isinstance(key, x509.CertificateSigningRequest) else key)
+    leaf = next((certificate for certificate in pool if spki_of(certificate) == spki), None)
     if leaf is None:
-        raise PkiError(f"none of the {len(pool)} certificates is for the key that was asked for")
+        raise PkiError(f"chain: none of the {len(pool)} certificates is for the key that was asked for")
     path = [leaf]
-    while not is_self_signed(path[-1]) and len(path) <= MAX_DEPTH:
-        issuers = [one for one in pool if one not in path and issued_by(path[-1], one)]
-        if not issuers:
+    while not is_self_signed(path[-1]):
+        if len(path) == MAX_DEPTH:
+            raise PkiError(f"chain: it has more than {MAX_DEPTH} certificates")
+        issuer = _issuer(path, pool)
+        if issuer is None:
             return Chain(leaf, tuple(path[1:]))
-        path.append(next(filter(is_self_signed, issuers), issuers[0]))
-    if len(path) > MAX_DEPTH:
-        raise PkiError(f"the chain has more than {MAX_DEPTH} certificates")
+        path.append(issuer)
     return Chain(leaf, tuple(path[1:-1]), path[-1])
+
+
+def spki_of(certificate: x509.Certificate) -> bytes | None:
+    """The DER of the SubjectPublicKeyInfo; None when it is of a kind that cannot be read."""
+    try:
+        return public_key_der(certificate.public_key())
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+
+
+def _issuer(path: list[x509.Certificate], pool: list[x509.Certificate]) -> x509.Certificate | None:
+    """The certificate of the pool that issued the last of the path, a self-signed one if there are several."""
+    last = path[-1]
+    found = [one for one in pool if one not in path and issued_by(last, one)]
+    if not found and any(one.subject == last.issuer for one in pool if one not in path):
+        raise PkiError(
+            f"chain: {name_text(last.subject)} is not signed by the certificate that came along of"
+            f" {name_text(last.issuer)}, which it names as its issuer"
+        )
+    return next(filter(is_self_signed, found), found[0] if found else None)
 
 
 def _load_der(data: bytes) -> list[x509.Certificate]:
@@ -117,14 +139,3 @@ def _load_pkcs7(data: bytes, load: Callable[[bytes], list[x509.Certificate]]) ->
         # EST servers write the certificates in BER order, which is read with a warning.
         warnings.simplefilter("ignore")
         return load(data)
-
-
-def _spki_of(certificate: x509.Certificate) -> bytes | None:
-    try:
-        return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, UnsupportedAlgorithm):
-        return None
-
-
-def _spki(key: CertificatePublicKeyTypes) -> bytes:
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

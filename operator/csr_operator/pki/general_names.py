@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -160,6 +161,7 @@ def _is_address(text: str) -> bool:
 
 def _decodes(label: str) -> bool:
     try:
-        return not label[4:].encode().decode("punycode").isascii()
+        decoded = label[4:].encode().decode("punycode")
     except UnicodeError:
         return False
+    return not decoded.isascii() and decoded.isprintable() and unicodedata.is_normalized("NFC", decoded)

@@ -175,11 +175,14 @@ def load_private_key(pem: bytes) -> PrivateKey:
     return key
 
 
+def public_key_der(key: PublicKeyTypes) -> bytes:
+    """The public key as a DER SubjectPublicKeyInfo (RFC 5280, 4.1.2.7)."""
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
 def spki_sha256(key: PrivateKey | PublicKey) -> str:
-    """The SHA-256 of the DER SubjectPublicKeyInfo, in lower-case hex; of either half of a key pair."""
-    public = key.public_key() if isinstance(key, PrivateKey) else key
-    spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(spki).hexdigest()
+    """The SHA-256 of the public key's SubjectPublicKeyInfo, in lower-case hex; of either half of a key pair."""
+    return hashlib.sha256(public_key_der(key.public_key() if isinstance(key, PrivateKey) else key)).hexdigest()
 
 
 def _private_format(key: PrivateKey, encoding: KeyEncoding) -> serialization.PrivateFormat:

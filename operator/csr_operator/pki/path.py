@@ -54,6 +54,11 @@ def to_anchor(
     for root in roots:
         if issued_by(top, root):
             return (*path, root), []
+    for root in roots:
+        if root.subject == top.issuer:
+            return path, [
+                f"chain: {name_text(top.subject)} is not signed by {name_text(root.subject)}, a root it names"
+            ]
     known = ", ".join(name_text(root.subject) for root in roots) or "it has none"
     return path, [f"chain: it ends at {name_text(top.issuer)}, which is none of the issuer's roots ({known})"]
 

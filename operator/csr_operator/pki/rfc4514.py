@@ -108,6 +108,8 @@ def parse(text: str, field: str = "literalSubject") -> x509.Name:
         rest = _VALUE.match(text, start)
         assert rest is not None
         position = rest.end()
+        if position < len(text) and (mark := text[position]) not in ",+":
+            refuse(f'has an unescaped {mark} at character {position + 1}: write "\\{mark}"')
         oid = _TYPES.get(name.upper())
         if oid is None:
             try:
@@ -128,8 +130,6 @@ def parse(text: str, field: str = "literalSubject") -> x509.Name:
         if position == len(text):
             return x509.Name([x509.RelativeDistinguishedName(rdn) for rdn in reversed(rdns)])
         separator = text[position]
-        if separator not in ",+":
-            refuse(f'has an unescaped {separator} at character {position + 1}: write "\\{separator}"')
         position += 1
 
 

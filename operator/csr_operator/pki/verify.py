@@ -6,14 +6,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from csr_operator.pki import path
-from csr_operator.pki.chain import Chain
+from csr_operator.pki.chain import Chain, spki_of
 from csr_operator.pki.errors import Mismatch, PkiError, quoted
 from csr_operator.pki.extensions import alternative_names, extension_of, extensions_of
-from csr_operator.pki.keys import KeyAlgorithm, parameters_of
+from csr_operator.pki.keys import KeyAlgorithm, parameters_of, public_key_der
 from csr_operator.pki.profile import Profile, extended_name, profile_extensions, usage_names, wanted_usages
 
 
@@ -72,7 +71,7 @@ def verify(
     """
     leaf = chain.leaf
     differences: list[str] = []
-    if _spki(leaf) != _spki(csr):
+    if spki_of(leaf) != public_key_der(csr.public_key()):
         differences.append("public key: the certificate is for another key than the request's")
     # The key's policy is the request's, which load_csr and build_csr enforce; another key was told of above.
     custom = frozenset(x509.ObjectIdentifier(extension.oid) for extension in profile.extensions)
@@ -259,10 +258,6 @@ def _same(got: x509.ExtensionType, asked: x509.ExtensionType) -> bool:
             )
         )
     return got.public_bytes() == asked.public_bytes()
-
-
-def _spki(holder: x509.Certificate | x509.CertificateSigningRequest) -> bytes:
-    return holder.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _time(moment: datetime) -> str:
