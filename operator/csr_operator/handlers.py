@@ -11,7 +11,7 @@ import kopf
 from .controller import Controller
 from .kube import KubeClient
 from .metrics import REGISTRY, RequestCollector
-from .model import GROUP, VERSION, Kind
+from .model import GROUP, MANAGER, VERSION, Kind
 from .settings import Settings
 from .watch import follow_secrets, forget_gone, wait_until_listed
 from .web import serve
@@ -67,6 +67,8 @@ class Operator:
                     clusterwide=not self._settings.namespaces,
                     namespaces=self._settings.namespaces,
                     stop_flag=self._stop,
+                    # Unused when standalone; kopf's guess needs the user's name, which a container's bare UID lacks.
+                    identity=MANAGER,  # type: ignore[arg-type]
                 )
         finally:
             REGISTRY.unregister(collector)
