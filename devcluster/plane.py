@@ -223,7 +223,7 @@ class ControlPlane:
 
     def _served(self, crd: Resource) -> bool:
         name, spec = crd["metadata"]["name"], crd["spec"]
-        conditions = (self._api.get(f"{_CRD_PATH}/{name}") or {}).get("status", {}).get("conditions", [])
+        conditions = (self._api.get(f"{_CRD_PATH}/{name}") or {}).get("status", {}).get("conditions") or []
         if not any(each["type"] == "Established" and each["status"] == "True" for each in conditions):
             return False
         # Established comes first; kubectl also needs to find the resource in the discovery document.
