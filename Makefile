@@ -1,0 +1,61 @@
+# What a developer does here; `make` alone lists it. The virtual environment is .venv at the top.
+
+PYTHON ?= python3
+IMAGE ?= csr-operator:latest
+# Further arguments: ARGS for run, test, bench and demo, IMAGE_ARGS for the image's builder.
+ARGS ?=
+IMAGE_ARGS ?=
+BUILDER ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo buildah)
+
+BIN := .venv/bin
+DEMO_TOOLS := nginx:nginx-light openssl /etc/ssl/certs/ca-certificates.crt:ca-certificates
+TEST_TOOLS := $(DEMO_TOOLS) git buildah debootstrap
+
+# Debian keeps nginx and debootstrap where only root's PATH looks.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+.PHONY: help setup tools lint test demo run bench image clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.installed  ## create .venv with the operator (editable) and the tools for its development
+
+.venv/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or \
+	newer is needed and $(PYTHON) is " + v + "; name another one: make setup PYTHON=python3.13")'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+tools:  ## install with apt-get, as root or by sudo, what the tests need and is missing
+	@sh .ci/tools $(TEST_TOOLS)
+
+lint: setup  ## ruff, mypy --strict and the import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup tools  ## all tests, or those of ARGS; the first time builds the control plane for minutes
+	$(BIN)/python -m devcluster build
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: setup  ## from a self-signed root to a Secret that Nginx serves, on a control plane of its own
+	@sh .ci/tools $(DEMO_TOOLS)
+	$(BIN)/python -m devcluster run -- $(BIN)/python -m demo $(ARGS)
+
+run: setup  ## the operator against the cluster of the current kubeconfig
+	$(BIN)/csr-operator run $(ARGS)
+
+bench: setup  ## throughput, latency, memory and writes per certificate, against the limit without an operator
+	$(BIN)/python -m benchmarks $(ARGS)
+
+image:  ## build IMAGE with docker, or without its daemon with buildah
+	$(BUILDER) build --tag $(IMAGE) $(IMAGE_ARGS) .
+
+clean:  ## remove .venv and what the tools left here; the cache under ~/.cache/csr-operator stays
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
