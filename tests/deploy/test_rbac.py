@@ -1,0 +1,124 @@
+"""Who may do what once the base is applied, as the API server's own authorizer answers."""
+
+import time
+from collections.abc import Callable, Iterable
+from itertools import product
+
+import pytest
+
+READ = {"get", "list", "watch"}
+WRITE = {"create", "delete", "deletecollection", "patch", "update"}
+VERBS = sorted(READ | WRITE)
+KINDS = ("certificaterequests", "issuers", "clusterissuers")
+ROLES = ("view", "edit", "admin")
+GROUP = "csr-operator.dev"
+TENANT = "rbac-tenant"
+
+# resource.group to the verbs that the operator has in every namespace and none of which it could do without.
+OPERATOR = {
+    **{f"{kind}.{GROUP}": READ for kind in KINDS},
+    **{f"{kind}/status.{GROUP}": {"patch"} for kind in KINDS},
+    "secrets": READ | {"create", "patch"},
+    "events.events.k8s.io": {"create"},
+}
+NOT_THE_OPERATORS = (
+    *(f"{kind}/finalizers.{GROUP}" for kind in KINDS),
+    "configmaps",
+    "events",
+    "namespaces",
+    "nodes",
+    "pods",
+    "pods/exec",
+    "serviceaccounts",
+    "serviceaccounts/token",
+    "users",
+    "deployments.apps",
+    "leases.coordination.k8s.io",
+    "certificatesigningrequests.certificates.k8s.io",
+    "customresourcedefinitions.apiextensions.k8s.io",
+    "clusterroles.rbac.authorization.k8s.io",
+    "rolebindings.rbac.authorization.k8s.io",
+    "*.*",
+)
+
+Question = tuple[str, str, str]  # user, resource.group, verb
+Ask = Callable[[Iterable[Question]], dict[Question, bool]]
+
+
+@pytest.fixture(scope="module")
+def ask(kubectl: Callable[..., str]) -> Ask:
+    """What `kubectl auth can-i --as` asks, many at a time and in the tenant's namespace."""
+
+    def answers(questions: Iterable[Question]) -> dict[Question, bool]:
+        questions = list(questions)
+        reviews = {
+            "apiVersion": "v1",
+            "kind": "List",
+            "items": [_review(*question) for question in questions],
+        }
+        allowed = kubectl("create", "-f", "-", "-o", 'jsonpath={.status.allowed}{"\\n"}', stdin=reviews)
+        return {question: word == "true" for question, word in zip(questions, allowed.split(), strict=True)}
+
+    return answers
+
+
+def _review(user: str, resource: str, verb: str) -> dict[str, object]:
+    resource, _, group = resource.partition(".")
+    resource, _, subresource = resource.partition("/")
+    groups = ["system:authenticated"]
+    if user.startswith("system:serviceaccount:"):
+        groups += ["system:serviceaccounts", f"system:serviceaccounts:{user.split(':')[2]}"]
+    attributes = {"group": group, "resource": resource, "subresource": subresource, "verb": verb}
+    if resource != "clusterissuers":
+        attributes["namespace"] = TENANT
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user, "groups": groups, "resourceAttributes": attributes},
+    }
+
+
+@pytest.fixture(scope="module")
+def operator_may(base: str, ask: Ask) -> dict[Question, bool]:
+    user = f"system:serviceaccount:{base}:csr-operator"
+    return ask(product([user], [*OPERATOR, *NOT_THE_OPERATORS], VERBS))
+
+
+@pytest.mark.parametrize("resource", [*OPERATOR, *NOT_THE_OPERATORS])
+def test_the_operator_may_do_what_it_needs_and_nothing_else(operator_may: dict[Question, bool], resource: str) -> None:
+    allowed = {verb for (_, asked, verb), yes in operator_may.items() if asked == resource and yes}
+    assert allowed == OPERATOR.get(resource, set())
+
+
+@pytest.fixture(scope="module")
+def users_may(base: str, ask: Ask, kubectl: Callable[..., str]) -> dict[Question, bool]:
+    """Users `view`, `edit` and `admin` have that role in the tenant's namespace, `cluster-view` ... everywhere."""
+    kubectl("create", "namespace", TENANT)
+    for role in ROLES:
+        kubectl("create", "rolebinding", role, f"--clusterrole={role}", f"--user={role}", "-n", TENANT)
+        kubectl("create", "clusterrolebinding", f"rbac-{role}", f"--clusterrole={role}", f"--user=cluster-{role}")
+    # The controller that aggregates roles takes its time.
+    aggregated: list[Question] = [(role, f"issuers.{GROUP}", "list") for role in ROLES]
+    deadline = time.monotonic() + 30
+    while not all(ask(aggregated).values()):
+        assert time.monotonic() < deadline, "view, edit and admin were not aggregated within 30 s"
+    users = [*ROLES, *(f"cluster-{role}" for role in ROLES)]
+    resources = [f"{kind}{part}.{GROUP}" for kind in KINDS for part in ("", "/status")]
+    return ask(product(users, resources, VERBS))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("role", ROLES)
+def test_the_roles_of_users(users_may: dict[Question, bool], role: str, kind: str, verb: str) -> None:
+    namespaced = kind != "clusterissuers"
+    everywhere = verb in READ or (namespaced and role != "view")
+    assert users_may[role, f"{kind}.{GROUP}", verb] is (namespaced and everywhere)
+    assert users_may[f"cluster-{role}", f"{kind}.{GROUP}", verb] is everywhere
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("role", ROLES)
+def test_the_status_is_the_operators_alone(users_may: dict[Question, bool], role: str, kind: str) -> None:
+    asked = [(user, f"{kind}/status.{GROUP}", verb) for user in (role, f"cluster-{role}") for verb in VERBS]
+    assert not any(users_may[question] for question in asked)
