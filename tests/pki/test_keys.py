@@ -1,10 +1,12 @@
 """Keys: every algorithm, both encodings, and those that are refused."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import (
@@ -23,8 +25,8 @@ EVERY = [RSA, KeyParameters(KeyAlgorithm.RSA, 3072), P256, P384, P521, ED25519, 
 BY_OPENSSL = [one for one in EVERY if one not in ML_DSA]  # OpenSSL 3.0 knows no ML-DSA
 
 
-def pem_of(key: serialization.PrivateFormat | object) -> bytes:
-    return key.private_bytes(  # type: ignore[attr-defined,no-any-return]
+def pem_of(key: PrivateKeyTypes) -> bytes:
+    return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
@@ -103,9 +105,9 @@ def test_parameters_without_a_size_equal_those_with_the_default() -> None:
         (lambda: dsa.generate_private_key(2048), "use one of RSA, ECDSA, Ed25519, ML-DSA-44"),
     ],
 )
-def test_weak_and_unusual_keys_are_refused(key: object, words: str) -> None:
+def test_weak_and_unusual_keys_are_refused(key: Callable[[], PrivateKeyTypes], words: str) -> None:
     with pytest.raises(PkiError, match=words):
-        load_private_key(pem_of(key()))  # type: ignore[operator]
+        load_private_key(pem_of(key()))
 
 
 def test_an_encrypted_key_is_refused_with_the_remedy() -> None:

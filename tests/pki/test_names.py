@@ -241,7 +241,7 @@ def test_a_long_other_name_has_a_long_length() -> None:
 
 @pytest.mark.parametrize("oid", ["", "upn", "1", "1.2.", "9.9.9"])
 def test_an_other_name_needs_an_object_identifier(oid: str) -> None:
-    with pytest.raises(PkiError, match="otherNames: .* is no dotted object identifier"):
+    with pytest.raises(PkiError, match=r"otherNames: .* is no dotted object identifier"):
         general_names(Names(other_names=(OtherName(oid, "x"),)))
 
 

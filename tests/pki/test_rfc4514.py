@@ -16,15 +16,15 @@ def parsed(text: str) -> list[list[tuple[str, str]]]:
     return [[(one.oid.dotted_string, str(one.value)) for one in rdn] for rdn in name.rdns]
 
 
-CN, O, OU, DC, UID = "2.5.4.3", "2.5.4.10", "2.5.4.11", "0.9.2342.19200300.100.1.25", "0.9.2342.19200300.100.1.1"
+CN, ORG, OU, DC, UID = "2.5.4.3", "2.5.4.10", "2.5.4.11", "0.9.2342.19200300.100.1.25", "0.9.2342.19200300.100.1.1"
 
 
 @pytest.mark.parametrize(
     ("text", "rdns"),
     [
         ("CN=www", [[(CN, "www")]]),
-        ("CN=www,OU=Web,O=Example", [[(O, "Example")], [(OU, "Web")], [(CN, "www")]]),
-        ("cn=www, o = Example", [[(O, "Example")], [(CN, "www")]]),
+        ("CN=www,OU=Web,O=Example", [[(ORG, "Example")], [(OU, "Web")], [(CN, "www")]]),
+        ("cn=www, o = Example", [[(ORG, "Example")], [(CN, "www")]]),
         ("UID=jsmith,DC=example,DC=net", [[(DC, "net")], [(DC, "example")], [(UID, "jsmith")]]),
         ("OU=Sales+CN=J.  Smith,DC=net", [[(DC, "net")], [(OU, "Sales"), (CN, "J.  Smith")]]),
         (r"CN=James \"Jim\" Smith\, III", [[(CN, 'James "Jim" Smith, III')]]),

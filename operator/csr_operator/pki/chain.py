@@ -72,12 +72,17 @@ def load_bundle(data: bytes) -> tuple[x509.Certificate, ...]:
             certificates = _load_pkcs7(data, pkcs7.load_pem_pkcs7_certificates)
         else:
             raise PkiError("there is no certificate in it: PEM, DER or PKCS #7 is wanted")
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         if isinstance(error, PkiError):
             raise
         raise PkiError(f"the certificates cannot be read: {quoted(error)}") from None
     if not 0 < len(certificates) <= MAX_BUNDLE_CERTIFICATES:
         raise PkiError(f"there are {len(certificates)} certificates where 1 to {MAX_BUNDLE_CERTIFICATES} are wanted")
+    for certificate in certificates:
+        try:
+            _ = certificate.subject, certificate.issuer  # decoded on access
+        except ValueError:
+            raise PkiError("a certificate has a name that cannot be read") from None
     return tuple(certificates)
 
 

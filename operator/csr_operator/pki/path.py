@@ -7,16 +7,14 @@ from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtensionOID
 
 from csr_operator.pki import constraints
 from csr_operator.pki.errors import PkiError, name_text
 from csr_operator.pki.extensions import extension_of, extensions_of
-from csr_operator.pki.keys import parameters_of
+from csr_operator.pki.keys import WEAK_HASHES, parameters_of
 from csr_operator.pki.signatures import issued_by
 
-_WEAK_HASHES = (hashes.MD5, hashes.SHA1)
 # What may be critical: it is looked at here or by `verify`, or restricts nothing that either of them decides.
 _UNDERSTOOD = frozenset(
     {
@@ -154,7 +152,7 @@ def _signature(certificate: x509.Certificate, label: str) -> list[str]:
     except UnsupportedAlgorithm:
         oid = certificate.signature_algorithm_oid.dotted_string
         return [f"signature: the {label} is signed with an unknown algorithm ({oid})"]
-    if isinstance(used, _WEAK_HASHES):
+    if isinstance(used, WEAK_HASHES):
         return [f"signature: the {label} is signed with {used.name.upper()}, which is broken"]
     return []
 
