@@ -110,6 +110,7 @@ class Operator:
         await forget_gone(self._kube, self._controller, self._settings.namespaces)
 
     async def _cleaned_up(self, **_: Any) -> None:
+        self._stop.set()  # kopf waits 5 s for whatever still runs, its own watch of this flag included
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
