@@ -1,0 +1,56 @@
+"""A namespace with an operator in it, and what a user looks at there."""
+
+import base64
+import subprocess
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from devcluster import ControlPlane
+from tests.support.kubectl import Kubectl, condition, wait_until
+from tests.support.operator import OperatorProcess
+
+REQUEST = "certificaterequest"
+
+
+def new_namespace(cluster: ControlPlane) -> str:
+    """The name of an empty namespace that nobody else uses."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    subprocess.run([cluster.kubectl, "create", "namespace", name], env=cluster.env, check=True, capture_output=True)
+    return name
+
+
+def decoded(secret: dict[str, Any]) -> dict[str, str]:
+    """`data` of a Secret, as text."""
+    return {name: base64.b64decode(value).decode() for name, value in secret.get("data", {}).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    kubectl: Kubectl
+    operator: OperatorProcess
+
+    def status(self, name: str) -> dict[str, Any]:
+        status: dict[str, Any] = self.kubectl.get(REQUEST, name).get("status", {})
+        return status
+
+    def data(self, secret: str) -> dict[str, str]:
+        return decoded(self.kubectl.get("secret", secret))
+
+    def wait_status(self, name: str, **wanted: Any) -> dict[str, Any]:
+        """Wait until these fields of the request's status have these values; returns the status."""
+
+        def probe() -> dict[str, Any] | None:
+            status = self.status(name)
+            return status if all(status.get(field) == value for field, value in wanted.items()) else None
+
+        return wait_until(f"{name} has the status {wanted}", probe)
+
+    def wait_condition(self, name: str, kind: str, reason: str, object_kind: str = REQUEST) -> dict[str, Any]:
+        """Wait until the condition `kind` is there with this reason; returns it."""
+
+        def probe() -> dict[str, Any] | None:
+            found = condition(self.kubectl.get(object_kind, name), kind)
+            return found if found.get("reason") == reason else None
+
+        return wait_until(f"{object_kind} {name} has the condition {kind} because of {reason}", probe)
