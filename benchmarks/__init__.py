@@ -1,0 +1,1 @@
+"""How fast the operator issues, next to what the API server allows without it; see README.md."""

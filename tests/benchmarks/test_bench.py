@@ -1,0 +1,25 @@
+"""`python -m benchmarks` measures what its table says, and fails when it could not."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_request_of_a_small_run_becomes_ready_and_is_in_the_table() -> None:
+    """Writes per certificate are whole numbers only if nothing failed, was repeated or is missing."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "-n", "20", "--rounds", "1", "--restart"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    numbers = dict(re.findall(r"^ *(\S.*?)  +(\d+(?:\.\d+)?)(?: .*)?$", done.stdout, re.MULTILINE))
+    assert float(numbers["patch secrets"]) == 1
+    assert float(numbers["patch certificaterequests/status"]) == 1
+    assert float(numbers["writes"]) == 0
+    assert float(numbers["with the operator          certificates/s"]) > 0
