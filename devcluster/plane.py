@@ -289,11 +289,12 @@ def control_plane(*, audit_log: Path | None = None, crds: Path = CRDS) -> Iterat
     programs = _programs()
     with ProcessGroup() as group, _reserved_port() as port:
         plane = ControlPlane(programs, group, port, audit_log)
-        plane._start(definitions)
-        try:
-            yield plane
-        finally:
-            plane._stop()
+        with contextlib.closing(plane._api):
+            plane._start(definitions)
+            try:
+                yield plane
+            finally:
+                plane._stop()
 
 
 def _programs() -> Programs:
