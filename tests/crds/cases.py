@@ -1,0 +1,522 @@
+"""Specs that the API server refuses, with a part of its answer, and specs that it accepts."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+REQUEST: Mapping[str, Any] = {
+    "secretName": "tls",
+    "issuerRef": {"name": "ca"},
+    "dnsNames": ["www.example.com"],
+}
+CA: Mapping[str, Any] = {"isCA": True}
+LABEL63 = "a" * 63
+LONGEST_NAME = ".".join([LABEL63, LABEL63, LABEL63, "a" * 61])
+
+
+def request(**changes: Any) -> dict[str, Any]:
+    """The spec of a request that is accepted, with changes; a field that is None is left out."""
+    return {field: value for field, value in {**REQUEST, **changes}.items() if value is not None}
+
+
+def dns(*names: str) -> dict[str, Any]:
+    return request(dnsNames=list(names))
+
+
+def key(**fields: Any) -> dict[str, Any]:
+    return request(privateKey=fields)
+
+
+def subject(**fields: Any) -> dict[str, Any]:
+    return request(subject=fields)
+
+
+def constraints(side: str, **lists: list[str]) -> dict[str, Any]:
+    return request(**CA, nameConstraints={side: lists})
+
+
+def template(part: str, **items: str) -> dict[str, Any]:
+    return request(secretTemplate={part: items})
+
+
+class Refused(NamedTuple):
+    """A spec, the field that kubectl names, a part of its answer that holds the remedy, and the kind of object."""
+
+    spec: Mapping[str, Any]
+    field: str
+    says: str
+    kind: str = "CertificateRequest"
+
+
+NO_NAME = "Required value: no name is requested: set at least one of dnsNames"
+NO_DURATION = "write hours, minutes and seconds in this order"
+NO_END = "or the certificate would be renewed without end; shorten renewBefore or lengthen duration"
+NOT_EMPTY = "is empty; list something in its dnsDomains, ipRanges, emailAddresses or uriDomains, or remove it"
+OWN_PREFIX = "which is the operator's own; choose another prefix for csr-operator.dev/"
+LINE_BREAK = "contains a line break or another control character; remove it"
+OID = "write oid in numbers and dots"
+ONE_SIZE = "keys have one size only; remove privateKey.size"
+
+REFUSED = [
+    # No name at all
+    Refused(dns(), "spec.dnsNames", NO_NAME),
+    Refused(request(dnsNames=None), "spec.dnsNames", NO_NAME),
+    Refused(request(dnsNames=None, subject={"organizations": ["Example"]}), "spec.dnsNames", NO_NAME),
+    Refused(request(dnsNames=None, literalSubject="O=Example,C=DE"), "spec.dnsNames", NO_NAME),
+    Refused(request(dnsNames=None, literalSubject=r"O=Example\,CN=x,C=DE"), "spec.dnsNames", NO_NAME),
+    Refused(request(dnsNames=None, ipAddresses=[], uris=[], otherNames=[]), "spec.dnsNames", NO_NAME),
+    # Subject
+    Refused(
+        request(literalSubject="CN=x", commonName="x"),
+        "spec.commonName",
+        "Forbidden: literalSubject is the whole subject: remove commonName",
+    ),
+    Refused(
+        request(literalSubject="CN=x", subject={"countries": ["DE"]}),
+        "spec.subject",
+        "Forbidden: literalSubject is the whole subject: remove subject",
+    ),
+    *(
+        Refused(request(literalSubject=literal), "spec.literalSubject", "separated by commas, such as CN=")
+        for literal in ("www.example.com", "/CN=x/O=y", "CN=x;O=y", "CN=x,", "CN=a+b", 'CN="x"', "CN=", "CN=x\\")
+    ),
+    Refused(request(commonName="a" * 65), "spec.commonName", "list a longer host name in dnsNames and remove"),
+    Refused(request(commonName="www.example.com\n"), "spec.commonName", f"commonName {LINE_BREAK}"),
+    *(
+        Refused(subject(**{name: ["Example", "Exa\tmple"]}), f"spec.subject.{name}[1]", f"subject.{name} {LINE_BREAK}")
+        for name in (
+            "organizations",
+            "organizationalUnits",
+            "provinces",
+            "localities",
+            "streetAddresses",
+            "postalCodes",
+        )
+    ),
+    *(
+        Refused(subject(countries=[country]), "spec.subject.countries[0]", "such as DE; write the code in capitals")
+        for country in ("Germany", "de", "D", "DEU", "D1")
+    ),
+    Refused(
+        subject(serialNumber="HRB_12"),
+        "spec.subject.serialNumber",
+        "use letters, digits, spaces and ' ( ) + , - . / : = ?",
+    ),
+    Refused(
+        subject(emailAddress="Ann <ann@example.com>"),
+        "spec.subject.emailAddress",
+        "write it without display name, angle brackets or comment",
+    ),
+    # DNS names
+    *(
+        Refused(dns("www.example.com", name), "spec.dnsNames[1]", remedy)
+        for names, remedy in (
+            (("192.0.2.7", "2001:db8::7", "::1", "1.2.3.400", "17"), "list IP addresses in ipAddresses"),
+            (
+                ("https://example.com", "example.com:443", "example.com/path", "ann@example.com", "//example.com"),
+                "remove the scheme, user, port or path",
+            ),
+            (("my_host.example.com", "_acme.example.com"), "use a hyphen, or another name"),
+            (
+                ("a b", " a", "a\n", "a,b", "a'b", 'a"b', "a$b", "a%20b", "a;b", "a\\b", "[a]", "{a}", "a\x7f"),
+                "use letters, digits, hyphens and dots only",
+            ),
+            (("*", "*example.com", "www.*.example.com", "*.*.example.com", "**.a"), "as in *.example.com; list other"),
+            (("example.com.",), "dnsNames are absolute without a trailing dot; remove it"),
+            ((".example.com", "www..example.com"), "remove the leading or doubled dot"),
+            (("-a.example.com", "a-.example.com", "www.example-"), "remove the hyphen"),
+            ((f"a{LABEL63}.example.com", "ü" * 64), "more than 63 characters (RFC 1035 section 2.3.4); shorten it"),
+        )
+        for name in names
+    ),
+    # Other alternative names
+    *(
+        Refused(request(ipAddresses=["192.0.2.7", address]), "spec.ipAddresses[1]", "list a host name in dnsNames")
+        for address in (
+            "192.0.2.0/24",
+            "www.example.com",
+            "fe80::1%eth0",
+            "192.0.2.7:443",
+            "[2001:db8::7]",
+            "192.0.2.07",
+            "256.0.0.1",
+            "::ffff:192.0.2.7",
+        )
+    ),
+    *(
+        Refused(request(uris=[uri]), "spec.uris[0]", "begin it with the scheme")
+        for uri in ("/path", "www.example.com", "//example.com", "http://a b", "urn:", "1a:b", "http://<x>")
+    ),
+    *(
+        Refused(request(emailAddresses=[mail]), "spec.emailAddresses[0]", "write it without display name")
+        for mail in (
+            "example.com",
+            "Ann <ann@example.com>",
+            "<ann@example.com>",
+            "ann@",
+            "@example.com",
+            "a@b@example.com",
+            "ann@example.com, bob@example.com",
+            "a..b@example.com",
+            ".a@example.com",
+            "a.@example.com",
+            "ann@.example.com",
+            "ann@example.com.",
+            "änn@example.com",
+            "ann@exa mple.com",
+        )
+    ),
+    *(
+        Refused(request(otherNames=[{"oid": oid, "utf8Value": "x"}]), "spec.otherNames[0].oid", OID)
+        for oid in ("upn", "1", "1.40", "1.2.", "3.1.1", "1.2.03", ".1.2", "1.2 .3", "2.16.-1")
+    ),
+    # The Secret
+    *(
+        Refused(request(secretName=name), "spec.secretName", "use lower-case letters, digits, hyphens and dots")
+        for name in ("TLS", "my_tls", "-tls", "tls-", "tls/a", "a..b", ".tls", "tls ")
+    ),
+    *(
+        Refused(
+            template("labels", app=value),
+            "spec.secretTemplate.labels[app]",
+            "use letters, digits, hyphens, underscores and dots, with a letter or digit at both ends",
+        )
+        for value in ("my app", "-a", "a/b", "ä")
+    ),
+    *(
+        Refused(
+            template(part, **{name: "x", "fine": "x"}),
+            f"spec.secretTemplate.{part}",
+            f"write it as name or example.com/name, the name in at most 63 letters, digits, hyphens, underscores "
+            f"and dots, instead of {name}",
+        )
+        for part in ("labels", "annotations")
+        for name in ("my app", "a/b/c", "/a", "a/", "-a", f"a{LABEL63}", f"{'a' * 254}/b", "A.com/b", "a..b/c")
+    ),
+    Refused(template("labels", **{"csr-operator.dev/a": "x"}), "spec.secretTemplate.labels", f"{OWN_PREFIX}a"),
+    Refused(template("annotations", **{"csr-operator.dev/b": "x"}), "spec.secretTemplate.annotations", f"{OWN_PREFIX}b"),
+    # Times
+    *(
+        Refused(request(**{field: text}), f"spec.{field}", f"{field} is no duration; {NO_DURATION}")
+        for field in ("duration", "renewBefore")
+        for text in ("", "90d", "2160", "-5h", "1h 30m", "ninety", "30m1h", "1000000h", "5400.5s", "1.h", "1e3h")
+    ),
+    Refused(request(duration="4m59s", renewBefore="1m"), "spec.duration", "duration must be at least 5m; lengthen it"),
+    Refused(request(duration="0s"), "spec.duration", "duration must be at least 5m; lengthen it"),
+    Refused(request(renewBefore="59s"), "spec.renewBefore", "renewBefore must be at least 1m; lengthen it"),
+    *(
+        Refused(
+            request(duration=duration, renewBefore=renew_before),
+            "spec.renewBefore",
+            f"renewBefore ({renew_before}) must be shorter than duration ({shown}), {NO_END}",
+        )
+        for duration, renew_before, shown in (
+            (None, "2160h", "2160h, as it is absent"),
+            ("1h", "60m", "1h"),
+            ("5m", "300s", "5m"),
+            ("48h", "999999h", "48h"),
+        )
+    ),
+    Refused(
+        request(renewBefore="1h", renewBeforePercentage=25),
+        "spec.renewBeforePercentage",
+        "Forbidden: renewBefore and renewBeforePercentage exclude each other; remove one of them",
+    ),
+    # The key
+    *(
+        Refused(key(algorithm="RSA", size=size), "spec.privateKey.size", "set privateKey.size to 2048, 3072 or 4096")
+        for size in (0, 1024, 2047, 2049, 8193, 16384)
+    ),
+    *(
+        Refused(
+            key(**fields),
+            "spec.privateKey.size",
+            "takes 256, 384 or 521 bits; set privateKey.size to one of them, or privateKey.algorithm to RSA",
+        )
+        for fields in ({"size": 2048}, {"algorithm": "ECDSA", "size": 512}, {"algorithm": "ECDSA", "size": 0})
+    ),
+    Refused(key(algorithm="Ed25519", size=256), "spec.privateKey.size", f"Forbidden: Ed25519 {ONE_SIZE}"),
+    Refused(key(algorithm="ML-DSA-65", size=65), "spec.privateKey.size", f"Forbidden: ML-DSA-65 {ONE_SIZE}"),
+    Refused(
+        key(algorithm="Ed25519", encoding="PKCS1"),
+        "spec.privateKey.encoding",
+        "Ed25519 keys have no PKCS1 form; set privateKey.encoding to PKCS8 or remove it",
+    ),
+    # Usages, CA and extensions
+    *(
+        Refused(request(usages=["signing", usage]), "spec.usages[1]", "or the dotted object identifier of an extended")
+        for usage in ("serverAuth", "Server Auth", "1", "1.3.6.1.5.5.7.3.01")
+    ),
+    *(
+        Refused(request(usages=["signing", usage]), "spec.usages", 'without "key agreement"; add it to usages')
+        for usage in ("encipher only", "decipher only")
+    ),
+    *(
+        Refused(request(usages=["cert sign"], isCA=ca), "spec.usages", "set isCA to true or remove it from usages")
+        for ca in (None, False)
+    ),
+    *(
+        Refused(request(isCA=ca, pathLenConstraint=0), "spec.pathLenConstraint", "set isCA to true or remove pathLen")
+        for ca in (None, False)
+    ),
+    *(
+        Refused(
+            request(isCA=ca, nameConstraints={"permitted": {"dnsDomains": ["example.com"]}}),
+            "spec.nameConstraints",
+            "Forbidden: nameConstraints are for CA certificates; set isCA to true or remove nameConstraints",
+        )
+        for ca in (None, False)
+    ),
+    Refused(
+        request(**CA, nameConstraints={"critical": True}),
+        "spec.nameConstraints",
+        "Required value: nameConstraints constrains nothing; set permitted or excluded, or remove it",
+    ),
+    *(
+        case
+        for side in ("permitted", "excluded")
+        for where in [f"spec.nameConstraints.{side}"]
+        for case in (
+            Refused(constraints(side), where, f"{where.removeprefix('spec.')} {NOT_EMPTY}"),
+            Refused(constraints(side, dnsDomains=[]), where, f"{where.removeprefix('spec.')} {NOT_EMPTY}"),
+            *(
+                Refused(
+                    constraints(side, dnsDomains=[domain]),
+                    f"{where}.dnsDomains[0]",
+                    "write it without wildcard, scheme or trailing dot",
+                )
+                for domain in ("*.example.com", "example.com.", "https://example.com", "192.0.2.7", "exämple.com")
+            ),
+            *(
+                Refused(constraints(side, ipRanges=[network]), f"{where}.ipRanges[0]", "write an address and a prefix")
+                for network in ("192.0.2.7", "example.com", "192.0.2.0/33", "192.0.2.0/255.255.255.0", "192.0.2/24")
+            ),
+            *(
+                Refused(constraints(side, ipRanges=[network]), f"{where}.ipRanges[0]", "write the network's own address")
+                for network in ("192.0.2.7/24", "2001:db8::7/32")
+            ),
+            *(
+                Refused(
+                    constraints(side, emailAddresses=[mail]),
+                    f"{where}.emailAddresses[0]",
+                    "write it as user@example.com, example.com or .example.com",
+                )
+                for mail in ("@example.com", "Ann <ann@example.com>", "*.example.com", "a@.example.com")
+            ),
+            *(
+                Refused(
+                    constraints(side, uriDomains=[domain]),
+                    f"{where}.uriDomains[0]",
+                    "write it as www.example.com or .example.com, without scheme, port or path",
+                )
+                for domain in ("https://example.com", "example.com:443", "*.example.com", "192.0.2.7")
+            ),
+        )
+    ),
+    *(
+        Refused(request(extensions=[{"oid": oid, "value": "BQA="}]), "spec.extensions[0].oid", OID)
+        for oid in ("keyUsage", "2.5.29.", "2..5")
+    ),
+    *(
+        Refused(
+            request(extensions=[{"oid": oid, "value": "BQA="}]),
+            "spec.extensions[0].oid",
+            "remove it and use dnsNames and the other name fields (2.5.29.17), usages (2.5.29.15, 2.5.29.37), isCA",
+        )
+        for oid in (
+            "2.5.29.14",
+            "2.5.29.15",
+            "2.5.29.17",
+            "2.5.29.19",
+            "2.5.29.30",
+            "2.5.29.35",
+            "2.5.29.37",
+            "1.3.6.1.5.5.7.1.24",
+        )
+    ),
+    *(
+        Refused(
+            request(extensions=[{"oid": "1.2.3.4", "value": value}]),
+            "spec.extensions[0].value",
+            "encode it with padding, without line breaks and in the standard alphabet",
+        )
+        for value in ("BQA", "BQA=\n", "05 00", "-_8=", "B===")
+    ),
+    # Issuers
+    *(
+        Refused(spec, field, says, kind)
+        for kind in ("Issuer", "ClusterIssuer")
+        for spec, field, says in (
+            ({}, "spec", 'Required value: spec names no backend; set one: "selfSigned: {}"'),
+            (
+                {"selfSigned": {}, "ca": {"secretName": "ca"}},
+                "spec",
+                f"Forbidden: spec names more than one backend; keep selfSigned or ca, and create another {kind}",
+            ),
+            ({"ca": {"secretName": "CA"}}, "spec.ca.secretName", "use lower-case letters, digits, hyphens and dots"),
+        )
+    ),
+]
+
+
+class Changed(NamedTuple):
+    """A spec that is accepted, what it cannot be changed to, and kubectl's answer."""
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    field: str
+    says: str
+
+
+CHANGED = [
+    Changed(
+        request(),
+        request(secretName="other"),
+        "spec.secretName",
+        "Forbidden: secretName cannot be changed, or the old Secret would be left behind unrenewed; create another "
+        "CertificateRequest with the new secretName",
+    ),
+    Changed(request(), dns(), "spec.dnsNames", NO_NAME),
+]
+
+USAGES = (
+    "signing",
+    "digital signature",
+    "content commitment",
+    "key encipherment",
+    "key agreement",
+    "data encipherment",
+    "crl sign",
+    "encipher only",
+    "decipher only",
+    "any",
+    "server auth",
+    "client auth",
+    "code signing",
+    "email protection",
+    "s/mime",
+    "ipsec end system",
+    "ipsec tunnel",
+    "ipsec user",
+    "timestamping",
+    "ocsp signing",
+    "microsoft sgc",
+    "netscape sgc",
+    "1.3.6.1.4.1.311.20.2.2",
+)
+
+FULL = {
+    "commonName": "www.example.com",
+    "subject": {
+        "organizations": ["Example & Söhne", "Example"],
+        "organizationalUnits": ["Web"],
+        "countries": ["DE", "FR"],
+        "provinces": ["Bayern"],
+        "localities": ["München"],
+        "streetAddresses": ["Hauptstraße 1"],
+        "postalCodes": ["80331"],
+        "serialNumber": "HRB 12/34",
+        "emailAddress": "web@example.com",
+    },
+    "dnsNames": ["www.example.com", "*.example.com", "bücher.example"],
+    "ipAddresses": ["192.0.2.7", "2001:db8::7"],
+    "uris": ["spiffe://example.org/web"],
+    "emailAddresses": ["ann@example.com"],
+    "otherNames": [{"oid": "1.3.6.1.4.1.311.20.2.3", "utf8Value": "ann@EXAMPLE"}],
+    "secretName": "www.example.com-tls",
+    "secretTemplate": {"labels": {"app": "web", "example.com/tier": ""}, "annotations": {"note": "a b: ö\n"}},
+    "issuerRef": {"name": "ca", "kind": "ClusterIssuer", "group": "csr-operator.dev"},
+    "duration": "2160h0m0s",
+    "renewBefore": "360h",
+    "privateKey": {"algorithm": "RSA", "size": 3072, "encoding": "PKCS8", "rotationPolicy": "Never"},
+    "usages": ["digital signature", "cert sign", "server auth", "1.3.6.1.5.5.7.3.17"],
+    "isCA": True,
+    "pathLenConstraint": 0,
+    "nameConstraints": {
+        "critical": True,
+        "permitted": {
+            "dnsDomains": ["example.com", ".example.org"],
+            "ipRanges": ["192.0.2.0/24", "2001:db8::/32"],
+            "emailAddresses": ["ann@example.com", "example.com", ".example.com"],
+            "uriDomains": ["www.example.com", ".example.com"],
+        },
+        "excluded": {"ipRanges": ["0.0.0.0/0"]},
+    },
+    "mustStaple": True,
+    "extensions": [{"oid": "1.3.6.1.4.1.311.20.2", "critical": False, "value": "DANXZWI="}],
+}
+"""Every field of a request's spec that goes together."""
+
+LARGEST = {
+    **FULL,
+    "dnsNames": [f"n{i:03}.{LONGEST_NAME[5:]}" for i in range(1000)],
+    "ipAddresses": [f"2001:db8::{i:x}" for i in range(250)],
+    "uris": [f"spiffe://example.org/{i:02}/{'a' * 2024}" for i in range(100)],
+    "emailAddresses": [f"ann{i:02}@{'a' * 58}.{LABEL63}.{LABEL63}.{LABEL63}"[:254] for i in range(100)],
+    "otherNames": [{"oid": f"2.25.{10**100 + i}", "utf8Value": "ä" * 500} for i in range(64)],
+    "usages": [f"2.25.{10**100 + i}" for i in range(64)],
+    "extensions": [{"oid": f"2.25.{10**100 + i}", "value": "AAAA" * 2048} for i in range(16)],
+    "secretTemplate": {
+        "labels": {f"{LONGEST_NAME}/{'b' * 60}{i:03}": LABEL63 for i in range(32)},
+        "annotations": {f"{LONGEST_NAME}/{'b' * 60}{i:03}": "ä" * 2048 for i in range(32)},
+    },
+    "nameConstraints": {
+        side: {
+            "dnsDomains": [f"n{i:02}.{LONGEST_NAME[4:]}" for i in range(100)],
+            "ipRanges": [f"2001:db8:{i:x}::/48" for i in range(100)],
+            "emailAddresses": [f"n{i:02}.{LONGEST_NAME[4:]}" for i in range(100)],
+            "uriDomains": [f"n{i:02}.{LONGEST_NAME[4:]}" for i in range(100)],
+        }
+        for side in ("permitted", "excluded")
+    },
+}
+"""A request at (nearly) all bounds at once, against the API server's budget for CEL and etcd's for an object."""
+
+ACCEPTED: dict[str, Mapping[str, Any]] = {
+    "least": request(),
+    "full": FULL,
+    "largest": LARGEST,
+    # cert-manager's conformance cases ask for these combinations of names.
+    "common-name-alone": request(dnsNames=None, commonName="www.example.com"),
+    "common-name-of-64-characters": request(commonName="a" * 64),
+    "literal-subject": request(dnsNames=None, literalSubject="CN=foo,OU=FooLong,OU=Bar,OU=Baz,DC=corp,DC=example"),
+    "literal-subject-cn-last": request(dnsNames=None, literalSubject="C=DE, O=Example , cn = x"),
+    "literal-subject-cn-by-oid": request(dnsNames=None, literalSubject="O=Example+2.5.4.3=x"),
+    "literal-subject-escapes": request(dnsNames=None, literalSubject=r"CN=a\, b \"c\" \+\C3\A4,O=#0C0141"),
+    "literal-subject-without-cn": request(literalSubject="O=Example,C=DE"),
+    "ip-alone": request(dnsNames=None, ipAddresses=["192.0.2.7", "::1", "2001:DB8::7"]),
+    "uri-alone": request(dnsNames=None, uris=["spiffe://a_b.example/x", "urn:uuid:0b3e", "https://bücher.example/ü"]),
+    "email-alone": request(dnsNames=None, emailAddresses=["o'brien+x@bücher.example", "root@localhost", "a.b@c.d"]),
+    "other-name-alone": request(dnsNames=None, otherNames=[{"oid": "2.999.1", "utf8Value": "ä"}]),
+    "labels": dns("localhost", "*.example.com", "*.local", "example.com", "WWW.Example.COM", f"{LABEL63}.example"),
+    "digits": dns("1.example.com", "3com", "a1", "7.a-1"),
+    "u-label": dns("bücher.example", "例え.テスト", "ü" * 57 + ".example"),
+    "a-label": dns("xn--bcher-kva.example", "*.xn--bcher-kva.example"),
+    "longest-name": dns(LONGEST_NAME),
+    "empty-lists": request(ipAddresses=[], uris=[], emailAddresses=[], otherNames=[], usages=[], extensions=[]),
+    "empty-objects": request(subject={}, privateKey={}, secretTemplate={}),
+    "duration-5m": request(duration="5m", renewBefore="1m"),
+    "duration-in-seconds": request(duration="300s", renewBefore="299s"),
+    "duration-with-fractions": request(duration="1.5h", renewBefore="0.25h1.5m"),
+    "duration-longest": request(duration="999999h9999999m999999999s", renewBefore="999999h9999999m999999998s"),
+    "renew-before-below-default": request(renewBefore="2159h59m59s"),
+    "percentage-1": request(renewBeforePercentage=1),
+    "percentage-99": request(renewBeforePercentage=99, duration="5m"),
+    "rsa": key(algorithm="RSA"),
+    "rsa-2048": key(algorithm="RSA", size=2048, encoding="PKCS1"),
+    "rsa-8192": key(algorithm="RSA", size=8192),
+    "ecdsa-by-default": key(size=521, encoding="PKCS1"),
+    "ecdsa": key(algorithm="ECDSA", size=384, encoding="PKCS8"),
+    "ed25519": key(algorithm="Ed25519", encoding="PKCS8"),
+    **{f"ml-dsa-{n}": key(algorithm=f"ML-DSA-{n}") for n in (44, 65, 87)},
+    "usages": request(usages=list(USAGES)),
+    "ca": request(**CA, usages=["cert sign"], pathLenConstraint=255),
+    "not-ca": request(isCA=False),
+    "excluded-alone": constraints("excluded", dnsDomains=["example.com"]),
+    "secret-name": request(secretName="a.b-c.9"),
+    "longest-secret-name": request(secretName="a" * 253),
+    "template-keys": template("labels", **{f"{'a' * 253}/{'B' * 63}": "", "A_.b": "9.a_B", "a-b.c/d": "x" * 63}),
+    "template-near-prefix": template("annotations", **{"csr-operator.dev": "x", "x.csr-operator.dev/a": "x"}),
+    "extension-empty-sequence": request(extensions=[{"oid": "2.5.29.36", "critical": True, "value": "MAA="}]),
+}
+ACCEPTED_ISSUERS = [{"selfSigned": {}}, {"ca": {"secretName": "ca.example-1"}}]
+
