@@ -21,7 +21,7 @@ from tests.deploy.images import Image
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="debootstrap and buildah need root")
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 @pytest.fixture(scope="module")

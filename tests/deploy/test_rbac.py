@@ -99,9 +99,9 @@ def users_may(base: str, ask: Ask, kubectl: Callable[..., str]) -> dict[Question
         kubectl("create", "clusterrolebinding", f"rbac-{role}", f"--clusterrole={role}", f"--user=cluster-{role}")
     # The controller that aggregates roles takes its time.
     aggregated: list[Question] = [(role, f"issuers.{GROUP}", "list") for role in ROLES]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not all(ask(aggregated).values()):
-        assert time.monotonic() < deadline, "view, edit and admin were not aggregated within 30 s"
+        assert time.monotonic() < deadline, "view, edit and admin were not aggregated within 60 s"
     users = [*ROLES, *(f"cluster-{role}" for role in ROLES)]
     resources = [f"{kind}{part}.{GROUP}" for kind in KINDS for part in ("", "/status")]
     return ask(product(users, resources, VERBS))
