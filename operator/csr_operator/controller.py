@@ -89,8 +89,7 @@ class Controller:
             self._secrets[key] = meta
         for dependent in self._by_secret.get(key, ()):
             self._queue.add(dependent)
-        for issuer in self._issuers.readers(key):
-            self._queue.add(issuer)
+        self._wake_readers(key)
 
     def forget(self, key: ObjectKey, uid: str = "") -> None:
         """The object is gone; `uid` empty: whichever it was."""
@@ -156,6 +155,10 @@ class Controller:
     def _wake_dependents(self, issuer: ObjectKey) -> None:
         for key in self._by_issuer.get(issuer, ()):
             self._queue.add(key)
+
+    def _wake_readers(self, secret: SecretKey) -> None:
+        for issuer in self._issuers.readers(secret):
+            self._queue.add(issuer)
 
     # The work.
 
@@ -260,6 +263,9 @@ class Controller:
         self._failures.pop(key, None)
         self._queue.succeeded(key)
         self._secrets[request.secret] = written.secret
+        self._wake_readers(request.secret)  # the watch shows nothing newer
+        for issuer in self._issuers.readers(request.secret):
+            self._queue.add(issuer)  # the watch will show nothing that is newer
         if isinstance(action, Issue) and action.revision > 1:
             self._events.normal(request, "Issued", f"revision {action.revision}, because of {action.reason}")
         return written.csr_pem
