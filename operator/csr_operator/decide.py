@@ -132,8 +132,9 @@ def is_current(request: CertificateRequest, record: Record | None, now: datetime
 def renewal_time(request: CertificateRequest, record: Record) -> datetime:
     """When the certificate on record is to be renewed.
 
-    At two thirds of its life, or as `renewBefore` or `renewBeforePercentage` say; a part of the remaining life that
-    is fixed for each request (up to a tenth) earlier, so that what was issued together is not renewed together.
+    At two thirds of its life, or as `renewBefore` or `renewBeforePercentage` say; earlier than that by an amount that
+    is fixed for each request, so that what was issued together is not renewed together: up to a tenth of what comes
+    before or after, whichever is shorter.
     """
     not_before, not_after = parse_time(record.not_before), parse_time(record.not_after)
     life = not_after - not_before
@@ -142,7 +143,7 @@ def renewal_time(request: CertificateRequest, record: Record) -> datetime:
         before = request.spec.renew_before
     elif request.spec.renew_before_percentage is not None:
         before = life * request.spec.renew_before_percentage / 100
-    early = before * (1 + _fraction(request.uid) / 10)
+    early = before + min(before, life - before) * _fraction(request.uid) / 10
     return max(not_after - early, not_before + min(_SETTLE, life / 2)).replace(microsecond=0)
 
 

@@ -227,6 +227,14 @@ def test_a_ca_that_grants_less_than_renew_before_makes_no_loop() -> None:
     assert NOW + timedelta(minutes=3) <= renewal_time(request, short) < NOW + timedelta(minutes=5)
 
 
+def test_a_ca_that_grants_hardly_more_than_renew_before_makes_no_loop() -> None:
+    request = make_request(renewBefore="720h")
+    record = make_secret(request).record
+    assert record is not None
+    tight = replace(record, not_after=format_time(NOW + timedelta(hours=721)))
+    assert NOW + timedelta(minutes=54) <= renewal_time(request, tight) <= NOW + timedelta(hours=1)
+
+
 requests = st.builds(
     make_request,
     dnsNames=st.sampled_from([["www.example.com"], ["a.example.com", "b.example.com"]]),
