@@ -10,7 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 from devcluster.build import ensure_binary
-from devcluster.command import STOPPING, run_command
+from devcluster.command import run_command, stopping_signals
 from devcluster.errors import DevclusterError
 from devcluster.plane import control_plane, say
 
@@ -34,8 +34,10 @@ def main() -> int:
     arguments = parser.parse_args(ours)
     if arguments.command == "run" and not command:
         run.error("what is to be run follows a --")
+    if arguments.command == "build" and command:
+        parser.error("build runs nothing: it takes no --")
 
-    for signum in STOPPING:
+    for signum in stopping_signals():
         signal.signal(signum, _stop)
     try:
         if arguments.command == "build":

@@ -9,21 +9,26 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-STOPPING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-
 _GRACE = 10.0
+
+
+def stopping_signals() -> set[signal.Signals]:
+    """What asks a program to end: SIGHUP, SIGINT and SIGTERM, except those it was started to ignore (nohup)."""
+    asked = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}
+    return {signum for signum in asked if signal.getsignal(signum) != signal.SIG_IGN}
 
 
 def run_command(argv: Sequence[str], *, env: Mapping[str, str], started: Callable[[int], None]) -> int:
     """Run a command; return its status as a shell does: 128+n where signal n ended it, 127 if there is none.
 
-    `started` is told its process group. SIGHUP, SIGINT and SIGTERM go on to the group; what is left of it
-    10 s later, or when the command has ended, is killed. The three signals stay blocked in this process, so
-    that nothing interrupts what remains to be done.
+    `started` is told its process group. The `stopping_signals` go on to the group; what is left of it 10 s
+    later, or when the command has ended, is killed. These signals stay blocked in this process, so that
+    nothing interrupts what remains to be done.
     """
     # Blocked signals are fetched by sigtimedwait: none can fall between the start and the wait, none is lost.
     # SIGTTOU: taking the terminal back from the command is done from the background.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*STOPPING, signal.SIGCHLD, signal.SIGTTOU})
+    stopping = stopping_signals()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*stopping, signal.SIGCHLD, signal.SIGTTOU})
     try:
         unblock = partial(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         process = subprocess.Popen(argv, env=env, process_group=0, preexec_fn=unblock)
@@ -34,13 +39,12 @@ def run_command(argv: Sequence[str], *, env: Mapping[str, str], started: Callabl
     terminal = _Terminal()
     terminal.give(process.pid)
     try:
-        return _follow(process, terminal)
+        return _follow(process, terminal, stopping)
     finally:
         terminal.take()
-        _kill(process.pid)
 
 
-def _follow(process: subprocess.Popen[bytes], terminal: "_Terminal") -> int:
+def _follow(process: subprocess.Popen[bytes], terminal: "_Terminal", stopping: set[signal.Signals]) -> int:
     killed_at = float("inf")
     while True:
         # WNOWAIT leaves the zombie: the group's number cannot go to another until the group has been killed.
@@ -53,8 +57,8 @@ def _follow(process: subprocess.Popen[bytes], terminal: "_Terminal") -> int:
             status = process.wait()
             return status if status >= 0 else 128 - status
         patience = min(1.0, max(0.0, killed_at - time.monotonic()))
-        received = signal.sigtimedwait({*STOPPING, signal.SIGCHLD}, patience)
-        if received and received.si_signo in STOPPING:
+        received = signal.sigtimedwait({*stopping, signal.SIGCHLD}, patience)
+        if received and received.si_signo in stopping:
             os.killpg(process.pid, received.si_signo)
             killed_at = min(killed_at, time.monotonic() + _GRACE)
         if time.monotonic() >= killed_at:

@@ -33,8 +33,10 @@ _APISERVER = "kube-apiserver"
 _CONTROLLER_MANAGER = "kube-controller-manager"
 _KUBECTL = "kubectl"
 _CONTROLLERS = (
-    "garbage-collector-controller,namespace-controller,certificatesigningrequest-signing-controller,"
-    "clusterrole-aggregation-controller"
+    "certificatesigningrequest-signing-controller",
+    "clusterrole-aggregation-controller",
+    "garbage-collector-controller",
+    "namespace-controller",
 )
 # One line of the audit log is one finished request; a watch is one line, when it ends.
 _AUDIT_POLICY = {
@@ -180,7 +182,7 @@ class ControlPlane:
                 _CONTROLLER_MANAGER,
                 [
                     f"--kubeconfig={self._manager_kubeconfig}",
-                    f"--controllers={_CONTROLLERS}",
+                    f"--controllers={','.join(_CONTROLLERS)}",
                     "--use-service-account-credentials",
                     "--leader-elect=false",
                     "--secure-port=0",

@@ -49,7 +49,8 @@ class Front:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "devcluster", *arguments],
             cwd=cwd,
-            env=os.environ | {"TMPDIR": str(directory)} | (env or {}),
+            # The binary of our own, whatever the session's control plane is made of.
+            env=os.environ | {"KUBEBUILDER_ASSETS": "", "TMPDIR": str(directory)} | (env or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

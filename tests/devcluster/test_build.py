@@ -39,7 +39,6 @@ class StandIn:
         self.env = {
             "PATH": f"{folder}/bin:/usr/bin:/bin",
             "XDG_CACHE_HOME": str(folder / "cache"),
-            "KUBEBUILDER_ASSETS": "",
         }
 
     def program(self, path: Path, version: str, end: str = "") -> None:

@@ -48,6 +48,19 @@ def test_signals_are_not_blocked_in_the_command() -> None:
     assert run("sh", "-c", "grep SigBlk /proc/self/status").stdout.split() == ["SigBlk:", "0" * 16]
 
 
+def test_ignored_hang_up_stays_ignored(tmp_path: Path) -> None:
+    """`nohup` in front of it holds for the command as well."""
+    flag = tmp_path / "flag"
+    script = f'echo > "{flag}"; read line; echo "got $line"; exit 4'
+    argv = ["nohup", sys.executable, "-c", RUN, "sh", "-c", script]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, cwd=TOP, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as process:
+        wait_until("the command runs", flag.exists)
+        os.killpg(process.pid, signal.SIGHUP)
+        out, _ = process.communicate(b"on\n", timeout=20)
+    assert (process.returncode, out) == (4, b"got on\n")
+
+
 class Terminal:
     """A program with a terminal of its own, as its session's leader."""
 
