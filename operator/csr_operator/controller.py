@@ -235,16 +235,15 @@ class Controller:
                 if written is None:
                     self._secrets[secret.key] = replace(secret, beyond_repair=True)
                     return None
+            elif secret is None and self._has_had_one(request) and (found := await self._performer.find(request)):
+                # Gone from the watch, but only because somebody took the label that the watch filters by.
+                self._secrets[found.key] = found
+                return None
             else:
                 assert live is not None
                 assert live.backend is not None
                 written = await self._performer.issue(
-                    request,
-                    action.revision,
-                    secret,
-                    live.issuer.backend,
-                    live.backend,
-                    look_first=key in self._failures,
+                    request, action.revision, secret, live.issuer.backend, live.backend
                 )
         except Failed as failed:
             version = live.state.version if live is not None and live.state is not None else ""
@@ -264,11 +263,13 @@ class Controller:
         self._queue.succeeded(key)
         self._secrets[request.secret] = written.secret
         self._wake_readers(request.secret)  # the watch shows nothing newer
-        for issuer in self._issuers.readers(request.secret):
-            self._queue.add(issuer)  # the watch will show nothing that is newer
         if isinstance(action, Issue) and action.revision > 1:
             self._events.normal(request, "Issued", f"revision {action.revision}, because of {action.reason}")
         return written.csr_pem
+
+    def _has_had_one(self, request: CertificateRequest) -> bool:
+        """A Secret may be there that the watch does not show."""
+        return request.status.revision > 0 or request.key in self._failures
 
     async def _write_status(self, request: CertificateRequest, action: Action, csr_pem: str | None) -> None:
         secret = self._own_secret(request)

@@ -261,7 +261,8 @@ class SecretMeta:
 
     `intact_data` are the data keys whose value is still the one that the operator applied: another manager that
     changes a value takes the field's ownership over (metadata.managedFields), so an edit shows without reading data.
-    `template_digest` is that of the labels and annotations still ours, as `SecretTemplate.digest` makes it.
+    `template_digest` is that of the labels and annotations still ours, as `SecretTemplate.digest` makes it; empty
+    if the label that the watch filters by is not ours any more.
     `owner` names the controller of a Secret that is not the operator's, for the message.
     """
 
@@ -346,7 +347,9 @@ def parse_secret_meta(obj: Raw) -> SecretMeta:
         owner_uid=owner_uid,
         owner=owner,
         intact_data=owned.data,
-        template_digest=_template_digest(_users_items(labels), _users_items(annotations)),
+        template_digest=_template_digest(_users_items(labels), _users_items(annotations))
+        if labels.get(MANAGED_LABEL) == "true"
+        else "",
         record=Record.from_annotations(annotations),
     )
 

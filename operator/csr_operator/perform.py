@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from .backends.base import Backend, BackendError, Issued, Order, Rejected, Retryable
-from .decide import not_owned
+from .decide import DATA_KEYS, not_owned
 from .kube import Kube, KubeError, Object, secret_data
 from .metrics import CA_CALLS, FAILURES, ISSUANCE_SECONDS
 from .model import (
@@ -85,16 +85,11 @@ class Performer:
         secret: SecretMeta | None,
         backend_name: str,
         backend: Backend,
-        *,
-        look_first: bool,
     ) -> Written:
-        """Raises Failed, or KubeError and Unreachable where trying again is all there is to do.
-
-        look_first: read the Secret before the CA is asked, because the last attempt failed.
-        """
+        """Raises Failed, or KubeError and Unreachable where trying again is all there is to do."""
         started = time.perf_counter()
         old_key = None
-        if look_first or (secret is not None and request.spec.private_key.rotation_policy is RotationPolicy.NEVER):
+        if secret is not None and request.spec.private_key.rotation_policy is RotationPolicy.NEVER:
             existing = await self._own_secret(request)
             old_key = None if existing is None else _reusable_key(request, secret_data(existing))
         key, csr = await self._key_and_csr(request, old_key)
@@ -129,7 +124,7 @@ class Performer:
         except PkiError:
             return None
         wanted = request.spec.private_key.parameters.normalized()
-        if parameters_of(key) != wanted or (not chain.intermediates and chain.root is None):
+        if parameters_of(key) != wanted or not _is_what_was_written(secret, chain):
             return None
         record = _record(request.issuance_hash, revision, chain)
         fresh = {
@@ -138,6 +133,11 @@ class Performer:
             "ca.crt": chain.ca_pem,
         }
         return Written(await self._write(request, record, fresh, secret), _pem(csr))
+
+    async def find(self, request: CertificateRequest) -> SecretMeta | None:
+        """The request's Secret, also where the watch does not show it. Raises Failed if it is somebody else's."""
+        existing = await self._own_secret(request)
+        return None if existing is None else parse_secret_meta(existing)
 
     async def csr_pem(self, request: CertificateRequest) -> str | None:
         """The CSR for the key in the Secret, made anew: a crash came between Secret and status."""
@@ -266,6 +266,14 @@ def _record(issuance_hash: str, revision: int, chain: Chain) -> Record:
         sha256_fingerprint=sha256_fingerprint(leaf),
         issuer_fingerprint=sha256_fingerprint(issuer),
     )
+
+
+def _is_what_was_written(secret: SecretMeta, chain: Chain) -> bool:
+    """Not merely a good certificate: somebody may have put another there, or cut off what is above it."""
+    if secret.intact_data >= DATA_KEYS:
+        return True
+    record = secret.record
+    return record is not None and record.sha256_fingerprint == sha256_fingerprint(chain.leaf) and chain.root is not None
 
 
 def _reusable_key(request: CertificateRequest, data: Mapping[str, bytes]) -> PrivateKey | None:
