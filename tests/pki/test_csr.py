@@ -72,7 +72,8 @@ def test_openssl_verifies_the_request_and_reads_every_name(
     assert (
         "X509v3 Subject Alternative Name: DNS:www.example.com, DNS:*.example.com, DNS:example.com,"
         " DNS:xn--bcher-kva.example, IP Address:192.0.2.1, IP Address:2001:DB8:0:0:0:0:0:1,"
-        " URI:spiffe://example.com/web, email:hostmaster@example.com, othername: UPN::web@corp.example.com"
+        " URI:spiffe://example.com/web, email:hostmaster@example.com, email:hostmaster@xn--bcher-kva.example,"
+        " othername: UPN::web@corp.example.com"
     ) in text
 
 

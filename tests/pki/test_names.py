@@ -44,6 +44,12 @@ def test_every_attribute_stands_in_the_subject_in_an_rdn_of_its_own_in_the_order
     ]
 
 
+def test_an_email_address_in_the_subject_is_an_alternative_name_too() -> None:
+    names = Names(subject=EVERY_ATTRIBUTE, email_addresses=("a@example.com", "hostmaster@xn--bcher-kva.example"))
+    assert values(names) == ["a@example.com", "hostmaster@xn--bcher-kva.example"]
+    assert values(Names(subject=EVERY_ATTRIBUTE)) == ["hostmaster@xn--bcher-kva.example"]
+
+
 def test_no_name_makes_an_empty_subject() -> None:
     assert subject_name(Names(dns_names=("example.com",))) == x509.Name([])
 

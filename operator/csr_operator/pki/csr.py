@@ -8,7 +8,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from csr_operator.pki.errors import PkiError, quoted
 from csr_operator.pki.extensions import extensions_of
-from csr_operator.pki.keys import WEAK_HASHES, PrivateKey, parameters_of, signature_hash
+from csr_operator.pki.keys import PrivateKey, parameters_of, signature_hash
 from csr_operator.pki.names import Names, general_names, subject_name
 from csr_operator.pki.profile import (
     CustomExtension,
@@ -18,6 +18,7 @@ from csr_operator.pki.profile import (
     requested_extensions,
     usage_names,
 )
+from csr_operator.pki.signatures import weak_hash
 
 # One with an ML-DSA-87 key and 1,000 DNS names of full length stays below this.
 _MAX_BYTES = 512 * 1024
@@ -51,13 +52,13 @@ def load_csr(data: bytes) -> x509.CertificateSigningRequest:
         raise PkiError(f"the certificate signing request is larger than {_MAX_BYTES} bytes")
     try:
         csr = x509.load_der_x509_csr(data) if data[:1] == b"\x30" else x509.load_pem_x509_csr(data)
-        key, used, signed = csr.public_key(), csr.signature_hash_algorithm, csr.is_signature_valid
+        key, weak, signed = csr.public_key(), weak_hash(csr), csr.is_signature_valid
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise PkiError(f"this is no certificate signing request that can be read: {quoted(error)}") from None
     extensions_of(csr)
     parameters_of(key)
-    if isinstance(used, WEAK_HASHES):
-        raise PkiError(f"the certificate signing request is signed with {used.name.upper()}: sign it with SHA-256")
+    if weak:
+        raise PkiError(f"the certificate signing request is signed with {weak}: sign it with SHA-256")
     if not signed:
         raise PkiError("the signature of the certificate signing request is not that of the key in it")
     return csr

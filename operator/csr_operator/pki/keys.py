@@ -29,7 +29,6 @@ PublicKey: TypeAlias = (
     | mldsa.MLDSA87PublicKey
 )
 
-WEAK_HASHES = (hashes.MD5, hashes.SHA1)
 # An RSA key of 8192 bits takes 6.5 kB as PEM; what is larger than this is no key.
 _MAX_PEM_BYTES = 64 * 1024
 

@@ -100,6 +100,9 @@ def _trusted_alias(index: int) -> str:
 def _checked(password: str) -> str:
     if not password:
         raise PkiError("keystores: the password is empty")
+    if not password.isascii() or not password.isprintable():
+        # Java derives PBES2 keys from printable ASCII alone, so such a keystore could be written but never opened.
+        raise PkiError("keystores: the password has characters other than printable ASCII, which Java does not take")
     return password
 
 

@@ -1,6 +1,7 @@
 """The names a certificate is asked for: its subject and its subject alternative names."""
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -43,7 +44,7 @@ class Names:
     """
 
     common_name: str = ""
-    subject: Subject = field(default_factory=Subject)
+    subject: Subject = dataclasses.field(default_factory=Subject)
     literal_subject: str = ""
     dns_names: tuple[str, ...] = ()
     ip_addresses: tuple[str, ...] = ()
@@ -95,14 +96,20 @@ def subject_name(names: Names) -> x509.Name:
 
 
 def general_names(names: Names) -> tuple[x509.GeneralName, ...]:
-    """The alternative names, normalized, without duplicates: DNS, IP, URI, email, other, each as ordered."""
+    """The alternative names, normalized, without duplicates: DNS, IP, URI, email, other, each as ordered.
+
+    An email address in the subject is one of them too (RFC 5280, 4.1.2.6). PkiError names the field that no CA takes.
+    """
+    emails = [("emailAddresses", one) for one in names.email_addresses]
+    if names.subject.email_address:
+        emails.append(("subject.emailAddress", names.subject.email_address))
     return tuple(
         dict.fromkeys(
             (
                 *(x509.DNSName(dns_name(value)) for value in names.dns_names),
                 *(x509.IPAddress(ip_address(value)) for value in names.ip_addresses),
                 *(x509.UniformResourceIdentifier(uri(value)) for value in names.uris),
-                *(x509.RFC822Name(email_address(value)) for value in names.email_addresses),
+                *(x509.RFC822Name(email_address(value, field)) for field, value in emails),
                 *(_other_name(value) for value in names.other_names),
             )
         )

@@ -12,8 +12,8 @@ from cryptography.x509.oid import ExtensionOID
 from csr_operator.pki import constraints
 from csr_operator.pki.errors import PkiError, name_text
 from csr_operator.pki.extensions import extension_of, extensions_of
-from csr_operator.pki.keys import WEAK_HASHES, parameters_of
-from csr_operator.pki.signatures import issued_by
+from csr_operator.pki.keys import parameters_of
+from csr_operator.pki.signatures import issued_by, weak_hash
 
 # What may be critical: it is looked at here or by `verify`, or restricts nothing that either of them decides.
 _UNDERSTOOD = frozenset(
@@ -148,13 +148,11 @@ def _authority(certificate: x509.Certificate) -> _Authority:
 
 def _signature(certificate: x509.Certificate, label: str) -> list[str]:
     try:
-        used = certificate.signature_hash_algorithm
+        weak = weak_hash(certificate)
     except UnsupportedAlgorithm:
         oid = certificate.signature_algorithm_oid.dotted_string
         return [f"signature: the {label} is signed with an unknown algorithm ({oid})"]
-    if isinstance(used, WEAK_HASHES):
-        return [f"signature: the {label} is signed with {used.name.upper()}, which is broken"]
-    return []
+    return [f"signature: the {label} is signed with {weak}, which is broken"] if weak else []
 
 
 def _unknown_extensions(

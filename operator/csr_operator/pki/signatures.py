@@ -4,22 +4,36 @@ from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
+
+WEAK_HASHES = (hashes.MD5, hashes.SHA1)
 
 
 @lru_cache(maxsize=512)
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether the issuer's name matches (RFC 5280, 7.1) and the signature is the issuer's.
+    """Whether the issuer's name matches (RFC 5280, 7.1) and the signature is the issuer's, however weak its hash.
 
     Says nothing of whether the issuer is a CA.
     """
     try:
         certificate.verify_directly_issued_by(issuer)
     except ValueError:
-        return certificate is not issuer and _issued_by_other_spelling(certificate, issuer)
+        if certificate is issuer:
+            return False  # the names differ
     except (TypeError, InvalidSignature, UnsupportedAlgorithm):
+        pass
+    else:
+        return True
+    # cryptography compares names octet by octet, where a CA that was renewed may spell itself another way, and verifies
+    # no SHA-1, with which many a root still is signed.
+    try:
+        given, wanted = certificate.issuer, issuer.subject
+        if given.public_bytes() == wanted.public_bytes() and weak_hash(certificate) is None:
+            return False
+        return folded(given) == folded(wanted) and _verifies(certificate, issuer)
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm):
         return False
-    return True
 
 
 def is_self_signed(certificate: x509.Certificate) -> bool:
@@ -27,38 +41,35 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
     return issued_by(certificate, certificate)
 
 
+def weak_hash(signed: x509.Certificate | x509.CertificateSigningRequest) -> str | None:
+    """The name of the hash that it is signed with, when that is a broken one. UnsupportedAlgorithm if unknown."""
+    used = signed.signature_hash_algorithm
+    return used.name.upper() if isinstance(used, WEAK_HASHES) else None
+
+
 def folded(name: x509.Name) -> list[frozenset[tuple[str, str]]]:
-    """A name for comparison: case and runs of white space do not count, nor does the string type (RFC 5280, 7.1)."""
+    """A name for comparison: case, runs of white space and the string type do not count (RFC 5280, 7.1)."""
     return [
         frozenset((one.oid.dotted_string, " ".join(str(one.value).casefold().split())) for one in rdn)
         for rdn in name.rdns
     ]
 
 
-def _issued_by_other_spelling(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    # cryptography compares names octet by octet. A CA that renews its own certificate may spell itself
-    # another way.
+def _verifies(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     signature, signed = certificate.signature, certificate.tbs_certificate_bytes
-    try:
-        given, wanted = certificate.issuer, issuer.subject
-        if folded(given) != folded(wanted) or given.public_bytes() == wanted.public_bytes():
+    how, used = certificate.signature_algorithm_parameters, certificate.signature_hash_algorithm
+    match issuer.public_key():
+        case rsa.RSAPublicKey() as key if isinstance(how, padding.PKCS1v15 | padding.PSS) and used is not None:
+            key.verify(signature, signed, how, used)
+        case ec.EllipticCurvePublicKey() as key if isinstance(how, ec.ECDSA):
+            key.verify(signature, signed, how)
+        case (
+            ed25519.Ed25519PublicKey()
+            | mldsa.MLDSA44PublicKey()
+            | mldsa.MLDSA65PublicKey()
+            | mldsa.MLDSA87PublicKey() as key
+        ):
+            key.verify(signature, signed)
+        case _:
             return False
-        how = certificate.signature_algorithm_parameters
-        match issuer.public_key():
-            case rsa.RSAPublicKey() as key if isinstance(how, padding.PKCS1v15 | padding.PSS):
-                assert certificate.signature_hash_algorithm is not None
-                key.verify(signature, signed, how, certificate.signature_hash_algorithm)
-            case ec.EllipticCurvePublicKey() as key if isinstance(how, ec.ECDSA):
-                key.verify(signature, signed, how)
-            case (
-                ed25519.Ed25519PublicKey()
-                | mldsa.MLDSA44PublicKey()
-                | mldsa.MLDSA65PublicKey()
-                | mldsa.MLDSA87PublicKey()
-            ) as key:
-                key.verify(signature, signed)
-            case _:
-                return False
-    except (ValueError, InvalidSignature, UnsupportedAlgorithm):
-        return False
     return True
