@@ -293,5 +293,6 @@ class Controller:
         if self._requests.get(request.key) is request:
             version = answer["metadata"]["resourceVersion"]
             self._requests[request.key] = replace(request, resource_version=version, status=status)
-        if isinstance(action, Hold) and not any(c.says_the_same(status.conditions[-1]) for c in old.conditions):
-            self._events.warning(request, action.reason, action.message)
+        news = [c for c in status.conditions if not any(c.says_the_same(o) for o in old.conditions)]
+        if isinstance(action, Hold) and news:
+            self._events.warning(request, news[-1].reason, news[-1].message)

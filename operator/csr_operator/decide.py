@@ -4,7 +4,7 @@ The answer follows from what is there now (spec, issuer, Secret, time), never fr
 at any point is just a restart. `status` decides nothing: whoever may write it gains nothing by it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from .model import CertificateRequest, Kind, Record, SecretMeta, parse_time
@@ -99,6 +99,9 @@ def decide(
     if request.problem:
         return Hold("InvalidSpec", request.problem, needs_user=True)
     if secret is not None and secret.owner_uid != request.uid:
+        if secret.owner == f"{Kind.CERTIFICATE_REQUEST} {request.name}":
+            text = f"Secret {secret.name} is that of an earlier request of this name, and waits to be garbage-collected"
+            return Hold("SecretNotCollected", text, needs_user=False)
         return Hold("SecretNotOwned", not_owned(secret.name, secret.owner), needs_user=True)
 
     if secret is None and rival:
@@ -115,13 +118,18 @@ def decide(
         and (failure.generation, failure.issuer_version) == (request.generation, version)
         and (failure.retry_at is None or now < failure.retry_at)
     ):
-        return Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
-    if isinstance(wanted, Issue):
-        if issuer is None:
-            return Hold("IssuerNotFound", f"{request.issuer} does not exist: create it", needs_user=False)
-        if not issuer.ready:
-            return Hold("IssuerNotReady", f"{request.issuer} is not ready: {issuer.message}", needs_user=False)
-    return wanted
+        hold = Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
+    elif isinstance(wanted, Issue) and issuer is None:
+        hold = Hold("IssuerNotFound", f"{request.issuer} does not exist: create it", needs_user=False)
+    elif isinstance(wanted, Issue) and issuer is not None and not issuer.ready:
+        hold = Hold("IssuerNotReady", f"{request.issuer} is not ready: {issuer.message}", needs_user=False)
+    else:
+        return wanted
+    if record is not None and is_current(request, record, now):
+        # It serves until it expires, and that is to be told even if nothing else happens.
+        expiry = parse_time(record.not_after)
+        hold = replace(hold, until=min(hold.until or expiry, expiry))
+    return hold
 
 
 def is_current(request: CertificateRequest, record: Record | None, now: datetime) -> bool:

@@ -94,6 +94,9 @@ def issuer_conditions(
 def _ready(request: CertificateRequest, record: Record | None, action: Action, now: datetime) -> Condition:
     if record is not None and is_current(request, record, now):
         return _condition("Ready", True, "Issued", f"valid until {record.not_after}", request.generation)
+    if record is not None and record.issuance_hash == request.issuance_hash and isinstance(action, Hold):
+        text = f"expired at {record.not_after}: {action.message}"
+        return _condition("Ready", False, "Expired", text, request.generation)
     if isinstance(action, Hold):
         return _condition("Ready", False, action.reason, action.message, request.generation)
     return _condition("Ready", False, "Issuing", "the certificate is being issued", request.generation)

@@ -163,6 +163,13 @@ def test_a_secret_of_another_owner_is_left_alone() -> None:
     assert "spec.secretName" in action.message
 
 
+def test_the_secret_of_an_earlier_request_of_the_same_name_is_waited_for() -> None:
+    action = ask(make_request(), make_secret(make_request(), owner_uid="earlier"))
+    assert isinstance(action, Hold)
+    assert not action.needs_user
+    assert "garbage-collected" in action.message
+
+
 def test_of_two_requests_for_one_secret_the_older_comes_first() -> None:
     action = ask(make_request(), None, rival="first")
     assert isinstance(action, Hold)
@@ -194,6 +201,21 @@ def test_a_passing_failure_holds_until_it_is_time() -> None:
     held = ask(make_request(), None, failure=failure(retry_at=soon, needs_user=False))
     assert held == Hold("Rejected", "no", needs_user=False, until=soon)
     assert isinstance(ask(make_request(), None, failure=failure(retry_at=NOW)), Issue)
+
+
+@pytest.mark.parametrize("issuer", [None, replace(READY, ready=False)])
+def test_while_it_cannot_be_renewed_its_expiry_is_waited_for(issuer: IssuerState | None) -> None:
+    request = make_request()
+    secret = make_secret(request, timedelta(days=70))
+    held = ask(request, secret, issuer)
+    assert isinstance(held, Hold)
+    assert held.until == NOW + timedelta(days=20)
+    refused = ask(request, secret, failure=failure())
+    assert isinstance(refused, Hold)
+    assert refused.until == NOW + timedelta(days=20)
+    retried = ask(request, secret, failure=failure(retry_at=NOW + timedelta(minutes=1)))
+    assert isinstance(retried, Hold)
+    assert retried.until == NOW + timedelta(minutes=1)
 
 
 def test_a_failure_does_not_hide_that_the_certificate_is_in_order() -> None:
