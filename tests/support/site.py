@@ -3,11 +3,14 @@
 import base64
 import subprocess
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl, condition, wait_until
+from tests.support.manifests import request
 from tests.support.operator import OperatorProcess
 
 REQUEST = "certificaterequest"
@@ -23,6 +26,11 @@ def new_namespace(cluster: ControlPlane) -> str:
 def decoded(secret: dict[str, Any]) -> dict[str, str]:
     """`data` of a Secret, as text."""
     return {name: base64.b64decode(value).decode() for name, value in secret.get("data", {}).items()}
+
+
+def base64_text(text: str) -> str:
+    """As `data` of a Secret has it."""
+    return base64.b64encode(text.encode()).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +62,24 @@ class Site:
             return found if found.get("reason") == reason else None
 
         return wait_until(f"{object_kind} {name} has the condition {kind} because of {reason}", probe)
+
+    def warnings(self, name: str) -> list[dict[str, Any]]:
+        """The Warning events of a request, oldest first."""
+        events = self.kubectl.list("events.events.k8s.io", f"--field-selector=type=Warning,regarding.name={name}")
+        return sorted(events, key=lambda event: str(event["eventTime"]))
+
+    def settle(self) -> None:
+        """Wait until the operator has been through all that it has to look at: what is asked last is done last."""
+        name = f"marker-{uuid.uuid4().hex[:8]}"
+        self.kubectl.apply(request(name, "root"))
+        self.kubectl.wait_ready(name)
+        wait_until("the queue is empty", lambda: self.operator.metric("csr_operator_queue_depth") == 0)
+
+    @contextmanager
+    def operator_away(self) -> Iterator[None]:
+        """While this lasts the operator does not run."""
+        self.operator.stop()
+        try:
+            yield
+        finally:
+            self.operator.start()

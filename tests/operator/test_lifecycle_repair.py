@@ -1,0 +1,195 @@
+"""A Secret that was deleted or edited heals, and keeps its certificate wherever that still serves."""
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.kubectl import condition, wait_until
+from tests.support.manifests import issuer, request
+from tests.support.openssl import public_key
+from tests.support.site import REQUEST, Site, base64_text
+
+ANNOTATION = "csr-operator.dev/not-after"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def intermediate(site: Site) -> None:
+    """The issuer `intermediate`, below `ca`."""
+    site.kubectl.apply(
+        request("intermediate", "ca", commonName="Test Intermediate", isCA=True),
+        issuer("intermediate", ca={"secretName": "intermediate-tls"}),
+    )
+
+
+@pytest.fixture
+def issued(site: Site) -> str:
+    """The name of a request that was issued, by the intermediate, for one test alone."""
+    name = f"www-{uuid.uuid4().hex[:8]}"
+    site.kubectl.apply(_request(name))
+    site.kubectl.wait_ready(name)
+    return name
+
+
+def _request(name: str, **spec: Any) -> dict[str, Any]:
+    template = {"labels": {"team": "web"}, "annotations": {"example.com/contact": "web"}}
+    return request(name, "intermediate", dnsNames=["www.example.com"], secretTemplate=template, **spec)
+
+
+def _patch(site: Site, name: str, patch: dict[str, Any]) -> None:
+    site.kubectl("patch", "secret", f"{name}-tls", "--type=merge", "-p", json.dumps(patch))
+
+
+def _content(secret: dict[str, Any]) -> dict[str, Any]:
+    """What a user of the Secret sees."""
+    return {
+        "data": secret.get("data"),
+        "labels": secret["metadata"].get("labels"),
+        "annotations": secret["metadata"].get("annotations"),
+    }
+
+
+def test_a_deleted_secret_is_back_with_a_new_key(site: Site, issued: str) -> None:
+    before = site.data(f"{issued}-tls")
+
+    site.kubectl("delete", "secret", f"{issued}-tls")
+
+    status = site.wait_status(issued, revision=2)
+    after = site.data(f"{issued}-tls")
+    assert public_key(after["tls.key"]) == public_key(after["tls.crt"]) != public_key(before["tls.key"])
+    assert status["conditions"][0]["status"] == "True"
+
+
+@pytest.mark.parametrize("key", ["tls.crt", "tls.key"])
+@pytest.mark.parametrize("value", ["", "bm9uc2Vuc2U="], ids=["emptied", "nonsense"])
+def test_a_lost_certificate_or_key_is_replaced(site: Site, issued: str, key: str, value: str) -> None:
+    before = site.data(f"{issued}-tls")
+
+    _patch(site, issued, {"data": {key: value}})
+
+    site.wait_status(issued, revision=2)
+    after = site.data(f"{issued}-tls")
+    assert (
+        public_key(after["tls.key"])
+        == public_key(after["tls.crt"])
+        != public_key(before["tls.crt" if key == "tls.key" else "tls.key"])
+    )
+    assert after["ca.crt"] == before["ca.crt"]
+
+
+@pytest.mark.parametrize("value", [None, "", "bm9uc2Vuc2U="], ids=["removed", "emptied", "nonsense"])
+def test_a_lost_ca_certificate_is_the_root_again(site: Site, issued: str, value: str | None) -> None:
+    """And not the intermediate, which is all that is left of the chain."""
+    before = site.data(f"{issued}-tls")
+
+    _patch(site, issued, {"data": {"ca.crt": value}})
+
+    wait_until("ca.crt is the root", lambda: site.data(f"{issued}-tls").get("ca.crt") == before["ca.crt"])
+    after = site.data(f"{issued}-tls")
+    assert public_key(after["tls.key"]) == public_key(after["tls.crt"])
+
+
+def _healed_without_issuance(site: Site, name: str, damage: Callable[[], None]) -> None:
+    before = _content(site.kubectl.get("secret", f"{name}-tls"))
+
+    damage()
+
+    wait_until("the Secret is as it was", lambda: _content(site.kubectl.get("secret", f"{name}-tls")) == before)
+    site.settle()
+    assert _content(site.kubectl.get("secret", f"{name}-tls")) == before
+    assert site.status(name)["revision"] == 1
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"metadata": {"annotations": {ANNOTATION: "2100-01-01T00:00:00Z"}}},
+        {"metadata": {"annotations": {ANNOTATION: None}}},
+        {"metadata": {"annotations": {"csr-operator.dev/issuance-hash": "0"}}},
+        {"metadata": {"annotations": {"example.com/contact": "somebody else"}}},
+        {"metadata": {"labels": {"team": None}}},
+        {"metadata": {"labels": {"csr-operator.dev/managed": "false"}}},
+        {"metadata": {"labels": {"csr-operator.dev/managed": None}}},
+    ],
+    ids=lambda patch: "-".join(_words(patch)),
+)
+def test_what_hurts_no_certificate_is_put_right_with_the_same(site: Site, issued: str, patch: dict[str, Any]) -> None:
+    _healed_without_issuance(site, issued, lambda: _patch(site, issued, patch))
+
+
+def _words(patch: dict[str, Any]) -> list[str]:
+    ((key, value),) = patch.items()
+    key = key.rpartition("/")[2]
+    return [key, *_words(value)] if isinstance(value, dict) else [key, str(value)[:4].lower()]
+
+
+def test_what_others_put_into_the_secret_stays(site: Site, issued: str) -> None:
+    _patch(
+        site,
+        issued,
+        {
+            "data": {"extra": "eA=="},
+            "metadata": {"labels": {"theirs": "1", "team": None}, "annotations": {"theirs": "2"}},
+        },
+    )
+
+    secret = wait_until(
+        "the label is back",
+        lambda: s if (s := site.kubectl.get("secret", f"{issued}-tls"))["metadata"]["labels"].get("team") else None,
+    )
+    assert secret["data"]["extra"] == "eA=="
+    assert secret["metadata"]["labels"]["theirs"] == "1"
+    assert secret["metadata"]["annotations"]["theirs"] == "2"
+
+
+def test_edited_and_put_back_while_nobody_looked_keeps_the_certificate(site: Site, issued: str) -> None:
+    before = site.kubectl.get("secret", f"{issued}-tls")
+
+    with site.operator_away():
+        _patch(site, issued, {"data": {"tls.crt": "bm9uc2Vuc2U=", "ca.crt": None}})
+        _patch(site, issued, {"data": before["data"]})
+
+    site.settle()
+    assert site.kubectl.get("secret", f"{issued}-tls")["data"] == before["data"]
+    assert site.status(issued)["revision"] == 1
+
+
+def test_a_pair_by_another_ca_is_not_taken_for_ours(site: Site, issued: str) -> None:
+    """Same names, a valid chain, but not what the issuer signed."""
+    site.kubectl.apply(
+        request("other-root", "root", commonName="Test Intermediate", isCA=True),
+        issuer("other", ca={"secretName": "other-root-tls"}),
+        request("other", "other", dnsNames=["www.example.com"]),
+    )
+    site.kubectl.wait_ready("other")
+    ours, theirs = site.data(f"{issued}-tls"), site.data("other-tls")
+
+    _patch(site, issued, {"data": {name: base64_text(value) for name, value in theirs.items()}})
+
+    site.wait_status(issued, revision=2)
+    assert site.data(f"{issued}-tls")["ca.crt"] == ours["ca.crt"]
+
+
+def test_the_secret_of_a_deleted_request_is_collected(site: Site, issued: str) -> None:
+    site.kubectl("delete", REQUEST, issued)
+
+    wait_until("the Secret is gone", lambda: not site.kubectl.get("secret", f"{issued}-tls"))
+
+
+def test_a_request_made_anew_waits_for_the_old_secret_to_be_collected(site: Site, issued: str) -> None:
+    """Deleting and applying again, as `kubectl replace --force` does, needs nobody's help."""
+    old = site.kubectl.get("secret", f"{issued}-tls")
+    _patch(site, issued, {"metadata": {"finalizers": ["example.com/not-yet"]}})
+
+    site.kubectl("delete", REQUEST, issued)
+    site.kubectl.apply(_request(issued))
+
+    reconciling = site.wait_condition(issued, "Reconciling", "SecretNotCollected")
+    assert "garbage-collected" in reconciling["message"]
+    assert not condition(site.kubectl.get(REQUEST, issued), "Stalled")
+
+    _patch(site, issued, {"metadata": {"finalizers": None}})
+    site.kubectl.wait_ready(issued)
+    assert site.kubectl.get("secret", f"{issued}-tls")["metadata"]["uid"] != old["metadata"]["uid"]
