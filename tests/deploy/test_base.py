@@ -3,15 +3,14 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from devcluster import ControlPlane
+from tests.support.kubectl import Kubectl
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+DEPLOY = str(Path(__file__).parents[2] / "deploy")
 OBJECTS = {
     "clusterrole.rbac.authorization.k8s.io/csr-operator",
     "clusterrole.rbac.authorization.k8s.io/csr-operator-edit",
@@ -27,32 +26,26 @@ OBJECTS = {
 }
 
 
-def test_a_server_side_dry_run_accepts_every_object(base: str, kubectl: Callable[..., str]) -> None:
-    answer = kubectl("apply", "--server-side", "--dry-run=server", "-o", "name", "-k", DEPLOY)
+def test_a_server_side_dry_run_accepts_every_object(base: Kubectl) -> None:
+    answer = base("apply", "--server-side", "--dry-run=server", "-o", "name", "-k", DEPLOY)
     assert set(answer.split()) == OBJECTS
 
 
-def test_what_is_in_the_cluster_is_what_the_base_says(base: str, cluster: ControlPlane) -> None:
+def test_what_is_in_the_cluster_is_what_the_base_says(base: Kubectl, cluster: ControlPlane) -> None:
     """A field that the server drops or rewrites would show as a difference, and to GitOps as an endless one."""
-    diff = subprocess.run(
-        ["kubectl", "diff", "--server-side", "-k", DEPLOY],
-        env=cluster.env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [str(cluster.kubectl), "diff", "--server-side", "-k", DEPLOY]
+    diff = subprocess.run(command, env=dict(cluster.env), capture_output=True, text=True, check=False)
     assert (diff.returncode, diff.stdout) == (0, ""), diff.stderr
 
 
-def test_service_and_probes_lead_to_the_port_that_the_operator_serves(
-    base: str, pod_template: dict[str, Any], kubectl: Callable[..., str]
-) -> None:
-    service = json.loads(kubectl("get", "service", "csr-operator", "-n", base, "-o", "jsonpath={.spec}"))
-    [container] = pod_template["spec"]["containers"]
+def test_service_and_probes_lead_to_the_port_that_the_operator_serves(base: Kubectl) -> None:
+    service = base.get("service", "csr-operator")["spec"]
+    template = base.get("deployment", "csr-operator")["spec"]["template"]
+    [container] = template["spec"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     [served] = (argument for argument in container["args"] if argument.startswith("--metrics-address="))
 
-    assert service["selector"].items() <= pod_template["metadata"]["labels"].items()
+    assert service["selector"].items() <= template["metadata"]["labels"].items()
     assert [port["name"] for port in service["ports"]] == ["metrics"]
     for target in (
         service["ports"][0]["targetPort"],
@@ -62,14 +55,14 @@ def test_service_and_probes_lead_to_the_port_that_the_operator_serves(
         assert str(ports[target]) == served.rpartition(":")[2]
 
 
-def test_an_overlay_sets_the_image(kubectl: Callable[..., str], tmp_path: Path) -> None:
+def test_an_overlay_sets_the_image(base: Kubectl, tmp_path: Path) -> None:
     image = {"name": "csr-operator", "newName": "registry.example/team/csr-operator", "newTag": "1.2.3"}
     overlay = {"resources": [os.path.relpath(DEPLOY, tmp_path.resolve())], "images": [image]}
     (tmp_path / "kustomization.yaml").write_text(json.dumps(overlay))
-    assert "image: registry.example/team/csr-operator:1.2.3\n" in kubectl("kustomize", tmp_path)
+    assert "image: registry.example/team/csr-operator:1.2.3\n" in base("kustomize", str(tmp_path))
 
 
-@pytest.mark.parametrize("level", ["enforce", "audit", "warn"])
-def test_the_namespace_is_restricted(base: str, kubectl: Callable[..., str], level: str) -> None:
-    label = f"pod-security.kubernetes.io/{level}=restricted"
-    assert kubectl("get", "namespace", "-l", label, "-o", "name") == f"namespace/{base}\n"
+@pytest.mark.parametrize("mode", ["enforce", "audit", "warn"])
+def test_the_namespace_is_restricted(base: Kubectl, mode: str) -> None:
+    label = f"pod-security.kubernetes.io/{mode}=restricted"
+    assert base("get", "namespace", "-l", label, "-o", "name") == f"namespace/{base.namespace}\n"

@@ -1,7 +1,6 @@
 """The image, built from the Dockerfile and run as the base's Deployment runs it."""
 
 import base64
-import json
 import os
 import shutil
 import socket
@@ -9,15 +8,16 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from devcluster import ControlPlane
 from tests.deploy.images import Image
+from tests.support.kubectl import Kubectl
+from tests.support.manifests import issuer, request
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="debootstrap and buildah need root")
 
@@ -46,19 +46,13 @@ def test_neither_pip_nor_the_way_to_the_package_index_is_in_it(image: Image) -> 
 
 
 def test_it_issues_a_certificate_with_the_rights_and_arguments_of_the_deployment(
-    image: Image,
-    base: str,
-    pod_template: dict[str, Any],
-    kubectl: Callable[..., str],
-    cluster: ControlPlane,
-    namespace: str,
-    tmp_path: Path,
+    image: Image, base: Kubectl, kubectl: Kubectl, cluster: ControlPlane, tmp_path: Path
 ) -> None:
     account, log = tmp_path / "serviceaccount", tmp_path / "log"
-    _write_service_account(account, base, kubectl)
+    _write_service_account(account, base)
     host, _, port = cluster.url.removeprefix("https://").partition(":")
     env = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
-    [container] = pod_template["spec"]["containers"]
+    [container] = base.get("deployment", "csr-operator")["spec"]["template"]["spec"]["containers"]
     # The pod's address and port are its own; here they are everybody's.
     address = f"127.0.0.1:{_free_port()}"
     arguments = [*container["args"], f"--metrics-address={address}"]
@@ -66,32 +60,22 @@ def test_it_issues_a_certificate_with_the_rights_and_arguments_of_the_deployment
     with image.start(arguments, env=env, account=account, log=log) as process:
         for probe in ("livenessProbe", "readinessProbe"):
             _wait_for(f"http://{address}{container[probe]['httpGet']['path']}", process, log)
-        kubectl("create", "-n", namespace, "-f", "-", stdin=_object("Issuer", "root", {"selfSigned": {}}))
-        spec = {"secretName": "www-tls", "issuerRef": {"name": "root"}, "dnsNames": ["www.example.com"]}
-        kubectl("create", "-n", namespace, "-f", "-", stdin=_object("CertificateRequest", "www", spec))
-        request = "certificaterequest.csr-operator.dev/www"
-        kubectl("wait", "-n", namespace, "--for=condition=Ready", f"--timeout={PATIENCE:.0f}s", request)
+        kubectl.apply(issuer("root"), request("www", "root"))
+        kubectl.wait_ready("www", seconds=PATIENCE)
 
-    secret = json.loads(kubectl("get", "secret", "www-tls", "-n", namespace, "-o", "json"))
-    assert secret["type"] == "kubernetes.io/tls"
-    assert base64.b64decode(secret["data"]["tls.crt"]).startswith(b"-----BEGIN CERTIFICATE-----")
+    certificate = base64.b64decode(kubectl.get("secret", "www-tls")["data"]["tls.crt"])
+    assert certificate.startswith(b"-----BEGIN CERTIFICATE-----")
     assert "forbidden" not in log.read_text().lower()
 
 
-def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "csr-operator.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
-
-
-def _write_service_account(directory: Path, namespace: str, kubectl: Callable[..., str]) -> None:
+def _write_service_account(directory: Path, base: Kubectl) -> None:
     """The files that the kubelet mounts into a pod."""
     authority = "jsonpath={.clusters[0].cluster.certificate-authority-data}"
     directory.mkdir()
     directory.chmod(0o755)
-    (directory / "ca.crt").write_bytes(
-        base64.b64decode(kubectl("config", "view", "--raw", "--flatten", "-o", authority))
-    )
-    (directory / "namespace").write_text(namespace)
-    (directory / "token").write_text(kubectl("create", "token", "csr-operator", "-n", namespace).strip())
+    (directory / "ca.crt").write_bytes(base64.b64decode(base("config", "view", "--raw", "--flatten", "-o", authority)))
+    (directory / "namespace").write_text(base.namespace)
+    (directory / "token").write_text(base("create", "token", "csr-operator").strip())
 
 
 def _free_port() -> int:

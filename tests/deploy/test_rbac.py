@@ -1,10 +1,12 @@
 """Who may do what once the base is applied, as the API server's own authorizer answers."""
 
-import time
+import json
 from collections.abc import Callable, Iterable
 from itertools import product
 
 import pytest
+
+from tests.support.kubectl import Kubectl, wait_until
 
 READ = {"get", "list", "watch"}
 WRITE = {"create", "delete", "deletecollection", "patch", "update"}
@@ -46,7 +48,7 @@ Ask = Callable[[Iterable[Question]], dict[Question, bool]]
 
 
 @pytest.fixture(scope="module")
-def ask(kubectl: Callable[..., str]) -> Ask:
+def ask(base: Kubectl) -> Ask:
     """What `kubectl auth can-i --as` asks, many at a time and in the tenant's namespace."""
 
     def answers(questions: Iterable[Question]) -> dict[Question, bool]:
@@ -56,7 +58,8 @@ def ask(kubectl: Callable[..., str]) -> Ask:
             "kind": "List",
             "items": [_review(*question) for question in questions],
         }
-        allowed = kubectl("create", "-f", "-", "-o", 'jsonpath={.status.allowed}{"\\n"}', stdin=reviews)
+        output = 'jsonpath={.status.allowed}{"\\n"}'
+        allowed = base("create", "-f", "-", "-o", output, stdin=json.dumps(reviews))
         return {question: word == "true" for question, word in zip(questions, allowed.split(), strict=True)}
 
     return answers
@@ -79,8 +82,8 @@ def _review(user: str, resource: str, verb: str) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def operator_may(base: str, ask: Ask) -> dict[Question, bool]:
-    user = f"system:serviceaccount:{base}:csr-operator"
+def operator_may(base: Kubectl, ask: Ask) -> dict[Question, bool]:
+    user = f"system:serviceaccount:{base.namespace}:csr-operator"
     return ask(product([user], [*OPERATOR, *NOT_THE_OPERATORS], VERBS))
 
 
@@ -91,17 +94,14 @@ def test_the_operator_may_do_what_it_needs_and_nothing_else(operator_may: dict[Q
 
 
 @pytest.fixture(scope="module")
-def users_may(base: str, ask: Ask, kubectl: Callable[..., str]) -> dict[Question, bool]:
+def users_may(base: Kubectl, ask: Ask) -> dict[Question, bool]:
     """Users `view`, `edit` and `admin` have that role in the tenant's namespace, `cluster-view` ... everywhere."""
-    kubectl("create", "namespace", TENANT)
+    base("create", "namespace", TENANT)
     for role in ROLES:
-        kubectl("create", "rolebinding", role, f"--clusterrole={role}", f"--user={role}", "-n", TENANT)
-        kubectl("create", "clusterrolebinding", f"rbac-{role}", f"--clusterrole={role}", f"--user=cluster-{role}")
-    # The controller that aggregates roles takes its time.
-    aggregated: list[Question] = [(role, f"issuers.{GROUP}", "list") for role in ROLES]
-    deadline = time.monotonic() + 60
-    while not all(ask(aggregated).values()):
-        assert time.monotonic() < deadline, "view, edit and admin were not aggregated within 60 s"
+        base("create", "rolebinding", role, f"--clusterrole={role}", f"--user={role}", "-n", TENANT)
+        base("create", "clusterrolebinding", f"rbac-{role}", f"--clusterrole={role}", f"--user=cluster-{role}")
+    granted: list[Question] = [(role, f"issuers.{GROUP}", "list") for role in ROLES]
+    wait_until("view, edit and admin are aggregated", lambda: all(ask(granted).values()), seconds=60)
     users = [*ROLES, *(f"cluster-{role}" for role in ROLES)]
     resources = [f"{kind}{part}.{GROUP}" for kind in KINDS for part in ("", "/status")]
     return ask(product(users, resources, VERBS))
