@@ -63,6 +63,12 @@ class Site:
 
         return wait_until(f"{object_kind} {name} has the condition {kind} because of {reason}", probe)
 
+    def metric(self, metric: str, name: str) -> float | None:
+        """The sample of a request; None if there is none."""
+        labels = f'{metric}{{name="{name}",namespace="{self.kubectl.namespace}"}} '
+        lines = [line for line in self.operator.get("/metrics").splitlines() if line.startswith(labels)]
+        return float(lines[0].removeprefix(labels)) if lines else None
+
     def warnings(self, name: str) -> list[dict[str, Any]]:
         """The Warning events of a request, oldest first."""
         events = self.kubectl.list("events.events.k8s.io", f"--field-selector=type=Warning,regarding.name={name}")
