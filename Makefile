@@ -54,6 +54,7 @@ bench: setup  ## throughput, latency, memory and writes per certificate, against
 	$(BIN)/python -m benchmarks $(ARGS)
 
 image:  ## build IMAGE with docker, or without its daemon with buildah
+	@command -v $(BUILDER) >/dev/null || { echo 'An image needs Docker with its daemon running, or buildah.' >&2; exit 1; }
 	$(BUILDER) build --tag $(IMAGE) $(IMAGE_ARGS) .
 
 clean:  ## remove .venv and what the tools left here; the cache under ~/.cache/csr-operator stays
