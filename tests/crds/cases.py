@@ -64,6 +64,19 @@ REFUSED = [
     Refused(request(dnsNames=None, literalSubject="O=Example,C=DE"), "spec.dnsNames", NO_NAME),
     Refused(request(dnsNames=None, literalSubject=r"O=Example\,CN=x,C=DE"), "spec.dnsNames", NO_NAME),
     Refused(request(dnsNames=None, ipAddresses=[], uris=[], otherNames=[]), "spec.dnsNames", NO_NAME),
+    # More names than a TLS client takes
+    *(
+        Refused(spec, "spec.dnsNames", "65536 characters together")
+        for spec in (
+            dns(*(f"n{i:03}.{LONGEST_NAME[5:]}" for i in range(260))),
+            request(dnsNames=["a"], uris=[f"urn:{i:02}:{'a' * 2040}" for i in range(33)]),
+            request(
+                dnsNames=[f"n{i:03}.{LABEL63[:55]}" for i in range(1000)],
+                emailAddresses=[f"ann{i:02}@{LABEL63}" for i in range(60)],
+                otherNames=[{"oid": "1.2.3.4", "utf8Value": "x" * 1000}] * 2,
+            ),
+        )
+    ),
     # Subject
     Refused(
         request(literalSubject="CN=x", commonName="x"),
@@ -193,7 +206,14 @@ REFUSED = [
         for name in ("my app", "a/b/c", "/a", "a/", "-a", f"a{LABEL63}", f"{'a' * 254}/b", "A.com/b", "a..b/c")
     ),
     Refused(template("labels", **{"csr-operator.dev/a": "x"}), "spec.secretTemplate.labels", f"{OWN_PREFIX}a"),
-    Refused(template("annotations", **{"csr-operator.dev/b": "x"}), "spec.secretTemplate.annotations", f"{OWN_PREFIX}b"),
+    Refused(
+        template("annotations", **{"csr-operator.dev/b": "x"}), "spec.secretTemplate.annotations", f"{OWN_PREFIX}b"
+    ),
+    Refused(
+        template("annotations", a="x" * 16384, b="x" * 16384),
+        "spec.secretTemplate.annotations",
+        "32768 characters together, too many for a Secret; shorten them",
+    ),
     # Times
     *(
         Refused(request(**{field: text}), f"spec.{field}", f"{field} is no duration; {NO_DURATION}")
@@ -291,7 +311,9 @@ REFUSED = [
                 for network in ("192.0.2.7", "example.com", "192.0.2.0/33", "192.0.2.0/255.255.255.0", "192.0.2/24")
             ),
             *(
-                Refused(constraints(side, ipRanges=[network]), f"{where}.ipRanges[0]", "write the network's own address")
+                Refused(
+                    constraints(side, ipRanges=[network]), f"{where}.ipRanges[0]", "write the network's own address"
+                )
                 for network in ("192.0.2.7/24", "2001:db8::7/32")
             ),
             *(
@@ -448,33 +470,34 @@ FULL = {
 
 LARGEST = {
     **FULL,
-    "dnsNames": [f"n{i:03}.{LONGEST_NAME[5:]}" for i in range(1000)],
+    "dnsNames": [f"n{i:03}.{LABEL63[:55]}" for i in range(1000)],
     "ipAddresses": [f"2001:db8::{i:x}" for i in range(250)],
-    "uris": [f"spiffe://example.org/{i:02}/{'a' * 2024}" for i in range(100)],
-    "emailAddresses": [f"ann{i:02}@{'a' * 58}.{LABEL63}.{LABEL63}.{LABEL63}"[:254] for i in range(100)],
-    "otherNames": [{"oid": f"2.25.{10**100 + i}", "utf8Value": "ä" * 500} for i in range(64)],
-    "usages": [f"2.25.{10**100 + i}" for i in range(64)],
-    "extensions": [{"oid": f"2.25.{10**100 + i}", "value": "AAAA" * 2048} for i in range(16)],
+    "uris": [f"spiffe://example.org/{i:02}" for i in range(100)],
+    "emailAddresses": [f"ann{i:02}@example.com" for i in range(100)],
+    "otherNames": [{"oid": f"2.25.{10**100 + i}", "utf8Value": "\N{MUSICAL SYMBOL G CLEF}" * 20} for i in range(64)],
+    "usages": ["cert sign", *(f"2.25.{10**100 + i}" for i in range(63))],
+    "extensions": [{"oid": f"2.25.{10**100 + i}", "value": "AAAA" * 1024} for i in range(16)],
     "secretTemplate": {
         "labels": {f"{LONGEST_NAME}/{'b' * 60}{i:03}": LABEL63 for i in range(32)},
-        "annotations": {f"{LONGEST_NAME}/{'b' * 60}{i:03}": "ä" * 2048 for i in range(32)},
+        "annotations": {f"a{i:02}": "\N{MUSICAL SYMBOL G CLEF}" * 1021 for i in range(32)},
     },
     "nameConstraints": {
         side: {
-            "dnsDomains": [f"n{i:02}.{LONGEST_NAME[4:]}" for i in range(100)],
-            "ipRanges": [f"2001:db8:{i:x}::/48" for i in range(100)],
-            "emailAddresses": [f"n{i:02}.{LONGEST_NAME[4:]}" for i in range(100)],
-            "uriDomains": [f"n{i:02}.{LONGEST_NAME[4:]}" for i in range(100)],
+            "dnsDomains": [f"n{i:02}.{LONGEST_NAME[4:]}" for i in range(50)],
+            "ipRanges": [f"2001:db8:{i:x}::/48" for i in range(50)],
+            "emailAddresses": [f"n{i:02}.{LONGEST_NAME[4:]}" for i in range(50)],
+            "uriDomains": [f"n{i:02}.{LONGEST_NAME[4:]}" for i in range(50)],
         }
         for side in ("permitted", "excluded")
     },
 }
-"""A request at (nearly) all bounds at once, against the API server's budget for CEL and etcd's for an object."""
+"""A request at all bounds at once, against the API server's budget for CEL and etcd's for an object."""
 
 ACCEPTED: dict[str, Mapping[str, Any]] = {
     "least": request(),
     "full": FULL,
     "largest": LARGEST,
+    "longest-names": dns(*(f"n{i:03}.{LONGEST_NAME[5:]}" for i in range(259))),
     # cert-manager's conformance cases ask for these combinations of names.
     "common-name-alone": request(dnsNames=None, commonName="www.example.com"),
     "common-name-of-64-characters": request(commonName="a" * 64),
@@ -518,5 +541,4 @@ ACCEPTED: dict[str, Mapping[str, Any]] = {
     "template-near-prefix": template("annotations", **{"csr-operator.dev": "x", "x.csr-operator.dev/a": "x"}),
     "extension-empty-sequence": request(extensions=[{"oid": "2.5.29.36", "critical": True, "value": "MAA="}]),
 }
-ACCEPTED_ISSUERS = [{"selfSigned": {}}, {"ca": {"secretName": "ca.example-1"}}]
-
+ACCEPTED_ISSUERS: list[Mapping[str, Any]] = [{"selfSigned": {}}, {"ca": {"secretName": "ca.example-1"}}]

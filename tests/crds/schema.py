@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,20 +91,6 @@ def manifest(kind: str, name: str, spec: Mapping[str, Any], **more: Any) -> Mani
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec, **more}
 
 
-def kubectl(
-    cluster: ControlPlane, *arguments: str, manifests: Iterable[Manifest] = ()
-) -> subprocess.CompletedProcess[str]:
-    """Run kubectl as cluster-admin to its end, whatever it answers; `-f -` reads the manifests."""
-    return subprocess.run(
-        [cluster.kubectl, *arguments],
-        env=cluster.env,
-        input="\n---\n".join(map(json.dumps, manifests)),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
 _COMPLAINT = re.compile(r'^Error from server \(Invalid\): .*?\.csr-operator\.dev "([^"]+)" is invalid: (.*)$')
 _SUCCESS = re.compile(r"^\S+\.csr-operator\.dev/(\S+) \w+")
 
@@ -114,7 +100,14 @@ def answers(cluster: ControlPlane, manifests: Sequence[Manifest], *command: str)
 
     One kubectl reads them all, since a process for each would take ten times as long.
     """
-    done = kubectl(cluster, *command, "-f", "-", manifests=manifests)
+    done = subprocess.run(
+        [cluster.kubectl, *command, "-f", "-"],
+        env=cluster.env,
+        input="\n".join(map(json.dumps, manifests)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     found = {match[1]: match[2] for line in done.stderr.splitlines() if (match := _COMPLAINT.match(line))}
     found |= {match[1]: "" for line in done.stdout.splitlines() if (match := _SUCCESS.match(line))}
     names = [each["metadata"]["name"] for each in manifests]
