@@ -1,0 +1,1 @@
+"""The first certificate, as a story on the terminal, with real parts only: `make demo`."""
