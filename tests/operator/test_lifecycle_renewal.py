@@ -13,7 +13,7 @@ from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request, root_and_ca
 from tests.support.openssl import public_key
 from tests.support.operator import OperatorProcess
-from tests.support.site import REQUEST, Site, decoded, new_namespace
+from tests.support.site import REQUEST, Site, decoded, moment, new_namespace
 from tests.support.watching import watching
 
 States = Callable[[str], list[dict[str, Any]]]
@@ -38,12 +38,8 @@ LATE: dict[str, dict[str, Any]] = {
 """Requests for an hour that are due after 53 minutes at the earliest."""
 
 
-def _time(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-
-
 def _minutes(status: dict[str, Any], start: str, end: str) -> float:
-    return (_time(status[end]) - _time(status[start])) / timedelta(minutes=1)
+    return (moment(status[end]) - moment(status[start])) / timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,7 @@ def renewed(
             *(request(name, "ca", duration="1h", **spec) for name, spec in {**OVERDUE, **ALIKE, **LATE}.items()),
         )
         kubectl.wait_ready()
-        due = _time(kubectl.get(REQUEST, "default")["status"]["renewalTime"])
+        due = moment(kubectl.get(REQUEST, "default")["status"]["renewalTime"])
         expiry = due + timedelta(seconds=4)
         kubectl.apply(request("expiring", "gone", duration=f"{(expiry - datetime.now(UTC)).seconds}s"))
         kubectl.wait_ready("expiring")
@@ -107,7 +103,7 @@ def test_it_is_renewed_when_it_is_due_and_not_before(renewed: Renewed) -> None:
     after = renewed.wait_revision("default", 2)
 
     assert after["serialNumber"] != before["serialNumber"]
-    assert _time(before["renewalTime"]) <= _time(after["notBefore"]) < _time(before["notAfter"])
+    assert moment(before["renewalTime"]) <= moment(after["notBefore"]) < moment(before["notAfter"])
 
 
 @pytest.mark.parametrize("name", OVERDUE)
@@ -161,7 +157,7 @@ def test_the_jitter_is_the_same_for_each_certificate_of_a_request_and_not_that_o
 
 def test_renew_before_longer_than_what_the_ca_granted_makes_no_loop(renewed: Renewed) -> None:
     status = renewed.before["granted-less"]
-    assert _time(status["notAfter"]) <= _time(renewed.before["short-ca"]["notAfter"])
+    assert moment(status["notAfter"]) <= moment(renewed.before["short-ca"]["notAfter"])
     assert status["revision"] == 1
     assert 18 <= _minutes(status, "notBefore", "renewalTime") <= 20
 
@@ -177,6 +173,6 @@ def test_without_an_issuer_it_stays_ready_until_it_expires(renewed: Renewed) -> 
     assert renewed.before["expiring"]["notAfter"] in ready["message"]
     assert "Issuer" in ready["message"]
     assert "gone does not exist: create it" in ready["message"]
-    assert _time(ready["lastTransitionTime"]) >= _time(renewed.before["expiring"]["notAfter"])
+    assert moment(ready["lastTransitionTime"]) >= moment(renewed.before["expiring"]["notAfter"])
     assert renewed.site.metric("csr_operator_request_ready", "expiring") == 0
     assert wait_until("there is a Warning", lambda: renewed.site.warnings("expiring"))[-1]["reason"] == "Expired"

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from devcluster import ControlPlane
@@ -26,6 +27,11 @@ def new_namespace(cluster: ControlPlane) -> str:
 def decoded(secret: dict[str, Any]) -> dict[str, str]:
     """`data` of a Secret, as text."""
     return {name: base64.b64decode(value).decode() for name, value in secret.get("data", {}).items()}
+
+
+def moment(text: str) -> datetime:
+    """RFC 3339 as Kubernetes writes it."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
 def base64_text(text: str) -> str:
