@@ -91,20 +91,22 @@ class Controller:
             self._queue.add(dependent)
         self._wake_readers(key)
 
-    def forget(self, key: ObjectKey, uid: str = "") -> None:
-        """The object is gone; `uid` empty: whichever it was."""
+    def forget(self, key: ObjectKey, uid: str) -> None:
+        """The object is gone; another of its name may be there already."""
         if key.kind is not Kind.CERTIFICATE_REQUEST:
-            self._issuers.forget(key)
-        elif (known := self._requests.get(key)) is not None and uid in ("", known.uid):
+            if self._issuers.forget(key, uid):
+                self._queue.forget(key)
+        elif (known := self._requests.get(key)) is not None and known.uid == uid:
             del self._requests[key]
             self._unindex(known)
             self._failures.pop(key, None)
-        self._queue.forget(key)
+            self._queue.forget(key)
 
-    def known(self, kind: Kind) -> set[ObjectKey]:
+    def known(self, kind: Kind) -> dict[ObjectKey, str]:
+        """All of one kind, with their UIDs."""
         if kind is Kind.CERTIFICATE_REQUEST:
-            return set(self._requests)
-        return {key for key in self._issuers if key.kind is kind}
+            return {key: request.uid for key, request in self._requests.items()}
+        return {key: uid for key, uid in self._issuers.uids() if key.kind is kind}
 
     def known_secrets(self, namespace: str) -> set[SecretKey]:
         """Those in `namespace`; empty: all."""

@@ -49,6 +49,7 @@ class Operator:
         self._settings, self._clock = settings, clock
         self._stop = asyncio.Event()
         self._synced = asyncio.Event()
+        self._relisted = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
 
@@ -86,8 +87,8 @@ class Operator:
         return registry
 
     async def _event(self, event: Any, param: Any = None, **_: Any) -> None:
-        if event["type"] is None and self._synced.is_set():
-            self._begin("forget", self._forget_gone())  # kopf lists anew: deletions may have been missed
+        if event["type"] is None:
+            self._relisted.set()  # kopf lists anew: deletions may have been missed
         self._controller.observe(Kind(param), event["type"] == "DELETED", event["object"])
 
     async def _started(self, **_: Any) -> None:
@@ -103,11 +104,10 @@ class Operator:
             await listed.wait()
         await wait_until_listed(self._kube, self._controller, namespaces)
         self._controller.start()
+        self._relisted.clear()
+        self._begin("forget", forget_gone(self._kube, self._controller, namespaces, self._relisted))
         self._synced.set()
         logger.info("ready: all that there is has been listed")
-
-    async def _forget_gone(self) -> None:
-        await forget_gone(self._kube, self._controller, self._settings.namespaces)
 
     async def _cleaned_up(self, **_: Any) -> None:
         self._stop.set()  # kopf waits 5 s for whatever still runs, its own watch of this flag included

@@ -45,8 +45,9 @@ class Issuers:
     def get(self, key: ObjectKey) -> Live | None:
         return self._live.get(key)
 
-    def __iter__(self) -> Iterator[ObjectKey]:
-        return iter(self._live)
+    def uids(self) -> Iterator[tuple[ObjectKey, str]]:
+        """All there are, with their UIDs."""
+        return ((key, live.issuer.uid) for key, live in self._live.items())
 
     def readers(self, secret: SecretKey) -> set[ObjectKey]:
         """The issuers that read `secret` at their last check."""
@@ -65,11 +66,16 @@ class Issuers:
         self._live[issuer.key] = self._start(issuer)
         return True
 
-    def forget(self, key: ObjectKey) -> None:
-        if self._live.pop(key, None) is not None:
-            for readers in self._readers.values():
-                readers.discard(key)
-            self._changed(key)
+    def forget(self, key: ObjectKey, uid: str) -> bool:
+        """False if the issuer there is another one, or there is none."""
+        live = self._live.get(key)
+        if live is None or live.issuer.uid != uid:
+            return False
+        del self._live[key]
+        for readers in self._readers.values():
+            readers.discard(key)
+        self._changed(key)
+        return True
 
     async def check(self, key: ObjectKey) -> None:
         """Ask the backend how it is, and write the issuer's status if that is news. Raises Unreachable, KubeError."""

@@ -4,8 +4,8 @@ The server filters Secrets by label, so that the Secrets of others cost nothing,
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
 
 from .controller import Controller
 from .kube import KubeClient, KubeError, Unreachable
@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 _PAUSE = 1.0
 _LONGEST_PAUSE = 10.0
+_SWEEP = 300.0
 
 
 class _Expired(Exception):
@@ -78,34 +79,44 @@ async def wait_until_listed(kube: KubeClient, controller: Controller, namespaces
     """Return when `controller` has seen every object that there is."""
     while True:
         try:
-            missing = await _differences(kube, controller, namespaces, lambda there, known: there - known)
+            for kind in Kind:
+                if await _list_keys(kube, kind, namespaces) - controller.known(kind).keys():
+                    break
+            else:
+                return
+            await asyncio.sleep(0.1)
         except (KubeError, Unreachable) as error:
             logger.warning("cannot list: %s", error)
             await asyncio.sleep(_PAUSE)
-            continue
-        if not missing:
-            return
-        await asyncio.sleep(0.1)
 
 
-async def forget_gone(kube: KubeClient, controller: Controller, namespaces: tuple[str, ...]) -> None:
-    """Drop what is not there any more: a watch that began anew shows no deletions that it missed."""
-    for key in await _differences(kube, controller, namespaces, lambda there, known: known - there):
-        controller.forget(key)
+async def forget_gone(
+    kube: KubeClient, controller: Controller, namespaces: tuple[str, ...], relisted: asyncio.Event
+) -> None:
+    """Drop what is not there any more, for ever: a watch that began anew shows no deletions that it missed.
+
+    `relisted` says that one has. One of a kind of which nothing is left does not, so that there is a look in any case
+    every few minutes.
+    """
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SWEEP):
+                await relisted.wait()
+        relisted.clear()
+        try:
+            for kind in Kind:
+                known = controller.known(kind)
+                for key in known.keys() - await _list_keys(kube, kind, namespaces):
+                    controller.forget(key, known[key])
+        except (KubeError, Unreachable) as error:
+            logger.warning("cannot list: %s", error)
+            relisted.set()
+            await asyncio.sleep(_LONGEST_PAUSE)
 
 
-async def _differences(
-    kube: KubeClient,
-    controller: Controller,
-    namespaces: tuple[str, ...],
-    compare: Callable[[set[ObjectKey], set[ObjectKey]], set[ObjectKey]],
-) -> set[ObjectKey]:
-    found: set[ObjectKey] = set()
-    for kind in Kind:
-        known = controller.known(kind)
-        there: set[ObjectKey] = set()
-        for namespace in ("",) if kind is Kind.CLUSTER_ISSUER else namespaces or ("",):
-            async for item in kube.list_metadata(kind, namespace):
-                there.add(ObjectKey(kind, item["metadata"].get("namespace", ""), item["metadata"]["name"]))
-        found |= compare(there, known)
-    return found
+async def _list_keys(kube: KubeClient, kind: Kind, namespaces: tuple[str, ...]) -> set[ObjectKey]:
+    return {
+        ObjectKey(kind, item["metadata"].get("namespace", ""), item["metadata"]["name"])
+        for namespace in (("",) if kind is Kind.CLUSTER_ISSUER else namespaces or ("",))
+        async for item in kube.list_metadata(kind, namespace)
+    }
