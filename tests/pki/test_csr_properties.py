@@ -11,7 +11,8 @@ from csr_operator.pki.csr import CsrTemplate, build_csr, load_csr, profile_of
 from csr_operator.pki.extensions import alternative_names, extensions_of
 from csr_operator.pki.keys import KeyParameters
 from csr_operator.pki.names import Names, Subject, general_names, subject_name
-from csr_operator.pki.profile import EXTENDED_KEY_USAGES, Profile
+from csr_operator.pki.profile import Profile
+from csr_operator.pki.usages import EXTENDED_KEY_USAGES
 from tests.pki.support import ED25519, P256, P384, RSA, key_of, openssl, pem
 
 LABELS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True).filter(lambda one: "--" not in one)

@@ -7,17 +7,8 @@ from cryptography import x509
 
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import KeyAlgorithm
-from csr_operator.pki.profile import (
-    EXTENDED_KEY_USAGES,
-    KEY_USAGES,
-    CustomExtension,
-    NameConstraints,
-    Profile,
-    Subtrees,
-    extended_name,
-    requested_extensions,
-    usage_names,
-)
+from csr_operator.pki.profile import CustomExtension, NameConstraints, Profile, Subtrees, requested_extensions
+from csr_operator.pki.usages import EXTENDED_KEY_USAGES, KEY_USAGES, extended_name, usage_names
 
 # The enumeration of cert-manager's API.
 CERT_MANAGER = """signing, digital signature, content commitment, key encipherment, key agreement, data encipherment,

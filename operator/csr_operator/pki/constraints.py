@@ -1,16 +1,91 @@
-"""Name constraints (RFC 5280, 4.2.1.10): which names the CAs of a chain allow below them."""
+"""Name constraints (RFC 5280, 4.2.1.10): asked for in a request, and enforced on a chain."""
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from csr_operator.pki.errors import name_text, quoted
+from csr_operator.pki.errors import PkiError, name_text, quoted
 from csr_operator.pki.extensions import alternative_names, extension_of
+from csr_operator.pki.general_names import email_address, host_name
 from csr_operator.pki.signatures import folded
+
+_Kind = type[x509.GeneralName]
+# In the order of the fields of Subtrees.
+_SUBTREE_KINDS = (x509.DNSName, x509.IPAddress, x509.RFC822Name, x509.UniformResourceIdentifier)
+
+
+@dataclass(frozen=True, slots=True)
+class Subtrees:
+    """Names that a CA may or may not certify (RFC 5280, 4.2.1.10).
+
+    ``ip_ranges`` are in CIDR notation. ``email_addresses`` hold mailboxes, hosts (``example.com``) or domains
+    (``.example.com``); ``uri_domains`` hosts or domains; ``dns_domains`` names that cover themselves and all
+    below.
+    """
+
+    dns_domains: tuple[str, ...] = ()
+    ip_ranges: tuple[str, ...] = ()
+    email_addresses: tuple[str, ...] = ()
+    uri_domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NameConstraints:
+    """The names that a CA certificate permits below it. RFC 5280 wants the extension critical."""
+
+    permitted: Subtrees = field(default_factory=Subtrees)
+    excluded: Subtrees = field(default_factory=Subtrees)
+    critical: bool = True
+
+
+def constraints_of(extension: x509.NameConstraints, *, critical: bool) -> NameConstraints:
+    """The name constraints of an extension; PkiError when one is of a kind that `Subtrees` does not have."""
+    return NameConstraints(_names_of(extension.permitted_subtrees), _names_of(extension.excluded_subtrees), critical)
+
+
+def _names_of(subtrees: Iterable[x509.GeneralName] | None) -> Subtrees:
+    found: dict[_Kind, list[str]] = {kind: [] for kind in _SUBTREE_KINDS}
+    for one in subtrees or ():
+        if type(one) not in found:
+            raise PkiError("nameConstraints: only DNS names, IP ranges, email addresses and URI hosts are supported")
+        found[type(one)].append(str(one.value))
+    return Subtrees(*(tuple(found[kind]) for kind in _SUBTREE_KINDS))
+
+
+def constraints_extension(constraints: NameConstraints) -> x509.NameConstraints:
+    """The extension for name constraints. PkiError when they name nothing, or what cannot be constrained."""
+    permitted, excluded = _subtrees(constraints.permitted), _subtrees(constraints.excluded)
+    if not permitted and not excluded:
+        raise PkiError("nameConstraints: nothing is permitted or excluded")
+    return x509.NameConstraints(permitted or None, excluded or None)
+
+
+def _subtrees(subtrees: Subtrees) -> list[x509.GeneralName]:
+    result: list[x509.GeneralName] = [x509.DNSName(_domain(value, dot=False)) for value in subtrees.dns_domains]
+    for value in subtrees.ip_ranges:
+        try:
+            result.append(x509.IPAddress(ipaddress.ip_network(value)))
+        except ValueError as error:
+            raise PkiError(f"nameConstraints: {quoted(value)} is no IP range in CIDR notation: {error}") from None
+    for value in subtrees.email_addresses:
+        mailbox = email_address(value, "nameConstraints") if "@" in value else _domain(value)
+        result.append(x509.RFC822Name(mailbox))
+    result += (x509.UniformResourceIdentifier(_domain(value)) for value in subtrees.uri_domains)
+    return result
+
+
+def _domain(value: str, *, dot: bool = True) -> str:
+    if value.startswith(".") and not dot:
+        raise PkiError(f"nameConstraints: {quoted(value)}: leave out the first dot; a domain covers all below it")
+    if value.startswith("*"):
+        raise PkiError(f"nameConstraints: {quoted(value)}: leave out the wildcard; a domain covers all below it")
+    bare = value.removeprefix(".")
+    return value[: len(value) - len(bare)] + host_name(bare, "nameConstraints")
 
 
 def check(path: Sequence[x509.Certificate]) -> list[str]:
@@ -24,38 +99,34 @@ def check(path: Sequence[x509.Certificate]) -> list[str]:
             # Self-issued CA certificates are exempt (RFC 5280, 6.1.3 b); the leaf never is.
             if position and certificate.subject == certificate.issuer:
                 continue
-            for given in _names(certificate):
-                if not _allowed(given, found):
-                    problems.append(f"name constraints: {name_text(ca.subject)} does not allow {quoted(_text(given))}")
+            for kind, value in _names(certificate):
+                if not _allowed(kind, value, found):
+                    text = value.rfc4514_string() if isinstance(value, x509.Name) else str(value)
+                    problems.append(f"name constraints: {name_text(ca.subject)} does not allow {quoted(text)}")
     return problems
 
 
-def _names(certificate: x509.Certificate) -> list[x509.GeneralName]:
-    names = list(alternative_names(certificate))
+def _names(certificate: x509.Certificate) -> list[tuple[_Kind, Any]]:
+    names: list[tuple[_Kind, Any]] = [(type(one), one.value) for one in alternative_names(certificate)]
     subject = certificate.subject
     if subject.rdns:
-        names.append(x509.DirectoryName(subject))
-    if not any(isinstance(one, x509.RFC822Name) for one in names):
-        names += (x509.RFC822Name(str(a.value)) for a in subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS))
+        names.append((x509.DirectoryName, subject))
+    if not any(kind is x509.RFC822Name for kind, _ in names):
+        names += ((x509.RFC822Name, str(one.value)) for one in subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS))
     return names
 
 
-def _text(given: x509.GeneralName) -> str:
-    value = given.value
-    return value.rfc4514_string() if isinstance(value, x509.Name) else str(value)
-
-
-def _allowed(given: x509.GeneralName, limits: x509.NameConstraints) -> bool:
-    permitted = [one for one in limits.permitted_subtrees or () if type(one) is type(given)]
-    excluded = [one for one in limits.excluded_subtrees or () if type(one) is type(given)]
+def _allowed(kind: _Kind, value: Any, limits: x509.NameConstraints) -> bool:
+    permitted = [one.value for one in limits.permitted_subtrees or () if type(one) is kind]
+    excluded = [one.value for one in limits.excluded_subtrees or () if type(one) is kind]
     if not permitted and not excluded:
         return True
-    match = _MATCHES.get(type(given))
+    match = _MATCHES.get(kind)
     if match is None:
         return False  # a constraint that cannot be processed (RFC 5280, 4.2.1.10: reject the certificate)
-    if permitted and not any(match(given.value, one.value, False) for one in permitted):
+    if permitted and not any(match(value, limit, False) for limit in permitted):
         return False
-    return not any(match(given.value, one.value, True) for one in excluded)
+    return not any(match(value, limit, True) for limit in excluded)
 
 
 def _dns(given: str, limit: str, excluding: bool) -> bool:
@@ -98,7 +169,7 @@ def _directory(given: x509.Name, limit: x509.Name, excluding: bool) -> bool:
     return folded(given)[: len(limit.rdns)] == folded(limit)
 
 
-_MATCHES: dict[type[x509.GeneralName], Callable[[Any, Any, bool], bool]] = {
+_MATCHES: dict[_Kind, Callable[[Any, Any, bool], bool]] = {
     x509.DNSName: _dns,
     x509.RFC822Name: _email,
     x509.UniformResourceIdentifier: _uri,

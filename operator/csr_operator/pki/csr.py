@@ -6,19 +6,14 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from csr_operator.pki.constraints import constraints_of
 from csr_operator.pki.errors import PkiError, quoted
 from csr_operator.pki.extensions import extensions_of
 from csr_operator.pki.keys import PrivateKey, parameters_of, signature_hash
 from csr_operator.pki.names import Names, general_names, subject_name
-from csr_operator.pki.profile import (
-    CustomExtension,
-    Profile,
-    constraints_of,
-    extended_name,
-    requested_extensions,
-    usage_names,
-)
+from csr_operator.pki.profile import CustomExtension, Profile, requested_extensions
 from csr_operator.pki.signatures import weak_hash
+from csr_operator.pki.usages import extended_name, usage_names
 
 # One with an ML-DSA-87 key and 1,000 DNS names of full length stays below this.
 _MAX_BYTES = 512 * 1024

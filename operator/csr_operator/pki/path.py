@@ -149,7 +149,7 @@ def _authority(certificate: x509.Certificate) -> _Authority:
 def _signature(certificate: x509.Certificate, label: str) -> list[str]:
     try:
         weak = weak_hash(certificate)
-    except UnsupportedAlgorithm:
+    except (ValueError, UnsupportedAlgorithm):
         oid = certificate.signature_algorithm_oid.dotted_string
         return [f"signature: the {label} is signed with an unknown algorithm ({oid})"]
     return [f"signature: the {label} is signed with {weak}, which is broken"] if weak else []

@@ -42,7 +42,10 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
 
 
 def weak_hash(signed: x509.Certificate | x509.CertificateSigningRequest) -> str | None:
-    """The name of the hash that it is signed with, when that is a broken one. UnsupportedAlgorithm if unknown."""
+    """The name of the hash that it is signed with, when that is a broken one.
+
+    ValueError or UnsupportedAlgorithm when it is unknown.
+    """
     used = signed.signature_hash_algorithm
     return used.name.upper() if isinstance(used, WEAK_HASHES) else None
 

@@ -1,0 +1,161 @@
+"""How a certificate differs from what was asked for, field by field, in words."""
+
+from enum import StrEnum
+
+from cryptography import x509
+from cryptography.x509.oid import ExtensionOID, NameOID
+
+from csr_operator.pki.errors import quoted
+from csr_operator.pki.extensions import alternative_names, extension_of, extensions_of
+from csr_operator.pki.keys import KeyAlgorithm
+from csr_operator.pki.profile import Profile, profile_extensions, wanted_usages
+from csr_operator.pki.usages import extended_name, normalized_usages, usage_names
+
+_KINDS: dict[type[x509.GeneralName], str] = {
+    x509.DNSName: "DNS name",
+    x509.IPAddress: "IP address",
+    x509.UniformResourceIdentifier: "URI",
+    x509.RFC822Name: "email address",
+    x509.OtherName: "other name",
+    x509.DirectoryName: "directory name",
+    x509.RegisteredID: "registered ID",
+}
+_COMPARED = {ExtensionOID.NAME_CONSTRAINTS: "name constraints", ExtensionOID.TLS_FEATURE: "must-staple"}
+_ELSEWHERE = {ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE, ExtensionOID.BASIC_CONSTRAINTS}
+
+
+class SubjectRule(StrEnum):
+    """How far the subject may differ from the one in the request."""
+
+    EXACT = "Exact"  # the same attributes, in any order
+    SUBSET = "Subset"  # attributes may be left out, as domain-validating CAs do; none may be changed or added
+    CA_DECIDES = "CADecides"  # organization-validating CAs write what they validated
+
+
+def names(leaf: x509.Certificate, csr: x509.CertificateSigningRequest, rule: SubjectRule) -> list[str]:
+    """How the subject and the alternative names differ.
+
+    A common name may come back as an alternative name, and under any rule but EXACT an alternative name as the common
+    name.
+    """
+    subject = csr.subject
+    asked, got = _normalized(csr), _normalized(leaf)
+    common_names = {str(one.value) for one in subject.get_attributes_for_oid(NameOID.COMMON_NAME)}
+    missing = [f"{kind}: {quoted(text)} is missing" for kind, text in asked if (kind, text) not in got]
+    lower = {one.lower() for one in common_names}
+    added = [one for one in got if one not in asked and one[1] not in lower]
+    return [
+        *_subject(leaf.subject, subject, common_names | {text for _, text in asked}, rule),
+        *_capped(missing),
+        *_capped([f"{kind}: {quoted(text)} was not asked for" for kind, text in added]),
+    ]
+
+
+def _subject(given: x509.Name, wanted: x509.Name, common_names: set[str], rule: SubjectRule) -> list[str]:
+    asked, got = _attributes(wanted), _attributes(given)
+    problems = []
+    if rule is SubjectRule.EXACT:
+        problems += [f"subject: {quoted(text)} is missing" for one, text in asked.items() if one not in got]
+    for (oid, value), text in got.items():
+        if (oid, value) in asked:
+            continue
+        if oid == NameOID.COMMON_NAME:
+            allowed = rule is not SubjectRule.EXACT and value in common_names
+        else:
+            allowed = rule is SubjectRule.CA_DECIDES
+        if not allowed:
+            problems.append(f"subject: {quoted(text)} was not asked for")
+    return problems
+
+
+def _attributes(name: x509.Name) -> dict[tuple[x509.ObjectIdentifier, str], str]:
+    return {(one.oid, str(one.value)): one.rfc4514_string() for one in name}
+
+
+def _normalized(holder: x509.Certificate | x509.CertificateSigningRequest) -> dict[tuple[str, str], None]:
+    """The alternative names as kind and text. Host names lose their case, in which a CA may answer as it likes."""
+    return dict.fromkeys((_KINDS.get(type(one), "name"), _text(one)) for one in alternative_names(holder))
+
+
+def _text(name: x509.GeneralName) -> str:
+    match name:
+        case x509.DNSName():
+            return name.value.lower()
+        case x509.RFC822Name():
+            local, at, domain = name.value.rpartition("@")
+            return local + at + domain.lower()
+        case x509.OtherName():
+            return f"{name.type_id.dotted_string}:{name.value.hex()}"
+        case x509.DirectoryName():
+            return name.value.rfc4514_string()
+        case x509.RegisteredID():
+            return name.value.dotted_string
+    return str(name.value)
+
+
+def _capped(sentences: list[str], most: int = 10) -> list[str]:
+    rest = len(sentences) - most
+    return sentences if rest <= 0 else [*sentences[:most], f"and {rest} more such names"]
+
+
+def usages(leaf: x509.Certificate, profile: Profile, algorithm: KeyAlgorithm, allowed: frozenset[str]) -> list[str]:
+    """How the usages differ; ``allowed`` are those that need not have been asked for."""
+    key_usage = extension_of(leaf, x509.KeyUsage)
+    extended = extension_of(leaf, x509.ExtendedKeyUsage)
+    got = {extended_name(oid) for oid in extended or ()}
+    if key_usage is not None:
+        got |= usage_names(key_usage)
+    if profile.usages:
+        wanted = wanted_usages(profile, algorithm)
+        if profile.is_ca:
+            # Ours to add, for convenience; no reason to refuse a CA that adds it or does not.
+            wanted -= {"crl sign"} - normalized_usages(profile.usages)
+            allowed |= {"crl sign"}
+    else:
+        # The CA chooses; what it chooses must still serve the purpose.
+        wanted = frozenset({"cert sign"} if profile.is_ca else {"digital signature"} if key_usage else ())
+        allowed = frozenset(got) if profile.is_ca else frozenset(got) - {"cert sign", "crl sign"}
+    missing = [f"usages: {quoted(usage)} is missing" for usage in sorted(wanted - got)]
+    return missing + [f"usages: {quoted(usage)} was not asked for" for usage in sorted(got - wanted - allowed)]
+
+
+def other_extensions(leaf: x509.Certificate, profile: Profile, algorithm: KeyAlgorithm) -> list[str]:
+    """How the CA bit, the path length, name constraints, must-staple and custom extensions differ."""
+    problems = []
+    basic = extension_of(leaf, x509.BasicConstraints)
+    is_ca = basic is not None and basic.ca
+    if is_ca != profile.is_ca:
+        problems.append(
+            "CA bit: " + ("it is a CA certificate, which was not asked for" if is_ca else "it is no CA certificate")
+        )
+    elif basic is not None and profile.path_length is not None and basic.path_length != profile.path_length:
+        got = "no limit" if basic.path_length is None else basic.path_length
+        problems.append(f"path length: it is {got}, {profile.path_length} was asked for")
+    asked = {value.oid: (value, critical) for value, critical in profile_extensions(profile, algorithm)}
+    found = {extension.oid: extension for extension in extensions_of(leaf)}
+    for oid, label in _COMPARED.items():
+        if oid in found and oid not in asked:
+            problems.append(f"{label}: it was not asked for")
+    for oid, (value, critical) in asked.items():
+        if oid in _ELSEWHERE:
+            continue
+        label = _COMPARED.get(oid, f"extension {oid.dotted_string}")
+        if oid not in found:
+            problems.append(f"{label}: it is missing")
+        elif not _same(found[oid].value, value):
+            problems.append(f"{label}: its value is not the one that was asked for")
+        elif found[oid].critical != critical and oid not in _COMPARED:
+            problems.append(f"{label}: it is {'' if found[oid].critical else 'not '}critical, against the request")
+    return problems
+
+
+def _same(got: x509.ExtensionType, asked: x509.ExtensionType) -> bool:
+    if isinstance(got, x509.NameConstraints) and isinstance(asked, x509.NameConstraints):
+        return all(
+            set(one or ()) == set(other or ())
+            for one, other in (
+                (got.permitted_subtrees, asked.permitted_subtrees),
+                (got.excluded_subtrees, asked.excluded_subtrees),
+            )
+        )
+    return got.public_bytes() == asked.public_bytes()
