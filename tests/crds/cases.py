@@ -1,5 +1,6 @@
 """Specs that the API server refuses, with a part of its answer, and specs that it accepts."""
 
+import base64
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ REQUEST: Mapping[str, Any] = {
 }
 CA: Mapping[str, Any] = {"isCA": True}
 LABEL63 = "a" * 63
+LONGEST_DER = base64.b64encode(b"\x04\x82\x0b\xfc" + bytes(0x0BFC)).decode()
 LONGEST_NAME = ".".join([LABEL63, LABEL63, LABEL63, "a" * 61])
 
 
@@ -93,7 +95,10 @@ REFUSED = [
         for literal in ("www.example.com", "/CN=x/O=y", "CN=x;O=y", "CN=x,", "CN=a+b", 'CN="x"', "CN=", "CN=x\\")
     ),
     Refused(request(commonName="a" * 65), "spec.commonName", "list a longer host name in dnsNames and remove"),
-    Refused(request(commonName="www.example.com\n"), "spec.commonName", f"commonName {LINE_BREAK}"),
+    *(
+        Refused(request(commonName=name), "spec.commonName", f"commonName {LINE_BREAK}")
+        for name in ("www.example.com\n", "a\x00", "a\x7f", "a\u2028b", "a\u200bb")
+    ),
     *(
         Refused(subject(**{name: ["Example", "Exa\tmple"]}), f"spec.subject.{name}[1]", f"subject.{name} {LINE_BREAK}")
         for name in (
@@ -176,11 +181,17 @@ REFUSED = [
             "ann@example.com.",
             "änn@example.com",
             "ann@exa mple.com",
+            "ann@-example.com",
+            "ann@example-.com",
+            "ann@192.0.2.7",
+            "ann@my_host.example",
+            f"{LABEL63}aa@example.com",
+            f"ann@{LABEL63}a.com",
         )
     ),
     *(
         Refused(request(otherNames=[{"oid": oid, "utf8Value": "x"}]), "spec.otherNames[0].oid", OID)
-        for oid in ("upn", "1", "1.40", "1.2.", "3.1.1", "1.2.03", ".1.2", "1.2 .3", "2.16.-1")
+        for oid in ("upn", "1", "1.40", "1.2.", "3.1.1", "1.2.03", ".1.2", "1.2 .3", "2.16.-1", f"1.2.{10**39}")
     ),
     # The Secret
     *(
@@ -302,9 +313,20 @@ REFUSED = [
                 Refused(
                     constraints(side, dnsDomains=[domain]),
                     f"{where}.dnsDomains[0]",
-                    "write it without wildcard, scheme or trailing dot",
+                    "write it without wildcard, scheme, leading or trailing dot",
                 )
-                for domain in ("*.example.com", "example.com.", "https://example.com", "192.0.2.7", "exämple.com")
+                for domain in (
+                    "*.a.b",
+                    "a.b.",
+                    ".a.b",
+                    "https://a.b",
+                    "192.0.2.7",
+                    "a..b",
+                    "-a.b",
+                    "a-.b",
+                    "a_b",
+                    LABEL63 + "a",
+                )
             ),
             *(
                 Refused(constraints(side, ipRanges=[network]), f"{where}.ipRanges[0]", "write an address and a prefix")
@@ -322,7 +344,18 @@ REFUSED = [
                     f"{where}.emailAddresses[0]",
                     "write it as user@example.com, example.com or .example.com",
                 )
-                for mail in ("@example.com", "Ann <ann@example.com>", "*.example.com", "a@.example.com")
+                for mail in (
+                    "@a.b",
+                    "Ann <ann@a.b>",
+                    "*.a.b",
+                    "a@.a.b",
+                    "..a",
+                    "a..b@c",
+                    "a@b-.c",
+                    "a_b",
+                    "192.0.2.7",
+                    "-a",
+                )
             ),
             *(
                 Refused(
@@ -330,7 +363,7 @@ REFUSED = [
                     f"{where}.uriDomains[0]",
                     "write it as www.example.com or .example.com, without scheme, port or path",
                 )
-                for domain in ("https://example.com", "example.com:443", "*.example.com", "192.0.2.7")
+                for domain in ("https://a.b", "a.b:443", "*.a.b", "192.0.2.7", "..a", "a-.b", "a.", "a_b")
             ),
         )
     ),
@@ -456,10 +489,10 @@ FULL = {
     "nameConstraints": {
         "critical": True,
         "permitted": {
-            "dnsDomains": ["example.com", ".example.org"],
+            "dnsDomains": ["example.com", "bücher.example"],
             "ipRanges": ["192.0.2.0/24", "2001:db8::/32"],
-            "emailAddresses": ["ann@example.com", "example.com", ".example.com"],
-            "uriDomains": ["www.example.com", ".example.com"],
+            "emailAddresses": ["ann-.x@example.com", "example.com", ".bücher.example"],
+            "uriDomains": ["www.example.com", ".bücher.example"],
         },
         "excluded": {"ipRanges": ["0.0.0.0/0"]},
     },
@@ -474,9 +507,9 @@ LARGEST = {
     "ipAddresses": [f"2001:db8::{i:x}" for i in range(250)],
     "uris": [f"spiffe://example.org/{i:02}" for i in range(100)],
     "emailAddresses": [f"ann{i:02}@example.com" for i in range(100)],
-    "otherNames": [{"oid": f"2.25.{10**100 + i}", "utf8Value": "\N{MUSICAL SYMBOL G CLEF}" * 20} for i in range(64)],
-    "usages": ["cert sign", *(f"2.25.{10**100 + i}" for i in range(63))],
-    "extensions": [{"oid": f"2.25.{10**100 + i}", "value": "AAAA" * 1024} for i in range(16)],
+    "otherNames": [{"oid": f"2.25.{10**38 + i}", "utf8Value": "\N{MUSICAL SYMBOL G CLEF}" * 20} for i in range(64)],
+    "usages": ["cert sign", *(f"2.25.{10**38 + i}" for i in range(63))],
+    "extensions": [{"oid": f"2.25.{10**38 + i}", "value": LONGEST_DER} for i in range(16)],
     "secretTemplate": {
         "labels": {f"{LONGEST_NAME}/{'b' * 60}{i:03}": LABEL63 for i in range(32)},
         "annotations": {f"a{i:02}": "\N{MUSICAL SYMBOL G CLEF}" * 1021 for i in range(32)},
@@ -508,8 +541,10 @@ ACCEPTED: dict[str, Mapping[str, Any]] = {
     "literal-subject-without-cn": request(literalSubject="O=Example,C=DE"),
     "ip-alone": request(dnsNames=None, ipAddresses=["192.0.2.7", "::1", "2001:DB8::7"]),
     "uri-alone": request(dnsNames=None, uris=["spiffe://a_b.example/x", "urn:uuid:0b3e", "https://bücher.example/ü"]),
-    "email-alone": request(dnsNames=None, emailAddresses=["o'brien+x@bücher.example", "root@localhost", "a.b@c.d"]),
-    "other-name-alone": request(dnsNames=None, otherNames=[{"oid": "2.999.1", "utf8Value": "ä"}]),
+    "email-alone": request(
+        dnsNames=None, emailAddresses=["o'brien+x@bücher.example", "root@localhost", "-a-.b-@c-d.e1"]
+    ),
+    "other-name-alone": request(dnsNames=None, otherNames=[{"oid": "2.999", "utf8Value": "ä"}]),
     "labels": dns("localhost", "*.example.com", "*.local", "example.com", "WWW.Example.COM", f"{LABEL63}.example"),
     "digits": dns("1.example.com", "3com", "a1", "7.a-1"),
     "u-label": dns("bücher.example", "例え.テスト", "ü" * 57 + ".example"),
@@ -532,6 +567,7 @@ ACCEPTED: dict[str, Mapping[str, Any]] = {
     "ed25519": key(algorithm="Ed25519", encoding="PKCS8"),
     **{f"ml-dsa-{n}": key(algorithm=f"ML-DSA-{n}") for n in (44, 65, 87)},
     "usages": request(usages=list(USAGES)),
+    "longest-oids": request(usages=[f"2.25.{2**128 - 1}", "0.0", "1.39.0"]),
     "ca": request(**CA, usages=["cert sign"], pathLenConstraint=255),
     "not-ca": request(isCA=False),
     "excluded-alone": constraints("excluded", dnsDomains=["example.com"]),
