@@ -51,6 +51,7 @@ class Controller:
         self._failures: dict[ObjectKey, Failure] = {}
         self._by_issuer: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._by_secret: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
+        self._at_work: dict[SecretKey, CertificateRequest] = {}  # for whom a Secret is being written
         self._workers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -195,7 +196,13 @@ class Controller:
         action = self._decide(request, state)
         csr_pem = None
         if isinstance(action, Issue | Restore):
-            csr_pem = await self._perform(request, live, action)
+            self._at_work[request.secret] = request
+            try:
+                csr_pem = await self._perform(request, live, action)
+            finally:
+                del self._at_work[request.secret]
+                for rival in self._by_secret.get(request.secret, set()) - {key}:
+                    self._queue.add(rival)
             if self._requests.get(key) is not request:
                 return  # it changed meanwhile, and is marked for that: the newer one is another decision
             action = self._decide(request, state)
@@ -220,12 +227,17 @@ class Controller:
         )
 
     def _rival(self, request: CertificateRequest) -> str:
-        """The name of an older request for the same Secret: it comes first. Empty if there is none."""
-        keys = self._by_secret[request.secret]
-        if len(keys) < 2:
-            return ""
-        first = min((self._requests[key] for key in keys), key=lambda r: (r.created, r.uid))
-        return "" if first is request else first.name
+        """The name of another request for the same Secret that comes first. Empty if there is none.
+
+        That is the one that is at it already, and else the oldest.
+        """
+        first = self._at_work.get(request.secret)
+        if first is None:
+            keys = self._by_secret[request.secret]
+            if len(keys) < 2:
+                return ""
+            first = min((self._requests[key] for key in keys), key=lambda r: (r.created, r.uid))
+        return "" if first.uid == request.uid else first.name
 
     async def _perform(self, request: CertificateRequest, live: Live | None, action: Issue | Restore) -> str | None:
         """Returns the CSR (PEM) if there is a new certificate or a restored one."""
