@@ -275,7 +275,9 @@ class Controller:
             return None
         self._failures.pop(key, None)
         self._queue.succeeded(key)
-        self._secrets[request.secret] = written.secret
+        known = self._secrets.get(request.secret)
+        if known is secret or (known and is_newer(written.secret.resource_version, known.resource_version)):
+            self._secrets[request.secret] = written.secret  # else the watch was faster, with a later change
         self._wake_readers(request.secret)  # the watch shows nothing newer
         if isinstance(action, Issue) and action.revision > 1:
             self._events.normal(request, "Issued", f"revision {action.revision}, because of {action.reason}")
