@@ -21,6 +21,8 @@ from csr_operator.pki.keystores import (
 from tests.pki.support import ED25519, LEAF, ML_DSA, P256, RSA, WWW, Request, authority, issue, openssl, pem, request
 
 PASSWORD = "correct horse: battery, 'staple'!"
+# It runs for a moment only, and its words are compared.
+JVM = ("-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-J-Dfile.encoding=UTF-8", "-J-Duser.language=en")
 ROOT = authority()
 CA = authority("Test Intermediate", parent=ROOT)
 ALGORITHMS = pytest.mark.parametrize("parameters", [RSA, P256, ED25519], ids=lambda one: one.algorithm)
@@ -34,7 +36,7 @@ def answer(parameters: KeyParameters) -> tuple[Request, Chain]:
 def keytool(*arguments: str | Path, password: str = PASSWORD) -> str:
     """What keytool says; a failure is the test's. Debian has it in default-jre-headless."""
     done = subprocess.run(
-        ["keytool", "-J-Dfile.encoding=UTF-8", "-J-Duser.language=en", *arguments, "-storepass:env", "STOREPASS"],
+        ["keytool", *JVM, *arguments, "-storepass:env", "STOREPASS"],
         env=os.environ | {"STOREPASS": password, "LC_ALL": "C.UTF-8"},
         capture_output=True,
         timeout=120,

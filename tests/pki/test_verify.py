@@ -526,6 +526,30 @@ def test_a_ca_certificate_as_asked_for_is_accepted() -> None:
         verify(Chain(sub_ca(**changes), (), ROOT.certificate), asked.csr, SUB_CA, now=NOW, roots=[ROOT.certificate])
 
 
+@pytest.mark.parametrize("signs_crls", [True, False])
+def test_a_sub_ca_as_other_cas_make_them_is_accepted(signs_crls: bool) -> None:
+    """For lack of usages in the request, and with a path length of the CA's own."""
+    profile = Profile(is_ca=True)
+    asked = request(Names(common_name="Sub CA"), profile)
+    usage = dict.fromkeys(SIGNING, False) | {"key_cert_sign": True, "crl_sign": signs_crls}
+    answer = Answer(
+        subject=asked.csr.subject,
+        public_key=asked.csr.public_key(),
+        names=(),
+        usage=usage,
+        extended=(),
+        basic=x509.BasicConstraints(True, 0),
+        signer=ROOT,
+    )
+    check(answer, asked)
+    named = Request(asked.key, asked.csr, Profile(is_ca=True, usages=("cert sign",)))
+    check(answer, named)
+    assert differences(answer.changed(usage=usage | {"key_cert_sign": False, "digital_signature": True}), named) == (
+        'usages: "cert sign" is missing',
+        'usages: "digital signature" was not asked for',
+    )
+
+
 def test_must_staple_that_was_left_out_is_missed() -> None:
     profile = dataclasses.replace(LEAF, must_staple=True)
     asked = request(NAMES, profile, RSA)

@@ -52,24 +52,20 @@ def names(leaf: x509.Certificate, csr: x509.CertificateSigningRequest, rule: Sub
 
 
 def _subject(given: x509.Name, wanted: x509.Name, common_names: set[str], rule: SubjectRule) -> list[str]:
-    asked, got = _attributes(wanted), _attributes(given)
-    problems = []
+    asked, got = dict.fromkeys(wanted), dict.fromkeys(given)
+    problems: list[str] = []
     if rule is SubjectRule.EXACT:
-        problems += [f"subject: {quoted(text)} is missing" for one, text in asked.items() if one not in got]
-    for (oid, value), text in got.items():
-        if (oid, value) in asked:
+        problems += [f"subject: {quoted(one.rfc4514_string())} is missing" for one in asked if one not in got]
+    for one in got:
+        if one in asked:
             continue
-        if oid == NameOID.COMMON_NAME:
-            allowed = rule is not SubjectRule.EXACT and value in common_names
+        if one.oid == NameOID.COMMON_NAME:
+            allowed = rule is not SubjectRule.EXACT and one.value in common_names
         else:
             allowed = rule is SubjectRule.CA_DECIDES
         if not allowed:
-            problems.append(f"subject: {quoted(text)} was not asked for")
+            problems.append(f"subject: {quoted(one.rfc4514_string())} was not asked for")
     return problems
-
-
-def _attributes(name: x509.Name) -> dict[tuple[x509.ObjectIdentifier, str], str]:
-    return {(one.oid, str(one.value)): one.rfc4514_string() for one in name}
 
 
 def _normalized(holder: x509.Certificate | x509.CertificateSigningRequest) -> dict[tuple[str, str], None]:

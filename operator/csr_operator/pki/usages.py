@@ -43,8 +43,8 @@ EXTENDED_KEY_USAGES = MappingProxyType(
 _SYNONYMS = {"signing": "digital signature", "s/mime": "email protection"}
 DEFAULT_USAGES = ("digital signature", "key encipherment")
 
-# What a public key can serve for. RSA: RFC 3279, 2.3.1. ECDSA: RFC 5480, 3, as updated by RFC 8813, 3.
-# Ed25519: RFC 8410, 5, as updated by RFC 9295, 3. ML-DSA: RFC 9881, 5.
+# What a public key can serve for. RSA: RFC 3279, 2.3.1. ECDSA: RFC 5480, 3, as updated by RFC 8813. Ed25519: RFC 8410,
+# 5, as updated by RFC 9295. ML-DSA: RFC 9881.
 SIGNING = frozenset({"digital signature", "content commitment", "cert sign", "crl sign"})
 POSSIBLE = {
     KeyAlgorithm.RSA: SIGNING | {"key encipherment", "data encipherment"},
