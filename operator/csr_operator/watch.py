@@ -24,17 +24,19 @@ class _Expired(Exception):
 
 async def follow_secrets(kube: KubeClient, controller: Controller, namespace: str, listed: asyncio.Event) -> None:
     """List, then watch, for ever; sets `listed` after the first list. `namespace` empty: the cluster."""
-    pause = _PAUSE
+    pause, clock = _PAUSE, asyncio.get_running_loop().time
     while True:
+        began = clock()
         try:
             version = await _list(kube, controller, namespace)
             listed.set()
             while True:
                 version = await _watch(kube, controller, namespace, version)
-                pause = _PAUSE
         except _Expired:
             continue
         except (KubeError, Unreachable) as error:
+            if clock() - began > _LONGEST_PAUSE:  # it went well for a while
+                pause = _PAUSE
             logger.warning("Secrets: %s; listing again in %.0f s", error, pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
