@@ -55,7 +55,12 @@ class Operator:
 
     async def run(self) -> None:
         """Until SIGINT or SIGTERM; raises OperatorFailed if something broke that cannot be left broken."""
-        self._kube = await KubeClient.connect(connections=self._settings.workers + 8)
+        watches = max(len(self._settings.namespaces), 1)
+        self._kube = await KubeClient.connect(
+            connections=watches + self._settings.workers + 8,
+            patience=self._settings.api_timeout,
+            silence=self._settings.watch_silence,
+        )
         self._controller = Controller(self._settings, self._kube, self._clock)
         collector = RequestCollector(self._controller.samples)
         REGISTRY.register(collector)
@@ -63,7 +68,7 @@ class Operator:
             async with serve(self._settings.metrics_host, self._settings.metrics_port, self._synced):
                 await kopf.operator(
                     registry=self._registry(),
-                    settings=_kopf_settings(),
+                    settings=_kopf_settings(self._settings),
                     standalone=True,
                     clusterwide=not self._settings.namespaces,
                     namespaces=self._settings.namespaces,
@@ -132,11 +137,13 @@ class Operator:
             self._stop.set()
 
 
-def _kopf_settings() -> kopf.OperatorSettings:
+def _kopf_settings(ours: Settings) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True  # no rights on CRDs and Namespaces are needed then
     settings.watching.chunk_size = 500
     settings.queueing.idle_timeout = 0.1  # a task per object must not outlive its event
     settings.networking.error_backoffs = _Patience()
+    settings.networking.request_timeout = ours.api_timeout
+    settings.watching.inactivity_timeout = ours.watch_silence
     return settings

@@ -28,10 +28,7 @@ _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _PAGE = 500
-_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 _WATCH_SECONDS = 300
-# The server sends a bookmark about once a minute; a watch that is silent for longer is dead.
-_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10, sock_read=150)
 
 Object = dict[str, Any]
 
@@ -58,20 +55,25 @@ class Kube(Protocol):
 class KubeClient:
     """Connects as `KUBECONFIG` says, else as the service account of the pod it runs in."""
 
-    def __init__(self, api: kubernetes_client.ApiClient) -> None:
+    def __init__(self, api: kubernetes_client.ApiClient, patience: float, silence: float) -> None:
         self._api = api
         self._host = api.configuration.host
+        self._limits = aiohttp.ClientTimeout(total=patience)
+        self._watch_limits = aiohttp.ClientTimeout(connect=patience, sock_read=silence)
 
     @classmethod
-    async def connect(cls, connections: int) -> "KubeClient":
-        """At most `connections` at once."""
+    async def connect(cls, connections: int, patience: float, silence: float) -> "KubeClient":
+        """At most `connections` at once, each watch being one.
+
+        patience: seconds for a call. silence: seconds without a sign of life after which a watch is given up.
+        """
         configuration = kubernetes_client.Configuration()
         try:
             kubernetes_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except kubernetes_config.ConfigException:
             await kubernetes_config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         configuration.connection_pool_maxsize = connections
-        return cls(kubernetes_client.ApiClient(configuration=configuration))
+        return cls(kubernetes_client.ApiClient(configuration=configuration), patience, silence)
 
     async def close(self) -> None:
         await self._api.close()  # type: ignore[no-untyped-call]
@@ -146,7 +148,7 @@ class KubeClient:
             f"{_secrets_path(namespace)}?{urlencode(query)}",
             None,
             {"Accept": _METADATA},
-            _WATCH_TIMEOUT,
+            self._watch_limits,
         )
         try:
             async for line in response.content:
@@ -181,7 +183,7 @@ class KubeClient:
         if query:
             path = f"{path}?{urlencode(query)}"
         headers = {"Accept": accept, "Content-Type": content_type}
-        response = await self._send(verb, method, resource, path, body, headers, _TIMEOUT)
+        response = await self._send(verb, method, resource, path, body, headers, self._limits)
         try:
             answer: Object = json.loads(await response.read())
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:

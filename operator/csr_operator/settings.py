@@ -24,6 +24,8 @@ class Settings:
     cluster_resource_namespace: where the Secrets of a ClusterIssuer live.
     issuer_check_interval: how often an issuer is asked whether it is well (and whether its CA was rotated).
     rotation_spread: leaves of a rotated CA are reissued at moments spread over this time.
+    api_timeout: a call that the API server has not answered by then has failed.
+    watch_silence: a watch that shows nothing for so long is dead; the API server sends a bookmark about once a minute.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -33,3 +35,5 @@ class Settings:
     issuer_check_interval: float = 30.0
     rotation_spread: float = 300.0
     workers: int = 32
+    api_timeout: float = 30.0
+    watch_silence: float = 90.0

@@ -39,13 +39,19 @@ def operator_kubeconfig(cluster: ControlPlane, folder: Path) -> Path:
 
 
 class OperatorProcess:
-    """clock_offset: seconds by which the operator's clock is ahead of the real one."""
+    """clock_offset: seconds by which the operator's clock is ahead of the real one.
 
-    def __init__(self, kubeconfig: Path, log: Path, *arguments: str, clock_offset: float = 0.0) -> None:
+    patience: seconds of silence after which it takes a connection for dead, if not as usual.
+    """
+
+    def __init__(
+        self, kubeconfig: Path, log: Path, *arguments: str, clock_offset: float = 0.0, patience: float | None = None
+    ) -> None:
+        variant = ("shifted", clock_offset) if patience is None else ("impatient", patience)
         self.port = _free_port()
         self.log = log
         self._command = [
-            *(sys.executable, "-m", "tests.support.shifted_operator", str(clock_offset)),
+            *(sys.executable, "-m", f"tests.support.{variant[0]}_operator", str(variant[1])),
             *("run", "--metrics-address", f"127.0.0.1:{self.port}", "--issuer-check-interval", "2", *arguments),
         ]
         self._env = {**os.environ, "KUBECONFIG": str(kubeconfig)}

@@ -1,0 +1,16 @@
+"""`python -m tests.support.impatient_operator SECONDS ARGUMENTS...`: csr-operator that takes silence for death sooner.
+
+As usual it waits for a minute or two, which no test should.
+"""
+
+import sys
+from functools import partial
+from unittest.mock import patch
+
+import csr_operator.__main__ as command
+from csr_operator.settings import Settings
+
+if __name__ == "__main__":
+    seconds = float(sys.argv[1])
+    with patch.object(command, "Settings", partial(Settings, api_timeout=seconds, watch_silence=seconds)):
+        sys.exit(command.main(sys.argv[2:]))
