@@ -48,7 +48,7 @@ _AUDIT_POLICY = {
 _CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _POLL = 0.02
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 
 Programs = Mapping[str, Sequence[str | Path]]
 
@@ -218,10 +218,11 @@ class ControlPlane:
 
     def _created(self, crd: Resource) -> bool:
         status, answer = self._api.call("POST", _CRD_PATH, crd)
-        # A server that is not up yet gives no answer, or 403 or 503.
-        if status in (400, 409, 422):
-            raise DevclusterError(f"{crd['metadata'].get('name')} is refused: {answer['message']}")
-        return status == 201
+        # A server that is not up yet gives no answer, or 403, 404 or 503. 409: the answer to an earlier try was lost.
+        if status in (400, 422):
+            name = crd.get("metadata", {}).get("name", "a CRD without a name")
+            raise DevclusterError(f"{name} is refused: {answer['message']}")
+        return status in (201, 409)
 
     def _served(self, crd: Resource) -> bool:
         name, spec = crd["metadata"]["name"], crd["spec"]

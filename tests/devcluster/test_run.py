@@ -45,7 +45,6 @@ def test_command_gets_the_cluster_and_gives_the_status(front: Start, tmp_path: P
         pytest.param(None, 128 + signal.SIGSEGV, id="the command crashes"),
         pytest.param(signal.SIGINT, 128 + signal.SIGINT, id="SIGINT"),
         pytest.param(signal.SIGTERM, 128 + signal.SIGTERM, id="SIGTERM"),
-        pytest.param(signal.SIGHUP, 128 + signal.SIGHUP, id="SIGHUP"),
         pytest.param(signal.SIGKILL, -signal.SIGKILL, id="SIGKILL"),
     ],
 )
