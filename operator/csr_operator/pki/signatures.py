@@ -7,7 +7,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 
-WEAK_HASHES = (hashes.MD5, hashes.SHA1)
+_WEAK_HASHES = (hashes.MD5, hashes.SHA1)
 
 
 @lru_cache(maxsize=512)
@@ -47,7 +47,7 @@ def weak_hash(signed: x509.Certificate | x509.CertificateSigningRequest) -> str 
     ValueError or UnsupportedAlgorithm when it is unknown.
     """
     used = signed.signature_hash_algorithm
-    return used.name.upper() if isinstance(used, WEAK_HASHES) else None
+    return used.name.upper() if isinstance(used, _WEAK_HASHES) else None
 
 
 def folded(name: x509.Name) -> list[frozenset[tuple[str, str]]]:
