@@ -25,6 +25,11 @@ def request_text(pem: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
+def end_date(pem: str) -> str:
+    """notAfter of a certificate, as OpenSSL writes it."""
+    return openssl("x509", "-noout", "-enddate", stdin=pem)
+
+
 def split(bundle: str) -> list[str]:
     """The certificates of a PEM file, each by itself."""
     return re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", bundle, re.DOTALL)

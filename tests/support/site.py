@@ -11,7 +11,7 @@ from typing import Any
 
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl, condition, wait_until
-from tests.support.manifests import request
+from tests.support.manifests import issuer, request
 from tests.support.operator import OperatorProcess
 
 REQUEST = "certificaterequest"
@@ -83,7 +83,7 @@ class Site:
     def settle(self) -> None:
         """Wait until the operator has been through all that it has to look at: what is asked last is done last."""
         name = f"marker-{uuid.uuid4().hex[:8]}"
-        self.kubectl.apply(request(name, "root"))
+        self.kubectl.apply(issuer("marker"), request(name, "marker"))
         self.kubectl.wait_ready(name)
         wait_until("the queue is empty", lambda: self.operator.metric("csr_operator_queue_depth") == 0)
 
