@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from devcluster import ControlPlane, control_plane
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess, operator_kubeconfig
+
+# A busy machine is slow, which is no failure; and a run that failed can be had again.
+settings.register_profile("suite", deadline=None, derandomize=True)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Holds what the watches showed, and keeps every request moving: decide, perform, one status patch.
+"""Keeps every request moving: decide, perform, one status patch.
 
 Nothing here knows kopf. `observe` only files what came and marks keys; all work is done by the workers.
 """
@@ -6,34 +6,59 @@ Nothing here knows kopf. `observe` only files what came and marks keys; all work
 import asyncio
 import logging
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from .decide import Action, Failure, Hold, Issue, IssuerState, Restore, decide, is_current, renewal_time
+from .decide import (
+    Action,
+    Discard,
+    Failure,
+    Guard,
+    Hold,
+    Issue,
+    Release,
+    Rest,
+    Restore,
+    Resume,
+    Revoke,
+    Waiting,
+    World,
+    decide,
+    is_current,
+    renewal_time,
+)
+from .errors import Failed
 from .events import Events
 from .issuers import Issuers, Live
 from .kube import KubeClient, KubeError, Unreachable
+from .limits import Slots
 from .metrics import RequestSample
 from .model import (
+    REVOCATION_FINALIZER,
     CertificateRequest,
     Kind,
     ObjectKey,
     Raw,
     SecretKey,
     SecretMeta,
-    is_newer,
-    parse_request,
+    Staged,
+    digest_of,
     parse_time,
 )
-from .perform import Failed, Performer
+from .parse import parse_request, parse_secret_meta, parse_staged
+from .perform import Ordered, Performer, Written
 from .settings import Settings
 from .status import request_status, status_body
+from .store import Store
 from .workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
+
+_REMIND = timedelta(hours=24)
+"""How often a user is reminded of what waits for a person."""
 
 
 class Controller:
@@ -45,14 +70,13 @@ class Controller:
         self._performer = Performer(kube, self._cpu, clock)
         self._events = Events(kube, clock)
         self._queue: WorkQueue[ObjectKey] = WorkQueue()
+        self._store = Store(changed=self._queue.add)
         self._issuers = Issuers(kube, settings.cluster_resource_namespace, clock, self._wake_dependents)
-        self._requests: dict[ObjectKey, CertificateRequest] = {}
-        self._secrets: dict[SecretKey, SecretMeta] = {}
-        self._failures: dict[ObjectKey, Failure] = {}
-        self._by_issuer: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
-        self._by_secret: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
-        self._at_work: dict[SecretKey, CertificateRequest] = {}  # for whom a Secret is being written
+        self._slots = Slots()
+        self._failures: dict[ObjectKey, dict[ObjectKey | None, Failure]] = {}
+        self._waiting: dict[ObjectKey, Waiting] = {}
         self._workers: list[asyncio.Task[None]] = []
+        self._apart: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin to work; not before all Secrets and issuers have been listed."""
@@ -60,9 +84,10 @@ class Controller:
 
     async def stop(self) -> None:
         """Give up what is under way; a restart takes it up again."""
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        tasks = [*self._workers, *self._apart]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._events.drain()
         self._cpu.shutdown(wait=False, cancel_futures=True)
 
@@ -75,21 +100,18 @@ class Controller:
         if gone:
             self.forget(key, metadata["uid"])
         elif kind is Kind.CERTIFICATE_REQUEST:
-            self._observe_request(parse_request(obj))
+            self._store.put_request(parse_request(obj))
         elif self._issuers.observe(obj):
             self._queue.add(key)
 
-    def observe_secret(self, key: SecretKey, meta: SecretMeta | None) -> None:
-        """One of the operator's own Secrets is there, has changed, or is gone (None)."""
-        known = self._secrets.get(key)
-        if meta is None:
-            self._secrets.pop(key, None)
-        elif known is not None and not is_newer(meta.resource_version, known.resource_version):
-            return  # our own write, or what it overtook
-        else:
-            self._secrets[key] = meta
-        for dependent in self._by_secret.get(key, ()):
-            self._queue.add(dependent)
+    def observe_secret(self, obj: Raw) -> None:
+        """The metadata of one of the operator's own Secrets that is there, or has changed."""
+        meta = parse_staged(obj) or parse_secret_meta(obj)
+        self._store.put_secret(meta)
+        self._wake_readers(meta.key)
+
+    def forget_secret(self, key: SecretKey) -> None:
+        self._store.drop_secret(key)
         self._wake_readers(key)
 
     def forget(self, key: ObjectKey, uid: str) -> None:
@@ -97,27 +119,26 @@ class Controller:
         if key.kind is not Kind.CERTIFICATE_REQUEST:
             if self._issuers.forget(key, uid):
                 self._queue.forget(key)
-        elif (known := self._requests.get(key)) is not None and known.uid == uid:
-            del self._requests[key]
-            self._unindex(known)
+        elif self._store.drop_request(key, uid):
             self._failures.pop(key, None)
+            self._waiting.pop(key, None)
             self._queue.forget(key)
 
     def known(self, kind: Kind) -> dict[ObjectKey, str]:
         """All of one kind, with their UIDs."""
         if kind is Kind.CERTIFICATE_REQUEST:
-            return {key: request.uid for key, request in self._requests.items()}
+            return {request.key: request.uid for request in self._store.requests()}
         return {key: uid for key, uid in self._issuers.uids() if key.kind is kind}
 
     def known_secrets(self, namespace: str) -> set[SecretKey]:
         """Those in `namespace`; empty: all."""
-        return {key for key in self._secrets if namespace in ("", key.namespace)}
+        return self._store.secret_keys(namespace)
 
     def samples(self) -> Iterator[RequestSample]:
         """For the metrics: each request as it stands now."""
         now = self._clock()
-        for request in self._requests.values():
-            secret = self._own_secret(request)
+        for request in self._store.requests():
+            secret, staged = self._store.own_secret(request), self._store.staged(request)
             record = secret.record if secret is not None else None
             yield RequestSample(
                 request.namespace,
@@ -125,190 +146,273 @@ class Controller:
                 is_current(request, record, now),
                 parse_time(record.not_after).timestamp() if record else None,
                 renewal_time(request, record).timestamp() if record else None,
+                parse_time(staged.created).timestamp() if staged else None,
             )
-
-    def _observe_request(self, request: CertificateRequest) -> None:
-        key = request.key
-        known = self._requests.get(key)
-        if known is not None:
-            if known.uid == request.uid and not is_newer(request.resource_version, known.resource_version):
-                return  # our own write, or what it overtook
-            self._unindex(known)
-        self._requests[key] = request
-        self._by_issuer[request.issuer].add(key)
-        self._by_secret[request.secret].add(key)
-        self._queue.add(key)
-
-    def _unindex(self, request: CertificateRequest) -> None:
-        dependents = self._by_issuer[request.issuer]
-        dependents.discard(request.key)
-        if not dependents:
-            del self._by_issuer[request.issuer]
-        rivals = self._by_secret[request.secret]
-        rivals.discard(request.key)
-        if not rivals:
-            del self._by_secret[request.secret]
-        for rival in rivals:
-            self._queue.add(rival)
-
-    def _own_secret(self, request: CertificateRequest) -> SecretMeta | None:
-        secret = self._secrets.get(request.secret)
-        return secret if secret is not None and secret.owner_uid == request.uid else None
-
-    def _wake_dependents(self, issuer: ObjectKey) -> None:
-        for key in self._by_issuer.get(issuer, ()):
-            self._queue.add(key)
 
     def _wake_readers(self, secret: SecretKey) -> None:
         for issuer in self._issuers.readers(secret):
             self._queue.add(issuer)
+
+    def _wake_dependents(self, issuer: ObjectKey) -> None:
+        for key in self._store.dependents(issuer):
+            self._queue.add(key)
 
     # The work.
 
     async def _work(self) -> None:
         while True:
             key = await self._queue.get()
-            try:
-                if key.kind is Kind.CERTIFICATE_REQUEST:
-                    await self._reconcile(key)
-                else:
-                    await self._issuers.check(key)
-                    self._queue.add_after(key, self._settings.issuer_check_interval)
-                    self._queue.succeeded(key)
-            except (Unreachable, KubeError) as error:
-                wait = self._queue.retry(key)
-                logger.warning("%s: the API server: %s; trying again in %.0f s", key, error, wait)
-            except Exception:
-                # A bug, and no reason to leave this object, or any other, alone for good.
-                wait = self._queue.retry(key)
-                logger.exception("%s: unexpected; trying again in %.0f s", key, wait)
-            finally:
+            if key.kind is Kind.CERTIFICATE_REQUEST:
+                await self._guarded(key, self._reconcile(key))
+            else:
+                self._set_apart(self._guarded(key, self._check(key)))
+
+    def _set_apart(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run it beside the workers: a CA that hangs must not keep one."""
+        task = asyncio.create_task(coroutine)
+        self._apart.add(task)
+        task.add_done_callback(self._apart.discard)
+
+    async def _guarded(self, key: ObjectKey, work: Coroutine[Any, Any, bool]) -> None:
+        """Do `work` on `key`, and give the key back, unless `work` returns that somebody else will."""
+        handed_on = False
+        try:
+            handed_on = await work
+        except (Unreachable, KubeError) as error:
+            wait = self._queue.retry(key)
+            logger.warning("%s: the API server: %s; trying again in %.0f s", key, error, wait)
+        except Exception:
+            # A bug, and no reason to leave this object, or any other, alone for good.
+            wait = self._queue.retry(key)
+            logger.exception("%s: unexpected; trying again in %.0f s", key, wait)
+        finally:
+            if not handed_on:
                 self._queue.done(key)
 
-    async def _reconcile(self, key: ObjectKey) -> None:
-        request = self._requests.get(key)
-        if request is None:
-            return
-        live = self._issuers.get(request.issuer)
-        if live is not None and live.state is None:
-            return  # its first check is under way, and wakes what depends on it
-        state = live.state if live is not None else None
-        action = self._decide(request, state)
-        csr_pem = None
-        if isinstance(action, Issue | Restore):
-            self._at_work[request.secret] = request
-            try:
-                csr_pem = await self._perform(request, live, action)
-            finally:
-                del self._at_work[request.secret]
-                for rival in self._by_secret.get(request.secret, set()) - {key}:
-                    self._queue.add(rival)
-            if self._requests.get(key) is not request:
-                return  # it changed meanwhile, and is marked for that: the newer one is another decision
-            action = self._decide(request, state)
-            if isinstance(action, Issue | Restore):
-                self._queue.add(key)
-                return
-        await self._write_status(request, action, csr_pem)
-        if action.until is not None:
-            # Looked at again at least hourly, in case the wall clock was set.
-            wait = (action.until - self._clock()).total_seconds()
-            self._queue.add_after(key, min(wait, 3600.0))
+    async def _check(self, key: ObjectKey) -> bool:
+        await self._issuers.check(key)
+        self._queue.add_after(key, self._settings.issuer_check_interval)
+        self._queue.succeeded(key)
+        return False
 
-    def _decide(self, request: CertificateRequest, state: IssuerState | None) -> Action:
-        return decide(
-            request,
-            state,
-            self._secrets.get(request.secret),
-            self._failures.get(request.key),
-            self._clock(),
-            timedelta(seconds=self._settings.rotation_spread),
-            rival=self._rival(request),
+    async def _reconcile(self, key: ObjectKey) -> bool:
+        request = self._store.request(key)
+        if request is None:
+            return False
+        world = await self._world(request)
+        if world is None:
+            return False
+        action = decide(request, world)
+        if isinstance(action, Rest):
+            await self._rest(request, action)
+            return False
+        if not isinstance(action, Issue | Resume | Revoke):
+            await self._carry_out(request, action, None)
+            return False
+        live = self._issuers.get(action.issuer)
+        if live is None or live.backend is None:
+            return False  # it went away just now, which wakes this request
+        wait = self._slots.acquire(action.issuer, key, live.issuer.limits)
+        if wait > 0.0:
+            self._queue.add_after(key, wait)
+            return False
+        self._set_apart(self._guarded(key, self._with_slot(request, action, live)))
+        return True
+
+    async def _with_slot(self, request: CertificateRequest, action: Issue | Resume | Revoke, live: Live) -> bool:
+        try:
+            await self._carry_out(request, action, live)
+        finally:
+            for waiting in self._slots.release(action.issuer, live.issuer.limits):
+                self._queue.add(waiting)
+        return False
+
+    async def _carry_out(self, request: CertificateRequest, action: Action, live: Live | None) -> None:
+        key = request.key
+        csr_pem = None
+        try:
+            with self._store.at_work(request):
+                csr_pem = await self._perform(request, action, live)
+            self._failures.pop(key, None)
+            self._queue.succeeded(key)
+        except Failed as failed:
+            self._note_failure(request, live, failed)
+        current = self._store.request(key)
+        if current is not request:
+            self._queue.add(key)  # it changed meanwhile: the newer one is another decision
+            return
+        world = await self._world(request)
+        then = decide(request, world) if world is not None else None
+        if isinstance(then, Rest):
+            await self._rest(request, then, csr_pem)
+        else:
+            self._queue.add(key)
+
+    async def _world(self, request: CertificateRequest) -> World | None:
+        """None while an issuer's first check is under way, which wakes what depends on it."""
+        states = {}
+        labels = None
+        for key in request.issuers:
+            live = self._issuers.get(key)
+            if live is None:
+                continue
+            if live.state is None:
+                return None
+            states[key] = live.state
+            if live.state.policy is not None and live.state.policy.needs_labels and labels is None:
+                labels = await self._kube.namespace_labels(request.namespace)
+        return World(
+            now=self._clock(),
+            rotation_spread=timedelta(seconds=self._settings.rotation_spread),
+            issuers=states,
+            secret=self._store.secret(request),
+            staged=self._store.staged(request),
+            waiting=self._waiting.get(request.key),
+            failures=self._failures.get(request.key),
+            rival=self._store.rival(request),
+            labels=labels,
         )
 
-    def _rival(self, request: CertificateRequest) -> str:
-        """The name of another request for the same Secret that comes first. Empty if there is none.
-
-        That is the one that is at it already, and else the oldest.
-        """
-        first = self._at_work.get(request.secret)
-        if first is None:
-            keys = self._by_secret[request.secret]
-            if len(keys) < 2:
-                return ""
-            first = min((self._requests[key] for key in keys), key=lambda r: (r.created, r.uid))
-        return "" if first.uid == request.uid else first.name
-
-    async def _perform(self, request: CertificateRequest, live: Live | None, action: Issue | Restore) -> str | None:
-        """Returns the CSR (PEM) if there is a new certificate or a restored one."""
-        key, secret = request.key, self._own_secret(request)
-        try:
-            if isinstance(action, Restore):
-                assert secret is not None
-                written = await self._performer.restore(request, action.revision, secret)
-                if written is None:
-                    self._secrets[secret.key] = replace(secret, beyond_repair=True)
-                    return None
-            elif secret is None and self._has_had_one(request) and (found := await self._performer.find(request)):
-                # Gone from the watch, but only because somebody took the label that the watch filters by.
-                self._secrets[found.key] = found
-                return None
-            else:
+    async def _perform(self, request: CertificateRequest, action: Action, live: Live | None) -> str | None:
+        """Returns the CSR (PEM) that belongs to what was written."""
+        secret, staged = self._store.own_secret(request), self._store.staged(request)
+        done: Written | Ordered | None = None
+        match action:
+            case Issue():
                 assert live is not None
-                assert live.backend is not None
-                written = await self._performer.issue(
-                    request, action.revision, secret, live.issuer.backend, live.backend
+                if secret is None and self._has_had_one(request) and (found := await self._performer.find(request)):
+                    # Gone from the watch, but only because somebody took the label that the watch filters by.
+                    self._store.put_secret(found)
+                    return None
+                done = await self._performer.issue(
+                    request, action.revision, secret, live.ca, revoke_old=action.revoke_old
                 )
-        except Failed as failed:
-            version = live.state.version if live is not None and live.state is not None else ""
-            wait = None if failed.permanent else self._queue.backoff(key, at_least=failed.after)
-            self._failures[key] = Failure(
-                reason=failed.reason,
-                message=failed.message,
-                generation=request.generation,
-                issuer_version=version,
-                retry_at=None if wait is None else self._clock() + timedelta(seconds=wait),
-                needs_user=failed.needs_user,
+            case Resume():
+                assert live is not None
+                assert staged is not None
+                done = await self._performer.resume(request, secret, staged, live.ca, revoke_old=action.revoke_old)
+                if not isinstance(done, Ordered):
+                    self._store.drop_secret(staged.key)
+            case Discard():
+                assert staged is not None
+                await self._performer.discard(staged)
+                self._store.drop_secret(staged.key)
+                self._waiting.pop(request.key, None)
+            case Restore():
+                assert secret is not None
+                settled = request.wishes.abandon_revocation
+                done = await self._performer.restore(request, action.revision, secret, settled=settled)
+                if done is None:
+                    self._store.spoil(secret)
+            case Revoke():
+                assert live is not None
+                assert secret is not None
+                done = await self._performer.revoke(request, secret, live.ca, current=action.current)
+                self._events.normal(request, "Revoked", "the certificate was revoked at the CA")
+                if action.current:
+                    await self._finalize(request, add=False)
+            case Guard():
+                await self._finalize(request, add=True)
+            case Release():
+                await self._finalize(request, add=False)
+        return self._note_done(request, action, secret, done)
+
+    def _note_done(
+        self, request: CertificateRequest, action: Action, secret: SecretMeta | None, done: Written | Ordered | None
+    ) -> str | None:
+        if isinstance(done, Ordered):
+            self._store.put_secret(done.staged)
+            now = self._clock()
+            self._waiting[request.key] = Waiting(
+                uid=done.staged.uid,
+                message=done.pending.message,
+                poll_at=now + done.pending.poll_after,
+                imported=request.wishes.imported,
+                remind_at=_next_reminder(done.staged, now),
             )
-            if failed.reason == "IssuerNotReady":
-                self._queue.add(request.issuer)  # what it found, the issuer's own status should say
+            return done.csr_pem
+        self._waiting.pop(request.key, None)
+        if done is None:
             return None
-        self._failures.pop(key, None)
-        self._queue.succeeded(key)
-        known = self._secrets.get(request.secret)
-        if known is secret or (known and is_newer(written.secret.resource_version, known.resource_version)):
-            self._secrets[request.secret] = written.secret  # else the watch was faster, with a later change
+        self._store.wrote_secret(secret, done.secret)
         self._wake_readers(request.secret)  # the watch shows nothing newer
         if isinstance(action, Issue) and action.revision > 1:
             self._events.normal(request, "Issued", f"revision {action.revision}, because of {action.reason}")
-        return written.csr_pem
+        elif isinstance(action, Resume):
+            self._events.normal(request, "Issued", f"revision {action.revision}")
+        return done.csr_pem
 
     def _has_had_one(self, request: CertificateRequest) -> bool:
         """A Secret may be there that the watch does not show."""
         return request.status.revision > 0 or request.key in self._failures
 
-    async def _write_status(self, request: CertificateRequest, action: Action, csr_pem: str | None) -> None:
-        secret = self._own_secret(request)
+    def _note_failure(self, request: CertificateRequest, live: Live | None, failed: Failed) -> None:
+        issuer = live.issuer.key if live is not None and failed.by_issuer else None
+        version = live.state.version if issuer is not None and live is not None and live.state is not None else ""
+        wait = None if failed.permanent else self._queue.backoff(request.key, at_least=failed.after)
+        self._failures.setdefault(request.key, {})[issuer] = Failure(
+            reason=failed.reason,
+            message=failed.message,
+            issuer=issuer,
+            generation=request.generation,
+            wishes=request.wishes,
+            version=version,
+            retry_at=None if wait is None else self._clock() + timedelta(seconds=wait),
+            needs_user=failed.needs_user,
+        )
+        if issuer is not None and failed.reason == "IssuerNotReady":
+            self._queue.add(issuer)  # what it found, the issuer's own status should say
+
+    async def _finalize(self, request: CertificateRequest, *, add: bool) -> None:
+        finalizers = [f for f in request.finalizers if f != REVOCATION_FINALIZER]
+        if add:
+            finalizers.append(REVOCATION_FINALIZER)
+        try:
+            await self._kube.patch_finalizers(request.key, request.resource_version, finalizers)
+        except KubeError as error:
+            if error.status not in (404, 409):
+                raise
+
+    async def _rest(self, request: CertificateRequest, rest: Rest, csr_pem: str | None = None) -> None:
+        await self._write_status(request, rest, csr_pem)
+        until, now = rest.until, self._clock()
+        waiting, staged = self._waiting.get(request.key), self._store.staged(request)
+        if waiting is not None and staged is not None and until is not None:
+            if now >= waiting.remind_at:
+                self._events.warning(request, "StillPending", f"since {staged.created}: {waiting.message}")
+                waiting = replace(waiting, remind_at=_next_reminder(staged, now))
+                self._waiting[request.key] = waiting
+            until = min(until, waiting.remind_at)
+        if until is not None:
+            # Looked at again at least hourly, in case the wall clock was set.
+            self._queue.add_after(request.key, min((until - now).total_seconds(), 3600.0))
+
+    async def _write_status(self, request: CertificateRequest, rest: Rest, csr_pem: str | None) -> None:
+        secret = self._store.own_secret(request)
         record = secret.record if secret is not None else None
         old = request.status
-        if record is None or (old.has_csr and old.revision == record.revision):
-            csr_pem = None
-        elif csr_pem is None:
+        if csr_pem is None and record is not None and not (old.csr_digest and old.revision == record.revision):
             csr_pem = await self._performer.csr_pem(request)
-        status = request_status(request, record, action, self._clock())
+        status = request_status(request, record, rest, self._clock())
         if csr_pem is not None:
-            status = replace(status, has_csr=True)
-        elif status == old:
+            status = replace(status, csr_digest=digest_of(csr_pem))
+        if status == old:
             return
+        if status.csr_digest == old.csr_digest:
+            csr_pem = None
         try:
             answer = await self._kube.patch_status(request.key, request.resource_version, status_body(status, csr_pem))
         except KubeError as error:
             if error.status in (404, 409):
                 return  # gone, or newer: the watch shows it
             raise
-        if self._requests.get(request.key) is request:
-            version = answer["metadata"]["resourceVersion"]
-            self._requests[request.key] = replace(request, resource_version=version, status=status)
+        self._store.wrote_request(request, answer["metadata"]["resourceVersion"], status)
         news = [c for c in status.conditions if not any(c.says_the_same(o) for o in old.conditions)]
-        if isinstance(action, Hold) and news:
+        if isinstance(rest, Hold) and news:
             self._events.warning(request, news[-1].reason, news[-1].message)
+
+
+def _next_reminder(staged: Staged, now: datetime) -> datetime:
+    """At whole multiples of the interval from the order's beginning, so that a restart reminds nobody."""
+    begun = parse_time(staged.created)
+    return begun + _REMIND * ((now - begun) // _REMIND + 1)

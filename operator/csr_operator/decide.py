@@ -1,16 +1,17 @@
 """What to do next about one CertificateRequest: pure, with no I/O and no clock of its own.
 
-The answer follows from what is there now (spec, issuer, Secret, time), never from which event came, so that a crash
-at any point is just a restart. `status` decides nothing: whoever may write it gains nothing by it.
+The answer follows from what is there now (spec, issuers, Secrets, time), never from which event came, so that a crash
+at any point is just a restart. `status` decides nothing but approval, which admission guards: whoever may write the
+rest of it gains nothing by it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from .model import CertificateRequest, Kind, Record, SecretMeta, parse_time
-
-DATA_KEYS = frozenset({"tls.crt", "tls.key", "ca.crt"})
-"""What the Secret of every request holds."""
+from .asked import asked
+from .model import CertificateRequest, Condition, Kind, ObjectKey, Record, SecretMeta, Staged, Wishes, parse_time
+from .policy import Policy, violations
 
 _SETTLE = timedelta(seconds=30)
 """A certificate is not renewed sooner after its notBefore: a CA that grants minutes must not make a loop."""
@@ -21,8 +22,8 @@ class IssuerState:
     """What the last check of an issuer found.
 
     version: changes whenever its spec or its CA changes; what failed permanently is then tried again.
-    fingerprint: SHA-256 (hex) of the CA certificate that signs now; empty if the CA does not tell beforehand.
-    rotated_at: when the operator saw the fingerprint change.
+    fingerprint: SHA-256 of the CA certificate that signs now; empty if the CA does not tell beforehand.
+    rotated_at: when the operator saw the fingerprint change. costs, revokes: as its backend says.
     """
 
     ready: bool
@@ -30,31 +31,89 @@ class IssuerState:
     version: str
     fingerprint: str = ""
     rotated_at: datetime | None = None
+    costs: bool = False
+    revokes: bool = False
+    needs_approval: bool = False
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last attempt failed.
+    """The last attempt failed, with `issuer` or (None) before any was asked.
 
-    It counts while the request's `generation` and the issuer's `issuer_version` are those it failed with.
+    It counts while the request's generation, its user's wishes and the issuer's `version` are those it failed with.
     retry_at: None if only a change of spec or issuer can help.
     needs_user: nothing will change by itself (`Stalled`), even if the operator looks again now and then.
     """
 
     reason: str
     message: str
+    issuer: ObjectKey | None
     generation: int
-    issuer_version: str
+    wishes: Wishes
+    version: str
     retry_at: datetime | None
     needs_user: bool
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """The order in staging Secret `uid` is pending: ask again at `poll_at`, or when a person brings something else.
+
+    remind_at: when its user is reminded.
+    """
+
+    uid: str
+    message: str
+    poll_at: datetime
+    imported: str
+    remind_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What there is besides the request.
+
+    issuers: those it names that exist. staged: its order under way. failures: by issuer, None for the request itself.
+    rival: the name of another request that may have the Secret first. labels: of its namespace.
+    """
+
+    now: datetime
+    rotation_spread: timedelta
+    issuers: Mapping[ObjectKey, IssuerState]
+    secret: SecretMeta | None = None
+    staged: Staged | None = None
+    waiting: Waiting | None = None
+    failures: Mapping[ObjectKey | None, Failure] | None = None
+    rival: str = ""
+    labels: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Issue:
-    """Have a certificate issued, as `revision`, because of `reason`."""
+    """Have a certificate issued by `issuer`, as `revision`, because of `reason`.
+
+    revoke_old: the certificate that it replaces is to be revoked afterwards.
+    """
 
     reason: str
     revision: int
+    issuer: ObjectKey
+    revoke_old: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on with the order under way at `issuer`."""
+
+    revision: int
+    issuer: ObjectKey
+    revoke_old: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Delete the staging Secret: the order is done, or no longer what is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +121,24 @@ class Restore:
     """Read the Secret and write it as it should be, with the same certificate if that still serves."""
 
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Add the finalizer: a certificate of this request will have to be revoked when it is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """Have `issuer` revoke what is owed: the replaced certificate, or (`current`) the one in the Secret."""
+
+    issuer: ObjectKey
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Remove the finalizer: nothing is left to revoke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,55 +158,52 @@ class Keep:
     until: datetime | None
 
 
-Action = Issue | Restore | Hold | Keep
+Rest = Hold | Keep
+Action = Issue | Resume | Discard | Restore | Guard | Revoke | Release | Rest
 
 
-def decide(
-    request: CertificateRequest,
-    issuer: IssuerState | None,
-    secret: SecretMeta | None,
-    failure: Failure | None,
-    now: datetime,
-    rotation_spread: timedelta,
-    rival: str = "",
-) -> Action:
-    """rival: the name of another request that may have the Secret first."""
+def decide(request: CertificateRequest, world: World) -> Action:
+    action = _decide(request, world)
+    record = world.secret.record if world.secret is not None and owns(request, world.secret) else None
+    if isinstance(action, Hold) and record is not None and is_current(request, record, world.now):
+        # It serves until it expires, and that is to be told even if nothing else happens.
+        expiry = parse_time(record.not_after)
+        return replace(action, until=min(action.until or expiry, expiry))
+    return action
+
+
+def _decide(request: CertificateRequest, world: World) -> Action:
+    secret = world.secret
     if request.being_deleted:
-        return Keep(until=None)
+        return _farewell(request, world)
     if request.problem:
         return Hold("InvalidSpec", request.problem, needs_user=True)
-    if secret is not None and secret.owner_uid != request.uid:
+    if secret is not None and not owns(request, secret):
         if secret.owner == f"{Kind.CERTIFICATE_REQUEST} {request.name}":
             text = f"Secret {secret.name} is that of an earlier request of this name, and waits to be garbage-collected"
             return Hold("SecretNotCollected", text, needs_user=False)
         return Hold("SecretNotOwned", not_owned(secret.name, secret.owner), needs_user=True)
-
-    if secret is None and rival:
-        owner = f"{Kind.CERTIFICATE_REQUEST} {rival}"
+    if secret is None and world.rival:
+        owner = f"{Kind.CERTIFICATE_REQUEST} {world.rival}"
         return Hold("SecretNotOwned", not_owned(request.spec.secret_name, owner), needs_user=True)
-
     record = secret.record if secret is not None else None
-    wanted = _wanted(request, issuer, secret, record, now, rotation_spread)
-    if isinstance(wanted, Keep):
-        return wanted
-    version = issuer.version if issuer is not None else ""
-    if (
-        failure is not None
-        and (failure.generation, failure.issuer_version) == (request.generation, version)
-        and (failure.retry_at is None or now < failure.retry_at)
-    ):
-        hold = Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
-    elif isinstance(wanted, Issue) and issuer is None:
-        hold = Hold("IssuerNotFound", f"{request.issuer} does not exist: create it", needs_user=False)
-    elif isinstance(wanted, Issue) and issuer is not None and not issuer.ready:
-        hold = Hold("IssuerNotReady", f"{request.issuer} is not ready: {issuer.message}", needs_user=False)
-    else:
-        return wanted
-    if record is not None and is_current(request, record, now):
-        # It serves until it expires, and that is to be told even if nothing else happens.
-        expiry = parse_time(record.not_after)
-        hold = replace(hold, until=min(hold.until or expiry, expiry))
-    return hold
+    if request.owes_revocation and not request.spec.revocation.on_delete:
+        return Release()
+    if secret is not None and record is not None and secret.owes_revocation and not secret.beyond_repair:
+        return _repay(request, world, record)
+    if world.staged is not None:
+        return _continue(request, world, world.staged, record)
+    wanted = _wanted(request, world, record)
+    if isinstance(wanted, Issue) and request.spec.revocation.on_delete and not request.owes_revocation:
+        return Guard()
+    return wanted
+
+
+def owns(request: CertificateRequest, secret: SecretMeta) -> bool:
+    """The Secret is this request's; one that outlived an earlier request of that name (Retain) counts."""
+    if secret.owner_uid:
+        return secret.owner_uid == request.uid
+    return secret.retained_for == request.name
 
 
 def is_current(request: CertificateRequest, record: Record | None, now: datetime) -> bool:
@@ -161,33 +235,175 @@ def not_owned(name: str, owner: str) -> str:
     return f"Secret {name} {whose} and is left untouched: delete it, or name another in spec.secretName"
 
 
-def _wanted(
-    request: CertificateRequest,
-    issuer: IssuerState | None,
-    secret: SecretMeta | None,
-    record: Record | None,
-    now: datetime,
-    rotation_spread: timedelta,
-) -> Issue | Restore | Keep:
+def issuer_name(key: ObjectKey) -> str:
+    """How a Secret's annotations name an issuer."""
+    return f"{key.kind}/{key.name}"
+
+
+def _wanted(request: CertificateRequest, world: World, record: Record | None) -> Issue | Restore | Rest:
+    secret, now = world.secret, world.now
     if secret is None:
-        return Issue("SecretMissing", revision=request.status.revision + 1)
+        return _issue(request, world, "SecretMissing", request.status.revision + 1)
     if secret.beyond_repair:
-        return Issue("SecretDamaged", revision=request.status.revision + 1)
-    if record is None or not secret.intact_data >= DATA_KEYS:
-        return Restore(revision=record.revision if record else request.status.revision)
+        return _issue(request, world, "SecretDamaged", request.status.revision + 1)
+    if record is None or secret.intact_data != request.spec.data_keys or secret.owner_uid != _owner_uid(request):
+        return _own_obstacle(request, world) or Restore(record.revision if record else request.status.revision)
     if record.issuance_hash != request.issuance_hash:
-        return Issue("SpecChanged", record.revision + 1)
+        return _issue(request, world, "SpecChanged", record.revision + 1)
+    if request.wishes.revoke and request.wishes.revoke == record.serial_number:
+        return _issue(request, world, "Revoked", record.revision + 1, revoke_old=True)
+    if request.wishes.renew not in ("", record.renew):
+        return _issue(request, world, "RenewalRequested", record.revision + 1)
     due = renewal_time(request, record)
     if now >= due:
-        return Issue("Renewal", record.revision + 1)
+        return _issue(request, world, "Renewal", record.revision + 1)
+    issuer = _issuer_of(request, world, record)
     if issuer is not None and issuer.ready and issuer.fingerprint not in ("", record.issuer_fingerprint):
-        reissue = (issuer.rotated_at or now) + rotation_spread * _fraction(request.uid)
+        reissue = (issuer.rotated_at or now) + world.rotation_spread * _fraction(request.uid)
         if now >= reissue:
-            return Issue("IssuerRotated", record.revision + 1)
+            return _issue(request, world, "IssuerRotated", record.revision + 1)
         due = min(due, reissue)
     if secret.template_digest != request.spec.secret_template.digest():
-        return Restore(revision=record.revision)
+        return _own_obstacle(request, world) or Restore(record.revision)
     return Keep(until=due)
+
+
+def _issue(
+    request: CertificateRequest, world: World, reason: str, revision: int, *, revoke_old: bool = False
+) -> Issue | Hold:
+    """From the first issuer that can; else what stands in the way, for each of them."""
+    if (own := _own_obstacle(request, world)) is not None:
+        return own
+    obstacles = []
+    for key in request.issuers:
+        obstacle = _obstacle(request, world, key)
+        if obstacle is None:
+            revoke = revoke_old or request.spec.revocation.on_rotation
+            return Issue(reason, revision, key, revoke and world.secret is not None and world.issuers[key].revokes)
+        obstacles.append(obstacle)
+    if len(obstacles) == 1:
+        return obstacles[0]
+    untils = [o.until for o in obstacles if o.until is not None]
+    return Hold(
+        obstacles[0].reason,
+        "; ".join(o.message for o in obstacles),
+        needs_user=all(o.needs_user for o in obstacles),
+        until=min(untils, default=None),
+    )
+
+
+def _obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold | None:
+    """Why `key` cannot be asked now."""
+    issuer = world.issuers.get(key)
+    if issuer is None:
+        return Hold("IssuerNotFound", f"{key} does not exist: create it", needs_user=False)
+    failure = (world.failures or {}).get(key)
+    if failure is not None and _counts(failure, request, issuer.version, world.now):
+        return Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
+    if issuer.policy is not None:
+        denials = violations(issuer.policy, asked(request), request.namespace, world.labels or {})
+        if denials:
+            return Hold("PolicyDenied", f"{key} does not allow it: {'; '.join(denials)}", needs_user=True)
+    if issuer.needs_approval and (hold := _approval(request, key)) is not None:
+        return hold
+    if not issuer.ready:
+        return Hold("IssuerNotReady", f"{key} is not ready: {issuer.message}", needs_user=False)
+    return None
+
+
+def _approval(request: CertificateRequest, key: ObjectKey) -> Hold | None:
+    def given(kind: str) -> Condition | None:
+        condition = request.status.condition(kind)
+        if condition is None or condition.status != "True" or condition.observed_generation != request.generation:
+            return None  # it was given to another spec
+        return condition
+
+    if (denied := given("Denied")) is not None:
+        return Hold("Denied", f"denied: {denied.message}; change the request, or have it approved", needs_user=True)
+    if given("Approved") is None:
+        message = f"{key} wants approval: somebody who may approve has to run `kubectl csr approve {request.name}`"
+        return Hold("ApprovalPending", message, needs_user=False)
+    return None
+
+
+def _continue(request: CertificateRequest, world: World, staged: Staged, record: Record | None) -> Action:
+    stored = record is not None and record.revision >= staged.revision
+    issuer = next((key for key in request.issuers if issuer_name(key) == staged.issuer), None)
+    if stored or issuer is None or staged.issuance_hash != request.issuance_hash:
+        return Discard()
+    state = world.issuers.get(issuer)
+    if state is None:
+        return Hold("IssuerNotFound", f"{issuer} does not exist: create it", needs_user=False)
+    failure = (world.failures or {}).get(issuer)
+    if failure is not None and _counts(failure, request, state.version, world.now):
+        if failure.retry_at is None and len(request.issuers) > 1:
+            return Discard()  # it will never be signed here: another issuer is asked
+        return Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
+    waiting = world.waiting
+    if (
+        waiting is not None
+        and (waiting.uid, waiting.imported) == (staged.uid, request.wishes.imported)
+        and world.now < waiting.poll_at
+    ):
+        return Hold("Pending", waiting.message, needs_user=False, until=waiting.poll_at)
+    revoke = request.spec.revocation.on_rotation or bool(
+        record is not None and request.wishes.revoke == record.serial_number
+    )
+    return Resume(staged.revision, issuer, revoke and record is not None and state.revokes)
+
+
+def _repay(request: CertificateRequest, world: World, record: Record) -> Action:
+    if request.wishes.abandon_revocation:
+        return Restore(record.revision)
+    return _revocation(request, world, record, current=False) or Restore(record.revision)
+
+
+def _farewell(request: CertificateRequest, world: World) -> Action:
+    secret = world.secret
+    if not request.owes_revocation:
+        return Keep(until=None)
+    if request.wishes.abandon_revocation or secret is None or not owns(request, secret) or secret.record is None:
+        return Release()
+    return _revocation(request, world, secret.record, current=True) or Release()
+
+
+def _revocation(request: CertificateRequest, world: World, record: Record, *, current: bool) -> Revoke | Hold | None:
+    """None if the CA that issued cannot revoke."""
+    key = next((key for key in request.issuers if issuer_name(key) == record.issuer), None)
+    issuer = world.issuers.get(key) if key is not None else None
+    give_up = "mend it, or give the revocation up by the annotation csr-operator.dev/abandon-revocation=true"
+    if key is None or issuer is None:
+        message = f"a certificate is to be revoked, but {record.issuer} does not exist: {give_up}"
+        return Hold("RevocationPending", message, needs_user=True)
+    if not issuer.revokes:
+        return None
+    failure = (world.failures or {}).get(key)
+    if failure is not None and _counts(failure, request, issuer.version, world.now):
+        message = f"a certificate is to be revoked: {failure.message}; {give_up}"
+        return Hold("RevocationPending", message, failure.needs_user, until=failure.retry_at)
+    return Revoke(key, current)
+
+
+def _own_obstacle(request: CertificateRequest, world: World) -> Hold | None:
+    """What failed before any issuer was asked, and would fail again."""
+    failure = (world.failures or {}).get(None)
+    if failure is not None and _counts(failure, request, "", world.now):
+        return Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
+    return None
+
+
+def _counts(failure: Failure, request: CertificateRequest, version: str, now: datetime) -> bool:
+    same = (failure.generation, failure.wishes, failure.version) == (request.generation, request.wishes, version)
+    return same and (failure.retry_at is None or now < failure.retry_at)
+
+
+def _issuer_of(request: CertificateRequest, world: World, record: Record) -> IssuerState | None:
+    return next((world.issuers.get(k) for k in request.issuers if issuer_name(k) == record.issuer), None)
+
+
+def _owner_uid(request: CertificateRequest) -> str:
+    """Whom the Secret is to belong to: a retained one to nobody, so that it is not collected."""
+    return "" if request.spec.retain else request.uid
 
 
 def _fraction(uid: str) -> float:

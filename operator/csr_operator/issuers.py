@@ -1,5 +1,6 @@
 """The issuers: their backends, and what the last check of each said."""
 
+import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -8,13 +9,19 @@ from datetime import datetime
 
 from .backends.base import Backend, BackendError, Context, Health, Misconfigured
 from .backends.registry import backend as backend_class
-from .decide import IssuerState
+from .ca import Ca
+from .decide import IssuerState, issuer_name
 from .kube import Kube, KubeError, secret_data
 from .metrics import CA_CALLS
-from .model import Issuer, ObjectKey, Raw, SecretKey, is_newer, parse_issuer
+from .model import Issuer, ObjectKey, Raw, SecretKey, is_newer
+from .parse import parse_issuer
+from .publish import publish_secret
 from .status import condition_bodies, issuer_conditions
 
 logger = logging.getLogger(__name__)
+
+_PATIENCE = 30.0
+"""Seconds that a check may take."""
 
 
 @dataclass(slots=True)
@@ -25,6 +32,11 @@ class Live:
     backend: Backend | None
     problem: str
     state: IssuerState | None = None
+
+    @property
+    def ca(self) -> Ca:
+        assert self.backend is not None
+        return Ca(issuer_name(self.issuer.key), self.issuer.backend, self.backend)
 
 
 class Issuers:
@@ -89,6 +101,10 @@ class Issuers:
             version=f"{live.issuer.uid}/{live.issuer.generation}/{health.fingerprint}",
             fingerprint=health.fingerprint,
             rotated_at=self._rotated_at(live.state, health.fingerprint),
+            costs=live.backend is not None and live.backend.costs,
+            revokes=live.backend is not None and live.backend.revokes,
+            needs_approval=live.issuer.needs_approval,
+            policy=live.issuer.policy,
         )
         if state != live.state:
             live.state = state
@@ -104,10 +120,13 @@ class Issuers:
             secret = await self._kube.get_secret(secret_key)
             return None if secret is None else secret_data(secret)
 
+        async def publish(name: str, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
+            await publish_secret(self._kube, SecretKey(namespace, name), issuer, change)
+
         if issuer.problem:
             return Live(issuer, None, issuer.problem)
         try:
-            backend = backend_class(issuer.backend).create(issuer.config, Context(read_secret, self._clock))
+            backend = backend_class(issuer.backend).create(issuer.config, Context(read_secret, publish, self._clock))
         except Misconfigured as error:
             return Live(issuer, None, str(error))
         return Live(issuer, backend, "")
@@ -117,9 +136,13 @@ class Issuers:
             return False, "Misconfigured", Health(live.problem)
         outcome = "error"
         try:
-            health = await live.backend.check()
+            async with asyncio.timeout(_PATIENCE):
+                health = await live.backend.check()
             outcome = "ok"
             return True, "Ready", health
+        except TimeoutError:
+            outcome = "unavailable"
+            return False, "Unavailable", Health(f"the CA did not answer within {_PATIENCE:.0f} s")
         except Misconfigured as error:
             outcome = "misconfigured"
             return False, "Misconfigured", Health(str(error))

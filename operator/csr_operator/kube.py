@@ -50,6 +50,9 @@ class Kube(Protocol):
     async def apply_secret(self, key: SecretKey, body: Object, *, force: bool) -> Object: ...
     async def patch_status(self, key: ObjectKey, resource_version: str, status: Object) -> Object: ...
     async def create_event(self, namespace: str, body: Object) -> None: ...
+    async def delete_secret(self, key: SecretKey, uid: str) -> None: ...
+    async def patch_finalizers(self, key: ObjectKey, resource_version: str, finalizers: list[str]) -> Object: ...
+    async def namespace_labels(self, namespace: str) -> dict[str, str]: ...
 
 
 class KubeClient:
@@ -116,6 +119,34 @@ class KubeClient:
             content_type=_MERGE,
             accept=_METADATA,
         )
+
+    async def delete_secret(self, key: SecretKey, uid: str) -> None:
+        """Only the one with `uid`; one that is gone, or another, is fine."""
+        path = f"/api/v1/namespaces/{key.namespace}/secrets/{key.name}"
+        try:
+            await self._call("delete", "DELETE", "secrets", path, body={"preconditions": {"uid": uid}})
+        except KubeError as error:
+            if error.status not in (404, 409):
+                raise
+
+    async def patch_finalizers(self, key: ObjectKey, resource_version: str, finalizers: list[str]) -> Object:
+        """Refused with 409 if the object changed since `resource_version`. Returns the metadata only."""
+        body = {"metadata": {"resourceVersion": resource_version, "finalizers": finalizers}}
+        path = f"{_path(key.kind, key.namespace)}/{key.name}"
+        return await self._call(
+            "patch",
+            "PATCH",
+            _PLURALS[key.kind],
+            path,
+            query={"fieldManager": MANAGER},
+            body=body,
+            content_type=_MERGE,
+            accept=_METADATA,
+        )
+
+    async def namespace_labels(self, namespace: str) -> dict[str, str]:
+        answer = await self._call("get", "GET", "namespaces", f"/api/v1/namespaces/{namespace}", accept=_METADATA)
+        return dict(answer["metadata"].get("labels") or {})
 
     async def create_event(self, namespace: str, body: Object) -> None:
         path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"

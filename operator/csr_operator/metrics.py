@@ -1,6 +1,7 @@
 """What `/metrics` shows. No label is unbounded but namespace and name."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -45,14 +46,18 @@ CA_CALLS = Counter(
 )
 
 
-class RequestSample:
-    """One CertificateRequest as its metrics show it; times are Unix seconds, None where there is no certificate."""
+class RequestSample(NamedTuple):
+    """One CertificateRequest as its metrics show it; times are Unix seconds, None where there is nothing of the kind.
 
-    __slots__ = ("name", "namespace", "not_after", "ready", "renewal")
+    pending: since when an order for it is under way.
+    """
 
-    def __init__(self, namespace: str, name: str, ready: bool, not_after: float | None, renewal: float | None) -> None:
-        self.namespace, self.name, self.ready = namespace, name, ready
-        self.not_after, self.renewal = not_after, renewal
+    namespace: str
+    name: str
+    ready: bool
+    not_after: float | None
+    renewal: float | None
+    pending: float | None
 
 
 class RequestCollector(Collector):
@@ -65,7 +70,7 @@ class RequestCollector(Collector):
         return self._families()
 
     def collect(self) -> Iterator[Metric]:
-        ready, expiry, renewal = families = self._families()
+        ready, expiry, renewal, pending = families = self._families()
         for sample in self._samples():
             labels = (sample.namespace, sample.name)
             ready.add_metric(labels, float(sample.ready))
@@ -73,10 +78,12 @@ class RequestCollector(Collector):
                 expiry.add_metric(labels, sample.not_after)
             if sample.renewal is not None:
                 renewal.add_metric(labels, sample.renewal)
+            if sample.pending is not None:
+                pending.add_metric(labels, sample.pending)
         yield from families
 
     @staticmethod
-    def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
+    def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
         labels = ["namespace", "name"]
         return (
             GaugeMetricFamily("csr_operator_request_ready", "1 if the request is Ready, else 0.", labels=labels),
@@ -85,5 +92,10 @@ class RequestCollector(Collector):
             ),
             GaugeMetricFamily(
                 "csr_operator_request_renewal_timestamp_seconds", "When the next renewal begins.", labels=labels
+            ),
+            GaugeMetricFamily(
+                "csr_operator_request_pending_since_timestamp_seconds",
+                "When the order under way was placed.",
+                labels=labels,
             ),
         )

@@ -1,25 +1,20 @@
-"""What the operator knows of the cluster, as frozen values.
+"""What the operator knows of the cluster, as frozen values; `parse.py` makes them.
 
-Each value is parsed once from the dict that the Kubernetes API sent; nothing below this module sees a raw dict.
 Field names are those of `crds/` in snake case; a test proves that the two do not drift.
 """
 
-import base64
-import binascii
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .pki.csr import CsrTemplate
-from .pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters
-from .pki.names import Names, OtherName, Subject
-from .pki.profile import CustomExtension, NameConstraints, Profile, Subtrees
+from .pki.keys import KeyEncoding, KeyParameters
+from .policy import Policy
 
 GROUP = "csr-operator.dev"
 VERSION = "v1alpha1"
@@ -29,6 +24,30 @@ MANAGER = "csr-operator"
 
 MANAGED_LABEL = f"{GROUP}/managed"
 """On every Secret that the operator wrote; the server filters the watch by it."""
+
+STAGING_LABEL = f"{GROUP}/staging"
+"""On the Secrets that hold key and CSR while an order is under way."""
+
+RENEW_ANNOTATION = f"{GROUP}/renew"
+"""On a request: another value than at the last issuance has it renewed now."""
+
+REVOKE_ANNOTATION = f"{GROUP}/revoke"
+"""On a request: the serial number of its certificate, which is then replaced and revoked."""
+
+IMPORT_ANNOTATION = f"{GROUP}/import"
+"""On a request: the chain (PEM) that a person brings for a manual issuer."""
+
+ABANDON_ANNOTATION = f"{GROUP}/abandon-revocation"
+"""On a request: `true` gives up the revocations that are owed, when the CA is gone."""
+
+OWED_ANNOTATION = f"{GROUP}/owed-revocation"
+"""On a Secret: the replaced certificate (DER in base64) that is still to be revoked."""
+
+RETAINED_ANNOTATION = f"{GROUP}/retained-for"
+"""On a Secret that outlives its request: the request's name. A request of that name takes it over."""
+
+REVOCATION_FINALIZER = f"{GROUP}/revocation"
+"""On a request whose certificate has to be revoked when it is deleted."""
 
 DEFAULT_DURATION = timedelta(days=90)
 
@@ -55,6 +74,13 @@ class ObjectKey(NamedTuple):
 class SecretKey(NamedTuple):
     namespace: str
     name: str
+
+
+class SecretKeyRef(NamedTuple):
+    """A value in a Secret of the same namespace."""
+
+    name: str
+    key: str
 
 
 class InvalidSpec(ValueError):
@@ -108,23 +134,80 @@ class SecretTemplate:
 
 @dataclass(frozen=True, slots=True)
 class PrivateKeySpec:
+    """secret_ref: the key is there already, and is used without being copied."""
+
     parameters: KeyParameters = field(default_factory=KeyParameters)
     encoding: KeyEncoding = KeyEncoding.PKCS1
     rotation_policy: RotationPolicy = RotationPolicy.ALWAYS
+    secret_ref: SecretKeyRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeystoreSpec:
+    """profile: empty for the default."""
+
+    password: SecretKeyRef
+    alias: str = ""
+    profile: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the Secret holds besides tls.crt, tls.key and ca.crt."""
+
+    pkcs12: KeystoreSpec | None = None
+    jks: KeystoreSpec | None = None
+    der: bool = False
+    combined_pem: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    on_delete: bool = False
+    on_rotation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RequestSpec:
-    """`spec` of a CertificateRequest."""
+    """`spec` of a CertificateRequest.
+
+    issuer_refs: in order of preference. csr_pem: the user's own CSR; the key never enters the cluster.
+    retain: the Secret outlives the request.
+    """
 
     secret_name: str
-    issuer_ref: IssuerRef
+    issuer_refs: tuple[IssuerRef, ...]
     template: CsrTemplate
+    csr_pem: str = ""
     private_key: PrivateKeySpec = field(default_factory=PrivateKeySpec)
     secret_template: SecretTemplate = field(default_factory=SecretTemplate)
+    outputs: Outputs = field(default_factory=Outputs)
     duration: timedelta = DEFAULT_DURATION
     renew_before: timedelta | None = None
     renew_before_percentage: int | None = None
+    retain: bool = False
+    revocation: Revocation = field(default_factory=Revocation)
+
+    @property
+    def key_is_ours(self) -> bool:
+        """The operator makes the key and stores it."""
+        return not self.csr_pem and self.private_key.secret_ref is None
+
+    @property
+    def data_keys(self) -> frozenset[str]:
+        """What the Secret holds."""
+        keys = {"tls.crt", "ca.crt"}
+        if self.key_is_ours:
+            keys.add("tls.key")
+        if self.outputs.pkcs12:
+            keys |= {"keystore.p12", "truststore.p12"}
+        if self.outputs.jks:
+            keys |= {"keystore.jks", "truststore.jks"}
+        if self.outputs.der:
+            keys.add("key.der")
+        if self.outputs.combined_pem:
+            keys.add("tls-combined.pem")
+        return frozenset(keys)
 
     def issuance_hash(self) -> str:
         """SHA-256 (hex) of all that another certificate would have to be issued for.
@@ -135,10 +218,12 @@ class RequestSpec:
         private_key = self.private_key
         return _digest(
             [
-                _essence(self.issuer_ref),
+                _essence(self.issuer_refs),
                 _essence(self.template),
+                self.csr_pem,
                 _essence(private_key.parameters.normalized()),
                 private_key.encoding.value,
+                private_key.secret_ref,
                 self.duration.total_seconds(),
             ]
         )
@@ -146,7 +231,10 @@ class RequestSpec:
 
 @dataclass(frozen=True, slots=True)
 class RequestStatus:
-    """`status` as it is in the cluster: compared with what it should be, never believed."""
+    """`status` as it is in the cluster: compared with what it should be, never believed.
+
+    csr_digest: of the CSR (`digest_of`), which is too long to keep.
+    """
 
     conditions: tuple[Condition, ...] = ()
     observed_generation: int = 0
@@ -156,7 +244,20 @@ class RequestStatus:
     renewal_time: str = ""
     revision: int = 0
     sha256_fingerprint: str = ""
-    has_csr: bool = False
+    csr_digest: str = ""
+
+    def condition(self, kind: str) -> Condition | None:
+        return next((c for c in self.conditions if c.type == kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a user asks for by annotations: see RENEW_ANNOTATION and the like."""
+
+    renew: str = ""
+    revoke: str = ""
+    imported: str = ""
+    abandon_revocation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +271,9 @@ class CertificateRequest:
     spec: RequestSpec
     issuance_hash: str
     status: RequestStatus
+    wishes: Wishes = field(default_factory=Wishes)
     being_deleted: bool = False
+    finalizers: tuple[str, ...] = ()
     problem: str = ""
     """Why `spec` could not be read, where admission let it through; names, key and profile are then empty."""
 
@@ -183,8 +286,21 @@ class CertificateRequest:
         return SecretKey(self.namespace, self.spec.secret_name)
 
     @property
-    def issuer(self) -> ObjectKey:
-        return self.spec.issuer_ref.key(self.namespace)
+    def issuers(self) -> tuple[ObjectKey, ...]:
+        """In order of preference."""
+        return tuple(ref.key(self.namespace) for ref in self.spec.issuer_refs)
+
+    @property
+    def owes_revocation(self) -> bool:
+        return REVOCATION_FINALIZER in self.finalizers
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of one issuer's CA is used at once. per_minute: None for any number."""
+
+    concurrent: int = 32
+    per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +315,9 @@ class Issuer:
     generation: int
     backend: str
     config: Raw
+    policy: Policy | None = None
+    needs_approval: bool = False
+    limits: Limits = field(default_factory=Limits)
     conditions: tuple[Condition, ...] = ()
     problem: str = ""
     """Why `spec` could not be read, where admission let it through; `backend` is then empty."""
@@ -213,7 +332,8 @@ class Record:
     """What the operator wrote about a certificate into the annotations of its Secret, in the same write.
 
     The metadata-only watch delivers it, so a restart neither reads a Secret nor believes a status.
-    Times are RFC 3339 in UTC, hashes are SHA-256 in hex, the serial number is hex in upper case.
+    Times are RFC 3339 in UTC, hashes are SHA-256 in hex, the serial number is hex in upper case. issuer is who was
+    asked (`Kind/name`), renew the value of RENEW_ANNOTATION then.
     """
 
     issuance_hash: str
@@ -223,6 +343,8 @@ class Record:
     not_after: str
     sha256_fingerprint: str
     issuer_fingerprint: str
+    issuer: str
+    renew: str
 
     def annotations(self) -> dict[str, str]:
         return {
@@ -233,6 +355,8 @@ class Record:
             f"{GROUP}/not-after": self.not_after,
             f"{GROUP}/sha256-fingerprint": self.sha256_fingerprint,
             f"{GROUP}/issuer-sha256-fingerprint": self.issuer_fingerprint,
+            f"{GROUP}/issuer": self.issuer,
+            f"{GROUP}/renewed-for": self.renew,
         }
 
     @classmethod
@@ -247,6 +371,8 @@ class Record:
                 not_after=annotations[f"{GROUP}/not-after"],
                 sha256_fingerprint=annotations[f"{GROUP}/sha256-fingerprint"],
                 issuer_fingerprint=annotations[f"{GROUP}/issuer-sha256-fingerprint"],
+                issuer=annotations[f"{GROUP}/issuer"],
+                renew=annotations[f"{GROUP}/renewed-for"],
             )
             parse_time(record.not_before)
             parse_time(record.not_after)
@@ -275,6 +401,10 @@ class SecretMeta:
     intact_data: frozenset[str]
     template_digest: str
     record: Record | None
+    retained_for: str = ""
+    """The name of the request that it was made for, if it outlives that."""
+    owes_revocation: bool = False
+    """A certificate that it replaced is still to be revoked; it is in OWED_ANNOTATION."""
     beyond_repair: bool = False
     """Its data was read, and its certificate does not serve any more."""
 
@@ -283,75 +413,31 @@ class SecretMeta:
         return SecretKey(self.namespace, self.name)
 
 
-def parse_request(obj: Raw) -> CertificateRequest:
-    """A spec that cannot be read does not raise: it is the request's `problem`, so that its user is told."""
-    metadata, spec = obj["metadata"], obj["spec"]
-    problem = ""
-    try:
-        parsed = _request_spec(spec)
-    except ValueError as error:  # InvalidSpec, or a PkiError
-        problem = str(error)
-        parsed = RequestSpec(spec["secretName"], _issuer_ref(spec), CsrTemplate(Names(), Profile()))
-    return CertificateRequest(
-        namespace=metadata["namespace"],
-        name=metadata["name"],
-        uid=metadata["uid"],
-        resource_version=metadata["resourceVersion"],
-        generation=metadata.get("generation", 0),
-        created=metadata["creationTimestamp"],
-        spec=parsed,
-        issuance_hash=parsed.issuance_hash(),
-        status=_request_status(obj.get("status") or {}),
-        being_deleted="deletionTimestamp" in metadata,
-        problem=problem,
-    )
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """An order under way, as its staging Secret shows it: the key and the exact CSR are in there, before a CA is asked.
+
+    handle: what the CA knows the order by; empty if it may not have been placed. created: RFC 3339 in UTC.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    created: str
+    owner_uid: str
+    issuance_hash: str
+    revision: int
+    issuer: str
+    handle: str
+
+    @property
+    def key(self) -> SecretKey:
+        return SecretKey(self.namespace, self.name)
 
 
-def parse_issuer(obj: Raw) -> Issuer:
-    """A spec that cannot be read does not raise: it is the issuer's `problem`."""
-    metadata, spec = obj["metadata"], obj.get("spec") or {}
-    backend, config, problem = "", {}, ""
-    if len(spec) == 1:
-        ((backend, config),) = spec.items()
-    else:
-        problem = "spec: name exactly one backend, such as `selfSigned: {}` or `ca: {secretName: ...}`"
-    return Issuer(
-        kind=Kind(obj["kind"]),
-        namespace=metadata.get("namespace", ""),
-        name=metadata["name"],
-        uid=metadata["uid"],
-        resource_version=metadata["resourceVersion"],
-        generation=metadata.get("generation", 0),
-        backend=backend,
-        config=config or {},
-        conditions=_conditions(obj.get("status") or {}),
-        problem=problem,
-    )
-
-
-def parse_secret_meta(obj: Raw) -> SecretMeta:
-    """From a PartialObjectMetadata (or a whole Secret, of which only the metadata is kept)."""
-    metadata = obj["metadata"]
-    owned = _owned_fields(metadata.get("managedFields") or ())
-    annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k in owned.annotations}
-    labels = {k: v for k, v in (metadata.get("labels") or {}).items() if k in owned.labels}
-    owner_uid = owner = ""
-    for reference in metadata.get("ownerReferences") or ():
-        if reference.get("controller"):
-            owner_uid, owner = reference["uid"], f"{reference['kind']} {reference['name']}"
-    return SecretMeta(
-        namespace=metadata["namespace"],
-        name=metadata["name"],
-        uid=metadata["uid"],
-        resource_version=metadata["resourceVersion"],
-        owner_uid=owner_uid,
-        owner=owner,
-        intact_data=owned.data,
-        template_digest=_template_digest(_users_items(labels), _users_items(annotations))
-        if labels.get(MANAGED_LABEL) == "true"
-        else "",
-        record=Record.from_annotations(annotations),
-    )
+def digest_of(csr_pem: str) -> str:
+    return hashlib.sha256(csr_pem.encode()).hexdigest()[:16] if csr_pem else ""
 
 
 def is_newer(resource_version: str, than: str) -> bool:
@@ -381,136 +467,6 @@ _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|us|µs|ns|s)")
 _DURATION = re.compile(rf"\+?(?:{_DURATION_PART.pattern})+")
 
 
-def _request_spec(spec: Raw) -> RequestSpec:
-    private_key = spec.get("privateKey") or {}
-    secret_template = spec.get("secretTemplate") or {}
-    algorithm = KeyAlgorithm(private_key.get("algorithm") or KeyAlgorithm.ECDSA)
-    return RequestSpec(
-        secret_name=spec["secretName"],
-        issuer_ref=_issuer_ref(spec),
-        template=CsrTemplate(names=_names(spec), profile=_profile(spec)),
-        private_key=PrivateKeySpec(
-            parameters=KeyParameters(algorithm, private_key.get("size")),
-            encoding=KeyEncoding(private_key.get("encoding") or KeyEncoding.PKCS1),
-            rotation_policy=RotationPolicy(private_key.get("rotationPolicy") or RotationPolicy.ALWAYS),
-        ),
-        secret_template=SecretTemplate(
-            labels=tuple((secret_template.get("labels") or {}).items()),
-            annotations=tuple((secret_template.get("annotations") or {}).items()),
-        ),
-        duration=_duration(spec, "duration") or DEFAULT_DURATION,
-        renew_before=_duration(spec, "renewBefore"),
-        renew_before_percentage=spec.get("renewBeforePercentage"),
-    )
-
-
-def _issuer_ref(spec: Raw) -> IssuerRef:
-    raw = spec["issuerRef"]
-    return IssuerRef(raw["name"], Kind(raw.get("kind") or Kind.ISSUER))
-
-
-def _names(spec: Raw) -> Names:
-    subject = spec.get("subject") or {}
-    return Names(
-        common_name=spec.get("commonName") or "",
-        subject=Subject(
-            countries=_strings(subject, "countries"),
-            organizations=_strings(subject, "organizations"),
-            organizational_units=_strings(subject, "organizationalUnits"),
-            localities=_strings(subject, "localities"),
-            provinces=_strings(subject, "provinces"),
-            street_addresses=_strings(subject, "streetAddresses"),
-            postal_codes=_strings(subject, "postalCodes"),
-            serial_number=subject.get("serialNumber") or "",
-            email_address=subject.get("emailAddress") or "",
-        ),
-        literal_subject=spec.get("literalSubject") or "",
-        dns_names=_strings(spec, "dnsNames"),
-        ip_addresses=_strings(spec, "ipAddresses"),
-        uris=_strings(spec, "uris"),
-        email_addresses=_strings(spec, "emailAddresses"),
-        other_names=tuple(OtherName(o["oid"], o["utf8Value"]) for o in spec.get("otherNames") or ()),
-    )
-
-
-def _profile(spec: Raw) -> Profile:
-    constraints = spec.get("nameConstraints")
-    return Profile(
-        usages=_strings(spec, "usages"),
-        is_ca=bool(spec.get("isCA")),
-        path_length=spec.get("pathLenConstraint"),
-        name_constraints=constraints
-        and NameConstraints(
-            permitted=_subtrees(constraints.get("permitted") or {}),
-            excluded=_subtrees(constraints.get("excluded") or {}),
-            critical=bool(constraints.get("critical")),
-        ),
-        must_staple=bool(spec.get("mustStaple")),
-        extensions=tuple(
-            CustomExtension(e["oid"], _base64(e["value"]), bool(e.get("critical")))
-            for e in spec.get("extensions") or ()
-        ),
-    )
-
-
-def _subtrees(raw: Raw) -> Subtrees:
-    return Subtrees(
-        dns_domains=_strings(raw, "dnsDomains"),
-        ip_ranges=_strings(raw, "ipRanges"),
-        email_addresses=_strings(raw, "emailAddresses"),
-        uri_domains=_strings(raw, "uriDomains"),
-    )
-
-
-def _request_status(status: Raw) -> RequestStatus:
-    return RequestStatus(
-        conditions=_conditions(status),
-        observed_generation=status.get("observedGeneration") or 0,
-        serial_number=status.get("serialNumber") or "",
-        not_before=status.get("notBefore") or "",
-        not_after=status.get("notAfter") or "",
-        renewal_time=status.get("renewalTime") or "",
-        revision=status.get("revision") or 0,
-        sha256_fingerprint=status.get("sha256Fingerprint") or "",
-        has_csr=bool(status.get("csr")),
-    )
-
-
-def _conditions(status: Raw) -> tuple[Condition, ...]:
-    return tuple(
-        Condition(
-            type=c["type"],
-            status=c["status"],
-            reason=c.get("reason") or "",
-            message=c.get("message") or "",
-            observed_generation=c.get("observedGeneration") or 0,
-            last_transition_time=c.get("lastTransitionTime") or "",
-        )
-        for c in status.get("conditions") or ()
-    )
-
-
-def _strings(raw: Raw, name: str) -> tuple[str, ...]:
-    return tuple(raw.get(name) or ())
-
-
-def _duration(spec: Raw, name: str) -> timedelta | None:
-    text = spec.get(name)
-    if text is None:
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise InvalidSpec(f"spec.{name}: {error}") from None
-
-
-def _base64(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise InvalidSpec("spec.extensions[].value: not base64; give the DER value in base64") from None
-
-
 def _essence(value: Any) -> Any:
     """A value without what equals its default, with sequences in a fixed order, fit for JSON."""
     if is_dataclass(value):
@@ -527,46 +483,3 @@ def _essence(value: Any) -> Any:
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-class _Owned(NamedTuple):
-    data: frozenset[str]
-    labels: frozenset[str]
-    annotations: frozenset[str]
-
-
-_NOTHING_OWNED = _Owned(frozenset(), frozenset(), frozenset())
-
-
-def _owned_fields(managed_fields: Sequence[Raw]) -> _Owned:
-    """What the operator still owns, by https://kubernetes.io/docs/reference/using-api/server-side-apply/."""
-    for entry in managed_fields:
-        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply":
-            owned = entry.get("fieldsV1") or {}
-            metadata = owned.get("f:metadata") or {}
-            return _owned(
-                *(
-                    tuple(name[2:] for name in part if name.startswith("f:"))
-                    for part in (
-                        owned.get("f:data") or (),
-                        metadata.get("f:labels") or (),
-                        metadata.get("f:annotations") or (),
-                    )
-                )
-            )
-    return _NOTHING_OWNED
-
-
-@lru_cache(maxsize=1024)
-def _owned(data: tuple[str, ...], labels: tuple[str, ...], annotations: tuple[str, ...]) -> _Owned:
-    # Nearly all Secrets own the same fields: one set serves them all.
-    return _Owned(frozenset(data), frozenset(labels), frozenset(annotations))
-
-
-def _users_items(items: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple((k, v) for k, v in items.items() if not k.startswith(f"{GROUP}/"))
-
-
-@lru_cache(maxsize=1024)
-def _template_digest(labels: tuple[tuple[str, str], ...], annotations: tuple[tuple[str, str], ...]) -> str:
-    return SecretTemplate(labels, annotations).digest()

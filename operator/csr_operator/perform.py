@@ -4,7 +4,6 @@ What went wrong comes back as `Failed`, in the words that the user reads; nothin
 """
 
 import asyncio
-import base64
 import hashlib
 import time
 from collections.abc import Callable, Mapping
@@ -15,33 +14,20 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from .backends.base import Backend, BackendError, Issued, Order, Rejected, Retryable
-from .decide import DATA_KEYS, not_owned
+from . import outputs
+from .backends.base import Issued, Order, Pending
+from .ca import Ca
+from .decide import not_owned, owns
+from .errors import Failed
 from .kube import Kube, KubeError, Object, secret_data
-from .metrics import CA_CALLS, FAILURES, ISSUANCE_SECONDS
-from .model import (
-    API_VERSION,
-    MANAGED_LABEL,
-    CertificateRequest,
-    Kind,
-    Record,
-    RotationPolicy,
-    SecretMeta,
-    format_time,
-    parse_secret_meta,
-)
+from .metrics import ISSUANCE_SECONDS
+from .model import CertificateRequest, Record, RotationPolicy, SecretKey, SecretKeyRef, SecretMeta, Staged
+from .parse import parse_secret_meta, parse_staged
 from .pki.chain import Chain, build_chain, load_bundle
-from .pki.csr import build_csr
+from .pki.csr import build_csr, load_csr
 from .pki.errors import Mismatch, PkiError
 from .pki.fingerprint import sha256_fingerprint
-from .pki.keys import (
-    KeyAlgorithm,
-    PrivateKey,
-    generate,
-    load_private_key,
-    parameters_of,
-    private_key_pem,
-)
+from .pki.keys import KeyAlgorithm, KeyEncoding, PrivateKey, generate, load_private_key, parameters_of, private_key_pem
 from .pki.verify import verify
 
 _ROUNDING = timedelta(minutes=5)
@@ -56,24 +42,20 @@ class Written:
     csr_pem: str
 
 
-class Failed(Exception):
-    """An attempt that ended without a certificate.
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """The CA needs time; the order is kept in its staging Secret."""
 
-    permanent: only a change of the spec or of the issuer helps. needs_user: nothing changes by itself.
-    after: seconds that the CA asked to wait.
-    """
-
-    def __init__(
-        self, reason: str, message: str, *, permanent: bool = False, needs_user: bool = False, after: float = 0.0
-    ) -> None:
-        super().__init__(message)
-        self.reason, self.message = reason, message
-        self.permanent, self.needs_user, self.after = permanent, needs_user, after
-        FAILURES.labels(reason).inc()
+    staged: Staged
+    pending: Pending
+    csr_pem: str
 
 
 class Performer:
-    """`cpu` is where slow key generation runs, `clock` gives the time in UTC."""
+    """`cpu` is where slow key generation runs, `clock` gives the time in UTC.
+
+    All methods raise Failed, and KubeError and Unreachable where trying again is all there is to do.
+    """
 
     def __init__(self, kube: Kube, cpu: Executor, clock: Callable[[], datetime]) -> None:
         self._kube, self._cpu, self._clock = kube, cpu, clock
@@ -83,118 +65,273 @@ class Performer:
         request: CertificateRequest,
         revision: int,
         secret: SecretMeta | None,
-        backend_name: str,
-        backend: Backend,
-    ) -> Written:
-        """Raises Failed, or KubeError and Unreachable where trying again is all there is to do."""
+        ca: Ca,
+        *,
+        revoke_old: bool,
+    ) -> Written | Ordered:
+        """Have a certificate issued, or ordered."""
         started = time.perf_counter()
-        old_key = None
-        if secret is not None and request.spec.private_key.rotation_policy is RotationPolicy.NEVER:
+        existing = None
+        if (
+            revoke_old
+            or ca.backend.costs
+            or (secret is not None and request.spec.private_key.rotation_policy is RotationPolicy.NEVER)
+        ):
             existing = await self._own_secret(request)
-            old_key = None if existing is None else _reusable_key(request, secret_data(existing))
-        key, csr = await self._key_and_csr(request, old_key)
-        order = Order(
-            key=hashlib.sha256(f"{request.uid}/{revision}/".encode() + _der(csr)).hexdigest(),
-            csr=csr,
-            profile=request.spec.template.profile,
-            duration=request.spec.duration,
-            private_key=key if backend.needs_private_key else None,
-        )
-        issued = await _submit(backend_name, backend, order)
-        chain = self._checked(request, csr, issued)
-        record = _record(request.issuance_hash, revision, chain)
-        pem = private_key_pem(key, request.spec.private_key.encoding)
-        data = {"tls.key": pem, "tls.crt": chain.pem, "ca.crt": chain.ca_pem}
-        meta = await self._write(request, record, data, secret)
-        ISSUANCE_SECONDS.labels(backend_name).observe(time.perf_counter() - started)
-        return Written(meta, _pem(csr))
+        key, csr = await self._key_and_csr(request, existing)
+        staged = None
+        if ca.backend.costs:
+            staged = await self._stage(request, revision, ca, key, csr, handle="", force=False)
+        old = _to_revoke(existing, revoke_old)
+        result = await self._order(request, revision, secret, ca, key, csr, staged, old)
+        ISSUANCE_SECONDS.labels(ca.name).observe(time.perf_counter() - started)
+        return result
 
-    async def restore(self, request: CertificateRequest, revision: int, secret: SecretMeta) -> Written | None:
-        """Write labels, annotations and data as they should be; None if the certificate does not serve any more."""
+    async def resume(
+        self, request: CertificateRequest, secret: SecretMeta | None, staged: Staged, ca: Ca, *, revoke_old: bool
+    ) -> Written | Ordered | None:
+        """Go on with an order; None if its staging Secret is gone or unreadable."""
+        stored = await self._kube.get_secret(staged.key)
+        if stored is None or stored["metadata"]["uid"] != staged.uid:
+            return None
+        data = secret_data(stored)
+        try:
+            csr = load_csr(data.get("tls.csr", b""))
+            key = load_private_key(data["tls.key"]) if data.get("tls.key") else None
+        except PkiError:
+            return None
+        if key is None and request.spec.private_key.secret_ref is not None:
+            key = await self._referenced_key(request)
+        old = _to_revoke(await self._own_secret(request), revoke_old)
+        return await self._order(request, staged.revision, secret, ca, key, csr, staged, old)
+
+    async def discard(self, staged: Staged) -> None:
+        await self._kube.delete_secret(staged.key, staged.uid)
+
+    async def restore(
+        self, request: CertificateRequest, revision: int, secret: SecretMeta, *, settled: bool = False
+    ) -> Written | None:
+        """Write labels, annotations and data as they should be; None if the certificate does not serve any more.
+
+        settled: what was owed of revocations is done, or given up.
+        """
         existing = await self._own_secret(request)
         if existing is None:
             return None
         data = secret_data(existing)
         try:
-            key = load_private_key(data.get("tls.key", b""))
-            csr = build_csr(request.spec.template, key)
+            key = await self._key_in_use(request, data)
+            csr = load_csr(request.spec.csr_pem.encode()) if key is None else build_csr(request.spec.template, key)
             bundle = load_bundle(data.get("tls.crt", b"") + b"\n" + data.get("ca.crt", b""))
             chain = build_chain(csr.public_key(), bundle)
             verify(chain, csr, request.spec.template.profile, now=self._clock())
+            wanted = request.spec.private_key.parameters.normalized()
+            if key is not None and request.spec.key_is_ours and parameters_of(key) != wanted:
+                return None
         except PkiError:
             return None
-        wanted = request.spec.private_key.parameters.normalized()
-        if parameters_of(key) != wanted or not _is_what_was_written(secret, chain):
+        if not _is_what_was_written(secret, chain):
             return None
-        record = _record(request.issuance_hash, revision, chain)
-        fresh = {
-            "tls.key": private_key_pem(key, request.spec.private_key.encoding),
-            "tls.crt": chain.pem,
-            "ca.crt": chain.ca_pem,
-        }
-        return Written(await self._write(request, record, fresh, secret), _pem(csr))
+        issuer = secret.record.issuer if secret.record is not None else ""
+        if not issuer:
+            # Who issued it is not on record any more: whoever is asked first, which a rotation check then settles.
+            ref = request.spec.issuer_refs[0]
+            issuer = f"{ref.kind}/{ref.name}"
+        record = outputs.record_of(request, revision, issuer, chain)
+        owed = None if settled else outputs.owed_certificate(existing)
+        meta = await self._write(request, record, chain, key, secret, owed)
+        return Written(meta, _pem(csr))
 
     async def find(self, request: CertificateRequest) -> SecretMeta | None:
-        """The request's Secret, also where the watch does not show it. Raises Failed if it is somebody else's."""
+        """The request's Secret, also where the watch does not show it."""
         existing = await self._own_secret(request)
         return None if existing is None else parse_secret_meta(existing)
 
+    async def revoke(self, request: CertificateRequest, secret: SecretMeta, ca: Ca, *, current: bool) -> Written | None:
+        """Revoke the certificate in the Secret (`current`), or the replaced one that it remembers."""
+        existing = await self._own_secret(request)
+        if existing is None:
+            return None
+        certificate = _certificate(existing) if current else outputs.owed_certificate(existing)
+        if certificate is not None:
+            reason = x509.ReasonFlags.cessation_of_operation if current else x509.ReasonFlags.superseded
+            await ca.revoke(certificate, reason)
+        if current:
+            return None
+        revision = secret.record.revision if secret.record is not None else request.status.revision
+        return await self.restore(request, revision, secret, settled=True)
+
     async def csr_pem(self, request: CertificateRequest) -> str | None:
-        """The CSR for the key in the Secret, made anew: a crash came between Secret and status."""
+        """The CSR for the key in use, made anew: a crash came between Secret and status."""
+        if request.spec.csr_pem:
+            return request.spec.csr_pem
         existing = await self._own_secret(request)
         if existing is None:
             return None
         try:
-            return _pem(build_csr(request.spec.template, load_private_key(secret_data(existing).get("tls.key", b""))))
+            key = await self._key_in_use(request, secret_data(existing))
+            return None if key is None else _pem(build_csr(request.spec.template, key))
         except PkiError:
             return None
 
+    async def _order(
+        self,
+        request: CertificateRequest,
+        revision: int,
+        secret: SecretMeta | None,
+        ca: Ca,
+        key: PrivateKey | None,
+        csr: x509.CertificateSigningRequest,
+        staged: Staged | None,
+        old: x509.Certificate | None,
+    ) -> Written | Ordered:
+        order = Order(
+            key=hashlib.sha256(f"{request.uid}/{revision}/".encode() + csr.public_bytes(Encoding.DER)).hexdigest(),
+            csr=csr,
+            profile=request.spec.template.profile,
+            duration=request.spec.duration,
+            private_key=key if ca.backend.needs_private_key else None,
+            answer=request.wishes.imported.encode(),
+        )
+        answer = await ca.ask(order, staged.handle if staged is not None else "")
+        if isinstance(answer, Pending):
+            if staged is None:
+                raise TypeError(f"backend {ca.name} left an order pending, and does not say that it costs")
+            if answer.handle != staged.handle:
+                staged = await self._stage(request, revision, ca, key, csr, handle=answer.handle, force=True)
+            return Ordered(staged, answer, _pem(csr))
+        chain = self._checked(request, csr, answer)
+        record = outputs.record_of(request, revision, ca.issuer, chain)
+        meta = await self._write(request, record, chain, key if request.spec.key_is_ours else None, secret, old)
+        if staged is not None:
+            await self.discard(staged)
+        return Written(meta, _pem(csr))
+
+    async def _stage(
+        self,
+        request: CertificateRequest,
+        revision: int,
+        ca: Ca,
+        key: PrivateKey | None,
+        csr: x509.CertificateSigningRequest,
+        *,
+        handle: str,
+        force: bool,
+    ) -> Staged:
+        pem = b""
+        if key is not None and request.spec.key_is_ours:
+            pem = private_key_pem(key, KeyEncoding.PKCS8)
+        body = outputs.staging_body(request, revision, ca.issuer, pem, _pem(csr).encode(), handle)
+        where = outputs.staging_key(request)
+        try:
+            staged = parse_staged(await self._kube.apply_secret(where, body, force=force))
+        except KubeError as error:
+            if error.status in (403, 409, 422):
+                raise Failed("SecretRefused", f"Secret {where.name}, for the order, was refused: {error}") from None
+            raise
+        assert staged is not None
+        return staged
+
     async def _own_secret(self, request: CertificateRequest) -> Object | None:
         existing = await self._kube.get_secret(request.secret)
-        if existing is not None and (meta := parse_secret_meta(existing)).owner_uid != request.uid:
-            raise _foreign(meta)
+        if existing is not None and not owns(request, meta := parse_secret_meta(existing)):
+            raise Failed("SecretNotOwned", not_owned(meta.name, meta.owner), needs_user=True)
         return existing
 
     async def _key_and_csr(
-        self, request: CertificateRequest, old_key: PrivateKey | None
-    ) -> tuple[PrivateKey, x509.CertificateSigningRequest]:
-        template, parameters = request.spec.template, request.spec.private_key.parameters
-
-        def make() -> tuple[PrivateKey, x509.CertificateSigningRequest]:
-            key = old_key or generate(parameters)
-            return key, build_csr(template, key)
-
+        self, request: CertificateRequest, existing: Object | None
+    ) -> tuple[PrivateKey | None, x509.CertificateSigningRequest]:
+        spec = request.spec
         try:
+            if spec.csr_pem:
+                return None, load_csr(spec.csr_pem.encode())
+            if spec.private_key.secret_ref is not None:
+                key = await self._referenced_key(request)
+                return key, build_csr(spec.template, key)
+            old_key = None if existing is None else _reusable_key(request, secret_data(existing))
+            parameters = spec.private_key.parameters
+
+            def make() -> tuple[PrivateKey, x509.CertificateSigningRequest]:
+                fresh = old_key or generate(parameters)
+                return fresh, build_csr(spec.template, fresh)
+
             if parameters.algorithm is KeyAlgorithm.RSA:  # tens of milliseconds up to seconds, without the GIL
                 return await asyncio.get_running_loop().run_in_executor(self._cpu, make)
             return make()
         except PkiError as error:
             raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
 
+    async def _referenced_key(self, request: CertificateRequest) -> PrivateKey:
+        ref = request.spec.private_key.secret_ref
+        assert ref is not None
+        pem = await self._value(request, ref, "spec.privateKey.secretRef")
+        try:
+            return load_private_key(pem)
+        except PkiError as error:
+            raise Failed(
+                "KeyUnusable", f"spec.privateKey.secretRef: {ref.key} in Secret {ref.name}: {error}", needs_user=True
+            ) from None
+
+    async def _key_in_use(self, request: CertificateRequest, data: Mapping[str, bytes]) -> PrivateKey | None:
+        """None if it never enters the cluster."""
+        if request.spec.csr_pem:
+            return None
+        if request.spec.private_key.secret_ref is not None:
+            return await self._referenced_key(request)
+        return load_private_key(data.get("tls.key", b""))
+
+    async def _passwords(self, request: CertificateRequest) -> dict[SecretKeyRef, str]:
+        passwords = {}
+        for store, field in ((request.spec.outputs.pkcs12, "pkcs12"), (request.spec.outputs.jks, "jks")):
+            if store is not None and store.password not in passwords:
+                value = await self._value(request, store.password, f"spec.keystores.{field}.passwordSecretRef")
+                passwords[store.password] = value.decode(errors="replace")
+        return passwords
+
+    async def _value(self, request: CertificateRequest, ref: SecretKeyRef, field: str) -> bytes:
+        secret = await self._kube.get_secret(SecretKey(request.namespace, ref.name))
+        if secret is None:
+            raise Failed("ReferenceMissing", f"{field}: Secret {ref.name} does not exist: create it", needs_user=True)
+        value = secret_data(secret).get(ref.key)
+        if not value:
+            raise Failed("ReferenceMissing", f"{field}: Secret {ref.name} has no {ref.key}: add it", needs_user=True)
+        return value
+
     def _checked(self, request: CertificateRequest, csr: x509.CertificateSigningRequest, issued: Issued) -> Chain:
         try:
             chain = build_chain(csr.public_key(), issued.certificates)
+            now = self._clock()
             verify(
                 chain,
                 csr,
                 request.spec.template.profile,
-                now=self._clock(),
-                not_after_limit=self._clock() + request.spec.duration + _ROUNDING,
+                now=now,
+                not_after_limit=now + request.spec.duration + _ROUNDING,
                 roots=issued.roots or None,
             )
         except Mismatch as error:
             text = "the CA's answer is not what was asked for: " + "; ".join(error.differences)
-            raise Failed("AnswerMismatch", text, permanent=True, needs_user=True) from None
+            raise Failed("AnswerMismatch", text, permanent=True, needs_user=True, by_issuer=True) from None
         except PkiError as error:
-            raise Failed(
-                "AnswerMismatch", f"the CA's answer is unusable: {error}", permanent=True, needs_user=True
-            ) from None
+            text = f"the CA's answer is unusable: {error}"
+            raise Failed("AnswerMismatch", text, permanent=True, needs_user=True, by_issuer=True) from None
         return chain
 
     async def _write(
-        self, request: CertificateRequest, record: Record, data: Mapping[str, bytes], secret: SecretMeta | None
+        self,
+        request: CertificateRequest,
+        record: Record,
+        chain: Chain,
+        key: PrivateKey | None,
+        secret: SecretMeta | None,
+        owed: x509.Certificate | None,
     ) -> SecretMeta:
-        body = _secret_body(request, record, data)
+        stored_key = key if request.spec.key_is_ours else None
+        try:
+            data = outputs.secret_data(request, chain, stored_key, await self._passwords(request))
+        except PkiError as error:
+            raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
+        body = outputs.secret_body(request, record, data, owed)
         if secret is not None:
             # Only this very Secret: one of the same name that came since is a conflict.
             body["metadata"]["uid"] = secret.uid
@@ -210,67 +347,9 @@ class Performer:
         return parse_secret_meta(answer)
 
 
-async def _submit(name: str, backend: Backend, order: Order) -> Issued:
-    outcome = "error"
-    try:
-        issued = await backend.submit(order)
-        outcome = "ok"
-        return issued
-    except Retryable as error:
-        outcome = "retryable"
-        raise Failed("IssuerUnavailable", str(error), after=error.after) from error
-    except Rejected as error:
-        outcome = "rejected"
-        raise Failed("Rejected", str(error), permanent=True, needs_user=True) from error
-    except BackendError as error:
-        outcome = "misconfigured"
-        raise Failed("IssuerNotReady", str(error)) from error
-    finally:
-        CA_CALLS.labels(name, "submit", outcome).inc()
-
-
-def _secret_body(request: CertificateRequest, record: Record, data: Mapping[str, bytes]) -> Object:
-    template = request.spec.secret_template
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": request.secret.name,
-            "namespace": request.namespace,
-            "labels": {**dict(template.labels), MANAGED_LABEL: "true"},
-            "annotations": {**dict(template.annotations), **record.annotations()},
-            "ownerReferences": [
-                {
-                    "apiVersion": API_VERSION,
-                    "kind": Kind.CERTIFICATE_REQUEST.value,
-                    "name": request.name,
-                    "uid": request.uid,
-                    "controller": True,
-                }
-            ],
-        },
-        "type": "kubernetes.io/tls",
-        "data": {name: base64.b64encode(value).decode() for name, value in data.items()},
-    }
-
-
-def _record(issuance_hash: str, revision: int, chain: Chain) -> Record:
-    leaf = chain.leaf
-    issuer = chain.intermediates[0] if chain.intermediates else chain.root or leaf
-    return Record(
-        issuance_hash=issuance_hash,
-        revision=revision,
-        serial_number=f"{leaf.serial_number:X}",
-        not_before=format_time(leaf.not_valid_before_utc),
-        not_after=format_time(leaf.not_valid_after_utc),
-        sha256_fingerprint=sha256_fingerprint(leaf),
-        issuer_fingerprint=sha256_fingerprint(issuer),
-    )
-
-
 def _is_what_was_written(secret: SecretMeta, chain: Chain) -> bool:
     """Not merely a good certificate: somebody may have put another there, or cut off what is above it."""
-    if secret.intact_data >= DATA_KEYS:
+    if {"tls.crt", "ca.crt"} <= secret.intact_data:
         return True
     record = secret.record
     return record is not None and record.sha256_fingerprint == sha256_fingerprint(chain.leaf) and chain.root is not None
@@ -286,12 +365,18 @@ def _reusable_key(request: CertificateRequest, data: Mapping[str, bytes]) -> Pri
     return key if parameters_of(key) == request.spec.private_key.parameters.normalized() else None
 
 
-def _foreign(meta: SecretMeta) -> Failed:
-    return Failed("SecretNotOwned", not_owned(meta.name, meta.owner), needs_user=True)
+def _to_revoke(existing: Object | None, revoke_old: bool) -> x509.Certificate | None:
+    """What the new Secret has to remember for revocation: the replaced certificate, or one from before it."""
+    if existing is None:
+        return None
+    return _certificate(existing) if revoke_old else outputs.owed_certificate(existing)
 
 
-def _der(csr: x509.CertificateSigningRequest) -> bytes:
-    return csr.public_bytes(Encoding.DER)
+def _certificate(secret: Object) -> x509.Certificate | None:
+    try:
+        return load_bundle(secret_data(secret).get("tls.crt", b""))[0]
+    except PkiError:
+        return None
 
 
 def _pem(csr: x509.CertificateSigningRequest) -> str:

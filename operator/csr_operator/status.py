@@ -15,14 +15,16 @@ from .model import CertificateRequest, Condition, Record, RequestStatus, format_
 
 def request_status(request: CertificateRequest, record: Record | None, action: Action, now: datetime) -> RequestStatus:
     """What `status` should say now that `action` is all that is left to do."""
-    conditions = [_ready(request, record, action, now)]
+    # Approval is others' to give: it is kept as it is.
+    conditions = [c for c in request.status.conditions if c.type in ("Approved", "Denied")]
+    conditions.append(_ready(request, record, action, now))
     if isinstance(action, Hold):
         kind = "Stalled" if action.needs_user else "Reconciling"
         conditions.append(_condition(kind, True, action.reason, action.message, request.generation))
     status = RequestStatus(
         conditions=keep_transition_times(conditions, request.status.conditions, now),
         observed_generation=request.generation,
-        has_csr=request.status.has_csr,
+        csr_digest=request.status.csr_digest,
     )
     if record is None:
         return replace(status, revision=request.status.revision)

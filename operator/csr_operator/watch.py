@@ -9,7 +9,7 @@ import logging
 
 from .controller import Controller
 from .kube import KubeClient, KubeError, Unreachable
-from .model import Kind, ObjectKey, parse_secret_meta
+from .model import Kind, ObjectKey, Raw, SecretKey
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +47,11 @@ async def _list(kube: KubeClient, controller: Controller, namespace: str) -> str
     version = ""
     async for page in kube.list_secrets(namespace):
         for item in page["items"] or ():
-            meta = parse_secret_meta(item)
-            gone.discard(meta.key)
-            controller.observe_secret(meta.key, meta)
+            gone.discard(_key(item))
+            controller.observe_secret(item)
         version = page["metadata"]["resourceVersion"]
     for key in gone:
-        controller.observe_secret(key, None)
+        controller.forget_secret(key)
     return version
 
 
@@ -68,8 +67,10 @@ async def _watch(kube: KubeClient, controller: Controller, namespace: str, versi
             version = obj["metadata"]["resourceVersion"]
             if event["type"] == "BOOKMARK":
                 continue
-            meta = parse_secret_meta(obj)
-            controller.observe_secret(meta.key, None if event["type"] == "DELETED" else meta)
+            if event["type"] == "DELETED":
+                controller.forget_secret(_key(obj))
+            else:
+                controller.observe_secret(obj)
     except KubeError as error:
         if error.status == 410:
             raise _Expired from None
@@ -122,3 +123,7 @@ async def _list_keys(kube: KubeClient, kind: Kind, namespaces: tuple[str, ...]) 
         for namespace in (("",) if kind is Kind.CLUSTER_ISSUER else namespaces or ("",))
         async for item in kube.list_metadata(kind, namespace)
     }
+
+
+def _key(obj: Raw) -> SecretKey:
+    return SecretKey(obj["metadata"]["namespace"], obj["metadata"]["name"])

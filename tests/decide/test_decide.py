@@ -5,25 +5,47 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from csr_operator.decide import (
-    DATA_KEYS,
     Action,
+    Discard,
     Failure,
+    Guard,
     Hold,
     Issue,
     IssuerState,
     Keep,
+    Release,
     Restore,
+    Resume,
+    Revoke,
+    Waiting,
+    World,
     decide,
     renewal_time,
 )
-from csr_operator.model import CertificateRequest, Record, SecretMeta, SecretTemplate, format_time, parse_request
+from csr_operator.model import (
+    REVOCATION_FINALIZER,
+    CertificateRequest,
+    Condition,
+    Kind,
+    ObjectKey,
+    Record,
+    SecretMeta,
+    SecretTemplate,
+    Staged,
+    Wishes,
+    format_time,
+)
+from csr_operator.parse import parse_request
+from csr_operator.policy import AllowedNames, Policy, Rule
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SPREAD = timedelta(minutes=5)
+CA = ObjectKey(Kind.ISSUER, "n", "ca")
+DATA_KEYS = frozenset({"tls.crt", "tls.key", "ca.crt"})
 READY = IssuerState(ready=True, message="", version="1", fingerprint="CA", rotated_at=NOW - timedelta(days=1))
 UID = "00000000-0000-0000-0000-000080000000"
 
@@ -39,7 +61,12 @@ def make_request(**spec: Any) -> CertificateRequest:
                 "generation": 1,
                 "creationTimestamp": format_time(NOW),
             },
-            "spec": {"secretName": "www-tls", "issuerRef": {"name": "ca"}, "dnsNames": ["www.example.com"], **spec},
+            "spec": {
+                "secretName": "www-tls",
+                **({} if "issuerRefs" in spec else {"issuerRef": {"name": "ca"}}),
+                "dnsNames": ["www.example.com"],
+                **spec,
+            },
         }
     )
 
@@ -54,6 +81,8 @@ def make_secret(request: CertificateRequest, age: timedelta = timedelta(0), **ch
         not_after=format_time(NOW - age + timedelta(days=90)),
         sha256_fingerprint="F",
         issuer_fingerprint="CA",
+        issuer="Issuer/ca",
+        renew="",
     )
     meta = SecretMeta(
         namespace="n",
@@ -74,13 +103,27 @@ def ask(
     secret: SecretMeta | None,
     issuer: IssuerState | None = READY,
     failure: Failure | None = None,
-    rival: str = "",
+    **world: Any,
 ) -> Action:
-    return decide(request, issuer, secret, failure, NOW, SPREAD, rival)
+    issuers = {} if issuer is None else {CA: issuer}
+    failures = None if failure is None else {failure.issuer: failure}
+    return decide(
+        request,
+        World(
+            **{
+                "now": NOW,
+                "rotation_spread": SPREAD,
+                "issuers": issuers,
+                "failures": failures,
+                "secret": secret,
+                **world,
+            }
+        ),
+    )
 
 
 def test_a_new_request_is_issued() -> None:
-    assert ask(make_request(), None) == Issue("SecretMissing", 1)
+    assert ask(make_request(), None) == Issue("SecretMissing", 1, CA)
 
 
 def test_what_is_in_order_is_left_alone_until_two_thirds_of_its_life() -> None:
@@ -94,12 +137,12 @@ def test_what_is_in_order_is_left_alone_until_two_thirds_of_its_life() -> None:
 @pytest.mark.parametrize("days", [61, 89, 91])
 def test_what_is_due_or_expired_is_renewed(days: int) -> None:
     request = make_request()
-    assert ask(request, make_secret(request, timedelta(days=days))) == Issue("Renewal", 2)
+    assert ask(request, make_secret(request, timedelta(days=days))) == Issue("Renewal", 2, CA)
 
 
 def test_a_changed_spec_is_issued_anew() -> None:
     secret = make_secret(make_request())
-    assert ask(make_request(dnsNames=["other.example.com"]), secret) == Issue("SpecChanged", 2)
+    assert ask(make_request(dnsNames=["other.example.com"]), secret) == Issue("SpecChanged", 2, CA)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +188,7 @@ def test_the_leaves_of_a_rotated_ca_are_reissued_spread_over_time() -> None:
     secret = make_secret(request)
     just_rotated = replace(READY, fingerprint="NEW", rotated_at=NOW)
     assert ask(request, secret, just_rotated) == Keep(until=NOW + SPREAD / 2)
-    assert ask(request, secret, replace(just_rotated, rotated_at=NOW - SPREAD)) == Issue("IssuerRotated", 2)
+    assert ask(request, secret, replace(just_rotated, rotated_at=NOW - SPREAD)) == Issue("IssuerRotated", 2, CA)
 
 
 def test_an_issuer_that_is_not_ready_says_nothing_of_a_rotation() -> None:
@@ -185,7 +228,8 @@ def test_a_missing_and_an_unready_issuer_are_waited_for_in_words() -> None:
 
 def failure(**changes: Any) -> Failure:
     return replace(
-        Failure("Rejected", "no", generation=1, issuer_version="1", retry_at=None, needs_user=True), **changes
+        Failure("Rejected", "no", CA, generation=1, wishes=Wishes(), version="1", retry_at=None, needs_user=True),
+        **changes,
     )
 
 
@@ -194,6 +238,7 @@ def test_a_permanent_failure_holds_until_spec_or_issuer_change() -> None:
     assert ask(request, None, failure=failure()) == Hold("Rejected", "no", needs_user=True)
     assert isinstance(ask(replace(request, generation=2), None, failure=failure()), Issue)
     assert isinstance(ask(request, None, replace(READY, version="2"), failure=failure()), Issue)
+    assert isinstance(ask(replace(request, wishes=Wishes(renew="now")), None, failure=failure()), Issue)
 
 
 def test_a_passing_failure_holds_until_it_is_time() -> None:
@@ -257,11 +302,157 @@ def test_a_ca_that_grants_hardly_more_than_renew_before_makes_no_loop() -> None:
     assert NOW + timedelta(minutes=54) <= renewal_time(request, tight) <= NOW + timedelta(hours=1)
 
 
+def staged(request: CertificateRequest, **changes: Any) -> Staged:
+    return replace(
+        Staged(
+            namespace="n",
+            name="www-order",
+            uid="o",
+            resource_version="1",
+            created=format_time(NOW),
+            owner_uid=request.uid,
+            issuance_hash=request.issuance_hash,
+            revision=1,
+            issuer="Issuer/ca",
+            handle="42",
+        ),
+        **changes,
+    )
+
+
+def test_an_order_under_way_is_gone_on_with_and_none_is_placed_beside_it() -> None:
+    request = make_request()
+    assert ask(request, None, staged=staged(request)) == Resume(1, CA)
+    assert ask(request, None, staged=staged(request, handle="")) == Resume(1, CA)
+
+
+def test_a_pending_order_is_asked_for_in_time_or_when_a_person_brings_something() -> None:
+    request = make_request()
+    waiting = Waiting("o", "approval", poll_at=NOW + timedelta(minutes=1), imported="", remind_at=NOW)
+    held = ask(request, None, staged=staged(request), waiting=waiting)
+    assert held == Hold("Pending", "approval", needs_user=False, until=waiting.poll_at)
+    brought = replace(request, wishes=Wishes(imported="PEM"))
+    assert isinstance(ask(brought, None, staged=staged(request), waiting=waiting), Resume)
+    assert isinstance(ask(request, None, staged=staged(request), waiting=replace(waiting, poll_at=NOW)), Resume)
+    assert isinstance(ask(request, None, staged=staged(request), waiting=replace(waiting, uid="older")), Resume)
+
+
+def test_an_order_that_is_stored_or_no_longer_wanted_is_discarded() -> None:
+    request = make_request()
+    assert ask(request, make_secret(request), staged=staged(request)) == Discard()
+    assert ask(request, None, staged=staged(request, issuance_hash="older spec")) == Discard()
+    assert ask(request, None, staged=staged(request, issuer="Issuer/other")) == Discard()
+
+
+def test_the_first_issuer_that_can_is_asked() -> None:
+    request = make_request(issuerRefs=[{"name": "dead"}, {"name": "ca"}])
+    dead = ObjectKey(Kind.ISSUER, "n", "dead")
+    both = {dead: replace(READY, ready=False, message="down"), CA: READY}
+    assert ask(request, None, issuers=both) == Issue("SecretMissing", 1, CA)
+    assert ask(request, None, issuers={dead: READY, CA: READY}) == Issue("SecretMissing", 1, dead)
+    failed = {dead: failure(issuer=dead)}
+    assert ask(request, None, issuers={dead: READY, CA: READY}, failures=failed) == Issue("SecretMissing", 1, CA)
+    nobody = ask(request, None, issuers={dead: both[dead]})
+    assert isinstance(nobody, Hold)
+    assert nobody.message == "Issuer n/dead is not ready: down; Issuer n/ca does not exist: create it"
+
+
+def test_what_a_policy_denies_is_not_asked_for() -> None:
+    policy = Policy(rules=(Rule("web", dns_names=AllowedNames(suffixes=("example.org",))),))
+    action = ask(make_request(), None, replace(READY, policy=policy))
+    assert isinstance(action, Hold)
+    assert action.reason == "PolicyDenied"
+    assert "rule web: dnsNames: www.example.com is not allowed" in action.message
+
+
+def approved(request: CertificateRequest, kind: str = "Approved", generation: int = 1) -> CertificateRequest:
+    condition = Condition(kind, "True", "ByHand", "because", observed_generation=generation)
+    return replace(request, status=replace(request.status, conditions=(condition,)))
+
+
+def test_what_needs_approval_waits_for_it_and_it_holds_for_one_spec_only() -> None:
+    request, issuer = make_request(), replace(READY, needs_approval=True)
+    pending = ask(request, None, issuer)
+    assert isinstance(pending, Hold)
+    assert "kubectl csr approve www" in pending.message
+    assert isinstance(ask(approved(request), None, issuer), Issue)
+    assert isinstance(ask(approved(request, generation=0), None, issuer), Hold)
+    denied = ask(approved(request, "Denied"), None, issuer)
+    assert isinstance(denied, Hold)
+    assert denied.needs_user
+
+
+def test_a_wish_renews_once() -> None:
+    request = replace(make_request(), wishes=Wishes(renew="2026-06-01"))
+    secret = make_secret(request)
+    assert ask(request, secret) == Issue("RenewalRequested", 2, CA)
+    assert secret.record is not None
+    renewed = replace(secret, record=replace(secret.record, renew="2026-06-01"))
+    assert isinstance(ask(request, renewed), Keep)
+
+
+def test_a_wish_to_revoke_replaces_that_certificate_and_owes_its_revocation() -> None:
+    request = replace(make_request(), wishes=Wishes(revoke="01"))
+    issuer = replace(READY, revokes=True)
+    assert ask(request, make_secret(request), issuer) == Issue("Revoked", 2, CA, revoke_old=True)
+    assert isinstance(ask(replace(request, wishes=Wishes(revoke="02")), make_secret(request), issuer), Keep)
+
+
+def test_what_is_owed_is_revoked_before_anything_else_and_can_be_given_up() -> None:
+    request, issuer = make_request(), replace(READY, revokes=True)
+    secret = make_secret(request, owes_revocation=True)
+    assert ask(request, secret, issuer) == Revoke(CA, current=False)
+    assert isinstance(ask(request, secret, None), Hold)
+    given_up = replace(request, wishes=Wishes(abandon_revocation=True))
+    assert isinstance(ask(given_up, secret, None), Restore)
+
+
+def test_a_finalizer_is_there_only_while_a_revocation_may_be_owed() -> None:
+    request, issuer = make_request(revocation={"onDelete": True}), replace(READY, revokes=True)
+    assert ask(request, None, issuer) == Guard()
+    guarded = replace(request, finalizers=(REVOCATION_FINALIZER,))
+    assert isinstance(ask(guarded, None, issuer), Issue)
+    deleted = replace(guarded, being_deleted=True)
+    assert ask(deleted, make_secret(request), issuer) == Revoke(CA, current=True)
+    assert ask(deleted, None, issuer) == Release()
+    assert isinstance(ask(deleted, make_secret(request), None), Hold)
+    assert ask(replace(deleted, wishes=Wishes(abandon_revocation=True)), make_secret(request), None) == Release()
+    assert ask(replace(make_request(), finalizers=(REVOCATION_FINALIZER,)), make_secret(request), issuer) == Release()
+
+
+def test_a_retained_secret_is_taken_over_by_a_request_of_that_name_only() -> None:
+    request = make_request(deletionPolicy="Retain")
+    left = make_secret(request, owner_uid="", owner="", retained_for="www")
+    assert isinstance(ask(request, left), Keep)
+    assert isinstance(ask(make_request(), left), Restore)
+    foreign = ask(request, replace(left, retained_for="other"))
+    assert isinstance(foreign, Hold)
+    assert foreign.reason == "SecretNotOwned"
+
+
+def test_nobody_gains_by_writing_status() -> None:
+    request = make_request()
+    forged = replace(
+        request,
+        status=replace(
+            request.status,
+            revision=999,
+            not_after="2099-01-01T00:00:00Z",
+            renewal_time="2099-01-01T00:00:00Z",
+            serial_number="02",
+            observed_generation=7,
+        ),
+    )
+    for age in (timedelta(0), timedelta(days=70)):
+        assert ask(forged, make_secret(request, age)) == ask(request, make_secret(request, age))
+
+
 requests = st.builds(
     make_request,
     dnsNames=st.sampled_from([["www.example.com"], ["a.example.com", "b.example.com"]]),
     renewBeforePercentage=st.sampled_from([None, 1, 50, 99]),
     secretTemplate=st.sampled_from([{}, {"labels": {"a": "b"}}]),
+    revocation=st.sampled_from([{}, {"onDelete": True}, {"onRotation": True}]),
 )
 issuers = st.none() | st.builds(
     IssuerState,
@@ -270,6 +461,9 @@ issuers = st.none() | st.builds(
     version=st.sampled_from("12"),
     fingerprint=st.sampled_from(["", "CA", "NEW"]),
     rotated_at=st.sampled_from([NOW - timedelta(days=1), NOW]),
+    costs=st.booleans(),
+    revokes=st.booleans(),
+    needs_approval=st.booleans(),
 )
 secrets = st.none() | st.builds(
     make_secret,
@@ -277,6 +471,7 @@ secrets = st.none() | st.builds(
     st.timedeltas(timedelta(0), timedelta(days=200)),
     intact_data=st.sets(st.sampled_from(sorted(DATA_KEYS))).map(frozenset) | st.just(DATA_KEYS),
     owner_uid=st.sampled_from([UID, UID, UID, "other"]),
+    owes_revocation=st.booleans(),
     beyond_repair=st.booleans(),
     record=st.none() | st.just(make_secret(make_request()).record),
 )
@@ -284,43 +479,77 @@ failures = st.none() | st.builds(
     Failure,
     reason=st.just("Failed"),
     message=st.just("because"),
+    issuer=st.sampled_from([None, CA]),
     generation=st.sampled_from([1, 2]),
-    issuer_version=st.sampled_from("12"),
+    wishes=st.just(Wishes()),
+    version=st.sampled_from(["", "1", "2"]),
     retry_at=st.none() | st.just(NOW + timedelta(minutes=1)) | st.just(NOW),
     needs_user=st.booleans(),
 )
 
 
-@given(requests, issuers, secrets, failures, st.booleans())
+orders = st.none() | st.builds(
+    staged,
+    st.builds(make_request),
+    issuance_hash=st.sampled_from([make_request().issuance_hash, "older spec"]),
+    revision=st.integers(1, 2),
+    handle=st.sampled_from(["", "42"]),
+)
+
+
+@settings(max_examples=300)
+@given(requests, issuers, secrets, failures, orders, st.booleans(), st.booleans())
 def test_from_any_state_applying_actions_comes_to_rest_and_orders_at_most_once(
     request: CertificateRequest,
     issuer: IssuerState | None,
     secret: SecretMeta | None,
     failed: Failure | None,
+    order: Staged | None,
     repairable: bool,
+    deleted: bool,
 ) -> None:
-    orders = 0
-    for _ in range(4):
-        action = ask(request, secret, issuer, failed)
-        if isinstance(action, Hold):
-            assert action.reason
-            assert action.message
-            return
-        if isinstance(action, Keep):
-            assert action.until is None or action.until > NOW
-            return
+    placed = 0
+    request = replace(request, being_deleted=deleted)
+    for _ in range(8):
+        action = ask(request, secret, issuer, failed, staged=order)
         fresh = make_secret(request, template_digest=request.spec.secret_template.digest())
         assert fresh.record is not None
-        if isinstance(action, Issue):
-            orders += 1
-            fingerprint = issuer.fingerprint if issuer is not None else ""
-            record = replace(fresh.record, revision=action.revision, issuer_fingerprint=fingerprint)
-            secret = replace(fresh, record=record)
-        elif repairable and secret is not None:
-            secret = replace(secret, intact_data=DATA_KEYS, record=secret.record or fresh.record)
-            secret = replace(secret, template_digest=request.spec.secret_template.digest())
-        else:
-            assert secret is not None
-            secret = replace(secret, beyond_repair=True)
-        assert orders <= 1
+        match action:
+            case Hold():
+                assert action.reason
+                assert action.message
+                return
+            case Keep():
+                assert action.until is None or action.until > NOW
+                return
+            case Guard():
+                request = replace(request, finalizers=(REVOCATION_FINALIZER,))
+            case Release():
+                request = replace(request, finalizers=())
+            case Discard():
+                order = None
+            case Revoke():
+                if action.current:
+                    request = replace(request, finalizers=())
+                else:
+                    assert secret is not None
+                    secret = replace(secret, owes_revocation=False)
+            case Issue() if issuer is not None and issuer.costs:
+                order = staged(request, revision=action.revision, handle="")
+            case Issue() | Resume():
+                placed += 1
+                order = None
+                fingerprint = issuer.fingerprint if issuer is not None else ""
+                record = replace(fresh.record, revision=action.revision, issuer_fingerprint=fingerprint)
+                secret = replace(fresh, record=record)
+            case Restore() if repairable:
+                assert secret is not None
+                digest = request.spec.secret_template.digest()
+                record = secret.record or fresh.record
+                secret = replace(secret, intact_data=DATA_KEYS, record=record, template_digest=digest)
+                secret = replace(secret, owes_revocation=False)
+            case Restore():
+                assert secret is not None
+                secret = replace(secret, beyond_repair=True)
+        assert placed <= 1
     raise AssertionError("it does not come to rest")

@@ -1,13 +1,14 @@
 """`crds/` and `model.py` say the same: every field of the schema is read, and no other field is."""
 
 from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from csr_operator.model import parse_issuer, parse_request
+from csr_operator.parse import parse_issuer, parse_request
 
 CRDS = Path(__file__).parents[2] / "crds"
 
@@ -17,7 +18,15 @@ def schema(plural: str) -> dict[str, Any]:
     return dict(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"])
 
 
-SAMPLES = {"duration": "1h", "renewBefore": "1h", "value": "BQA=", "oid": "1.2.3", "usages": "server auth"}
+SAMPLES = {
+    "duration": "1h",
+    "renewBefore": "1h",
+    "value": "BQA=",
+    "oid": "1.2.3",
+    "usages": "server auth",
+    "maxDuration": "1h",
+    "networks": "10.0.0.0/8",
+}
 
 
 def sample(field: dict[str, Any], name: str = "") -> Any:
@@ -91,7 +100,22 @@ def test_every_field_of_a_request_is_read_and_no_other() -> None:
 
 @pytest.mark.parametrize(("plural", "kind"), [("issuers", "Issuer"), ("clusterissuers", "ClusterIssuer")])
 def test_each_backend_of_an_issuer_schema_is_an_installed_one(plural: str, kind: str) -> None:
-    for backend, field in schema(plural)["spec"]["properties"].items():
-        issuer = parse_issuer({"kind": kind, "metadata": METADATA, "spec": {backend: sample(field)}})
+    properties = schema(plural)["spec"]["properties"]
+    backends = properties.keys() - {"policy", "approval", "limits"}
+    assert backends == {entry.name for entry in entry_points(group="csr_operator.backends")}
+    for backend in backends:
+        issuer = parse_issuer({"kind": kind, "metadata": METADATA, "spec": {backend: sample(properties[backend])}})
         assert not issuer.problem
         assert issuer.backend == backend
+
+
+@pytest.mark.parametrize(("plural", "kind"), [("issuers", "Issuer"), ("clusterissuers", "ClusterIssuer")])
+def test_every_field_of_an_issuer_is_read_and_no_other(plural: str, kind: str) -> None:
+    spec = schema(plural)["spec"]
+    spec["properties"] = {
+        k: v for k, v in spec["properties"].items() if k in ("manual", "policy", "approval", "limits")
+    }
+    asked: set[str] = set()
+    issuer = parse_issuer({"kind": kind, "metadata": METADATA, "spec": wrap(sample(spec), "spec", asked)})
+    assert not issuer.problem
+    assert asked == {path for path in paths(spec, "spec") if not path.startswith("spec.manual.")}

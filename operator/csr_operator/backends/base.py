@@ -41,6 +41,7 @@ class Order:
 
     key: the same for every attempt at one revision of one request (SHA-256, hex): an idempotency token.
     private_key: only for a backend with `needs_private_key`.
+    answer: the chain that a person brought (`kubectl csr import`), for a backend that waits for one.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Order:
     profile: Profile
     duration: timedelta
     private_key: PrivateKey | None = field(default=None, repr=False)
+    answer: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,15 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """The CA needs time: ask again with `handle` after `poll_after`. `message` says what it waits for, to the user."""
+
+    handle: str
+    poll_after: timedelta
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """fingerprint: SHA-256 (hex) of the CA certificate that signs now; empty if the CA does not tell beforehand."""
 
@@ -75,10 +86,13 @@ class Context:
     """What a backend gets of the world.
 
     read_secret: the data of a Secret in the issuer's namespace (a ClusterIssuer's: the cluster resource namespace);
-    None if there is none. clock: the time now, in UTC.
+    None if there is none. publish: change the data of a Secret there that is the issuer's own to write, and made if it
+    is missing; the change is a function of the data so far, and is made again if somebody else was faster. clock: the
+    time now, in UTC.
     """
 
     read_secret: Callable[[str], Awaitable[Mapping[str, bytes] | None]]
+    publish: Callable[[str, Callable[[Mapping[str, bytes]], Mapping[str, bytes]]], Awaitable[None]]
     clock: Callable[[], datetime]
 
 
@@ -86,9 +100,15 @@ class Backend(Protocol):
     """One issuer's CA. Made anew when the issuer's spec changes; called concurrently.
 
     needs_private_key: `submit` gets the key itself. Only for a backend that signs inside the operator.
+    costs: an order costs something or takes time. Key and CSR are stored before `submit`, which may then be called
+    again with the same order after a crash: it looks the order up by its key first, or says in its docstring why it
+    cannot. Without `costs`, a repeat is harmless, and `submit` answers at once.
+    revokes: `revoke` works.
     """
 
     needs_private_key: ClassVar[bool]
+    costs: ClassVar[bool]
+    revokes: bool
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> Self:
@@ -99,6 +119,14 @@ class Backend(Protocol):
         """Is the CA there, and may we use it? Raises BackendError if not; asked at intervals."""
         ...
 
-    async def submit(self, order: Order) -> Issued:
+    async def submit(self, order: Order) -> Issued | Pending:
         """Have the CSR signed. Raises BackendError."""
+        ...
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        """How an order stands that `submit` or `poll` left pending. Raises BackendError."""
+        ...
+
+    async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
+        """Revoke; done already counts as done. Raises BackendError."""
         ...

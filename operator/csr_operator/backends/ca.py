@@ -1,24 +1,35 @@
 """`ca`: a CA whose key pair is in a Secret (`tls.crt`, `tls.key`, and `ca.crt` with the root if it is an intermediate).
 
 A repeat is harmless: nothing outside the operator is asked. The Secret is read at each check, not for each order.
+With `crl.secretName` it revokes: the list (RFC 5280, section 5) is kept, and published, as `ca.crl` in that Secret.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.hashes import SHA256
+
 from csr_operator.pki.authority import Authority, load_authority, sign
+from csr_operator.pki.crl import is_revoked, load_crl, sign_crl
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.fingerprint import sha256_fingerprint
 
-from .base import Context, Health, Issued, Misconfigured, Order, Rejected
+from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected
+
+_CRL = "ca.crl"
+_CRL_LIFE = timedelta(days=7)
 
 
 class CaBackend:
     needs_private_key: ClassVar[bool] = False
+    costs: ClassVar[bool] = False
 
-    def __init__(self, secret_name: str, context: Context) -> None:
-        self._secret_name = secret_name
+    def __init__(self, secret_name: str, crl_name: str, crl_urls: Sequence[str], context: Context) -> None:
+        self._secret_name, self._crl_name, self._crl_urls = secret_name, crl_name, tuple(crl_urls)
+        self.revokes = bool(crl_name)
         self._context = context
         self._loaded: tuple[Mapping[str, bytes], Authority] | None = None
 
@@ -26,17 +37,20 @@ class CaBackend:
     def create(cls, config: Mapping[str, Any], context: Context) -> Self:
         if not (secret_name := config.get("secretName")):
             raise Misconfigured("spec.ca.secretName: name the Secret that holds the CA's key pair")
-        return cls(secret_name, context)
+        crl = config.get("crl") or {}
+        return cls(secret_name, crl.get("secretName") or "", crl.get("distributionPoints") or (), context)
 
     async def check(self) -> Health:
         authority = await self._load()
+        if self._crl_name:
+            await self._update_crl(authority, None)
         certificate = authority.certificate
         return Health(
             f"signs as {certificate.subject.rfc4514_string()}, valid until {_day(certificate.not_valid_after_utc)}",
             sha256_fingerprint(certificate),
         )
 
-    async def submit(self, order: Order) -> Issued:
+    async def submit(self, order: Order) -> Issued | Pending:
         authority = self._loaded[1] if self._loaded else await self._load()
         now = self._context.clock()
         self._must_be_valid(authority, now)
@@ -46,6 +60,46 @@ class CaBackend:
             raise Rejected(str(error)) from None
         roots = () if authority.root is None else (authority.root,)
         return Issued((certificate, *authority.chain, *roots), roots)
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        return await self.submit(order)
+
+    async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
+        authority = self._loaded[1] if self._loaded else await self._load()
+        if not self._crl_name:
+            raise Rejected(
+                "spec.ca.crl.secretName: name a Secret for the revocation list, to have certificates revoked"
+            )
+        try:
+            certificate.verify_directly_issued_by(authority.certificate)
+        except (ValueError, TypeError, InvalidSignature):
+            return  # of a CA before this one, whose leaves nobody trusts any more
+        await self._update_crl(authority, (certificate.serial_number, reason))
+
+    async def _update_crl(self, authority: Authority, revoke: tuple[int, x509.ReasonFlags] | None) -> None:
+        """Add `revoke` to the list, or sign it anew when half its time is over."""
+        now = self._context.clock()
+
+        def change(data: Mapping[str, bytes]) -> Mapping[str, bytes]:
+            before = load_crl(data[_CRL]) if data.get(_CRL) else None
+            kept = dict(data)
+            if before is not None and not before.is_signature_valid(authority.certificate.public_key()):  # type: ignore[arg-type]
+                kept[f"{before.fingerprint(SHA256()).hex()[:16]}.crl"] = data[_CRL]  # that of a CA before this one
+                before = None
+            if before is not None:
+                known = revoke is None or is_revoked(before, revoke[0])
+                fresh = before.next_update_utc is not None and now < before.next_update_utc - _CRL_LIFE / 2
+                if known and fresh:
+                    return data
+                if known:
+                    return {**kept, _CRL: sign_crl(authority, before, now=now, next_update=now + _CRL_LIFE)}
+            crl = sign_crl(authority, before, now=now, next_update=now + _CRL_LIFE, revoke=revoke)
+            return {**kept, _CRL: crl}
+
+        try:
+            await self._context.publish(self._crl_name, change)
+        except PkiError as error:
+            raise Misconfigured(f"Secret {self._crl_name}: {error}") from None
 
     async def _load(self) -> Authority:
         data = await self._context.read_secret(self._secret_name)

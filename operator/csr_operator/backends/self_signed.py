@@ -6,13 +6,17 @@ A repeat is harmless: nothing outside the operator is asked.
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+from cryptography import x509
+
 from csr_operator.pki.authority import self_sign
 
-from .base import Context, Health, Issued, Misconfigured, Order
+from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected
 
 
 class SelfSignedBackend:
     needs_private_key: ClassVar[bool] = True
+    costs: ClassVar[bool] = False
+    revokes: ClassVar[bool] = False
 
     def __init__(self, context: Context) -> None:
         self._clock = context.clock
@@ -26,7 +30,7 @@ class SelfSignedBackend:
     async def check(self) -> Health:
         return Health("signs each certificate with its own key")
 
-    async def submit(self, order: Order) -> Issued:
+    async def submit(self, order: Order) -> Issued | Pending:
         if order.private_key is None:
             raise Misconfigured("spec.selfSigned needs the private key")
         now = self._clock()
@@ -34,3 +38,9 @@ class SelfSignedBackend:
             order.csr, order.private_key, order.profile, not_before=now, not_after=now + order.duration
         )
         return Issued((certificate,), roots=(certificate,))
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        return await self.submit(order)
+
+    async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
+        raise Rejected("a self-signed certificate cannot be revoked: whoever trusts it has to stop")

@@ -1,5 +1,6 @@
 """A certification authority in memory: what the `ca` and `selfSigned` backends sign with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -80,8 +81,11 @@ def sign(
     *,
     not_before: datetime,
     not_after: datetime,
+    crl_urls: Sequence[str] = (),
 ) -> x509.Certificate:
     """Issue a certificate for ``csr``: the names from the request, all else from ``profile``.
+
+    ``crl_urls`` is where the CA's revocation list is (cRLDistributionPoints, RFC 5280, 4.2.1.13).
 
     The validity is clamped to that of the CA's chain. PkiError when nothing of it is left, or when the
     profile asks for a CA that this one may not certify (RFC 5280, 4.2.1.9).
@@ -94,6 +98,11 @@ def sign(
     issuer = _subject(authority.certificate)
     builder = _builder(csr, issuer, profile, first, last)
     builder = builder.add_extension(_authority_key_identifier(authority.certificate), critical=False)
+    if crl_urls:
+        urls = [x509.UniformResourceIdentifier(url) for url in crl_urls]
+        builder = builder.add_extension(
+            x509.CRLDistributionPoints([x509.DistributionPoint(urls, None, None, None)]), critical=False
+        )
     return builder.sign(authority.key, signature_hash(authority.key))
 
 

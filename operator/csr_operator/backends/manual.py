@@ -1,0 +1,59 @@
+"""`manual`: the CA is a person. The CSR is in `status.csr`; `kubectl csr import` brings the chain.
+
+Asking twice is harmless, as nobody is asked: the CSR that the person took away is the one in the staging Secret, and
+stays the same until its answer is there.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, ClassVar, Self
+
+from cryptography import x509
+
+from csr_operator.pki.chain import build_chain, load_bundle
+from csr_operator.pki.errors import PkiError
+
+from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected
+
+_LOOK_AGAIN = timedelta(hours=24)  # what is imported is seen at once; this is no polling
+
+
+class ManualBackend:
+    needs_private_key: ClassVar[bool] = False
+    costs: ClassVar[bool] = True
+    revokes: ClassVar[bool] = False
+
+    def __init__(self, roots: tuple[x509.Certificate, ...]) -> None:
+        self._roots = roots
+
+    @classmethod
+    def create(cls, config: Mapping[str, Any], context: Context) -> Self:
+        bundle = config.get("caBundle") or ""
+        try:
+            return cls(load_bundle(bundle.encode()) if bundle else ())
+        except PkiError as error:
+            raise Misconfigured(f"spec.manual.caBundle: {error}") from None
+
+    async def check(self) -> Health:
+        known = ", ".join(root.subject.rfc4514_string() for root in self._roots)
+        return Health("waits for a person" + (f", and takes what {known} signed" if known else ""))
+
+    async def submit(self, order: Order) -> Issued | Pending:
+        return await self.poll(order, "")
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        if not order.answer:
+            return Pending("manual", _LOOK_AGAIN, _WANTED)
+        try:
+            certificates = load_bundle(order.answer)
+            build_chain(order.csr.public_key(), certificates)
+        except PkiError as error:
+            # Another import may be right: this order still waits.
+            return Pending("manual", _LOOK_AGAIN, f"what was imported is refused: {error}; {_WANTED}")
+        return Issued(certificates, self._roots)
+
+    async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
+        raise Rejected("a manual CA revokes by hand")
+
+
+_WANTED = "have the CSR in status.csr signed, and bring the chain by `kubectl csr import`"

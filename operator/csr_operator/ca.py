@@ -1,0 +1,56 @@
+"""One issuer's CA as the rest of the operator calls it: counted, timed, and with its errors put into words."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from cryptography import x509
+
+from .backends.base import Backend, BackendError, Issued, Order, Pending, Rejected, Retryable
+from .errors import Failed
+from .metrics import CA_CALLS
+
+T = TypeVar("T")
+
+_PATIENCE = 120.0
+"""Seconds after which an answer is no longer waited for; backends have shorter limits of their own."""
+
+
+class Ca:
+    """issuer: as a Secret's annotations name it (`Kind/name`). name: the backend's."""
+
+    def __init__(self, issuer: str, name: str, backend: Backend) -> None:
+        self.issuer, self.name, self.backend = issuer, name, backend
+
+    async def ask(self, order: Order, handle: str) -> Issued | Pending:
+        """Place the order, or ask how the one with `handle` stands. Raises Failed."""
+        if handle:
+            return await self._counted("poll", self.backend.poll(order, handle))
+        return await self._counted("submit", self.backend.submit(order))
+
+    async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
+        """Raises Failed."""
+        await self._counted("revoke", self.backend.revoke(certificate, reason))
+
+    async def _counted(self, call: str, answer: Awaitable[T]) -> T:
+        outcome = "error"
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                result = await answer
+            outcome = "ok"
+            return result
+        except TimeoutError:
+            outcome = "timeout"
+            message = f"the CA did not answer within {_PATIENCE:.0f} s"
+            raise Failed("IssuerUnavailable", message, by_issuer=True) from None
+        except Retryable as error:
+            outcome = "retryable"
+            raise Failed("IssuerUnavailable", str(error), by_issuer=True, after=error.after) from error
+        except Rejected as error:
+            outcome = "rejected"
+            raise Failed("Rejected", str(error), permanent=True, needs_user=True, by_issuer=True) from error
+        except BackendError as error:
+            outcome = "misconfigured"
+            raise Failed("IssuerNotReady", str(error), by_issuer=True) from error
+        finally:
+            CA_CALLS.labels(self.name, call, outcome).inc()

@@ -1,0 +1,165 @@
+"""What the operator writes into Secrets: the certificate's own, and the staging one while an order is under way."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from .model import (
+    API_VERSION,
+    GROUP,
+    MANAGED_LABEL,
+    OWED_ANNOTATION,
+    RETAINED_ANNOTATION,
+    STAGING_LABEL,
+    CertificateRequest,
+    Kind,
+    Outputs,
+    Record,
+    SecretKey,
+    SecretKeyRef,
+    format_time,
+)
+from .pki import keystores
+from .pki.chain import Chain
+from .pki.fingerprint import sha256_fingerprint
+from .pki.keys import PrivateKey, private_key_pem
+
+Body = dict[str, Any]
+Passwords = Mapping[SecretKeyRef, str]
+
+
+def staging_key(request: CertificateRequest) -> SecretKey:
+    """The name follows from the request alone, so that a restart finds it."""
+    return SecretKey(request.namespace, f"{request.name[:200].rstrip('-.')}-{request.uid.replace('-', '')[:12]}-order")
+
+
+def record_of(request: CertificateRequest, revision: int, issuer: str, chain: Chain) -> Record:
+    leaf = chain.leaf
+    above = chain.intermediates[0] if chain.intermediates else chain.root or leaf
+    return Record(
+        issuance_hash=request.issuance_hash,
+        revision=revision,
+        serial_number=f"{leaf.serial_number:X}",
+        not_before=format_time(leaf.not_valid_before_utc),
+        not_after=format_time(leaf.not_valid_after_utc),
+        sha256_fingerprint=sha256_fingerprint(leaf),
+        issuer_fingerprint=sha256_fingerprint(above),
+        issuer=issuer,
+        renew=request.wishes.renew,
+    )
+
+
+def secret_data(
+    request: CertificateRequest, chain: Chain, key: PrivateKey | None, passwords: Passwords
+) -> dict[str, bytes]:
+    """`data` of the Secret; `key` is None if it is not the operator's. Raises PkiError (for an alias, a password)."""
+    outputs, encoding = request.spec.outputs, request.spec.private_key.encoding
+    data = {"tls.crt": chain.pem, "ca.crt": chain.ca_pem or chain.pem}
+    if key is None:
+        return data
+    data["tls.key"] = private_key_pem(key, encoding)
+    if outputs.der:
+        data["key.der"] = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    if outputs.combined_pem:
+        data["tls-combined.pem"] = keystores.combined_pem(chain, key, encoding)
+    data.update(_keystores(outputs, chain, key, passwords))
+    return data
+
+
+def secret_body(
+    request: CertificateRequest, record: Record, data: Mapping[str, bytes], owed: x509.Certificate | None
+) -> Body:
+    """For server-side apply. owed: the replaced certificate that is still to be revoked."""
+    template = request.spec.secret_template
+    annotations = {**dict(template.annotations), **record.annotations()}
+    if owed is not None:
+        annotations[OWED_ANNOTATION] = base64.b64encode(owed.public_bytes(Encoding.DER)).decode()
+    if request.spec.retain:
+        annotations[RETAINED_ANNOTATION] = request.name
+    body = _body(
+        request.secret,
+        {**dict(template.labels), MANAGED_LABEL: "true"},
+        annotations,
+        "kubernetes.io/tls" if request.spec.key_is_ours else "Opaque",
+        data,
+    )
+    if not request.spec.retain:
+        body["metadata"]["ownerReferences"] = [_owner(request)]
+    return body
+
+
+def staging_body(
+    request: CertificateRequest, revision: int, issuer: str, key_pem: bytes, csr_pem: bytes, handle: str
+) -> Body:
+    annotations = {
+        f"{GROUP}/issuance-hash": request.issuance_hash,
+        f"{GROUP}/revision": str(revision),
+        f"{GROUP}/issuer": issuer,
+    }
+    if handle:
+        annotations[f"{GROUP}/order"] = handle
+    body = _body(
+        staging_key(request),
+        {MANAGED_LABEL: "true", STAGING_LABEL: "true"},
+        annotations,
+        "Opaque",
+        {"tls.key": key_pem, "tls.csr": csr_pem},
+    )
+    body["metadata"]["ownerReferences"] = [_owner(request)]
+    return body
+
+
+def owed_certificate(secret: Mapping[str, Any]) -> x509.Certificate | None:
+    """The certificate that a Secret says is still to be revoked."""
+    text = (secret["metadata"].get("annotations") or {}).get(OWED_ANNOTATION, "")
+    try:
+        return x509.load_der_x509_certificate(base64.b64decode(text))
+    except ValueError:
+        return None
+
+
+def _keystores(outputs: Outputs, chain: Chain, key: PrivateKey, passwords: Passwords) -> dict[str, bytes]:
+    data = {}
+    trusted = (chain.root,) if chain.root is not None else chain.intermediates[-1:] or (chain.leaf,)
+    if (store := outputs.pkcs12) is not None:
+        password = passwords[store.password]
+        profile = keystores.Pkcs12Profile(store.profile or keystores.Pkcs12Profile.MODERN_2023)
+        alias = store.alias or keystores.DEFAULT_ALIAS
+        data["keystore.p12"] = keystores.pkcs12_keystore(chain, key, password, alias=alias, profile=profile)
+        data["truststore.p12"] = keystores.pkcs12_truststore(trusted, password, profile=profile)
+    if (store := outputs.jks) is not None:
+        password = passwords[store.password]
+        alias = store.alias or keystores.DEFAULT_ALIAS
+        data["keystore.jks"] = keystores.jks_keystore(chain, key, password, alias=alias)
+        data["truststore.jks"] = keystores.jks_truststore(trusted, password)
+    return data
+
+
+def _body(
+    key: SecretKey, labels: Mapping[str, str], annotations: Mapping[str, str], kind: str, data: Mapping[str, bytes]
+) -> Body:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": key.name,
+            "namespace": key.namespace,
+            "labels": dict(labels),
+            "annotations": dict(annotations),
+        },
+        "type": kind,
+        "data": {name: base64.b64encode(value).decode() for name, value in data.items()},
+    }
+
+
+def _owner(request: CertificateRequest) -> Body:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": Kind.CERTIFICATE_REQUEST.value,
+        "name": request.name,
+        "uid": request.uid,
+        "controller": True,
+    }

@@ -1,0 +1,417 @@
+"""From the dicts that the Kubernetes API sends to the values of `model.py`; nothing below this sees a raw dict."""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+from .model import (
+    ABANDON_ANNOTATION,
+    DEFAULT_DURATION,
+    GROUP,
+    IMPORT_ANNOTATION,
+    MANAGED_LABEL,
+    MANAGER,
+    OWED_ANNOTATION,
+    RENEW_ANNOTATION,
+    RETAINED_ANNOTATION,
+    REVOKE_ANNOTATION,
+    STAGING_LABEL,
+    CertificateRequest,
+    Condition,
+    InvalidSpec,
+    Issuer,
+    IssuerRef,
+    KeystoreSpec,
+    Kind,
+    Limits,
+    Outputs,
+    PrivateKeySpec,
+    Raw,
+    Record,
+    RequestSpec,
+    RequestStatus,
+    Revocation,
+    RotationPolicy,
+    SecretKeyRef,
+    SecretMeta,
+    SecretTemplate,
+    Staged,
+    Wishes,
+    digest_of,
+    parse_duration,
+)
+from .pki.csr import CsrTemplate
+from .pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters
+from .pki.names import Names, OtherName, Subject
+from .pki.profile import CustomExtension, NameConstraints, Profile, Subtrees
+from .policy import AllowedKey, AllowedNames, Default, Namespaces, Policy, Requirement, Rule
+
+
+def parse_request(obj: Raw) -> CertificateRequest:
+    """A spec that cannot be read does not raise: it is the request's `problem`, so that its user is told."""
+    metadata, spec = obj["metadata"], obj["spec"]
+    problem = ""
+    try:
+        parsed = _request_spec(spec)
+    except ValueError as error:  # InvalidSpec, or a PkiError
+        problem = str(error)
+        parsed = RequestSpec(spec["secretName"], _issuer_refs(spec), CsrTemplate(Names(), Profile()))
+    return CertificateRequest(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        generation=metadata.get("generation", 0),
+        created=metadata["creationTimestamp"],
+        spec=parsed,
+        issuance_hash=parsed.issuance_hash(),
+        status=_request_status(obj.get("status") or {}),
+        wishes=_wishes(metadata.get("annotations")),
+        being_deleted="deletionTimestamp" in metadata,
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        problem=problem,
+    )
+
+
+def parse_issuer(obj: Raw) -> Issuer:
+    """A spec that cannot be read does not raise: it is the issuer's `problem`."""
+    metadata, spec = obj["metadata"], obj["spec"]
+    backends = [name for name in spec if name not in ("policy", "approval", "limits")]
+    backend, policy, problem = "", None, ""
+    try:
+        if len(backends) != 1:
+            raise InvalidSpec("spec: name exactly one backend, such as `selfSigned: {}` or `ca: {secretName: ...}`")
+        (backend,) = backends
+        policy = _policy(spec["policy"]) if "policy" in spec else None
+    except ValueError as error:
+        problem = str(error)
+    limits = spec.get("limits") or {}
+    return Issuer(
+        kind=Kind(obj["kind"]),
+        namespace=metadata.get("namespace", ""),
+        name=metadata["name"],
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        generation=metadata.get("generation", 0),
+        backend=backend,
+        config=spec.get(backend) or {},
+        policy=policy,
+        needs_approval=spec.get("approval") == "Manual",
+        limits=Limits(limits.get("concurrent") or Limits().concurrent, limits.get("perMinute")),
+        conditions=_conditions(obj.get("status") or {}),
+        problem=problem,
+    )
+
+
+def parse_secret_meta(obj: Raw) -> SecretMeta:
+    """From a PartialObjectMetadata (or a whole Secret, of which only the metadata is kept)."""
+    metadata = obj["metadata"]
+    owned = _owned_fields(metadata.get("managedFields") or ())
+    annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k in owned.annotations}
+    labels = {k: v for k, v in (metadata.get("labels") or {}).items() if k in owned.labels}
+    owner_uid = owner = ""
+    for reference in metadata.get("ownerReferences") or ():
+        if reference.get("controller"):
+            owner_uid, owner = reference["uid"], f"{reference['kind']} {reference['name']}"
+    return SecretMeta(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        owner_uid=owner_uid,
+        owner=owner,
+        intact_data=owned.data,
+        template_digest=_template_digest(_users_items(labels), _users_items(annotations))
+        if labels.get(MANAGED_LABEL) == "true"
+        else "",
+        record=Record.from_annotations(annotations),
+        retained_for=annotations.get(RETAINED_ANNOTATION, ""),
+        owes_revocation=OWED_ANNOTATION in annotations,
+    )
+
+
+def parse_staged(obj: Raw) -> Staged | None:
+    """From the metadata of a staging Secret; None if it is another Secret, or not readable any more."""
+    metadata = obj["metadata"]
+    if (metadata.get("labels") or {}).get(STAGING_LABEL) != "true":
+        return None
+    annotations = metadata.get("annotations") or {}
+    try:
+        return Staged(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=metadata["uid"],
+            resource_version=metadata["resourceVersion"],
+            created=metadata["creationTimestamp"],
+            owner_uid=metadata["ownerReferences"][0]["uid"],
+            issuance_hash=annotations[f"{GROUP}/issuance-hash"],
+            revision=int(annotations[f"{GROUP}/revision"]),
+            issuer=annotations[f"{GROUP}/issuer"],
+            handle=annotations.get(f"{GROUP}/order", ""),
+        )
+    except (KeyError, IndexError, ValueError):
+        return None
+
+
+def _request_spec(spec: Raw) -> RequestSpec:
+    private_key = spec.get("privateKey") or {}
+    secret_template = spec.get("secretTemplate") or {}
+    revocation = spec.get("revocation") or {}
+    algorithm = KeyAlgorithm(private_key.get("algorithm") or KeyAlgorithm.ECDSA)
+    return RequestSpec(
+        secret_name=spec["secretName"],
+        issuer_refs=_issuer_refs(spec),
+        template=CsrTemplate(names=_names(spec), profile=_profile(spec)),
+        csr_pem=spec.get("request") or "",
+        private_key=PrivateKeySpec(
+            parameters=KeyParameters(algorithm, private_key.get("size")),
+            encoding=KeyEncoding(private_key.get("encoding") or KeyEncoding.PKCS1),
+            rotation_policy=RotationPolicy(private_key.get("rotationPolicy") or RotationPolicy.ALWAYS),
+            secret_ref=_secret_key_ref(private_key.get("secretRef"), "tls.key"),
+        ),
+        secret_template=SecretTemplate(
+            labels=tuple((secret_template.get("labels") or {}).items()),
+            annotations=tuple((secret_template.get("annotations") or {}).items()),
+        ),
+        outputs=_outputs(spec),
+        duration=_duration(spec, "duration") or DEFAULT_DURATION,
+        renew_before=_duration(spec, "renewBefore"),
+        renew_before_percentage=spec.get("renewBeforePercentage"),
+        retain=spec.get("deletionPolicy") == "Retain",
+        revocation=Revocation(bool(revocation.get("onDelete")), bool(revocation.get("onRotation"))),
+    )
+
+
+def _issuer_refs(spec: Raw) -> tuple[IssuerRef, ...]:
+    one, several = spec.get("issuerRef"), spec.get("issuerRefs") or ()
+    refs = (one, *several) if one is not None else several  # admission lets only one of them through
+    return tuple(IssuerRef(ref["name"], Kind(ref.get("kind") or Kind.ISSUER)) for ref in refs)
+
+
+def _secret_key_ref(raw: Raw | None, default_key: str) -> SecretKeyRef | None:
+    return None if raw is None else SecretKeyRef(raw["name"], raw.get("key") or default_key)
+
+
+def _outputs(spec: Raw) -> Outputs:
+    keystores = spec.get("keystores") or {}
+    formats = {f["type"] for f in spec.get("additionalOutputFormats") or ()}
+    return Outputs(
+        pkcs12=_keystore(keystores.get("pkcs12"), with_profile=True),
+        jks=_keystore(keystores.get("jks")),
+        der="DER" in formats,
+        combined_pem="CombinedPEM" in formats,
+    )
+
+
+def _keystore(raw: Raw | None, *, with_profile: bool = False) -> KeystoreSpec | None:
+    if raw is None or not raw["create"]:
+        return None
+    password = _secret_key_ref(raw["passwordSecretRef"], "password")
+    assert password is not None
+    return KeystoreSpec(password, raw.get("alias") or "", (with_profile and raw.get("profile")) or "")
+
+
+def _wishes(annotations: Mapping[str, str] | None) -> Wishes:
+    if not annotations:
+        return _NO_WISHES
+    return Wishes(
+        renew=annotations.get(RENEW_ANNOTATION, ""),
+        revoke=annotations.get(REVOKE_ANNOTATION, "").replace(":", "").upper(),
+        imported=annotations.get(IMPORT_ANNOTATION, ""),
+        abandon_revocation=annotations.get(ABANDON_ANNOTATION) == "true",
+    )
+
+
+_NO_WISHES = Wishes()
+
+
+def _names(spec: Raw) -> Names:
+    subject = spec.get("subject") or {}
+    return Names(
+        common_name=spec.get("commonName") or "",
+        subject=Subject(
+            countries=_strings(subject, "countries"),
+            organizations=_strings(subject, "organizations"),
+            organizational_units=_strings(subject, "organizationalUnits"),
+            localities=_strings(subject, "localities"),
+            provinces=_strings(subject, "provinces"),
+            street_addresses=_strings(subject, "streetAddresses"),
+            postal_codes=_strings(subject, "postalCodes"),
+            serial_number=subject.get("serialNumber") or "",
+            email_address=subject.get("emailAddress") or "",
+        ),
+        literal_subject=spec.get("literalSubject") or "",
+        dns_names=_strings(spec, "dnsNames"),
+        ip_addresses=_strings(spec, "ipAddresses"),
+        uris=_strings(spec, "uris"),
+        email_addresses=_strings(spec, "emailAddresses"),
+        other_names=tuple(OtherName(o["oid"], o["utf8Value"]) for o in spec.get("otherNames") or ()),
+    )
+
+
+def _profile(spec: Raw) -> Profile:
+    constraints = spec.get("nameConstraints")
+    return Profile(
+        usages=_strings(spec, "usages"),
+        is_ca=bool(spec.get("isCA")),
+        path_length=spec.get("pathLenConstraint"),
+        name_constraints=constraints
+        and NameConstraints(
+            permitted=_subtrees(constraints.get("permitted") or {}),
+            excluded=_subtrees(constraints.get("excluded") or {}),
+            critical=bool(constraints.get("critical")),
+        ),
+        must_staple=bool(spec.get("mustStaple")),
+        extensions=tuple(
+            CustomExtension(e["oid"], _base64(e["value"]), bool(e.get("critical")))
+            for e in spec.get("extensions") or ()
+        ),
+    )
+
+
+def _subtrees(raw: Raw) -> Subtrees:
+    return Subtrees(
+        dns_domains=_strings(raw, "dnsDomains"),
+        ip_ranges=_strings(raw, "ipRanges"),
+        email_addresses=_strings(raw, "emailAddresses"),
+        uri_domains=_strings(raw, "uriDomains"),
+    )
+
+
+def _request_status(status: Raw) -> RequestStatus:
+    return RequestStatus(
+        conditions=_conditions(status),
+        observed_generation=status.get("observedGeneration") or 0,
+        serial_number=status.get("serialNumber") or "",
+        not_before=status.get("notBefore") or "",
+        not_after=status.get("notAfter") or "",
+        renewal_time=status.get("renewalTime") or "",
+        revision=status.get("revision") or 0,
+        sha256_fingerprint=status.get("sha256Fingerprint") or "",
+        csr_digest=digest_of(status.get("csr") or ""),
+    )
+
+
+def _conditions(status: Raw) -> tuple[Condition, ...]:
+    return tuple(
+        Condition(
+            type=c["type"],
+            status=c["status"],
+            reason=c.get("reason") or "",
+            message=c.get("message") or "",
+            observed_generation=c.get("observedGeneration") or 0,
+            last_transition_time=c.get("lastTransitionTime") or "",
+        )
+        for c in status.get("conditions") or ()
+    )
+
+
+def _policy(raw: Raw) -> Policy:
+    return Policy(
+        default=Default(raw.get("default") or Default.ALLOW),
+        rules=tuple(_rule(rule) for rule in raw.get("rules") or ()),
+    )
+
+
+def _rule(raw: Raw) -> Rule:
+    maximum = _duration(raw, "maxDuration")
+    namespaces = raw.get("namespaces") or {}
+    return Rule(
+        name=raw.get("name") or "",
+        namespaces=Namespaces(_strings(namespaces, "names"), _requirements(namespaces.get("selector") or {})),
+        common_names=_allowed(raw.get("commonNames")),
+        dns_names=_allowed(raw.get("dnsNames")),
+        networks=None if raw.get("ipAddresses") is None else _strings(raw["ipAddresses"], "networks"),
+        uris=_allowed(raw.get("uris"), with_wildcards=False),
+        email_addresses=_allowed(raw.get("emailAddresses"), with_wildcards=False),
+        other_names=bool(raw.get("otherNames")),
+        keys=tuple(
+            AllowedKey(KeyAlgorithm(key["algorithm"]), key.get("minSize"), key.get("maxSize"))
+            for key in raw.get("keys") or ()
+        ),
+        maximum_duration=maximum,
+        is_ca=bool(raw.get("isCA")),
+        usages=_strings(raw, "usages"),
+    )
+
+
+def _requirements(selector: Raw) -> tuple[Requirement, ...]:
+    return (
+        *(Requirement(key, "In", (value,)) for key, value in (selector.get("matchLabels") or {}).items()),
+        *(Requirement(e["key"], e["operator"], _strings(e, "values")) for e in selector.get("matchExpressions") or ()),
+    )
+
+
+def _allowed(raw: Raw | None, *, with_wildcards: bool = True) -> AllowedNames | None:
+    if raw is None:
+        return None
+    return AllowedNames(
+        _strings(raw, "exact"), _strings(raw, "suffixes"), with_wildcards and bool(raw.get("wildcards"))
+    )
+
+
+def _strings(raw: Raw, name: str) -> tuple[str, ...]:
+    return tuple(raw.get(name) or ())
+
+
+def _duration(spec: Raw, name: str) -> timedelta | None:
+    text = spec.get(name)
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise InvalidSpec(f"spec.{name}: {error}") from None
+
+
+def _base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise InvalidSpec("spec.extensions[].value: not base64; give the DER value in base64") from None
+
+
+class _Owned(NamedTuple):
+    data: frozenset[str]
+    labels: frozenset[str]
+    annotations: frozenset[str]
+
+
+_NOTHING_OWNED = _Owned(frozenset(), frozenset(), frozenset())
+
+
+def _owned_fields(managed_fields: Sequence[Raw]) -> _Owned:
+    """What the operator still owns, by https://kubernetes.io/docs/reference/using-api/server-side-apply/."""
+    for entry in managed_fields:
+        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply":
+            owned = entry.get("fieldsV1") or {}
+            metadata = owned.get("f:metadata") or {}
+            return _owned(
+                *(
+                    tuple(name[2:] for name in part if name.startswith("f:"))
+                    for part in (
+                        owned.get("f:data") or (),
+                        metadata.get("f:labels") or (),
+                        metadata.get("f:annotations") or (),
+                    )
+                )
+            )
+    return _NOTHING_OWNED
+
+
+@lru_cache(maxsize=1024)
+def _owned(data: tuple[str, ...], labels: tuple[str, ...], annotations: tuple[str, ...]) -> _Owned:
+    # Nearly all Secrets own the same fields: one set serves them all.
+    return _Owned(frozenset(data), frozenset(labels), frozenset(annotations))
+
+
+def _users_items(items: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((k, v) for k, v in items.items() if not k.startswith(f"{GROUP}/"))
+
+
+@lru_cache(maxsize=1024)
+def _template_digest(labels: tuple[tuple[str, str], ...], annotations: tuple[tuple[str, str], ...]) -> str:
+    return SecretTemplate(labels, annotations).digest()

@@ -1,0 +1,50 @@
+"""Secrets that an issuer writes for others to read, such as a revocation list."""
+
+import base64
+from collections.abc import Callable, Mapping
+
+from .backends.base import Misconfigured, Retryable
+from .kube import Kube, KubeError, secret_data
+from .model import GROUP, MANAGED_LABEL, Issuer, SecretKey
+
+_PUBLISHED_ANNOTATION = f"{GROUP}/published-by"
+_ATTEMPTS = 5
+
+Change = Callable[[Mapping[str, bytes]], Mapping[str, bytes]]
+
+
+async def publish_secret(kube: Kube, key: SecretKey, issuer: Issuer, change: Change) -> None:
+    """Write `change` of the data so far; again if somebody else was faster.
+
+    Raises Misconfigured if the Secret is not this issuer's, Retryable if others are always faster.
+    """
+    whose = f"{issuer.kind}/{issuer.name}"
+    for _ in range(_ATTEMPTS):
+        existing = await kube.get_secret(key)
+        metadata = existing["metadata"] if existing is not None else {}
+        if existing is not None and (metadata.get("annotations") or {}).get(_PUBLISHED_ANNOTATION) != whose:
+            raise Misconfigured(f"Secret {key.name} is not the issuer's to write: delete it, or name another")
+        before = secret_data(existing) if existing is not None else {}
+        after = change(before)
+        if after == before:
+            return
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": key.name,
+                "namespace": key.namespace,
+                "labels": {MANAGED_LABEL: "true"},
+                "annotations": {_PUBLISHED_ANNOTATION: whose},
+                **({"resourceVersion": metadata["resourceVersion"]} if existing is not None else {}),
+            },
+            "type": "Opaque",
+            "data": {name: base64.b64encode(value).decode() for name, value in after.items()},
+        }
+        try:
+            await kube.apply_secret(key, body, force=existing is not None)
+            return
+        except KubeError as error:
+            if error.status != 409:
+                raise Retryable(f"Secret {key.name}: {error}") from None
+    raise Retryable(f"Secret {key.name} is changed by others all the time")

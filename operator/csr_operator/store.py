@@ -1,0 +1,162 @@
+"""What the watches showed of requests and Secrets, and who depends on what."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+from .decide import owns
+from .model import CertificateRequest, ObjectKey, RequestStatus, SecretKey, SecretMeta, Staged, is_newer
+
+K = TypeVar("K", ObjectKey, SecretKey)
+
+
+class Store:
+    """changed: called with the key of each request about which there is news."""
+
+    def __init__(self, changed: Callable[[ObjectKey], None]) -> None:
+        self._changed = changed
+        self._requests: dict[ObjectKey, CertificateRequest] = {}
+        self._secrets: dict[SecretKey, SecretMeta] = {}
+        self._staged: dict[SecretKey, Staged] = {}
+        self._orders: dict[str, SecretKey] = {}  # by the request's uid
+        self._by_issuer: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
+        self._by_secret: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
+        self._by_uid: dict[str, ObjectKey] = {}
+        self._at_work: dict[SecretKey, CertificateRequest] = {}
+
+    # Requests.
+
+    def request(self, key: ObjectKey) -> CertificateRequest | None:
+        return self._requests.get(key)
+
+    def requests(self) -> Iterable[CertificateRequest]:
+        return self._requests.values()
+
+    def dependents(self, issuer: ObjectKey) -> Iterable[ObjectKey]:
+        return self._by_issuer.get(issuer, ())
+
+    def put_request(self, request: CertificateRequest) -> None:
+        known = self._requests.get(request.key)
+        if known is not None:
+            if known.uid == request.uid and not is_newer(request.resource_version, known.resource_version):
+                return  # our own write, or what it overtook
+            self._unindex(known)
+        self._requests[request.key] = request
+        self._by_uid[request.uid] = request.key
+        for issuer in request.issuers:
+            self._by_issuer[issuer].add(request.key)
+        self._by_secret[request.secret].add(request.key)
+        self._changed(request.key)
+
+    def wrote_request(self, before: CertificateRequest, resource_version: str, status: RequestStatus) -> None:
+        """The operator wrote to `before`, and nothing else of it changed by that."""
+        if self._requests.get(before.key) is before:
+            self._requests[before.key] = replace(before, resource_version=resource_version, status=status)
+
+    def drop_request(self, key: ObjectKey, uid: str) -> bool:
+        """False if the request there is another one, or there is none."""
+        known = self._requests.get(key)
+        if known is None or known.uid != uid:
+            return False
+        del self._requests[key]
+        self._unindex(known)
+        return True
+
+    def rival(self, request: CertificateRequest) -> str:
+        """The name of another request for the same Secret that comes first. Empty if there is none.
+
+        That is the one that is at it already, and else the oldest.
+        """
+        first = self._at_work.get(request.secret)
+        if first is None:
+            keys = self._by_secret[request.secret]
+            if len(keys) < 2:
+                return ""
+            first = min((self._requests[key] for key in keys), key=lambda r: (r.created, r.uid))
+        return "" if first.uid == request.uid else first.name
+
+    @contextmanager
+    def at_work(self, request: CertificateRequest) -> Iterator[None]:
+        """While it lasts, the Secret is being written for `request`, and for no other."""
+        self._at_work[request.secret] = request
+        try:
+            yield
+        finally:
+            del self._at_work[request.secret]
+            for rival in self._by_secret.get(request.secret, set()) - {request.key}:
+                self._changed(rival)
+
+    def _unindex(self, request: CertificateRequest) -> None:
+        self._by_uid.pop(request.uid, None)
+        for issuer in request.issuers:
+            _discard(self._by_issuer, issuer, request.key)
+        _discard(self._by_secret, request.secret, request.key)
+        for rival in self._by_secret.get(request.secret, ()):
+            self._changed(rival)
+
+    # Secrets.
+
+    def secret(self, request: CertificateRequest) -> SecretMeta | None:
+        """The Secret of the name that `request` wants, whosever it is."""
+        return self._secrets.get(request.secret)
+
+    def own_secret(self, request: CertificateRequest) -> SecretMeta | None:
+        secret = self._secrets.get(request.secret)
+        return secret if secret is not None and owns(request, secret) else None
+
+    def staged(self, request: CertificateRequest) -> Staged | None:
+        """The order under way."""
+        key = self._orders.get(request.uid)
+        return None if key is None else self._staged.get(key)
+
+    def secret_keys(self, namespace: str) -> set[SecretKey]:
+        """Those in `namespace`; empty: all."""
+        return {key for key in (*self._secrets, *self._staged) if namespace in ("", key.namespace)}
+
+    def put_secret(self, meta: SecretMeta | Staged) -> None:
+        """What a watch showed, or what a write answered."""
+        if isinstance(meta, Staged):
+            known: SecretMeta | Staged | None = self._staged.get(meta.key)
+        else:
+            known = self._secrets.get(meta.key)
+        if known is not None and not is_newer(meta.resource_version, known.resource_version):
+            return  # our own write, or what it overtook
+        if isinstance(meta, Staged):
+            self._staged[meta.key] = meta
+            self._orders[meta.owner_uid] = meta.key
+        else:
+            self._secrets[meta.key] = meta
+        self._tell(meta.key)
+
+    def wrote_secret(self, before: SecretMeta | None, after: SecretMeta) -> None:
+        """The operator wrote `after` over `before`; if that is gone by now, so is what was written."""
+        if before is None or after.key in self._secrets:
+            self.put_secret(after)
+
+    def drop_secret(self, key: SecretKey) -> None:
+        self._secrets.pop(key, None)
+        self._tell(key)
+        staged = self._staged.pop(key, None)
+        if staged is not None:
+            self._orders.pop(staged.owner_uid, None)
+
+    def spoil(self, secret: SecretMeta) -> None:
+        """What is in it does not serve any more."""
+        self._secrets[secret.key] = replace(secret, beyond_repair=True)
+
+    def _tell(self, key: SecretKey) -> None:
+        for request in self._by_secret.get(key, ()):
+            self._changed(request)
+        staged = self._staged.get(key)
+        if staged is not None and staged.owner_uid in self._by_uid:
+            self._changed(self._by_uid[staged.owner_uid])
+
+
+def _discard(index: defaultdict[K, set[ObjectKey]], where: K, key: ObjectKey) -> None:
+    members = index.get(where)
+    if members is not None:
+        members.discard(key)
+        if not members:
+            del index[where]
