@@ -8,7 +8,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from .handlers import Operator, OperatorFailed, utc_now
+from .kube import NoConfiguration
 from .settings import Settings, own_namespace
+from .web import CannotListen
 
 
 def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc_now) -> int:
@@ -27,7 +29,7 @@ def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc
     )
     try:
         asyncio.run(_run(settings, clock))
-    except OperatorFailed as error:
+    except (NoConfiguration, CannotListen, OperatorFailed) as error:
         logging.getLogger(__name__).error("%s", error)
         return 1
     except KeyboardInterrupt:
@@ -79,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="spread the reissuing of the leaves of a rotated CA over this time",
     )
-    run.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    run.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], default="info", help="how much is logged"
+    )
     return parser
 
 

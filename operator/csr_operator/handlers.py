@@ -4,12 +4,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 import kopf
 
 from .controller import Controller
-from .kube import KubeClient
+from .kube import KubeClient, KubeError, Unreachable
 from .metrics import REGISTRY, RequestCollector
 from .model import GROUP, MANAGER, VERSION, Kind
 from .settings import Settings
@@ -23,6 +24,9 @@ _PLURALS = {
     "issuers": Kind.ISSUER,
     "clusterissuers": Kind.CLUSTER_ISSUER,
 }
+
+
+_REFUSED = "the API server refuses the operator's credentials (401 Unauthorized): renew the token or certificate"
 
 
 class OperatorFailed(Exception):
@@ -54,7 +58,10 @@ class Operator:
         self._failure: BaseException | None = None
 
     async def run(self) -> None:
-        """Until SIGINT or SIGTERM; raises OperatorFailed if something broke that cannot be left broken."""
+        """Until SIGINT or SIGTERM.
+
+        Raises NoConfiguration, CannotListen, and OperatorFailed if something broke that cannot be left broken.
+        """
         watches = max(len(self._settings.namespaces), 1)
         self._kube = await KubeClient.connect(
             connections=watches + self._settings.workers + 8,
@@ -66,6 +73,7 @@ class Operator:
         REGISTRY.register(collector)
         try:
             async with serve(self._settings.metrics_host, self._settings.metrics_port, self._synced):
+                await self._check_credentials()
                 await kopf.operator(
                     registry=self._registry(),
                     settings=_kopf_settings(self._settings),
@@ -76,11 +84,22 @@ class Operator:
                     # Unused when standalone; kopf's guess needs the user's name, which a container's bare UID lacks.
                     identity=MANAGER,  # type: ignore[arg-type]
                 )
+        except kopf.LoginError as error:
+            raise OperatorFailed(_REFUSED) from error
         finally:
             REGISTRY.unregister(collector)
             await self._kube.close()
         if self._failure is not None:
             raise OperatorFailed(str(self._failure)) from self._failure
+
+    async def _check_credentials(self) -> None:
+        try:
+            await self._kube.check_credentials()
+        except Unreachable:
+            pass  # it may come yet; kopf waits for it
+        except KubeError as error:
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                raise OperatorFailed(_REFUSED) from error
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()

@@ -6,7 +6,9 @@ needed for its metadata, the server is asked for PartialObjectMetadata, so that 
 
 import base64
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -45,6 +47,10 @@ class Unreachable(Exception):
     """No answer of the API server: it is down, or the connection broke."""
 
 
+class NoConfiguration(Exception):
+    """Neither a kubeconfig nor the pod says where the API server is and who we are."""
+
+
 class Kube(Protocol):
     async def get_secret(self, key: SecretKey) -> Object | None: ...
     async def apply_secret(self, key: SecretKey, body: Object, *, force: bool) -> Object: ...
@@ -66,7 +72,7 @@ class KubeClient:
 
     @classmethod
     async def connect(cls, connections: int, patience: float, silence: float) -> "KubeClient":
-        """At most `connections` at once, each watch being one.
+        """At most `connections` at once, each watch being one. Raises NoConfiguration.
 
         patience: seconds for a call. silence: seconds without a sign of life after which a watch is given up.
         """
@@ -74,12 +80,16 @@ class KubeClient:
         try:
             kubernetes_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except kubernetes_config.ConfigException:
-            await kubernetes_config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            await _load_kubeconfig(configuration)
         configuration.connection_pool_maxsize = connections
         return cls(kubernetes_client.ApiClient(configuration=configuration), patience, silence)
 
     async def close(self) -> None:
         await self._api.close()  # type: ignore[no-untyped-call]
+
+    async def check_credentials(self) -> None:
+        """Raises KubeError with status 401 if the API server does not know us."""
+        await self._call("get", "GET", "version", "/version")
 
     async def get_secret(self, key: SecretKey) -> Object | None:
         """None if there is none."""
@@ -250,6 +260,22 @@ class KubeClient:
             raise KubeError(response.status, status.get("reason", ""), status.get("message", ""))
         except (ValueError, AttributeError):
             raise KubeError(response.status, "", text[:200]) from None
+
+
+async def _load_kubeconfig(configuration: kubernetes_client.Configuration) -> None:
+    paths = _kubeconfigs()
+    try:
+        if not any(path.exists() and path.stat().st_size for path in paths):
+            raise FileNotFoundError("there is no such file, or it is empty, and this is no pod")
+        await kubernetes_config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except Exception as error:  # the loader raises whatever a malformed file makes it stumble over
+        names, words = os.pathsep.join(map(str, paths)), " ".join(_words(error).split())
+        raise NoConfiguration(f"cannot use the kubeconfig {names}: {words}: set KUBECONFIG to a valid one") from error
+
+
+def _kubeconfigs() -> list[Path]:
+    named = os.environ.get("KUBECONFIG")
+    return [Path(part) for part in named.split(os.pathsep)] if named else [Path("~/.kube/config").expanduser()]
 
 
 def secret_data(secret: Object) -> dict[str, bytes]:

@@ -10,9 +10,13 @@ from prometheus_client.exposition import choose_encoder
 from .metrics import REGISTRY
 
 
+class CannotListen(Exception):
+    """The address is in use, or not one of this host."""
+
+
 @asynccontextmanager
 async def serve(host: str, port: int, ready: asyncio.Event) -> AsyncIterator[None]:
-    """Serve while the context lasts; `/readyz` is 503 until `ready` is set."""
+    """Serve while the context lasts; `/readyz` is 503 until `ready` is set. Raises CannotListen."""
 
     async def metrics(request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
@@ -31,7 +35,11 @@ async def serve(host: str, port: int, ready: asyncio.Event) -> AsyncIterator[Non
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            text = f"cannot listen on {host}:{port}: {error.strerror}: choose another --metrics-address"
+            raise CannotListen(text) from error
         yield
     finally:
         await runner.cleanup()

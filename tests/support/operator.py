@@ -72,7 +72,7 @@ class OperatorProcess:
     def start(self) -> None:
         """Start, and wait until `/readyz` says that everything has been listed."""
         self.launch()
-        wait_until("the operator is ready", self._ready)
+        wait_until("the operator is ready", self.is_ready)
 
     def launch(self) -> None:
         """Start without waiting."""
@@ -105,7 +105,8 @@ class OperatorProcess:
                 total += float(line.rsplit(" ", 1)[1])
         return total
 
-    def _ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """What `/readyz` says; False as well if nothing answers yet. An operator that ended fails the test."""
         assert self._process is not None
         if self._process.poll() is not None:
             raise AssertionError(f"the operator ended: {self.log.read_text()[-3000:]}")
