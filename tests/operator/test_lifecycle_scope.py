@@ -1,0 +1,62 @@
+"""The namespaces that the operator was told of are its own, and no others; told of none, all are."""
+
+from pathlib import Path
+
+import pytest
+
+from devcluster import ControlPlane
+from tests.support.audit import OPERATOR, api_calls
+from tests.support.kubectl import Kubectl
+from tests.support.manifests import issuer, request
+from tests.support.operator import OperatorProcess
+from tests.support.site import REQUEST, Site, new_namespace
+
+
+@pytest.fixture
+def namespaces(cluster: ControlPlane) -> list[Kubectl]:
+    """Three namespaces, each with an issuer and a request."""
+    found = [Kubectl(cluster, new_namespace(cluster)) for _ in range(3)]
+    for kubectl in found:
+        kubectl.apply(issuer("self"), request("www", "self"))
+    return found
+
+
+def _operator(credentials: Path, folder: Path, namespaces: list[Kubectl]) -> OperatorProcess:
+    arguments = [argument for kubectl in namespaces for argument in ("--namespace", kubectl.namespace)]
+    return OperatorProcess(credentials, folder / "operator.log", *arguments)
+
+
+def _allowed_all_it_asked(cluster: ControlPlane, namespaces: list[str]) -> None:
+    calls = [call for call in api_calls(cluster, user=OPERATOR) if call.namespace in namespaces]
+    assert calls
+    assert not [call for call in calls if call.code in (401, 403)]
+
+
+def test_only_the_namespaces_that_were_named_are_served(
+    cluster: ControlPlane, operator_credentials: Path, tmp_path: Path, namespaces: list[Kubectl]
+) -> None:
+    *served, other = namespaces
+    with _operator(operator_credentials, tmp_path, served) as operator:
+        for kubectl in served:
+            kubectl.wait_ready("www")
+        Site(served[0], operator).settle()
+
+    assert "status" not in other.get(REQUEST, "www")
+    assert "status" not in other.get("issuer", "self")
+    assert not other.list("secrets")
+    assert not other.list("events.events.k8s.io")
+    _allowed_all_it_asked(cluster, [kubectl.namespace for kubectl in served])
+    assert not api_calls(cluster, user=OPERATOR, namespace=other.namespace)
+
+
+def test_without_a_namespace_all_are_served(
+    cluster: ControlPlane, operator_credentials: Path, tmp_path: Path, namespaces: list[Kubectl]
+) -> None:
+    with _operator(operator_credentials, tmp_path, []):
+        for kubectl in namespaces:
+            kubectl.wait_ready("www")
+        # The Secrets of all namespaces are watched, too.
+        namespaces[1]("delete", "secret", "www-tls")
+        namespaces[1]("wait", "--for=jsonpath={.status.revision}=2", "--timeout=30s", REQUEST, "www")
+
+    _allowed_all_it_asked(cluster, ["", *(kubectl.namespace for kubectl in namespaces)])

@@ -1,0 +1,208 @@
+"""What the operator tells of its work: metrics, probes, events, a log; and never a private key."""
+
+import socket
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from devcluster import ControlPlane
+from tests.support.authorities import authority, other_key
+from tests.support.kubectl import Kubectl, wait_until
+from tests.support.manifests import issuer, request, root_and_ca
+from tests.support.operator import OperatorProcess
+from tests.support.site import REQUEST, Site, decoded, moment, new_namespace
+
+KEYS = {
+    "rsa": {"algorithm": "RSA"},
+    "ecdsa": {"encoding": "PKCS8"},
+    "ed25519": {"algorithm": "Ed25519"},
+    "kept": {"rotationPolicy": "Never"},
+}
+
+
+@pytest.fixture(scope="module")
+def site(cluster: ControlPlane, operator_credentials: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """An operator that logs all it can, with requests that went well and others that went wrong in many ways."""
+    kubectl = Kubectl(cluster, new_namespace(cluster))
+    log = tmp_path_factory.mktemp("telemetry") / "operator.log"
+    with OperatorProcess(
+        operator_credentials, log, "--namespace", kubectl.namespace, "--log-level", "debug"
+    ) as operator:
+        site = Site(kubectl, operator)
+        ca = authority("Wrong CA")
+        kubectl.apply(
+            *root_and_ca(),
+            other_key(ca).secret("wrong-key"),
+            issuer("wrong-key", ca={"secretName": "wrong-key"}),
+            ca.secret("foreign-tls"),
+            authority("Last CA", path_length=0).secret("last"),
+            issuer("last", ca={"secretName": "last"}),
+            *(request(name, "ca", privateKey=key) for name, key in KEYS.items()),
+            request("unready", "wrong-key"),
+            request("foreign", "ca"),
+            request("orphan", "nobody"),
+            request("refused", "last", commonName="Sub CA", isCA=True),
+            request("passing", "ca"),
+        )
+        kubectl.wait_ready(*KEYS, "passing")
+        kubectl("delete", REQUEST, "passing")
+        kubectl("delete", "secret", "rsa-tls")
+        kubectl("patch", "secret", "ecdsa-tls", "--type=merge", "-p", '{"data": {"tls.crt": ""}}')
+        kubectl("patch", "secret", "kept-tls", "--type=merge", "-p", '{"data": {"tls.crt": ""}}')
+        for name in ("rsa", "ecdsa", "kept"):
+            site.wait_status(name, revision=2)
+        # Attempts go on in the background while the tests look.
+        wait_until("three attempts failed", lambda: operator.metric("csr_operator_failures_total") >= 3)
+        for name, reason in FAILURES.items():
+            site.wait_condition(name, "Ready", reason)
+        yield site
+
+
+FAILURES = {
+    "unready": "IssuerNotReady",
+    "foreign": "SecretNotOwned",
+    "orphan": "IssuerNotFound",
+    "refused": "Rejected",
+}
+
+
+def _samples(site: Site) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
+    """All samples by name and labels; those of requests without the namespace, which is always the same."""
+    found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
+    for family in text_string_to_metric_families(site.operator.get("/metrics")):
+        for sample in family.samples:
+            labels = dict(sample.labels)
+            assert labels.pop("namespace", site.kubectl.namespace) == site.kubectl.namespace
+            found.setdefault(sample.name, {})[tuple(sorted(labels.items()))] = sample.value
+    return found
+
+
+def test_metrics_tell_of_each_request(site: Site) -> None:
+    samples = _samples(site)
+    statuses = {r["metadata"]["name"]: r.get("status", {}) for r in site.kubectl.list(REQUEST)}
+
+    def of(metric: str) -> dict[str, float]:
+        return {dict(labels)["name"]: value for labels, value in samples[f"csr_operator_request_{metric}"].items()}
+
+    assert of("ready") == {name: float(name not in FAILURES) for name in statuses}
+    issued = {name: status for name, status in statuses.items() if "notAfter" in status}
+    assert of("expiry_timestamp_seconds") == {n: moment(s["notAfter"]).timestamp() for n, s in issued.items()}
+    assert of("renewal_timestamp_seconds") == {n: moment(s["renewalTime"]).timestamp() for n, s in issued.items()}
+    assert set(issued) == {"root", *KEYS}
+
+
+def test_metrics_count_the_work(site: Site) -> None:
+    samples = _samples(site)
+
+    def value(metric: str, **labels: str) -> float:
+        return samples[f"csr_operator_{metric}"][tuple(sorted(labels.items()))]
+
+    certificates = len(KEYS) + 1 + 3  # `passing`, and three anew: one for a Secret that was gone, two into theirs
+    assert value("issuance_duration_seconds_count", backend="ca") == certificates
+    assert value("issuance_duration_seconds_count", backend="selfSigned") == 1
+    assert value("issuance_duration_seconds_sum", backend="ca") > 0
+    assert value("ca_calls_total", backend="ca", call="submit", outcome="rejected") == 1
+    assert value("ca_calls_total", backend="ca", call="check", outcome="misconfigured") >= 1
+    assert value("ca_calls_total", backend="ca", call="check", outcome="ok") >= 1
+    # The Secret that is in the way is not seen before the CA was asked.
+    assert value("ca_calls_total", backend="ca", call="submit", outcome="ok") == certificates + 1
+    assert value("failures_total", reason="Rejected") == 1
+    assert value("failures_total", reason="SecretNotOwned") >= 2
+    assert value("kubernetes_calls_total", verb="apply", resource="secrets", code="201") == certificates - 1
+    assert value("kubernetes_calls_total", verb="apply", resource="secrets", code="200") == 2
+    assert value("kubernetes_calls_total", verb="patch", resource="certificaterequests/status", code="200") >= 9
+    assert value("queue_latency_seconds_count") > 9
+    assert value("queue_depth") == 0
+
+
+def test_no_label_has_unbounded_values(site: Site) -> None:
+    names = {name for samples in _samples(site).values() for labels in samples for name, _ in labels}
+    assert names <= {"name", "backend", "call", "outcome", "reason", "verb", "resource", "code", "le"}
+
+
+def test_the_probes_of_a_working_operator(site: Site) -> None:
+    assert site.operator.get("/healthz") == "ok\n"
+    assert site.operator.get("/readyz") == "ok\n"
+
+
+def test_it_lives_but_is_not_ready_before_it_has_listed(operator_credentials: Path, tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        config = yaml.safe_load(operator_credentials.read_text())
+        config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{nobody.getsockname()[1]}"
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_text(yaml.safe_dump(config))
+        operator = OperatorProcess(kubeconfig, tmp_path / "operator.log")
+        operator.launch()
+        try:
+            wait_until(
+                "it tried to list",
+                lambda: "cannot" in operator.log.read_text() or "Secrets:" in operator.log.read_text(),
+            )
+            assert operator.get("/healthz") == "ok\n"
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                operator.get("/readyz")
+            assert refused.value.code == 503
+            refused.value.close()
+        finally:
+            assert operator.stop() == 0
+
+
+@pytest.mark.parametrize(("name", "reason"), FAILURES.items(), ids=FAILURES)
+def test_a_failure_is_one_warning_in_words(site: Site, name: str, reason: str) -> None:
+    (event,) = wait_until("there is an event", lambda: site.warnings(name))
+    (ready,) = (c for c in site.status(name)["conditions"] if c["type"] == "Ready")
+    assert (event["reason"], event["note"]) == (reason, ready["message"])
+    assert event["regarding"]["kind"] == "CertificateRequest"
+    assert event["regarding"]["uid"] == site.kubectl.get(REQUEST, name)["metadata"]["uid"]
+    assert event["reportingController"] == "csr-operator.dev"
+    described = site.kubectl("describe", "csreq", name)
+    assert ready["message"] in described.split("Events:")[1]
+
+
+def test_going_on_to_fail_is_no_news(site: Site) -> None:
+    """Three attempts, many checks of the issuers: still one event each."""
+    wait_until(
+        "the foreign Secret was met again",
+        lambda: site.operator.metric("csr_operator_failures_total", reason="SecretNotOwned") >= 3,
+    )
+    checks = site.operator.metric("csr_operator_ca_calls_total", call="check")
+    wait_until(
+        "the issuers were checked again",
+        lambda: site.operator.metric("csr_operator_ca_calls_total", call="check") >= checks + 4,
+    )
+    assert {name: len(site.warnings(name)) for name in FAILURES} == dict.fromkeys(FAILURES, 1)
+
+
+def test_a_new_revision_is_told_with_its_cause(site: Site) -> None:
+    events = site.kubectl.list("events.events.k8s.io", "--field-selector=type=Normal")
+    told = {event["regarding"]["name"]: event["note"] for event in events if event["reason"] == "Issued"}
+    assert set(told) == {"rsa", "ecdsa", "kept"}
+    assert told["rsa"] == "revision 2, because of SecretMissing"
+
+
+def test_no_private_key_is_told_to_anybody(site: Site) -> None:
+    told = "\n".join(
+        [
+            site.operator.log.read_text(),
+            site.operator.get("/metrics"),
+            site.kubectl("get", "events", "-o", "yaml"),
+            site.kubectl("get", f"{REQUEST},issuers", "-o", "yaml"),
+            site.kubectl("describe", "csreq"),
+        ]
+    )
+    secrets = site.kubectl.list("secrets")
+    assert len(secrets) >= 8
+    assert "DEBUG" in told
+    assert "PRIVATE KEY" not in told
+    for secret in secrets:
+        pem, encoded = decoded(secret)["tls.key"], secret["data"]["tls.key"]
+        # A shorter last line can be the end of the public key.
+        lines = [line for line in pem.splitlines() if len(line) == 64]
+        pieces = [encoded[n : n + 64] for n in range(0, len(encoded), 64)]
+        assert lines
+        assert not [part for part in lines + pieces if part in told], secret["metadata"]["name"]
