@@ -207,7 +207,11 @@ class Controller:
             await self._rest(request, action)
             return False
         if not isinstance(action, Issue | Resume | Revoke):
-            await self._carry_out(request, action, None)
+            self._store.begin(request)
+            try:
+                await self._carry_out(request, action, None)
+            finally:
+                self._store.end(request)
             return False
         live = self._issuers.get(action.issuer)
         if live is None or live.backend is None:
@@ -216,6 +220,7 @@ class Controller:
         if wait > 0.0:
             self._queue.add_after(key, wait)
             return False
+        self._store.begin(request)
         self._set_apart(self._guarded(key, self._with_slot(request, action, live)))
         return True
 
@@ -223,6 +228,7 @@ class Controller:
         try:
             await self._carry_out(request, action, live)
         finally:
+            self._store.end(request)
             for waiting in self._slots.release(action.issuer, live.issuer.limits):
                 self._queue.add(waiting)
         return False
@@ -231,8 +237,7 @@ class Controller:
         key = request.key
         csr_pem = None
         try:
-            with self._store.at_work(request):
-                csr_pem = await self._perform(request, action, live)
+            csr_pem = await self._perform(request, action, live)
             self._failures.pop(key, None)
             self._queue.succeeded(key)
         except Failed as failed:

@@ -248,14 +248,15 @@ class Performer:
             if spec.private_key.secret_ref is not None:
                 key = await self._referenced_key(request)
                 return key, build_csr(spec.template, key)
-            old_key = None if existing is None else _reusable_key(request, secret_data(existing))
             parameters = spec.private_key.parameters
 
             def make() -> tuple[PrivateKey, x509.CertificateSigningRequest]:
+                old_key = None if existing is None else _reusable_key(request, secret_data(existing))
                 fresh = old_key or generate(parameters)
                 return fresh, build_csr(spec.template, fresh)
 
-            if parameters.algorithm is KeyAlgorithm.RSA:  # tens of milliseconds up to seconds, without the GIL
+            if parameters.algorithm is KeyAlgorithm.RSA:
+                # To make or to check one takes tens of milliseconds up to seconds, without the GIL.
                 return await asyncio.get_running_loop().run_in_executor(self._cpu, make)
             return make()
         except PkiError as error:

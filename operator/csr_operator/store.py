@@ -1,8 +1,7 @@
 """What the watches showed of requests and Secrets, and who depends on what."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -77,16 +76,17 @@ class Store:
             first = min((self._requests[key] for key in keys), key=lambda r: (r.created, r.uid))
         return "" if first.uid == request.uid else first.name
 
-    @contextmanager
-    def at_work(self, request: CertificateRequest) -> Iterator[None]:
-        """While it lasts, the Secret is being written for `request`, and for no other."""
+    def begin(self, request: CertificateRequest) -> None:
+        """Until `end`, the Secret is being written for `request`, and for no other.
+
+        To be called right after the decision: whatever is decided later has to know of it.
+        """
         self._at_work[request.secret] = request
-        try:
-            yield
-        finally:
-            del self._at_work[request.secret]
-            for rival in self._by_secret.get(request.secret, set()) - {request.key}:
-                self._changed(rival)
+
+    def end(self, request: CertificateRequest) -> None:
+        del self._at_work[request.secret]
+        for rival in self._by_secret.get(request.secret, set()) - {request.key}:
+            self._changed(rival)
 
     def _unindex(self, request: CertificateRequest) -> None:
         self._by_uid.pop(request.uid, None)
