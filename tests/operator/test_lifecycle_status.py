@@ -1,7 +1,7 @@
 """Whoever writes into `status` gains nothing by it: it is put right, and nothing is issued because of it."""
 
 import json
-import uuid
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -9,8 +9,9 @@ import pytest
 from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import request
 from tests.support.openssl import openssl, public_key
-from tests.support.site import REQUEST, Site
+from tests.support.site import REQUEST, Site, decoded
 
+_KINDS = ("CertificateRequest", "Secret")
 READY = {
     "type": "Ready",
     "status": "True",
@@ -46,29 +47,58 @@ def _patch(site: Site, name: str, status: dict[str, Any] | None) -> None:
     site.kubectl("patch", REQUEST, name, "--subresource=status", "--type=merge", "-p", patch)
 
 
-def _facts(status: dict[str, Any]) -> dict[str, Any]:
-    """Without what may be another afterwards: the CSR's signature, and when the condition last changed."""
+def _facts(obj: dict[str, Any]) -> dict[str, Any]:
+    """The status without what may be another afterwards: the CSR's signature, and when a condition last changed."""
+    status = obj.get("status", {})
     conditions = [{k: v for k, v in c.items() if k != "lastTransitionTime"} for c in status.get("conditions", ())]
-    return {**status, "csr": None, "conditions": conditions}
+    return {**status, "csr": "csr" in status, "conditions": conditions}
 
 
-@pytest.mark.parametrize("nonsense", NONSENSE.values(), ids=NONSENSE)
-def test_what_somebody_else_wrote_is_put_right_and_issues_nothing(site: Site, nonsense: dict[str, Any] | None) -> None:
-    name = f"www-{uuid.uuid4().hex[:8]}"
-    site.kubectl.apply(request(name, "ca"))
-    site.kubectl.wait_ready(name)
-    before, secret = site.status(name), site.kubectl.get("secret", f"{name}-tls")
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A request and its Secret, as they were before its status was written to, and as they were put right."""
 
-    _patch(site, name, nonsense)
+    before: dict[str, Any]
+    secret: dict[str, Any]
+    after: dict[str, Any]
+    secret_after: dict[str, Any]
 
-    wait_until("the status is right again", lambda: _facts(site.status(name)) == _facts(before))
+
+@pytest.fixture(scope="module")
+def cases(site: Site) -> dict[str, Case]:
+    def objects() -> tuple[dict[str, Any], dict[str, Any]]:
+        found = site.kubectl.list(f"{REQUEST},secrets")
+        named = {kind: {o["metadata"]["name"]: o for o in found if o["kind"] == kind} for kind in _KINDS}
+        return named["CertificateRequest"], named["Secret"]
+
+    site.kubectl.apply(*(request(name, "ca") for name in NONSENSE))
+    site.kubectl.wait_ready(*NONSENSE)
+    before, secrets = objects()
+
+    for name, nonsense in NONSENSE.items():
+        _patch(site, name, nonsense)
+
+    def right() -> bool:
+        now, _ = objects()
+        return all(_facts(now[name]) == _facts(before[name]) for name in NONSENSE)
+
+    wait_until("each status is right again", right)
     site.settle()
-    after = site.status(name)
-    assert _facts(after) == _facts(before)
-    assert openssl("req", "-noout", "-verify", "-pubkey", stdin=after["csr"]) == public_key(
-        site.data(f"{name}-tls")["tls.crt"]
-    )
-    assert site.kubectl.get("secret", f"{name}-tls") == secret
+    after, secrets_after = objects()
+    return {
+        name: Case(before[name], secrets[f"{name}-tls"], after[name], secrets_after[f"{name}-tls"]) for name in NONSENSE
+    }
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_what_somebody_else_wrote_is_put_right_and_issues_nothing(
+    site: Site, cases: dict[str, Case], name: str
+) -> None:
+    case = cases[name]
+    assert _facts(case.after) == _facts(case.before)
+    requested = openssl("req", "-noout", "-verify", "-pubkey", stdin=case.after["status"]["csr"])
+    assert requested == public_key(decoded(case.secret)["tls.crt"])
+    assert case.secret_after == case.secret
     assert not site.warnings(name)
 
 
