@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 _NOTE_LIMIT = 1024  # events.k8s.io/v1 refuses a longer note
 _WAITING_LIMIT = 1000
+_LAST_WORDS = 2.0
 
 
 class Events:
@@ -32,8 +33,11 @@ class Events:
         self._post(request, "Warning", reason, note)
 
     async def drain(self) -> None:
-        """Wait until what is under way has been sent."""
-        await asyncio.gather(*self._sending, return_exceptions=True)
+        """Wait a moment for what is under way to be sent."""
+        if self._sending:
+            _, late = await asyncio.wait(self._sending, timeout=_LAST_WORDS)
+            for task in late:
+                task.cancel()
 
     def _post(self, request: CertificateRequest, kind: str, reason: str, note: str) -> None:
         if len(self._sending) >= _WAITING_LIMIT:

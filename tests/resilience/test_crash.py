@@ -2,19 +2,14 @@
 
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from kubernetes import client, config, watch
-
-from devcluster import ControlPlane
 from tests.support.certificates import assert_whole
 from tests.support.kubectl import Kubectl, condition
 from tests.support.manifests import request
 from tests.support.operator import OperatorProcess
-from tests.support.scene import create, make_ca, wait_all_ready
+from tests.support.scene import await_objects, create, make_ca, wait_all_ready
 
 COUNT = 200
 KILLS = 10
@@ -25,12 +20,6 @@ KEYS: list[dict[str, Any]] = [
     {"algorithm": "ECDSA", "size": 384, "encoding": "PKCS8"},
     {"algorithm": "ECDSA", "rotationPolicy": "Never"},
 ]
-
-
-@pytest.fixture
-def core(cluster: ControlPlane) -> Iterator[Any]:
-    with config.new_client_from_config(str(cluster.kubeconfig)) as api:  # type: ignore[no-untyped-call]
-        yield client.CoreV1Api(api)
 
 
 def test_kill_9_at_any_moment_loses_nothing(
@@ -51,7 +40,7 @@ def test_kill_9_at_any_moment_loses_nothing(
             version = core.list_namespaced_secret(kubectl.namespace, limit=1).metadata.resource_version
             operator.launch()
             # The moment: as soon as so many of the Secrets have been written.
-            _see_secrets(core, kubectl.namespace, version, chance.randint(1, batch))
+            await_objects(core.list_namespaced_secret, kubectl.namespace, chance.randint(1, batch), version)
             operator.kill()
             unfinished += sum(not condition(r, "Ready") for r in kubectl.list("certificaterequests"))
         operator.launch()
@@ -62,17 +51,3 @@ def test_kill_9_at_any_moment_loses_nothing(
     assert len(secrets) == len(requests)
     for each in requests:
         assert_whole(each, secrets[each["spec"]["secretName"]])
-
-
-def _see_secrets(core: Any, namespace: str, version: str, count: int) -> None:
-    """Return as soon as `count` Secrets have been written since the resource version."""
-    watching = watch.Watch()  # type: ignore[no-untyped-call]
-    events = watching.stream(  # type: ignore[no-untyped-call]
-        core.list_namespaced_secret, namespace, resource_version=version, timeout_seconds=60
-    )
-    seen: set[str] = set()
-    for event in events:
-        seen.add(event["object"].metadata.name)
-        if len(seen) == count:
-            return
-    raise AssertionError(f"{len(seen)} of {count} Secrets were written within 60 s")

@@ -90,7 +90,11 @@ class OperatorProcess:
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(timeout=30)
+        try:
+            return self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
 
     def get(self, path: str) -> str:
         """What `path` (such as `/metrics`) answers."""

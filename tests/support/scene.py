@@ -1,7 +1,10 @@
 """What the longer tests do again and again: many requests made at once, and waited for."""
 
 import json
+from collections.abc import Callable
 from typing import Any
+
+from kubernetes import watch
 
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import request, root_and_ca
@@ -46,3 +49,22 @@ def heal(kubectl: Kubectl, secret: str) -> None:
     old = uid()
     kubectl("delete", "secret", secret)
     wait_until(f"Secret {secret} is there again", lambda: uid() not in ("", old), seconds=90)
+
+
+def await_objects(
+    listing: Callable[..., Any], namespace: str, count: int, version: str = "0", seconds: float = 60
+) -> None:
+    """Return at once when `count` objects have been written since the resource version, which `kubectl` cannot do.
+
+    listing: how the official client lists them.
+    """
+    watching = watch.Watch()  # type: ignore[no-untyped-call]
+    events = watching.stream(  # type: ignore[no-untyped-call]
+        listing, namespace, resource_version=version, timeout_seconds=int(seconds)
+    )
+    seen = set()
+    for event in events:
+        seen.add(event["object"].metadata.name)
+        if len(seen) == count:
+            return
+    raise AssertionError(f"{len(seen)} of {count} objects were written within {seconds:.0f} s")
