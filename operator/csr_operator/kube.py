@@ -82,6 +82,9 @@ class KubeClient:
         except kubernetes_config.ConfigException:
             await _load_kubeconfig(configuration)
         configuration.connection_pool_maxsize = connections
+        # Else every request makes two trips through a thread pool, to read ~/.netrc and the proxy variables. kopf's
+        # own session reads neither: a proxy is named in the kubeconfig.
+        configuration.client_session_kwargs = {"trust_env": False, "cookie_jar": aiohttp.DummyCookieJar()}
         return cls(kubernetes_client.ApiClient(configuration=configuration), patience, silence)
 
     async def close(self) -> None:
