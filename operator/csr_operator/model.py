@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .pki.csr import CsrTemplate
@@ -129,7 +130,7 @@ class SecretTemplate:
     annotations: tuple[tuple[str, str], ...] = ()
 
     def digest(self) -> str:
-        return _digest([sorted(self.labels), sorted(self.annotations)])
+        return _template_digest(self.labels, self.annotations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -481,6 +482,12 @@ def _essence(value: Any) -> Any:
     if isinstance(value, tuple):
         return sorted((_essence(v) for v in value), key=repr)
     return value.hex() if isinstance(value, bytes) else value
+
+
+@lru_cache(maxsize=1024)
+def _template_digest(labels: tuple[tuple[str, str], ...], annotations: tuple[tuple[str, str], ...]) -> str:
+    # Most requests have none, or the same as others.
+    return _digest([sorted(labels), sorted(annotations)])
 
 
 def _digest(value: Any) -> str:

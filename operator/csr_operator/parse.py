@@ -124,7 +124,7 @@ def parse_secret_meta(obj: Raw) -> SecretMeta:
         owner_uid=owner_uid,
         owner=owner,
         intact_data=owned.data,
-        template_digest=_template_digest(_users_items(labels), _users_items(annotations))
+        template_digest=SecretTemplate(_users_items(labels), _users_items(annotations)).digest()
         if labels.get(MANAGED_LABEL) == "true"
         else "",
         record=Record.from_annotations(annotations),
@@ -410,8 +410,3 @@ def _owned(data: tuple[str, ...], labels: tuple[str, ...], annotations: tuple[st
 
 def _users_items(items: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple((k, v) for k, v in items.items() if not k.startswith(f"{GROUP}/"))
-
-
-@lru_cache(maxsize=1024)
-def _template_digest(labels: tuple[tuple[str, str], ...], annotations: tuple[tuple[str, str], ...]) -> str:
-    return SecretTemplate(labels, annotations).digest()
