@@ -8,7 +8,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -28,6 +28,7 @@ from .pki.csr import build_csr, load_csr
 from .pki.errors import Mismatch, PkiError
 from .pki.fingerprint import sha256_fingerprint
 from .pki.keys import KeyAlgorithm, KeyEncoding, PrivateKey, generate, load_private_key, parameters_of, private_key_pem
+from .pki.signatures import is_self_signed, issued_by
 from .pki.verify import verify
 
 _ROUNDING = timedelta(minutes=5)
@@ -300,23 +301,13 @@ class Performer:
 
     def _checked(self, request: CertificateRequest, csr: x509.CertificateSigningRequest, issued: Issued) -> Chain:
         try:
-            chain = build_chain(csr.public_key(), issued.certificates)
-            now = self._clock()
-            verify(
-                chain,
-                csr,
-                request.spec.template.profile,
-                now=now,
-                not_after_limit=now + request.spec.duration + _ROUNDING,
-                roots=issued.roots or None,
-            )
+            return check_answer(request, csr, issued, self._clock())
         except Mismatch as error:
             text = "the CA's answer is not what was asked for: " + "; ".join(error.differences)
             raise Failed("AnswerMismatch", text, permanent=True, needs_user=True, by_issuer=True) from None
         except PkiError as error:
             text = f"the CA's answer is unusable: {error}"
             raise Failed("AnswerMismatch", text, permanent=True, needs_user=True, by_issuer=True) from None
-        return chain
 
     async def _write(
         self,
@@ -346,6 +337,34 @@ class Performer:
                 raise Failed("SecretRefused", f"Secret {request.secret.name} was refused: {error}") from None
             raise
         return parse_secret_meta(answer)
+
+
+def check_answer(
+    request: CertificateRequest, csr: x509.CertificateSigningRequest, issued: Issued, now: datetime
+) -> Chain:
+    """The chain in a CA's answer, up to the issuer's root where that is known.
+
+    Raises PkiError if it is not what was asked for; mostly Mismatch, which has each difference.
+    """
+    chain = build_chain(csr.public_key(), issued.certificates)
+    verify(
+        chain,
+        csr,
+        request.spec.template.profile,
+        now=now,
+        not_after_limit=now + request.spec.duration + _ROUNDING,
+        roots=issued.roots or None,
+    )
+    if chain.root is not None:
+        return chain
+    # Most CAs leave the root out, and `ca.crt` is to have it.
+    top = chain.certificates[-1]
+    anchor = next((root for root in issued.roots if root != top and issued_by(top, root)), None)
+    if anchor is None:
+        return chain
+    if is_self_signed(anchor):
+        return replace(chain, root=anchor)
+    return replace(chain, intermediates=(*chain.intermediates, anchor))
 
 
 def _is_what_was_written(secret: SecretMeta, chain: Chain) -> bool:
