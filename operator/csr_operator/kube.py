@@ -7,9 +7,9 @@ needed for its metadata, the server is asked for PartialObjectMetadata, so that 
 import base64
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from urllib.parse import urlencode
 
 import aiohttp
@@ -62,7 +62,12 @@ class Kube(Protocol):
 
 
 class KubeClient:
-    """Connects as `KUBECONFIG` says, else as the service account of the pod it runs in."""
+    """Connects as `KUBECONFIG` says, else as the service account of the pod it runs in.
+
+    agent: who it says that it is, as User-Agent and as field manager.
+    """
+
+    agent: ClassVar[str] = MANAGER
 
     def __init__(self, api: kubernetes_client.ApiClient, patience: float, silence: float) -> None:
         self._api = api
@@ -80,7 +85,7 @@ class KubeClient:
         try:
             kubernetes_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except kubernetes_config.ConfigException:
-            await _load_kubeconfig(configuration)
+            await load_kubeconfig(configuration, kubeconfigs())
         configuration.connection_pool_maxsize = connections
         # Else every request makes two trips through a thread pool, to read ~/.netrc and the proxy variables. kopf's
         # own session reads neither: a proxy is named in the kubeconfig.
@@ -109,7 +114,7 @@ class KubeClient:
 
         Returns the metadata only.
         """
-        query = {"fieldManager": MANAGER, "force": "true" if force else "false"}
+        query = {"fieldManager": self.agent, "force": "true" if force else "false"}
         path = f"/api/v1/namespaces/{key.namespace}/secrets/{key.name}"
         return await self._call(
             "apply", "PATCH", "secrets", path, query=query, body=body, content_type=_APPLY, accept=_METADATA
@@ -127,7 +132,7 @@ class KubeClient:
             "PATCH",
             f"{_PLURALS[key.kind]}/status",
             path,
-            query={"fieldManager": MANAGER},
+            query={"fieldManager": self.agent},
             body=body,
             content_type=_MERGE,
             accept=_METADATA,
@@ -151,7 +156,7 @@ class KubeClient:
             "PATCH",
             _PLURALS[key.kind],
             path,
-            query={"fieldManager": MANAGER},
+            query={"fieldManager": self.agent},
             body=body,
             content_type=_MERGE,
             accept=_METADATA,
@@ -246,7 +251,7 @@ class KubeClient:
     ) -> aiohttp.ClientResponse:
         for auth in (await self._api.configuration.auth_settings()).values():
             headers[auth["key"]] = auth["value"]
-        headers["User-Agent"] = MANAGER
+        headers["User-Agent"] = self.agent
         try:
             answer = await self._api.call_api(method, self._host + path, headers, body, _request_timeout=limits)
             response: aiohttp.ClientResponse = answer.response
@@ -265,20 +270,30 @@ class KubeClient:
             raise KubeError(response.status, "", text[:200]) from None
 
 
-async def _load_kubeconfig(configuration: kubernetes_client.Configuration) -> None:
-    paths = _kubeconfigs()
+async def load_kubeconfig(
+    configuration: kubernetes_client.Configuration, paths: Sequence[Path], context: str | None = None
+) -> str:
+    """Fill `configuration` as these files say, merged, and return the namespace of the context; empty if it has none.
+
+    context: which one, if not the files' own. Raises NoConfiguration.
+    """
+    names = os.pathsep.join(map(str, paths))
     try:
         if not any(path.exists() and path.stat().st_size for path in paths):
             raise FileNotFoundError("there is no such file, or it is empty, and this is no pod")
-        await kubernetes_config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        loader = await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
+            config_file=names, context=context, client_configuration=configuration
+        )
+        return str(loader.current_context["context"].get("namespace") or "")
     except Exception as error:  # the loader raises whatever a malformed file makes it stumble over
-        names, words = os.pathsep.join(map(str, paths)), " ".join(_words(error).split())
+        words = " ".join(_words(error).split())
         raise NoConfiguration(f"cannot use the kubeconfig {names}: {words}: set KUBECONFIG to a valid one") from error
 
 
-def _kubeconfigs() -> list[Path]:
+def kubeconfigs() -> list[Path]:
+    """Those of `KUBECONFIG`, else the usual one, whether they exist or not."""
     named = os.environ.get("KUBECONFIG")
-    return [Path(part) for part in named.split(os.pathsep)] if named else [Path("~/.kube/config").expanduser()]
+    return [Path(part) for part in named.split(os.pathsep) if part] if named else [Path("~/.kube/config").expanduser()]
 
 
 def secret_data(secret: Object) -> dict[str, bytes]:
