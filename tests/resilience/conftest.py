@@ -41,13 +41,6 @@ def other_namespace(cluster: ControlPlane) -> Kubectl:
 
 
 @pytest.fixture
-def wide_operator(operator_credentials: Path, tmp_path: Path) -> Iterator[OperatorProcess]:
-    """The operator, started, for the whole cluster."""
-    with OperatorProcess(operator_credentials, tmp_path / "operator.log") as process:
-        yield process
-
-
-@pytest.fixture
 def proxy(cluster: ControlPlane) -> Iterator[Proxy]:
     """Between `proxied_operator` and the API server."""
     with Proxy(port_of(cluster.url)) as proxy:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Proxy:
     """Passes bytes between its own port of 127.0.0.1 and `upstream` (a port there as well), TLS and all.
 
-    A context manager; it serves from a thread of its own.
+    A context manager; it serves from a thread of its own. received: bytes that came from upstream until now.
     """
 
     def __init__(self, upstream: int) -> None:
@@ -27,6 +27,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._stuck = False
         self.port = 0
+        self.received = 0
 
     def __enter__(self) -> "Proxy":
         self._thread.start()
@@ -66,7 +67,7 @@ class Proxy:
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = _Link(writer, silent=self._stuck)
+        link = _Link(writer, self._count, silent=self._stuck)
         task = asyncio.current_task()
         assert task is not None
         self._links[link] = task
@@ -74,6 +75,9 @@ class Proxy:
             await link.pass_on(reader, self._upstream)
         finally:
             del self._links[link]
+
+    def _count(self, data: bytes) -> None:
+        self.received += len(data)
 
     async def _silence(self, *, stuck: bool) -> None:
         self._stuck = stuck
@@ -101,8 +105,9 @@ class Proxy:
 class _Link:
     """One connection through the proxy."""
 
-    def __init__(self, client: asyncio.StreamWriter, *, silent: bool) -> None:
+    def __init__(self, client: asyncio.StreamWriter, received: Callable[[bytes], None], *, silent: bool) -> None:
         self._writers = [client]
+        self._received = received
         self._ended = asyncio.Event()
         self.silent = silent
 
@@ -113,8 +118,8 @@ class _Link:
             to_client = self._writers[0]
             self._writers.append(to_server)
             pumps = [
-                asyncio.create_task(self._pump(from_client, to_server)),
-                asyncio.create_task(self._pump(from_server, to_client)),
+                asyncio.create_task(self._pump(from_client, to_server, lambda _: None)),
+                asyncio.create_task(self._pump(from_server, to_client, self._received)),
             ]
             await self._ended.wait()
         except OSError:
@@ -129,12 +134,15 @@ class _Link:
             writer.transport.abort()
         self._ended.set()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passed: Callable[[bytes], None]
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 if self.silent:
                     return
                 writer.write(data)
+                passed(data)
                 await writer.drain()
         if not self.silent:
             self._ended.set()

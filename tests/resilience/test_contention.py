@@ -1,0 +1,73 @@
+"""Somebody else writes the same objects all the time."""
+
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kubernetes import client
+
+from devcluster import ControlPlane
+from tests.support.audit import writes
+from tests.support.certificates import assert_whole
+from tests.support.kubectl import Kubectl, wait_until
+from tests.support.manifests import request
+from tests.support.operator import OperatorProcess
+from tests.support.scene import create, make_ca, wait_all_ready
+
+CALLS = "csr_operator_kubernetes_calls_total"
+STATUS = "certificaterequests/status"
+NAMES = [f"leaf-{n}" for n in range(6)]
+
+
+@contextmanager
+def _relabelled(core: Any, namespace: str) -> Iterator[None]:
+    """Every request of NAMES is patched all the time, as fast as the API server lets one client."""
+    stop = threading.Event()
+    api = client.CustomObjectsApi(core.api_client)
+
+    def relabel() -> None:
+        for n in itertools.count():
+            for name in NAMES:
+                if stop.is_set():
+                    return
+                api.patch_namespaced_custom_object(
+                    "csr-operator.dev",
+                    "v1alpha1",
+                    namespace,
+                    "certificaterequests",
+                    name,
+                    {"metadata": {"labels": {"n": str(n)}}},
+                    _content_type="application/merge-patch+json",
+                )
+
+    thread = threading.Thread(target=relabel)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_labels_that_change_all_the_time_cost_no_second_certificate(
+    cluster: ControlPlane, kubectl: Kubectl, core: Any, operator: OperatorProcess
+) -> None:
+    make_ca(kubectl)
+    operator.kill()
+    create(kubectl, *(request(name, "ca") for name in NAMES))
+
+    with _relabelled(core, kubectl.namespace):
+        operator.start()
+        wait_until("a status was refused", lambda: operator.metric(CALLS, resource=STATUS, code="409") > 0, 60)
+        wait_until("all Secrets are written", lambda: len(kubectl.list("secrets")) == len(NAMES) + 1, 60)
+    requests = wait_all_ready(kubectl, len(NAMES) + 1)
+
+    secrets = {secret["metadata"]["name"]: secret for secret in kubectl.list("secrets")}
+    for each in requests:
+        assert_whole(each, secrets[each["spec"]["secretName"]])
+        assert each["status"]["revision"] == 1
+    issued = Counter(call.name for call in writes(cluster, kubectl.namespace) if call.resource == "secrets")
+    assert {name: issued[f"{name}-tls"] for name in NAMES} == dict.fromkeys(NAMES, 1)
