@@ -19,6 +19,7 @@ from .decide import (
     Guard,
     Hold,
     Issue,
+    Keep,
     Release,
     Rest,
     Restore,
@@ -379,6 +380,8 @@ class Controller:
                 raise
 
     async def _rest(self, request: CertificateRequest, rest: Rest, csr_pem: str | None = None) -> None:
+        if request.being_deleted and isinstance(rest, Keep):
+            return  # it is as good as gone: nothing is to be said of it
         await self._write_status(request, rest, csr_pem)
         until, now = rest.until, self._clock()
         waiting, staged = self._waiting.get(request.key), self._store.staged(request)

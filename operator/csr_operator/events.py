@@ -42,10 +42,11 @@ class Events:
     def _post(self, request: CertificateRequest, kind: str, reason: str, note: str) -> None:
         if len(self._sending) >= _WAITING_LIMIT:
             return
+        prefix = request.name[:200].rstrip("-.")  # each part of a name ends in a letter or digit
         body: Object = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{request.name[:200]}.{uuid.uuid4().hex[:16]}", "namespace": request.namespace},
+            "metadata": {"name": f"{prefix}.{uuid.uuid4().hex[:16]}", "namespace": request.namespace},
             "eventTime": self._clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": GROUP,
             "reportingInstance": self._instance,

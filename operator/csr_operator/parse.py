@@ -116,6 +116,9 @@ def parse_secret_meta(obj: Raw) -> SecretMeta:
     for reference in metadata.get("ownerReferences") or ():
         if reference.get("controller"):
             owner_uid, owner = reference["uid"], f"{reference['kind']} {reference['name']}"
+    record = Record.from_annotations(annotations)
+    if record is not None and not owner_uid:
+        owner = "a request that is gone"
     return SecretMeta(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -127,7 +130,7 @@ def parse_secret_meta(obj: Raw) -> SecretMeta:
         template_digest=SecretTemplate(_users_items(labels), _users_items(annotations)).digest()
         if labels.get(MANAGED_LABEL) == "true"
         else "",
-        record=Record.from_annotations(annotations),
+        record=record,
         retained_for=annotations.get(RETAINED_ANNOTATION, ""),
         owes_revocation=OWED_ANNOTATION in annotations,
     )

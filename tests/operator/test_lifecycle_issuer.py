@@ -1,6 +1,7 @@
 """Issuers whose CA is late, broken, rotated or gone, and what becomes of the requests that need it."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -125,23 +126,40 @@ def test_a_request_for_an_issuer_does_not_take_the_cluster_issuer_of_that_name(s
     site.wait_condition(name, "Reconciling", "IssuerNotFound")
 
 
-def test_when_a_ca_is_rotated_its_leaves_are_issued_anew(site: Site, tmp_path: Path) -> None:
-    """The CA is a certificate of the operator itself here."""
+def _another_pair(site: Site, ca: str) -> None:
+    site.kubectl.apply(authority("Second CA").secret(ca))
+
+
+def _another_secret(site: Site, ca: str) -> None:
+    site.kubectl.apply(authority("Second CA").secret(f"{ca}-2"), issuer(ca, ca={"secretName": f"{ca}-2"}))
+
+
+def _another_pair_by_the_operator(site: Site, ca: str) -> None:
+    site.kubectl("delete", "secret", ca)
+
+
+@pytest.mark.parametrize("rotate", [_another_pair, _another_secret, _another_pair_by_the_operator])
+def test_when_a_ca_is_rotated_its_leaves_are_issued_anew(
+    site: Site, tmp_path: Path, rotate: Callable[[Site, str], None]
+) -> None:
+    ca = rotate.__name__.strip("_").replace("_", "-")
+    by_the_operator = request(ca, "root", commonName="First CA", isCA=True, secretName=ca)
     site.kubectl.apply(
-        request("turning", "root", commonName="Turning CA", isCA=True),
-        issuer("turning", ca={"secretName": "turning-tls"}),
-        request("leaf-1", "turning"),
-        request("leaf-2", "turning"),
+        by_the_operator if rotate is _another_pair_by_the_operator else authority("First CA").secret(ca),
+        issuer(ca, ca={"secretName": ca}),
+        *(leaves := [request(f"{ca}-leaf-{n}", ca) for n in range(2)]),
     )
-    site.kubectl.wait_ready("leaf-1", "leaf-2")
+    names = [leaf["metadata"]["name"] for leaf in leaves]
+    site.kubectl.wait_ready(*names)
+    before = [site.data(f"{name}-tls")["ca.crt"] for name in names]
 
-    site.kubectl("delete", "secret", "turning-tls")
+    rotate(site, ca)
 
-    for name in ("leaf-1", "leaf-2"):
+    for name in names:
         status = site.wait_status(name, revision=2)
         assert [(c["type"], c["status"]) for c in status["conditions"]] == [("Ready", "True")]
         data = site.data(f"{name}-tls")
-        assert data["ca.crt"] == site.data("turning-tls")["tls.crt"]
+        assert data["ca.crt"] not in before
         verify(tmp_path, data)
 
 

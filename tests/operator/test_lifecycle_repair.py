@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import issuer, request
-from tests.support.openssl import public_key
+from tests.support.openssl import public_key, split
 from tests.support.site import REQUEST, Site, base64_text, decoded
 
 
@@ -148,6 +148,15 @@ def test_what_hurts_no_certificate_is_put_right_with_the_same(healed: dict[str, 
     assert healed[name].revision == 1
 
 
+def test_a_chain_that_was_cut_off_is_whole_again(site: Site, issued: str) -> None:
+    before = split(site.data(f"{issued}-tls")["tls.crt"])
+
+    _patch(site, issued, {"data": {"tls.crt": base64_text(before[0])}})
+
+    site.wait_status(issued, revision=2)
+    assert split(site.data(f"{issued}-tls")["tls.crt"])[1:] == before[1:]
+
+
 def test_what_others_put_into_the_secret_stays(site: Site, issued: str) -> None:
     _patch(
         site,
@@ -199,6 +208,33 @@ def test_the_secret_of_a_deleted_request_is_collected(site: Site, issued: str) -
     site.kubectl("delete", REQUEST, issued)
 
     wait_until("the Secret is gone", lambda: not site.kubectl.get("secret", f"{issued}-tls"))
+
+
+def test_the_secret_of_a_request_on_its_way_out_is_not_made_again(site: Site, issued: str) -> None:
+    finalizers = json.dumps({"metadata": {"finalizers": ["example.com/not-yet"]}})
+    site.kubectl("patch", REQUEST, issued, "--type=merge", "-p", finalizers)
+    site.kubectl("delete", REQUEST, issued, "--wait=false")
+    before = site.status(issued)
+
+    site.kubectl("delete", "secret", f"{issued}-tls")
+    site.settle()
+
+    assert not site.kubectl.get("secret", f"{issued}-tls")
+    assert site.status(issued) == before
+    site.kubectl("patch", REQUEST, issued, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+
+
+def test_a_secret_that_outlived_its_request_is_left_to_whoever_kept_it(site: Site, issued: str) -> None:
+    site.kubectl("delete", REQUEST, issued, "--cascade=orphan")
+    kept = wait_until(
+        "the Secret has no owner",
+        lambda: s if "ownerReferences" not in (s := site.kubectl.get("secret", f"{issued}-tls"))["metadata"] else None,
+    )
+
+    site.kubectl.apply(_request(issued))
+
+    assert "belongs to a request that is gone" in site.wait_condition(issued, "Stalled", "SecretNotOwned")["message"]
+    assert site.kubectl.get("secret", f"{issued}-tls") == kept
 
 
 def test_a_request_made_anew_waits_for_the_old_secret_to_be_collected(site: Site, issued: str) -> None:

@@ -164,6 +164,15 @@ def test_a_failure_is_one_warning_in_words(site: Site, name: str, reason: str) -
     assert ready["message"] in described.split("Events:")[1]
 
 
+def test_the_longest_name_has_its_event_too(site: Site) -> None:
+    name = "a" * 199 + "-" + "b" * 53
+    site.kubectl.apply(request(name, "nobody", dnsNames=["a.example.com"], secretName="long"))
+
+    (event,) = wait_until("there is an event", lambda: site.warnings(name))
+    assert event["reason"] == "IssuerNotFound"
+    site.kubectl("delete", REQUEST, name)
+
+
 def test_going_on_to_fail_is_no_news(site: Site) -> None:
     """Three attempts, many checks of the issuers: still one event each."""
     wait_until(
