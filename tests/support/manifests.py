@@ -4,6 +4,10 @@ from typing import Any
 
 API_VERSION = "csr-operator.dev/v1alpha1"
 
+_NAMES = frozenset(
+    ("commonName", "literalSubject", "dnsNames", "ipAddresses", "uris", "emailAddresses", "otherNames", "request")
+)
+
 
 def issuer(name: str, kind: str = "Issuer", **spec: Any) -> dict[str, Any]:
     """An Issuer; without `spec` it is selfSigned."""
@@ -19,7 +23,7 @@ def request(name: str, issuer: str, **spec: Any) -> dict[str, Any]:
         "spec": {
             "secretName": f"{name}-tls",
             "issuerRef": {"name": issuer},
-            **({} if {"dnsNames", "commonName"} & spec.keys() else {"dnsNames": [f"{name}.example.com"]}),
+            **({} if _NAMES & spec.keys() else {"dnsNames": [f"{name}.example.com"]}),
             **spec,
         },
     }
