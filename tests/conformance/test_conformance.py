@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import ExtensionOID, NameOID
 
@@ -98,13 +99,11 @@ def test_the_certificate_is_what_was_asked_for(
     life = leaf.not_valid_after_utc - leaf.not_valid_before_utc
     assert abs(life - timedelta(seconds=expected.duration)) <= timedelta(minutes=1)
 
-    spki = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if "request" in case.spec:
         assert "tls.key" not in secret
-        asked = x509.load_pem_x509_csr(case.spec["request"].encode()).public_key()
+        assert spki(x509.load_pem_x509_csr(case.spec["request"].encode()).public_key()) == spki(leaf.public_key())
     else:
-        asked = load_pem_private_key(secret["tls.key"], None).public_key()
-    assert asked.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == spki
+        assert spki(load_pem_private_key(secret["tls.key"], None).public_key()) == spki(leaf.public_key())
 
     text = {name: value.decode() for name, value in secret.items() if name in ("tls.crt", "ca.crt")}
     openssl.verify(tmp_path, text)
@@ -112,8 +111,7 @@ def test_the_certificate_is_what_was_asked_for(
     status = applied.kubectl.get("certificaterequest", name_of(case))["status"]
     assert int(status["serialNumber"], 16) == leaf.serial_number
     assert status["observedGeneration"] == 1
-    csr = x509.load_pem_x509_csr(status["csr"].encode()).public_key()
-    assert csr.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == spki
+    assert spki(x509.load_pem_x509_csr(status["csr"].encode()).public_key()) == spki(leaf.public_key())
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.name == "one DNS name, ECDSA key"], ids=name_of)
@@ -131,6 +129,10 @@ def test_a_name_added_to_the_request_is_in_the_next_certificate(
         return {str(n.value) for n in alternative_names(x509.load_pem_x509_certificates(pem)[0])}
 
     wait_until("the added name is certified", lambda: names() == {"www.example.com", "added.example.com"})
+
+
+def spki(key: PublicKeyTypes) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def alternative_names(certificate: x509.Certificate) -> list[x509.GeneralName]:
