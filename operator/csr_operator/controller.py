@@ -101,7 +101,8 @@ class Controller:
         if gone:
             self.forget(key, metadata["uid"])
         elif kind is Kind.CERTIFICATE_REQUEST:
-            self._store.put_request(parse_request(obj))
+            if not self._store.has_seen(key, metadata["uid"], metadata["resourceVersion"]):
+                self._store.put_request(parse_request(obj))
         elif self._issuers.observe(obj):
             self._queue.add(key)
 

@@ -36,11 +36,14 @@ class Store:
     def dependents(self, issuer: ObjectKey) -> Iterable[ObjectKey]:
         return self._by_issuer.get(issuer, ())
 
+    def has_seen(self, key: ObjectKey, uid: str, resource_version: str) -> bool:
+        """It is known as it was then, or as it is since: this is our own write, or what it overtook."""
+        known = self._requests.get(key)
+        return known is not None and known.uid == uid and not is_newer(resource_version, known.resource_version)
+
     def put_request(self, request: CertificateRequest) -> None:
         known = self._requests.get(request.key)
         if known is not None:
-            if known.uid == request.uid and not is_newer(request.resource_version, known.resource_version):
-                return  # our own write, or what it overtook
             self._unindex(known)
         self._requests[request.key] = request
         self._by_uid[request.uid] = request.key
