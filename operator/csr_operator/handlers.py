@@ -42,6 +42,19 @@ class _Patience:
             yield 3.0
 
 
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """Spares kopf a copy of each object to compare the next with: only change handlers ask, and there are none."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        pass
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -162,6 +175,7 @@ def _kopf_settings(ours: Settings) -> kopf.OperatorSettings:
     settings.scanning.disabled = True  # no rights on CRDs and Namespaces are needed then
     settings.watching.chunk_size = 500
     settings.queueing.idle_timeout = 0.1  # a task per object must not outlive its event
+    settings.persistence.diffbase_storage = _NoDiffBase()
     settings.networking.error_backoffs = _Patience()
     settings.networking.request_timeout = ours.api_timeout
     settings.watching.inactivity_timeout = ours.watch_silence
