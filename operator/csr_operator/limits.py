@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
+from itertools import islice
 
 from .model import Limits, ObjectKey
 
@@ -46,7 +47,7 @@ class Slots:
         """Give a slot back; returns the requests to try again, as many as there are free slots."""
         use = self._uses[issuer]
         use.running -= 1
-        first = list(use.parked)[: max(limits.concurrent - use.running, 0)]
+        first = list(islice(use.parked, max(limits.concurrent - use.running, 0)))
         for key in first:
             del use.parked[key]
         return first
