@@ -57,6 +57,10 @@ OWN_PREFIX = "which is the operator's own; choose another prefix for csr-operato
 LINE_BREAK = "contains a line break or another control character; remove it"
 OID = "write oid in numbers and dots"
 ONE_SIZE = "keys have one size only; remove privateKey.size"
+CSR = "-----BEGIN CERTIFICATE REQUEST-----\nMA==\n-----END CERTIFICATE REQUEST-----\n"
+OWN_CSR: Mapping[str, Any] = {"dnsNames": None, "request": CSR}
+PASSWORD: Mapping[str, Any] = {"create": True, "passwordSecretRef": {"name": "password"}}
+OTHER_TYPE = "request and privateKey.secretRef cannot be set or removed later; create another CertificateRequest with"
 
 REFUSED = [
     # No name at all
@@ -272,6 +276,139 @@ REFUSED = [
         "spec.privateKey.encoding",
         "Ed25519 keys have no PKCS1 form; set privateKey.encoding to PKCS8 or remove it",
     ),
+    # A key or a request of the user's own
+    *(
+        Refused(
+            key(secretRef={"name": "key"}, **fields),
+            "spec.privateKey.secretRef",
+            "remove algorithm, size, encoding and rotationPolicy from privateKey",
+        )
+        for fields in ({"algorithm": "RSA"}, {"size": 256}, {"encoding": "PKCS8"}, {"rotationPolicy": "Never"})
+    ),
+    *(
+        Refused(
+            request(**{**OWN_CSR, **names}),
+            "spec.request",
+            "Forbidden: request holds the names already: remove commonName, subject, literalSubject and all subject",
+        )
+        for names in (
+            {"dnsNames": ["www.example.com"]},
+            {"commonName": "www.example.com"},
+            {"subject": {"countries": ["DE"]}},
+            {"literalSubject": "CN=www.example.com"},
+            {"ipAddresses": ["192.0.2.7"]},
+            {"uris": ["urn:x:y"]},
+            {"emailAddresses": ["ann@example.com"]},
+            {"otherNames": [{"oid": "1.2.3.4", "utf8Value": "x"}]},
+        )
+    ),
+    Refused(
+        request(**OWN_CSR, privateKey={}),
+        "spec.privateKey",
+        "Forbidden: with request the key never enters the cluster: remove privateKey",
+    ),
+    *(
+        Refused(
+            request(dnsNames=None, request=text),
+            "spec.request",
+            "paste what `openssl req -new` writes, from -----BEGIN CERTIFICATE REQUEST----- on",
+        )
+        for text in (
+            "MA==",
+            f"\n{CSR}",
+            "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n",
+            "Certificate Request:\n    Data:\n",
+        )
+    ),
+    *(
+        Refused(
+            request(dnsNames=None, request=text),
+            "spec.request",
+            "Forbidden: request holds a private key, which has no place here; remove it, and make a new key",
+        )
+        for header in ("", "RSA ", "EC ", "ENCRYPTED ")
+        for pem in [f"-----BEGIN {header}PRIVATE KEY-----\nMA==\n-----END {header}PRIVATE KEY-----\n"]
+        for text in (pem, CSR + pem)
+    ),
+    *(
+        Refused(
+            request(**{**spec, **outputs}),
+            "spec.keystores",
+            "hold a copy of the private key, which stays where it is with request or privateKey.secretRef; remove them",
+        )
+        for spec in (OWN_CSR, {"privateKey": {"secretRef": {"name": "key"}}})
+        for outputs in ({"keystores": {"jks": PASSWORD}}, {"additionalOutputFormats": [{"type": "DER"}]})
+    ),
+    *(
+        Refused(spec, f"spec.{field}.name", f"{field}.name is no name of a Secret; use lower-case letters, digits")
+        for name in ("../../other/secrets/key", "Key", "a_b", "-a", "a/b", "..", "a%2Fb", "a?b", "key ")
+        for field, spec in (
+            ("privateKey.secretRef", key(secretRef={"name": name})),
+            *(
+                (
+                    f"keystores.{store}.passwordSecretRef",
+                    request(keystores={store: {"create": True, "passwordSecretRef": {"name": name}}}),
+                )
+                for store in ("pkcs12", "jks")
+            ),
+        )
+    ),
+    *(
+        Refused(spec, f"spec.{field}.key", f"{field}.key is no key of a Secret; use letters, digits")
+        for name in ("tls key", "a/b", "ä")
+        for field, spec in (
+            ("privateKey.secretRef", key(secretRef={"name": "key", "key": name})),
+            *(
+                (
+                    f"keystores.{store}.passwordSecretRef",
+                    request(keystores={store: {"create": True, "passwordSecretRef": {"name": "x", "key": name}}}),
+                )
+                for store in ("pkcs12", "jks")
+            ),
+        )
+    ),
+    Refused(
+        key(secretRef={"name": "tls"}),
+        "spec.privateKey.secretRef.name",
+        "privateKey.secretRef names the Secret that the operator writes; name another in secretName",
+    ),
+    # Keystores
+    *(
+        case
+        for store in ("pkcs12", "jks")
+        for case in (
+            Refused(
+                request(keystores={store: {"create": True, "passwordSecretRef": {"name": "tls"}}}),
+                f"spec.keystores.{store}.passwordSecretRef.name",
+                "names the Secret that the operator writes; put the password into another one",
+            ),
+            *(
+                Refused(
+                    request(keystores={store: {**PASSWORD, "alias": alias}}),
+                    f"spec.keystores.{store}.alias",
+                    f"keystores.{store}.alias holds a character that is no printable ASCII",
+                )
+                for alias in ("schlüssel", "a\n", "a\x00")
+            ),
+        )
+    ),
+    *(
+        Refused(
+            request(privateKey={"algorithm": f"ML-DSA-{n}"}, keystores={"pkcs12": PASSWORD}),
+            "spec.keystores.pkcs12",
+            "Forbidden: PKCS#12 files cannot hold ML-DSA keys; remove keystores.pkcs12, or set privateKey.algorithm",
+        )
+        for n in (44, 65, 87)
+    ),
+    # Who signs
+    *(
+        Refused(
+            request(**refs),
+            "spec.issuerRef",
+            "name who signs: set issuerRef, or issuerRefs with several issuers in the order they are tried, and not",
+        )
+        for refs in ({"issuerRef": None}, {"issuerRefs": [{"name": "other"}]})
+    ),
     # Usages, CA and extensions
     *(
         Refused(request(usages=["signing", usage]), "spec.usages[1]", "or the dotted object identifier of an extended")
@@ -431,6 +568,15 @@ CHANGED = [
         "CertificateRequest with the new secretName",
     ),
     Changed(request(), dns(), "spec.dnsNames", NO_NAME),
+    *(
+        Changed(before, after, "spec.secretName", f"Forbidden: a Secret with a key (type kubernetes.io/tls) {said}")
+        for said in [f"cannot become one without (Opaque), nor the other way round: {OTHER_TYPE}"]
+        for kept, away in (
+            (request(), request(**OWN_CSR)),
+            (key(size=384), key(secretRef={"name": "key"})),
+        )
+        for before, after in ((kept, away), (away, kept))
+    ),
 ]
 
 USAGES = (
@@ -498,6 +644,18 @@ FULL = {
     },
     "mustStaple": True,
     "extensions": [{"oid": "1.3.6.1.4.1.311.20.2", "critical": False, "value": "DANXZWI="}],
+    "keystores": {
+        "pkcs12": {
+            "create": True,
+            "alias": "web server",
+            "profile": "LegacyDES",
+            "passwordSecretRef": {"name": "passwords.web", "key": "keystore_p12.txt"},
+        },
+        "jks": {"create": False, "alias": "web", "passwordSecretRef": {"name": "passwords.web"}},
+    },
+    "additionalOutputFormats": [{"type": "CombinedPEM"}, {"type": "DER"}],
+    "deletionPolicy": "Retain",
+    "revocation": {"onDelete": True, "onRotation": True},
 }
 """Every field of a request's spec that goes together."""
 
@@ -575,6 +733,20 @@ ACCEPTED: dict[str, Mapping[str, Any]] = {
     "longest-secret-name": request(secretName="a" * 253),
     "template-keys": template("labels", **{f"{'a' * 253}/{'B' * 63}": "", "A_.b": "9.a_B", "a-b.c/d": "x" * 63}),
     "template-near-prefix": template("annotations", **{"csr-operator.dev": "x", "x.csr-operator.dev/a": "x"}),
+    "own-request": request(**OWN_CSR),
+    "own-request-of-openssl-1": request(dnsNames=None, request=CSR.replace("BEGIN CERT", "BEGIN NEW CERT")),
+    "own-request-extended": request(
+        **{**OWN_CSR, **CA}, usages=["cert sign"], pathLenConstraint=0, mustStaple=True, duration="1h"
+    ),
+    "own-request-longest": request(dnsNames=None, request=CSR + "x" * (65536 - len(CSR))),
+    "own-key": key(secretRef={"name": "key.example-1"}),
+    "own-key-elsewhere": key(secretRef={"name": "key", "key": "..2024_key-1.pem"}),
+    "several-issuers": request(
+        issuerRef=None, issuerRefs=[{"name": f"ca-{i}", "kind": "ClusterIssuer"} for i in range(8)]
+    ),
+    "ml-dsa-in-jks": request(privateKey={"algorithm": "ML-DSA-65"}, keystores={"jks": PASSWORD}),
+    "no-keystore": request(keystores={}),
+    "deletion-policy": request(deletionPolicy="Delete", revocation={}),
     "extension-empty-sequence": request(extensions=[{"oid": "2.5.29.36", "critical": True, "value": "MAA="}]),
 }
 ACCEPTED_ISSUERS: list[Mapping[str, Any]] = [{"selfSigned": {}}, {"ca": {"secretName": "ca.example-1"}}]

@@ -89,6 +89,12 @@ def test_columns(kubectl: Kubectl) -> None:
     }
 
 
+def test_columns_with_several_issuers(kubectl: Kubectl) -> None:
+    """The first choice is shown."""
+    create(kubectl, "www", request(issuerRef=None, issuerRefs=[{"name": "first"}, {"name": "second"}]))
+    assert row(kubectl("get", "csreq"))["ISSUER"] == "first"
+
+
 def test_columns_before_the_operator_has_seen_it(kubectl: Kubectl) -> None:
     create(kubectl, "www", request())
     shown = row(kubectl("get", "csreq"))
