@@ -1,0 +1,102 @@
+"""`python -m docs.generate` writes what docs/reference.md takes from the code: fields, arguments, metrics."""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prometheus_client.metrics import MetricWrapperBase
+
+from csr_operator import metrics
+from csr_operator.__main__ import _parser
+
+TOP = Path(__file__).parents[1]
+REFERENCE = TOP / "docs" / "reference.md"
+
+_PLURALS = {"CertificateRequest": "certificaterequests", "Issuer": "issuers", "ClusterIssuer": "clusterissuers"}
+_SECTION = re.compile(r"(<!-- generated: (\w+)(?: (\w+))? -->\n).*?(\n<!-- end -->)", re.DOTALL)
+
+Schema = dict[str, Any]
+
+
+def render(text: str) -> str:
+    """The text with everything between `<!-- generated: ... -->` and `<!-- end -->` as the code has it now."""
+    writers: dict[str, Callable[[str], str]] = {
+        "spec": lambda kind: _fields(kind, "spec"),
+        "status": lambda kind: _fields(kind, "status"),
+        "arguments": lambda _: _arguments(),
+        "metrics": lambda _: _metrics(),
+    }
+    return _SECTION.sub(lambda match: match[1] + writers[match[2]](match[3] or "") + match[4], text)
+
+
+def _table(*rows: tuple[str, ...]) -> str:
+    head, *body = [" | ".join(cell.replace("|", r"\|") for cell in row) for row in rows]
+    return "\n".join([f"| {head} |", "| " + " | ".join("---" for _ in rows[0]) + " |", *(f"| {row} |" for row in body)])
+
+
+def _fields(kind: str, part: str) -> str:
+    crd = yaml.safe_load((TOP / "crds" / f"csr-operator.dev_{_PLURALS[kind]}.yaml").read_text())
+    (version,) = crd["spec"]["versions"]
+    schema = version["schema"]["openAPIV3Schema"]["properties"][part]
+    return _table(("Field", "Type", "Meaning"), *_walk("", schema))
+
+
+def _walk(prefix: str, schema: Schema) -> Iterator[tuple[str, str, str]]:
+    for name, child in schema.get("properties", {}).items():
+        required = ", required" if name in schema.get("required", ()) else ""
+        yield f"`{prefix}{name}`", _type(child) + required, child["description"]
+        items = child.get("items", {})
+        yield from _walk(f"{prefix}{name}[]." if items else f"{prefix}{name}.", items or child)
+
+
+def _type(schema: Schema) -> str:
+    match schema:
+        case {"enum": values}:
+            return "one of " + ", ".join(f"`{value}`" for value in values)
+        case {"type": "array", "items": items}:
+            return f"list of {_type(items)}s"
+        case {"additionalProperties": values}:
+            return f"map of {_type(values)}s"
+        case {"format": "date-time"}:
+            return "time"
+        case {"minimum": low, "maximum": high}:
+            return f"{schema['type']}, {low} to {high}"
+    return str(schema["type"])
+
+
+def _arguments() -> str:
+    (commands,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
+    run = commands.choices["run"]
+    options = [action for action in run._actions if not isinstance(action, argparse._HelpAction)]
+    return _table(("Argument", "Default", "Meaning"), *map(_argument, options))
+
+
+def _argument(action: argparse.Action) -> tuple[str, str, str]:
+    value = "|".join(action.choices) if action.choices else action.metavar or action.dest.upper()
+    default = f"{action.default:g}" if isinstance(action.default, float) else action.default
+    return f"`{action.option_strings[0]} {value}`", f"`{default}`" if default else "", action.help or ""
+
+
+def _metrics() -> str:
+    own = [metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)]
+    rows = [_metric(_exposed(m), m._type, m._labelnames, m._documentation) for m in own]
+    families = metrics.RequestCollector(lambda: ()).describe()
+    rows += [_metric(f.name, f.type, f._labelnames, f.documentation) for f in families]  # type: ignore[attr-defined]
+    return _table(("Metric", "Type", "Labels", "Meaning"), *rows)
+
+
+def _exposed(metric: MetricWrapperBase) -> str:
+    return f"{metric._name}_total" if metric._type == "counter" else str(metric._name)
+
+
+def _metric(name: str, kind: str | None, labels: tuple[str, ...], documentation: str) -> tuple[str, str, str, str]:
+    return f"`{name}`", str(kind), ", ".join(f"`{label}`" for label in labels), documentation
+
+
+if __name__ == "__main__":
+    REFERENCE.write_text(render(REFERENCE.read_text()))
+    sys.exit()

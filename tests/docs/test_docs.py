@@ -1,0 +1,193 @@
+"""What README.md and docs/ say is so."""
+
+import ast
+import dataclasses
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from csr_operator import model
+from devcluster import ControlPlane
+from docs.generate import REFERENCE, render
+from tests.support.kubectl import Kubectl
+
+TOP = Path(__file__).parents[2]
+PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+OPERATOR = TOP / "operator" / "csr_operator"
+
+# What is handed on in the operator's modules, looks like a reason and is something else.
+NO_REASONS = {"Accept", "Approved", "In", "Normal", "NotFound", "Opaque", "Warning"}
+REASONS = (
+    "Reasons on a CertificateRequest",
+    "Reasons on an Issuer or ClusterIssuer",
+    "Reasons for another certificate",
+)
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(TOP))
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def _section(heading: str) -> str:
+    return REFERENCE.read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def _first_cells(text: str) -> list[str]:
+    return re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+
+
+def _handed_on() -> Iterator[str]:
+    """Each string that is an argument of a call, or in a tuple that is returned: so a reason gets into a condition."""
+    for module in OPERATOR.glob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            values: list[ast.expr] = []
+            if isinstance(node, ast.Call):
+                values = node.args
+            elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+                values = node.value.elts
+            for value in values:
+                if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    yield value.value
+
+
+def test_fields_arguments_and_metrics_are_those_of_the_code() -> None:
+    """If not: `python -m docs.generate`."""
+    assert render(REFERENCE.read_text()) == REFERENCE.read_text()
+
+
+def test_every_reason_is_documented_once() -> None:
+    documented = [reason for heading in REASONS for reason in _first_cells(_section(heading))]
+    assert len(documented) == len(set(documented))
+    looks_like_a_reason = re.compile(r"([A-Z][a-z]+)+")
+    found = {word for word in _handed_on() if looks_like_a_reason.fullmatch(word)}
+    assert set(documented) == found - NO_REASONS
+
+
+def test_labels_annotations_and_finalizers_are_documented() -> None:
+    """All but those of the staging Secret and of Secrets that an issuer publishes, which are nobody else's concern."""
+    record = model.Record("", 1, *[""] * (len(dataclasses.fields(model.Record)) - 2))
+    names = {value for name, value in vars(model).items() if name.endswith(("_LABEL", "_ANNOTATION", "_FINALIZER"))}
+    text = REFERENCE.read_text()
+    assert [name for name in (*names, *record.annotations()) if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_manifests_are_accepted(page: Path, cluster: ControlPlane, kubectl: Kubectl) -> None:
+    """By a server-side dry run."""
+    for block in _blocks(page, "yaml"):
+        for document in yaml.safe_load_all(block):
+            if document["kind"] == "Kustomization":
+                continue
+            namespace = document["metadata"].get("namespace", kubectl.namespace)
+            text = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}"
+            kubectl("apply", "-f", "-", stdin=text)
+            command = ("apply", "--server-side", "--dry-run=server", "--force-conflicts", "-n", namespace, "-f", "-")
+            assert "(server dry run)" in kubectl(*command, stdin=yaml.safe_dump(document))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?://)([^)]+)\)", page.read_text()):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}, link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_targets_of_make_exist(page: Path) -> None:
+    commands = "\n".join(_blocks(page, "sh"))
+    for target in re.findall(r"^make ([a-z]+)", commands, re.MULTILINE):
+        subprocess.run(["make", "--dry-run", target], cwd=TOP, check=True, capture_output=True)
+
+
+CERTIFICATE = """
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata:
+  name: moved
+spec:
+  commonName: moved.example.com
+  subject:
+    countries: [US]
+    organizations: [Example Inc]
+    organizationalUnits: [IT]
+    localities: [San Francisco]
+    provinces: [California]
+    streetAddresses: [1 Example Street]
+    postalCodes: ["94105"]
+    serialNumber: "1234"
+  dnsNames: [moved.example.com, "*.moved.example.com"]
+  ipAddresses: [192.0.2.7]
+  uris: ["spiffe://example.com/moved"]
+  emailAddresses: [moved@example.com]
+  otherNames:
+    - oid: 1.3.6.1.4.1.311.20.2.3
+      utf8Value: moved@example.com
+  duration: 2160h0m0s
+  renewBefore: 360h0m0s
+  secretName: moved-tls
+  secretTemplate:
+    labels: {team: web}
+    annotations: {example.com/contact: web}
+  privateKey:
+    algorithm: RSA
+    encoding: PKCS1
+    size: 2048
+    rotationPolicy: Always
+  usages: [server auth, client auth]
+  isCA: true
+  nameConstraints:
+    critical: true
+    permitted:
+      dnsDomains: [example.com]
+      ipRanges: [192.0.2.0/24]
+      emailAddresses: [example.com]
+      uriDomains: [example.com]
+  keystores:
+    pkcs12:
+      create: true
+      profile: Modern2023
+      passwordSecretRef: {name: password, key: password}
+    jks:
+      create: true
+      alias: web
+      passwordSecretRef: {name: password, key: password}
+  additionalOutputFormats:
+    - type: DER
+    - type: CombinedPEM
+  issuerRef:
+    name: ca
+    kind: ClusterIssuer
+"""
+
+
+def test_a_certificate_of_cert_manager_needs_another_apiversion_and_kind_only(kubectl: Kubectl) -> None:
+    manifest = yaml.safe_load(CERTIFICATE) | {"apiVersion": "csr-operator.dev/v1alpha1", "kind": "CertificateRequest"}
+    variants = [
+        manifest["spec"],
+        {"secretName": "a", "issuerRef": {"name": "ca"}, "literalSubject": "CN=a,O=b", "renewBeforePercentage": 25},
+    ]
+    for spec in variants:
+        kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump({**manifest, "spec": spec}))
+    carried = {field for spec in variants for field in spec}
+    row = next(line for line in (TOP / "README.md").read_text().splitlines() if line.startswith("| as they are "))
+    assert set(re.findall(r"`(\w+)`", row)) == carried - {"issuerRef"}
+
+
+@pytest.mark.parametrize("field", ["revisionHistoryLimit", "signatureAlgorithm", "encodeUsagesInRequest"])
+def test_a_field_that_is_not_here_is_refused(kubectl: Kubectl, field: str) -> None:
+    manifest = yaml.safe_load(CERTIFICATE) | {"apiVersion": "csr-operator.dev/v1alpha1", "kind": "CertificateRequest"}
+    manifest["spec"][field] = "x"
+    with pytest.raises(AssertionError, match=f'unknown field "spec.{field}"'):
+        kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(manifest))
