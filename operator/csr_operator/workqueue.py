@@ -8,7 +8,6 @@ import asyncio
 import heapq
 import itertools
 import random
-from collections import deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -25,14 +24,14 @@ LAST_RETRY = 60.0
 
 class WorkQueue(Generic[K]):
     def __init__(self) -> None:
-        self._ready: deque[K] = deque()
+        self._ready: asyncio.Queue[K] = asyncio.Queue()
         self._added: dict[K, float] = {}  # waiting, with the time it was added; the dirty set
         self._working: set[K] = set()
         self._due: dict[K, float] = {}  # the one due time that counts for a key
         self._heap: list[tuple[float, int, K]] = []
         self._failures: dict[K, int] = {}
         self._tie = itertools.count()
-        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None  # for the first in the heap
 
     def add(self, key: K) -> None:
         """Have `key` worked on as soon as a worker is free."""
@@ -40,8 +39,7 @@ class WorkQueue(Generic[K]):
             return
         self._added[key] = asyncio.get_running_loop().time()
         if key not in self._working:
-            self._ready.append(key)
-            self._wake.set()
+            self._ready.put_nowait(key)
         QUEUE_DEPTH.set(len(self._added))
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -49,10 +47,11 @@ class WorkQueue(Generic[K]):
         due = asyncio.get_running_loop().time() + max(seconds, 0.0)
         self._due[key] = due
         heapq.heappush(self._heap, (due, next(self._tie), key))
-        self._wake.set()
         if len(self._heap) > 2 * len(self._due) + 64:  # replaced entries stay in the heap until it is rebuilt
             self._heap = [(d, next(self._tie), k) for k, d in self._due.items()]
             heapq.heapify(self._heap)
+        if self._heap[0][0] == due:
+            self._set_timer()
 
     def backoff(self, key: K, at_least: float = 0.0) -> float:
         """Count a failure of `key` and return the seconds to wait: exponential, jittered over its upper half.
@@ -81,29 +80,18 @@ class WorkQueue(Generic[K]):
 
     async def get(self) -> K:
         """Wait for a key; the caller owns it until `done`."""
-        while True:
-            self._move_due()
-            if self._ready:
-                key = self._ready.popleft()
-                added = self._added.pop(key)
-                self._working.add(key)
-                QUEUE_DEPTH.set(len(self._added))
-                QUEUE_LATENCY.observe(asyncio.get_running_loop().time() - added)
-                return key
-            self._wake.clear()
-            timeout = self._heap[0][0] - asyncio.get_running_loop().time() if self._heap else None
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+        key = await self._ready.get()
+        added = self._added.pop(key)
+        self._working.add(key)
+        QUEUE_DEPTH.set(len(self._added))
+        QUEUE_LATENCY.observe(asyncio.get_running_loop().time() - added)
+        return key
 
     def done(self, key: K) -> None:
         """Give `key` back; if it was added meanwhile, it is ready again."""
         self._working.discard(key)
         if key in self._added:
-            self._ready.append(key)
-            self._wake.set()
+            self._ready.put_nowait(key)
 
     def __len__(self) -> int:
         """Keys that wait for a worker or are being worked on; keys that are only due later do not count."""
@@ -116,3 +104,9 @@ class WorkQueue(Generic[K]):
             if self._due.get(key) == due:
                 del self._due[key]
                 self.add(key)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(self._heap[0][0], self._move_due) if self._heap else None
