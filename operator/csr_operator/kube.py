@@ -7,6 +7,7 @@ needed for its metadata, the server is asked for PartialObjectMetadata, so that 
 import base64
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -29,6 +30,7 @@ _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _PAGE = 500
 _WATCH_SECONDS = 300
 
@@ -53,7 +55,7 @@ class NoConfiguration(Exception):
 
 class Kube(Protocol):
     async def get_secret(self, key: SecretKey) -> Object | None: ...
-    async def apply_secret(self, key: SecretKey, body: Object, *, force: bool) -> Object: ...
+    async def apply_secret(self, key: SecretKey, body: Object, *, new: bool) -> Object: ...
     async def patch_status(self, key: ObjectKey, resource_version: str, status: Object) -> Object: ...
     async def create_event(self, namespace: str, body: Object) -> None: ...
     async def delete_secret(self, key: SecretKey, uid: str) -> None: ...
@@ -101,21 +103,24 @@ class KubeClient:
 
     async def get_secret(self, key: SecretKey) -> Object | None:
         """None if there is none."""
-        path = f"/api/v1/namespaces/{key.namespace}/secrets/{key.name}"
         try:
-            return await self._call("get", "GET", "secrets", path)
+            return await self._call("get", "GET", "secrets", _secret_path(key))
         except KubeError as error:
             if error.status == 404:
                 return None
             raise
 
-    async def apply_secret(self, key: SecretKey, body: Object, *, force: bool) -> Object:
-        """Server-side apply. Without `force`, a Secret of that name that somebody else filled is a 409 or 422.
+    async def apply_secret(self, key: SecretKey, body: Object, *, new: bool) -> Object:
+        """Server-side apply, which takes over what others changed of the operator's fields.
 
-        Returns the metadata only.
+        new: there must be no Secret of that name yet; one that is there, whosever it is, is a 409. Returns the
+        metadata only.
         """
-        query = {"fieldManager": self.agent, "force": "true" if force else "false"}
-        path = f"/api/v1/namespaces/{key.namespace}/secrets/{key.name}"
+        if new:
+            # A version that no object can have (etcd counts from 2) fails on any that exists, and on no other.
+            body = {**body, "metadata": {**body["metadata"], "resourceVersion": "1"}}
+        query = {"fieldManager": self.agent, "force": "true"}
+        path = _secret_path(key)
         return await self._call(
             "apply", "PATCH", "secrets", path, query=query, body=body, content_type=_APPLY, accept=_METADATA
         )
@@ -140,9 +145,8 @@ class KubeClient:
 
     async def delete_secret(self, key: SecretKey, uid: str) -> None:
         """Only the one with `uid`; one that is gone, or another, is fine."""
-        path = f"/api/v1/namespaces/{key.namespace}/secrets/{key.name}"
         try:
-            await self._call("delete", "DELETE", "secrets", path, body={"preconditions": {"uid": uid}})
+            await self._call("delete", "DELETE", "secrets", _secret_path(key), body={"preconditions": {"uid": uid}})
         except KubeError as error:
             if error.status not in (404, 409):
                 raise
@@ -304,6 +308,13 @@ def secret_data(secret: Object) -> dict[str, bytes]:
 def _path(kind: Kind, namespace: str) -> str:
     scope = f"namespaces/{namespace}/" if namespace else ""
     return f"/apis/{GROUP}/{VERSION}/{scope}{_PLURALS[kind]}"
+
+
+def _secret_path(key: SecretKey) -> str:
+    """Raises KubeError for what is no name of a Secret: `..` in a path would lead to another namespace."""
+    if not _NAME.fullmatch(key.name):
+        raise KubeError(404, "NotFound", f"{key.name!r} is no name of a Secret")
+    return f"/api/v1/namespaces/{key.namespace}/secrets/{key.name}"
 
 
 def _secrets_path(namespace: str) -> str:

@@ -225,7 +225,7 @@ class Performer:
         body = outputs.staging_body(request, revision, ca.issuer, pem, _pem(csr).encode(), handle)
         where = outputs.staging_key(request)
         try:
-            staged = parse_staged(await self._kube.apply_secret(where, body, force=force))
+            staged = parse_staged(await self._kube.apply_secret(where, body, new=not force))
         except KubeError as error:
             if error.status in (403, 409, 422):
                 raise Failed("SecretRefused", f"Secret {where.name}, for the order, was refused: {error}") from None
@@ -328,7 +328,7 @@ class Performer:
             # Only this very Secret: one of the same name that came since is a conflict.
             body["metadata"]["uid"] = secret.uid
         try:
-            answer = await self._kube.apply_secret(request.secret, body, force=secret is not None)
+            answer = await self._kube.apply_secret(request.secret, body, new=secret is None)
         except KubeError as error:
             if error.status in (409, 422) and await self._own_secret(request) is not None:
                 # It is ours, but newer than what we know of it, or of another type.

@@ -42,7 +42,7 @@ async def publish_secret(kube: Kube, key: SecretKey, issuer: Issuer, change: Cha
             "data": {name: base64.b64encode(value).decode() for name, value in after.items()},
         }
         try:
-            await kube.apply_secret(key, body, force=existing is not None)
+            await kube.apply_secret(key, body, new=existing is None)
             return
         except KubeError as error:
             if error.status != 409:

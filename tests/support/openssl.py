@@ -2,7 +2,30 @@
 
 import re
 import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+CA_CONFIG = """
+[ca]
+new_certs_dir = {folder}
+database = {folder}/index.txt
+certificate = {folder}/ca.crt
+private_key = {folder}/ca.key
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+policy = any
+copy_extensions = copyall
+{extensions}
+[any]
+countryName = optional
+organizationName = optional
+commonName = optional
+[extra]
+basicConstraints = critical, CA:FALSE
+{names}
+"""
 
 
 def openssl(*arguments: str | Path, stdin: str = "") -> str:
@@ -55,3 +78,49 @@ def public_key(pem: str) -> str:
     if "PRIVATE KEY" in pem:
         return openssl("pkey", "-pubout", stdin=pem)
     return openssl("x509", "-noout", "-pubkey", stdin=pem)
+
+
+def own_csr(folder: Path, name: str, *arguments: str, key: str = "ec") -> str:
+    """A CSR for `name` that a user makes, with the key in `folder`/`name`.key. `key`: as `-newkey` takes it."""
+    curve = ("-pkeyopt", "ec_paramgen_curve:P-256") if key == "ec" else ()
+    kept = folder / f"{name}.key"
+    return openssl("req", "-new", "-newkey", key, *curve, "-noenc", "-keyout", kept, "-subj", f"/CN={name}", *arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class OpensslCa:
+    """A root CA that a person runs with `openssl ca`, in a folder of its own."""
+
+    folder: Path
+
+    @classmethod
+    def create(cls, folder: Path, name: str = "Company Root") -> "OpensslCa":
+        folder.mkdir()
+        (folder / "index.txt").touch()
+        usage = "keyUsage=critical,keyCertSign,cRLSign"
+        openssl(
+            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "3650"),
+            *("-subj", f"/CN={name}", "-addext", usage),
+            *("-keyout", folder / "ca.key", "-out", folder / "ca.crt"),
+        )
+        return cls(folder)
+
+    @property
+    def certificate(self) -> str:
+        return (self.folder / "ca.crt").read_text()
+
+    def sign(self, csr: str, *arguments: str, names: Sequence[str] | None = None) -> str:
+        """The certificate for a CSR, with the extensions that it asks for.
+
+        names: alternative names instead of those of the CSR, such as `DNS:www.example.com`.
+        """
+        listed = f"subjectAltName = {','.join(names)}" if names else ""
+        extensions = "" if names is None else "copy_extensions = none\nx509_extensions = extra"
+        config = self.folder / "ca.cnf"
+        config.write_text(CA_CONFIG.format(folder=self.folder, names=listed, extensions=extensions))
+        (self.folder / "in.csr").write_text(csr)
+        days = () if "-enddate" in arguments else ("-days", "30")
+        return openssl(
+            *("ca", "-config", config, "-name", "ca", "-batch", "-notext", "-in", self.folder / "in.csr"),
+            *(*days, *arguments),
+        )

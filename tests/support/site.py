@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl, condition, wait_until
-from tests.support.manifests import issuer, request
+from tests.support.manifests import issuer, request, root_and_ca
 from tests.support.operator import OperatorProcess
 
 REQUEST = "certificaterequest"
@@ -95,3 +96,14 @@ class Site:
             yield
         finally:
             self.operator.start()
+
+
+@contextmanager
+def running_site(cluster: ControlPlane, operator_credentials: Path, folder: Path) -> Iterator[Site]:
+    """A new namespace with an operator, in which the issuer `ca` signs. `folder`: for the operator's log."""
+    kubectl = Kubectl(cluster, new_namespace(cluster))
+    arguments = ("--namespace", kubectl.namespace, "--rotation-spread", "0.1")
+    with OperatorProcess(operator_credentials, folder / "operator.log", *arguments) as operator:
+        kubectl.apply(*root_and_ca())
+        kubectl.wait_ready("ca", kind="issuer")
+        yield Site(kubectl, operator)
