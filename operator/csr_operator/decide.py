@@ -164,6 +164,8 @@ Action = Issue | Resume | Discard | Restore | Guard | Revoke | Release | Rest
 
 def decide(request: CertificateRequest, world: World) -> Action:
     action = _decide(request, world)
+    if isinstance(action, Issue | Resume | Restore | Revoke) and (hold := _own_obstacle(request, world)) is not None:
+        action = hold
     record = world.secret.record if world.secret is not None and owns(request, world.secret) else None
     if isinstance(action, Hold) and record is not None and is_current(request, record, world.now):
         # It serves until it expires, and that is to be told even if nothing else happens.
@@ -247,7 +249,7 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
     if secret.beyond_repair:
         return _issue(request, world, "SecretDamaged", request.status.revision + 1)
     if record is None or secret.intact_data != request.spec.data_keys or secret.owner_uid != _owner_uid(request):
-        return _own_obstacle(request, world) or Restore(record.revision if record else request.status.revision)
+        return Restore(record.revision if record else request.status.revision)
     if record.issuance_hash != request.issuance_hash:
         return _issue(request, world, "SpecChanged", record.revision + 1)
     if request.wishes.revoke and request.wishes.revoke == record.serial_number:
@@ -264,7 +266,7 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
             return _issue(request, world, "IssuerRotated", record.revision + 1)
         due = min(due, reissue)
     if secret.template_digest != request.spec.secret_template.digest():
-        return _own_obstacle(request, world) or Restore(record.revision)
+        return Restore(record.revision)
     return Keep(until=due)
 
 
@@ -272,8 +274,6 @@ def _issue(
     request: CertificateRequest, world: World, reason: str, revision: int, *, revoke_old: bool = False
 ) -> Issue | Hold:
     """From the first issuer that can; else what stands in the way, for each of them."""
-    if (own := _own_obstacle(request, world)) is not None:
-        return own
     obstacles = []
     for key in request.issuers:
         obstacle = _obstacle(request, world, key)

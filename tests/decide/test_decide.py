@@ -248,6 +248,20 @@ def test_a_passing_failure_holds_until_it_is_time() -> None:
     assert isinstance(ask(make_request(), None, failure=failure(retry_at=NOW)), Issue)
 
 
+def test_what_failed_before_an_issuer_was_asked_holds_whatever_is_to_be_done() -> None:
+    soon = NOW + timedelta(seconds=5)
+    missing = failure(issuer=None, version="", retry_at=soon)
+    held = Hold("Rejected", "no", needs_user=True, until=soon)
+    request, revoking = make_request(), replace(READY, revokes=True)
+    secret = make_secret(request)
+    damaged = replace(secret, intact_data=frozenset({"tls.crt"}))
+    assert ask(request, None, failure=missing) == held
+    assert ask(request, None, failure=missing, staged=staged(request)) == held
+    assert ask(request, damaged, failure=missing) == held
+    assert ask(request, replace(secret, owes_revocation=True), revoking, failure=missing) == held
+    assert ask(request, secret, failure=missing, staged=staged(request)) == Discard()
+
+
 @pytest.mark.parametrize("issuer", [None, replace(READY, ready=False)])
 def test_while_it_cannot_be_renewed_its_expiry_is_waited_for(issuer: IssuerState | None) -> None:
     request = make_request()
