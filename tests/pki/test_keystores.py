@@ -100,6 +100,19 @@ def test_keytool_reads_the_jks_keystore_and_opens_the_key(parameters: KeyParamet
 
 
 @pytest.mark.parametrize("kind", ["JKS", "PKCS12"])
+@pytest.mark.parametrize("alias", ["Web Server", "CA"])
+def test_keytool_finds_the_key_by_any_alias(kind: str, alias: str, tmp_path: Path) -> None:
+    """In capitals, which Java does not distinguish, and when it is that of the CA's entry."""
+    asked, chain = answer(P256)
+    write = jks_keystore if kind == "JKS" else pkcs12_keystore
+    store = tmp_path / "keystore"
+    store.write_bytes(write(chain, asked.key, PASSWORD, alias=alias))
+    found = keytool("-list", "-v", "-keystore", store, "-storetype", kind, "-alias", alias)
+    assert "Entry type: PrivateKeyEntry" in found
+    assert ("Your keystore contains 2 entries" in listing(store, kind)) == (kind == "JKS")
+
+
+@pytest.mark.parametrize("kind", ["JKS", "PKCS12"])
 def test_keytool_trusts_what_is_in_the_truststore(kind: str, tmp_path: Path) -> None:
     write = jks_truststore if kind == "JKS" else pkcs12_truststore
     store = tmp_path / "truststore"

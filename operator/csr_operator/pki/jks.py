@@ -26,7 +26,10 @@ _MAX_ALIAS = 255
 
 
 def key_entry(alias: str, pkcs8: bytes, chain: Sequence[x509.Certificate], password: str, created: datetime) -> bytes:
-    """An entry with a private key (unencrypted PKCS #8) and its chain, leaf first."""
+    """An entry with a private key (unencrypted PKCS #8) and its chain, leaf first.
+
+    The alias is written in lower case, in which alone Java looks for it.
+    """
     protected = _protect(pkcs8, _encoded(password))
     sealed = asn1.encode(asn1.SEQUENCE, _KEY_PROTECTOR + asn1.encode(asn1.OCTET_STRING, protected))
     certificates = b"".join(map(_certificate, chain))
@@ -45,7 +48,7 @@ def store(entries: Sequence[bytes], password: str) -> bytes:
 
 
 def _entry(kind: int, alias: str, created: datetime) -> bytes:
-    return struct.pack(">I", kind) + _utf(alias) + struct.pack(">q", int(created.timestamp() * 1000))
+    return struct.pack(">I", kind) + _utf(alias.lower()) + struct.pack(">q", int(created.timestamp() * 1000))
 
 
 def _certificate(certificate: x509.Certificate) -> bytes:

@@ -71,9 +71,10 @@ def jks_keystore(chain: Chain, key: PrivateKey, password: str, *, alias: str = D
     """
     created = chain.leaf.not_valid_before_utc
     sent = (chain.leaf, *chain.intermediates)
-    entries = [jks.key_entry(alias, private_key_der(key), sent, _checked(password), created)]
+    entries = [jks.key_entry(alias, private_key_der(key), sent, checked_password(password), created)]
     if chain.root is not None and chain.root != chain.leaf:
-        entries.append(jks.trusted_entry(_trusted_alias(0), chain.root, created))
+        trusted = _trusted_alias(0) if alias.lower() != _trusted_alias(0) else _trusted_alias(1)
+        entries.append(jks.trusted_entry(trusted, chain.root, created))
     return jks.store(entries, password)
 
 
@@ -85,7 +86,7 @@ def jks_truststore(certificates: Sequence[x509.Certificate], password: str) -> b
         jks.trusted_entry(_trusted_alias(index), one, one.not_valid_before_utc)
         for index, one in enumerate(certificates)
     ]
-    return jks.store(entries, _checked(password))
+    return jks.store(entries, checked_password(password))
 
 
 def combined_pem(chain: Chain, key: PrivateKey, encoding: KeyEncoding = KeyEncoding.PKCS8) -> bytes:
@@ -93,17 +94,21 @@ def combined_pem(chain: Chain, key: PrivateKey, encoding: KeyEncoding = KeyEncod
     return private_key_pem(key, encoding) + chain.pem
 
 
-def _trusted_alias(index: int) -> str:
-    return f"ca-{index}" if index else "ca"
-
-
-def _checked(password: str) -> str:
+def checked_password(password: str) -> str:
+    """The password; PkiError, which does not show it, if Java would not take it."""
     if not password:
         raise PkiError("keystores: the password is empty")
     if not password.isascii() or not password.isprintable():
         # Java derives PBES2 keys from printable ASCII alone, so such a keystore could be written but never opened.
-        raise PkiError("keystores: the password has characters other than printable ASCII, which Java does not take")
+        raise PkiError(
+            "keystores: the password has characters other than printable ASCII, such as a line break at its end,"
+            " which Java does not take"
+        )
     return password
+
+
+def _trusted_alias(index: int) -> str:
+    return f"ca-{index}" if index else "ca"
 
 
 def _encryption(profile: Pkcs12Profile, password: str) -> KeySerializationEncryption:
@@ -113,4 +118,4 @@ def _encryption(profile: Pkcs12Profile, password: str) -> KeySerializationEncryp
             builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC).hmac_hash(hashes.SHA256())
         case Pkcs12Profile.LEGACY_DES:
             builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC).hmac_hash(hashes.SHA1())  # noqa: S303
-    return builder.kdf_rounds(10_000).build(_checked(password).encode())
+    return builder.kdf_rounds(10_000).build(checked_password(password).encode())
