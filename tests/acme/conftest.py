@@ -1,0 +1,38 @@
+"""One Pebble for the whole folder, and clients of it."""
+
+import ssl
+from collections.abc import AsyncIterator, Iterator
+
+import aiohttp
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from csr_acme import AcmeClient
+from tests.support.pebble import Pebble, pebble
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
+    with pebble(tmp_path_factory.mktemp("pebble")) as running:
+        yield running
+
+
+@pytest.fixture
+async def session(server: Pebble) -> AsyncIterator[aiohttp.ClientSession]:
+    """Trusts Pebble's own certificate, and nothing else."""
+    context = ssl.create_default_context(cafile=server.ca_file)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), trust_env=False) as found:
+        yield found
+
+
+@pytest.fixture
+def key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture
+async def client(server: Pebble, session: aiohttp.ClientSession, key: ec.EllipticCurvePrivateKey) -> AcmeClient:
+    """With an account."""
+    found = AcmeClient(session, server.directory, key)
+    await found.new_account(["mailto:admin@example.com"], terms_agreed=True)
+    return found
