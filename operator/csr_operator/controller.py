@@ -44,7 +44,6 @@ from .model import (
     ObjectKey,
     Raw,
     SecretKey,
-    SecretMeta,
     Staged,
     digest_of,
     parse_time,
@@ -109,11 +108,12 @@ class Controller:
     def observe_secret(self, obj: Raw) -> None:
         """The metadata of one of the operator's own Secrets that is there, or has changed."""
         meta = parse_staged(obj) or parse_secret_meta(obj)
-        self._store.put_secret(meta)
+        self._store.saw_secret(meta)
         self._wake_readers(meta.key)
 
-    def forget_secret(self, key: SecretKey) -> None:
-        self._store.drop_secret(key)
+    def forget_secret(self, key: SecretKey, resource_version: str) -> None:
+        """It is gone, or no longer the operator's, since that resource version."""
+        self._store.saw_no_secret(key, resource_version)
         self._wake_readers(key)
 
     def forget(self, key: ObjectKey, uid: str) -> None:
@@ -322,13 +322,11 @@ class Controller:
                 await self._finalize(request, add=True)
             case Release():
                 await self._finalize(request, add=False)
-        return self._note_done(request, action, secret, done)
+        return self._note_done(request, action, done)
 
-    def _note_done(
-        self, request: CertificateRequest, action: Action, secret: SecretMeta | None, done: Written | Ordered | None
-    ) -> str | None:
+    def _note_done(self, request: CertificateRequest, action: Action, done: Written | Ordered | None) -> str | None:
         if isinstance(done, Ordered):
-            self._store.put_secret(done.staged)
+            self._store.wrote_secret(done.staged)
             now = self._clock()
             self._waiting[request.key] = Waiting(
                 uid=done.staged.uid,
@@ -341,7 +339,7 @@ class Controller:
         self._waiting.pop(request.key, None)
         if done is None:
             return None
-        self._store.wrote_secret(secret, done.secret)
+        self._store.wrote_secret(done.secret)
         self._wake_readers(request.secret)  # the watch shows nothing newer
         if isinstance(action, Issue) and action.revision > 1:
             self._events.normal(request, "Issued", f"revision {action.revision}, because of {action.reason}")

@@ -20,6 +20,7 @@ class Store:
         self._secrets: dict[SecretKey, SecretMeta] = {}
         self._staged: dict[SecretKey, Staged] = {}
         self._orders: dict[str, SecretKey] = {}  # by the request's uid
+        self._shown: dict[str, str] = {}  # by namespace, the newest resource version that a watch of Secrets showed
         self._by_issuer: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._by_secret: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
         self._by_uid: dict[str, ObjectKey] = {}
@@ -118,12 +119,26 @@ class Store:
         """Those in `namespace`; empty: all."""
         return {key for key in (*self._secrets, *self._staged) if namespace in ("", key.namespace)}
 
+    def saw_secret(self, meta: SecretMeta | Staged) -> None:
+        """A list or a watch shows it."""
+        self._saw(meta.key, meta.resource_version)
+        self.put_secret(meta)
+
+    def saw_no_secret(self, key: SecretKey, resource_version: str) -> None:
+        """A list or a watch shows that it is gone since then."""
+        self._saw(key, resource_version)
+        known = self._known(key)
+        if known is None or not is_newer(known.resource_version, resource_version):
+            self.drop_secret(key)
+
+    def wrote_secret(self, meta: SecretMeta | Staged) -> None:
+        """A write was answered with it; if the watch is further than that and shows none, it is gone by now."""
+        shown = self._shown.get(meta.namespace, "0")
+        if self._known(meta.key) is not None or is_newer(meta.resource_version, shown):
+            self.put_secret(meta)
+
     def put_secret(self, meta: SecretMeta | Staged) -> None:
-        """What a watch showed, or what a write answered."""
-        if isinstance(meta, Staged):
-            known: SecretMeta | Staged | None = self._staged.get(meta.key)
-        else:
-            known = self._secrets.get(meta.key)
+        known = self._staged.get(meta.key) if isinstance(meta, Staged) else self._secrets.get(meta.key)
         if known is not None and not is_newer(meta.resource_version, known.resource_version):
             return  # our own write, or what it overtook
         if isinstance(meta, Staged):
@@ -132,11 +147,6 @@ class Store:
         else:
             self._secrets[meta.key] = meta
         self._tell(meta.key)
-
-    def wrote_secret(self, before: SecretMeta | None, after: SecretMeta) -> None:
-        """The operator wrote `after` over `before`; if that is gone by now, so is what was written."""
-        if before is None or after.key in self._secrets:
-            self.put_secret(after)
 
     def drop_secret(self, key: SecretKey) -> None:
         self._secrets.pop(key, None)
@@ -148,6 +158,13 @@ class Store:
     def spoil(self, secret: SecretMeta) -> None:
         """What is in it does not serve any more."""
         self._secrets[secret.key] = replace(secret, beyond_repair=True)
+
+    def _known(self, key: SecretKey) -> SecretMeta | Staged | None:
+        return self._secrets.get(key) or self._staged.get(key)
+
+    def _saw(self, key: SecretKey, resource_version: str) -> None:
+        if is_newer(resource_version, self._shown.get(key.namespace, "0")):
+            self._shown[key.namespace] = resource_version
 
     def _tell(self, key: SecretKey) -> None:
         for request in self._by_secret.get(key, ()):

@@ -51,7 +51,7 @@ async def _list(kube: KubeClient, controller: Controller, namespace: str) -> str
             controller.observe_secret(item)
         version = page["metadata"]["resourceVersion"]
     for key in gone:
-        controller.forget_secret(key)
+        controller.forget_secret(key, version)
     return version
 
 
@@ -68,7 +68,7 @@ async def _watch(kube: KubeClient, controller: Controller, namespace: str, versi
             if event["type"] == "BOOKMARK":
                 continue
             if event["type"] == "DELETED":
-                controller.forget_secret(_key(obj))
+                controller.forget_secret(_key(obj), version)
             else:
                 controller.observe_secret(obj)
     except KubeError as error:

@@ -4,10 +4,11 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from kubernetes import client
+from kubernetes import client, watch
 
 from devcluster import ControlPlane
 from tests.support.audit import writes
@@ -71,3 +72,43 @@ def test_labels_that_change_all_the_time_cost_no_second_certificate(
         assert each["status"]["revision"] == 1
     issued = Counter(call.name for call in writes(cluster, kubectl.namespace) if call.resource == "secrets")
     assert {name: issued[f"{name}-tls"] for name in NAMES} == dict.fromkeys(NAMES, 1)
+
+
+def test_secrets_that_are_deleted_the_moment_they_appear(
+    kubectl: Kubectl, core: Any, operator: OperatorProcess
+) -> None:
+    make_ca(kubectl)
+    operator.kill()
+    names = {f"leaf-{n:03}" for n in range(150)}
+    create(kubectl, *(request(name, "ca") for name in names))
+    operator.launch()
+    deleted: set[str] = set()
+
+    with ThreadPoolExecutor(8) as pool:
+        watching = watch.Watch()  # type: ignore[no-untyped-call]
+        events = watching.stream(  # type: ignore[no-untyped-call]
+            core.list_namespaced_secret, kubectl.namespace, timeout_seconds=60
+        )
+        for event in events:
+            secret = event["object"].metadata.name
+            if secret.removesuffix("-tls") in names and secret not in deleted:
+                deleted.add(secret)
+                pool.submit(core.delete_namespaced_secret, secret, kubectl.namespace)
+            if len(deleted) == len(names):
+                break
+
+    wait_until("all are there again", lambda: len(kubectl.list("secrets")) == len(names) + 1, seconds=60)
+    wait_until("every status is of the Secret there is", lambda: _agree(kubectl), seconds=60)
+    secrets = {secret["metadata"]["name"]: secret for secret in kubectl.list("secrets")}
+    for each in kubectl.list("certificaterequests"):
+        assert_whole(each, secrets[each["spec"]["secretName"]])
+
+
+def _agree(kubectl: Kubectl) -> bool:
+    annotation = "csr-operator.dev/sha256-fingerprint"
+    stored = {s["metadata"]["name"]: s["metadata"]["annotations"][annotation] for s in kubectl.list("secrets")}
+    shown = {
+        r["spec"]["secretName"]: r.get("status", {}).get("sha256Fingerprint")
+        for r in kubectl.list("certificaterequests")
+    }
+    return stored == shown
