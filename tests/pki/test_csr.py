@@ -1,11 +1,13 @@
 """Requests, as openssl reads them, and as we read those of others."""
 
+from dataclasses import replace
+
 import cryptography_vectors
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from csr_operator.pki.csr import load_csr, profile_of
+from csr_operator.pki.csr import CsrTemplate, build_csr, csr_digest, load_csr, profile_of, profile_with
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import alternative_names
 from csr_operator.pki.keys import KeyParameters
@@ -158,6 +160,40 @@ def test_the_profile_of_a_request_that_openssl_made() -> None:
         must_staple=True,
         extensions=(CustomExtension("1.2.3.5", b"\x0c\x01a"),),
     )
+
+
+def test_what_is_said_beside_a_request_goes_first() -> None:
+    made = load_csr(pem(request(WWW, EVERY_EXTENSION).csr))
+    asked = replace(profile_of(made), extensions=())
+    assert profile_with(made, Profile()) == asked
+    beside = Profile(usages=("client auth",), extensions=(CustomExtension("1.2.3.5", b"\x0c\x01a"),))
+    assert profile_with(made, beside) == replace(asked, usages=beside.usages, extensions=beside.extensions)
+    assert profile_with(made, Profile(is_ca=True, path_length=0)) == replace(asked, path_length=0)
+    assert profile_with(request(WWW, Profile()).csr, EVERY_EXTENSION) == EVERY_EXTENSION
+
+
+def test_a_request_without_names_asks_for_nothing() -> None:
+    made = openssl("req", "-new", "-newkey", "ed25519", "-noenc", "-keyout", "/dev/null", "-subj", "/O=Example")
+    with pytest.raises(PkiError, match="the request names nothing"):
+        profile_with(load_csr(made[made.index("-----BEGIN CERT") :].encode()), Profile())
+
+
+@pytest.mark.parametrize("parameters", [RSA, P256, ED25519, *ML_DSA], ids=str)
+def test_the_digest_of_a_request_is_the_same_however_often_it_is_signed(parameters: KeyParameters) -> None:
+    first = request(WWW, LEAF, parameters)
+    again = build_csr(CsrTemplate(WWW, LEAF), first.key)
+    other = request(WWW, Profile(), parameters)
+    digest = csr_digest(pem(first.csr).decode())
+    assert csr_digest(pem(again).decode()) == digest
+    assert csr_digest(pem(other.csr).decode()) != digest
+    assert len(digest) == 32
+
+
+def test_only_the_text_of_the_request_itself_has_its_digest() -> None:
+    text = pem(request(WWW, LEAF).csr).decode()
+    for other in (f"{text}{text}", f"x\n{text}", text.replace("\n", "\r\n"), text[:-1], "x", "\N{SNOWMAN}"):
+        assert csr_digest(other) == "-"
+    assert csr_digest("") == ""
 
 
 def vector(name: str) -> bytes:

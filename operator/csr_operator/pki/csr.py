@@ -1,14 +1,17 @@
 """Certificate signing requests (PKCS #10, RFC 2986)."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, fields
 from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from csr_operator.pki.constraints import constraints_of
 from csr_operator.pki.errors import PkiError, quoted
-from csr_operator.pki.extensions import extensions_of
+from csr_operator.pki.extensions import alternative_names, extensions_of
 from csr_operator.pki.keys import PrivateKey, parameters_of, signature_hash
 from csr_operator.pki.names import Names, general_names, subject_name
 from csr_operator.pki.profile import CustomExtension, Profile, requested_extensions
@@ -65,9 +68,42 @@ def profile_of(csr: x509.CertificateSigningRequest) -> Profile:
     An extension that the profile has no field for becomes one of its custom extensions. PkiError for what
     cannot be asked of a CA, such as name constraints of a kind that `Subtrees` does not have.
     """
+    return Profile(**_asked_for(csr))
+
+
+def profile_with(csr: x509.CertificateSigningRequest, beside: Profile) -> Profile:
+    """What is asked for by a request that was made elsewhere and by what is said beside it, which goes first.
+
+    Custom extensions count only where they are asked for beside it: most CAs drop them. PkiError as for `profile_of`,
+    and when the request has neither a common name nor an alternative one.
+    """
+    if not csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME) and not alternative_names(csr):
+        raise PkiError("the request names nothing: give it a common name or alternative names")
+    said = {f.name: value for f in fields(beside) if (value := getattr(beside, f.name)) != f.default}
+    return Profile(**{**_asked_for(csr), "extensions": (), **said})
+
+
+def csr_digest(pem: str) -> str:
+    """What tells whether a PEM text is a certain request: 32 hex digits, the same however often that is signed.
+
+    Empty for no text, and "-" for what is no request as we write it.
+    """
+    if not pem:
+        return ""
+    try:
+        csr = x509.load_pem_x509_csr(pem.encode())
+        if csr.public_bytes(Encoding.PEM).decode() != pem:
+            return "-"
+        return hashlib.sha256(csr.tbs_certrequest_bytes).hexdigest()[:32]
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
+        return "-"
+
+
+def _asked_for(csr: x509.CertificateSigningRequest) -> dict[str, Any]:
+    """Fields of a Profile."""
     usages: list[str] = []
     custom: list[CustomExtension] = []
-    fields: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for extension in extensions_of(csr):
         match extension.value:
             case x509.KeyUsage() as usage:
@@ -75,13 +111,13 @@ def profile_of(csr: x509.CertificateSigningRequest) -> Profile:
             case x509.ExtendedKeyUsage() as extended:
                 usages += (extended_name(oid) for oid in extended)
             case x509.BasicConstraints() as basic:
-                fields |= {"is_ca": basic.ca, "path_length": basic.path_length}
+                found |= {"is_ca": basic.ca, "path_length": basic.path_length}
             case x509.NameConstraints() as limits:
-                fields["name_constraints"] = constraints_of(limits, critical=extension.critical)
+                found["name_constraints"] = constraints_of(limits, critical=extension.critical)
             case x509.TLSFeature() as features if list(features) == [x509.TLSFeatureType.status_request]:
-                fields["must_staple"] = True
+                found["must_staple"] = True
             case x509.SubjectAlternativeName() | x509.SubjectKeyIdentifier():
                 pass
             case value:
                 custom.append(CustomExtension(extension.oid.dotted_string, value.public_bytes(), extension.critical))
-    return Profile(usages=tuple(usages), extensions=tuple(custom), **fields)
+    return {"usages": tuple(usages), "extensions": tuple(custom), **found}
