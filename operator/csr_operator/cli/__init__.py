@@ -1,0 +1,16 @@
+"""`kubectl csr`: the certificate requests of a cluster explained, and what a person does with them.
+
+A plug-in of kubectl (https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/). It talks to the API server
+alone, with the rights of who calls it; no part of the operator imports it.
+"""
+
+from .arguments import parse
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0, or 1 with words on stderr. SystemExit(2) if the arguments make no sense."""
+    options = parse(arguments)
+    # The client takes half a second to import, for which `--help` and a typing error need not wait.
+    from .run import run
+
+    return run(options)

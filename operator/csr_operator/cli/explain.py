@@ -1,0 +1,158 @@
+"""Why a request stands as it does, and what to do about it: pure, from what was read."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from csr_operator.model import (
+    REVOCATION_FINALIZER,
+    CertificateRequest,
+    Condition,
+    Issuer,
+    ObjectKey,
+    SecretMeta,
+    Staged,
+)
+
+from . import reasons
+from .output import when
+from .reasons import Advice
+from .state import distance, held_by, moment, state_of
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An event. time: RFC 3339 with fractions."""
+
+    time: str
+    kind: str
+    reason: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What could be read about a request.
+
+    issuers: None for one that does not exist; absent if it could not be read. secret_read: whether `secret` is
+    what there is. staged: the order under way. unread: what could not be read, and why.
+    """
+
+    request: CertificateRequest
+    issuers: Mapping[ObjectKey, Issuer | None]
+    secret: SecretMeta | None = None
+    secret_read: bool = True
+    staged: Staged | None = None
+    events: tuple[Happening, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """message: in the words of the operator, a CA or a person. remedy: what to do."""
+
+    reason: str
+    meaning: str
+    message: str = ""
+    remedy: str = ""
+
+
+def findings(seen: Seen, now: datetime) -> Iterator[Finding]:
+    """What there is to know, the most pressing first."""
+    request, status = seen.request, seen.request.status
+    state, held = state_of(request, now), held_by(request)
+    if request.being_deleted:
+        yield _finding(seen, "BeingDeleted", reasons.BEING_DELETED)
+        if REVOCATION_FINALIZER in request.finalizers and held is not None:
+            yield _finding(seen, held.reason, _advice(held.reason), held.message)
+        return
+    match state.reason:
+        case "Unseen":
+            yield _finding(seen, "Unseen", reasons.UNSEEN)
+            return
+        case "Outdated":
+            yield _finding(seen, "Outdated", reasons.OUTDATED)
+        case "Expired":
+            yield _finding(seen, "Expired", reasons.REQUEST["Expired"], f"valid until {status.not_after}")
+        case "Late":
+            yield _finding(seen, "Late", reasons.LATE, state.message)
+    if held is not None:
+        yield _finding(seen, held.reason, _advice(held.reason), held.message)
+        if held.reason == "IssuerNotReady":
+            yield from _issuer_findings(seen)
+        if state.ready:
+            left = f"{status.not_after}, {distance(status.not_after, now)}"
+            yield Finding("Issued", f"The certificate that is there goes on serving until it expires ({left}).")
+    elif state.reason == "Expired":
+        yield _finding(seen, "Late", reasons.LATE)
+    elif state.reason in ("Issued", "Issuing"):
+        yield _finding(seen, state.reason, _advice(state.reason))
+    yield from _decision_without_effect(seen)
+
+
+def event_words(event: Happening, now: datetime) -> str:
+    """When, what, and why a certificate took another's place."""
+    text = f"{when(moment(event.time) - now)}: {event.reason}: {event.note}"
+    if event.reason == "Issued" and (why := reasons.REISSUED.get(event.note.rpartition("because of ")[2])):
+        return f"{text}: {why}"
+    if event.reason in reasons.EVENTS and event.reason != "Issued":
+        return f"{text} ({reasons.EVENTS[event.reason]})"
+    return text
+
+
+def ready_condition(issuer: Issuer) -> Condition | None:
+    return next((c for c in issuer.conditions if c.type == "Ready"), None)
+
+
+def issuer_argument(key: ObjectKey) -> str:
+    """As kubectl takes it: `issuer ca -n shop`."""
+    return f"{key.kind.lower()} {key.name}" + (f" -n {key.namespace}" if key.namespace else "")
+
+
+def _advice(reason: str) -> Advice:
+    unknown = Advice(f"{reason} is a reason that this version of kubectl-csr does not know.", "See the message.")
+    return reasons.REQUEST.get(reason, unknown)
+
+
+def _finding(seen: Seen, reason: str, advice: Advice, message: str = "", issuer: ObjectKey | None = None) -> Finding:
+    request = seen.request
+    words = {
+        "request": f"{request.name} -n {request.namespace}",
+        "secret": request.spec.secret_name,
+        "namespace": request.namespace,
+        "issuer": issuer_argument(issuer or _troubled_issuer(seen)),
+    }
+    return Finding(reason, advice.meaning.format(**words), message, advice.remedy.format(**words))
+
+
+def _troubled_issuer(seen: Seen) -> ObjectKey:
+    """The first that is not ready; where all are, the first."""
+    for key in seen.request.issuers:
+        issuer = seen.issuers.get(key)
+        if issuer is not None and ((ready := ready_condition(issuer)) is None or ready.status != "True"):
+            return key
+    return seen.request.issuers[0]
+
+
+def _issuer_findings(seen: Seen) -> Iterator[Finding]:
+    for key in seen.request.issuers:
+        issuer = seen.issuers.get(key)
+        ready = ready_condition(issuer) if issuer is not None else None
+        if ready is not None and ready.status != "True":
+            advice = reasons.ISSUER.get(ready.reason, Advice("See its message.", ""))
+            yield _finding(seen, f"{key}: {ready.reason}", advice, ready.message, key)
+
+
+def _decision_without_effect(seen: Seen) -> Iterator[Finding]:
+    request = seen.request
+    denied = request.status.condition("Denied")
+    if denied is None or denied.status != "True" or denied.observed_generation != request.generation:
+        return
+    known = [seen.issuers.get(key) for key in request.issuers]
+    if all(issuer is not None and not issuer.needs_approval for issuer in known):
+        yield Finding(
+            "Denied",
+            "It is denied, but none of its issuers wants approval: the denial has no effect.",
+            denied.message,
+            "If decisions are to count, have the issuer's owner set spec.approval to Manual.",
+        )

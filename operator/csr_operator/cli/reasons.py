@@ -1,0 +1,179 @@
+"""What each reason that the operator sets means, and what to do about it.
+
+In the texts, {request} is the request with its namespace as kubectl takes it (`www -n shop`), {secret} the name of its
+Secret, {issuer} its issuer (`issuer ca -n shop`), {namespace} its namespace.
+"""
+
+from typing import NamedTuple
+
+
+class Advice(NamedTuple):
+    meaning: str
+    remedy: str
+
+
+_LOG = "`kubectl logs -n csr-operator-system deployment/csr-operator`"
+_AGAIN = (
+    "The operator tries again by itself: after a second at first, then at longer intervals, at most a minute after it "
+    "failed last."
+)
+_EDIT = "`kubectl edit csreq {request}`"
+
+REQUEST = {
+    "Issued": Advice("The Secret holds a certificate that fits the spec and is in force.", "Nothing."),
+    "Issuing": Advice(
+        "The certificate is on its way: the operator is at work, or the CA is.",
+        f"Wait a moment, and look again. If it stays so, look at the operator's log: {_LOG}.",
+    ),
+    "Expired": Advice(
+        "The certificate has expired and no other has taken its place: whoever uses Secret {secret} serves one that "
+        "clients refuse.",
+        "Remove what keeps the operator from issuing another, which is said here as well; it then does so at once.",
+    ),
+    "IssuerNotFound": Advice(
+        "An issuer that the request names does not exist. The operator goes on as soon as it is there.",
+        f"Create the issuer, or correct name and kind (Issuer or ClusterIssuer) of spec.issuerRef: {_EDIT}.",
+    ),
+    "IssuerNotReady": Advice(
+        "The issuer is there, but its CA cannot be used. The operator looks at it at intervals, and goes on as soon as "
+        "it is ready.",
+        "Mend the issuer: `kubectl describe {issuer}` has its own words.",
+    ),
+    "IssuerUnavailable": Advice(
+        f"The CA did not answer, or asked to be left alone for a while. {_AGAIN} A CA that asks for a longer "
+        "pause gets it.",
+        "Wait. If it lasts, see whether the CA is up and can be reached from the operator.",
+    ),
+    "Rejected": Advice(
+        "The CA refuses this request, in the words given here. It is not asked again as long as spec and issuer stay "
+        "as they are.",
+        f"Change the spec ({_EDIT}), or talk to who runs the CA. To have it asked again: "
+        "`kubectl csr renew {request}`.",
+    ),
+    "AnswerMismatch": Advice(
+        "The CA signed something else than what was asked for; each difference is listed. Nothing was stored: the "
+        "Secret is as it was.",
+        f"Ask for what the CA grants ({_EDIT}), or have the CA set right. If a person brings the certificate, bring "
+        "another: `kubectl csr import {request} FILE`. Otherwise have the CA asked again: "
+        "`kubectl csr renew {request}`.",
+    ),
+    "InvalidSpec": Advice(
+        "A field of the spec cannot be read, although admission let it pass. Nothing is done for this request.",
+        f"Correct the field that is named: {_EDIT}.",
+    ),
+    "InvalidRequest": Advice(
+        "No certificate signing request, or no Secret, can be made of this spec. The CA was not asked.",
+        f"Correct the field that is named: {_EDIT}.",
+    ),
+    "ReferenceMissing": Advice(
+        f"The request refers to a value in a Secret that is not there. {_AGAIN}",
+        "Create the Secret, or add the key to it, in namespace {namespace}; or correct the reference in the spec.",
+    ),
+    "KeyUnusable": Advice(
+        f"The private key in the Secret that spec.privateKey.secretRef names cannot be used. {_AGAIN}",
+        "Put a private key into it in PEM, without a passphrase: RSA of 2048 to 8192 bits, ECDSA P-256, P-384 or "
+        "P-521, Ed25519 or ML-DSA.",
+    ),
+    "PolicyDenied": Advice(
+        "The issuer's policy does not allow what the request asks for; the rule is named. The CA was not asked.",
+        f"Ask for what the rule permits ({_EDIT}; the rules are in spec.policy of `kubectl get {{issuer}} -o yaml`), "
+        "or have the issuer's owner change the policy.",
+    ),
+    "ApprovalPending": Advice(
+        "The issuer signs only what somebody has approved, and nobody has approved this request as it is now: a change "
+        "of the spec asks for approval anew.",
+        "Somebody who has the right to `approve` the issuer has to run `kubectl csr approve {request}`, or "
+        "`kubectl csr deny {request} --message ...`.",
+    ),
+    "Denied": Advice(
+        "Somebody who decides on requests of this issuer has denied this one as it is now.",
+        f"Change the request ({_EDIT}), which asks for a decision anew, or have it approved after all: "
+        "`kubectl csr approve {request}`.",
+    ),
+    "Pending": Advice(
+        "The order is with the CA, which takes its time, or is a person. Key and CSR are kept until the answer comes.",
+        "If the CA is a person: `kubectl csr export {request}` gives the CSR; have it signed, and bring certificate "
+        "and chain by `kubectl csr import {request} FILE`. Otherwise wait.",
+    ),
+    "RevocationPending": Advice(
+        "A certificate of this request has to be revoked, and its CA cannot be asked to. If the request is being "
+        "deleted, the deletion waits for that.",
+        "Mend the issuer. If its CA is gone for good, give the revocation up: "
+        "`kubectl annotate csreq {request} csr-operator.dev/abandon-revocation=true`.",
+    ),
+    "SecretNotOwned": Advice(
+        "Secret {secret} is somebody else's, or another request's, and is left untouched. Nothing is issued until the "
+        "name is free.",
+        "Delete that Secret if nobody needs it (`kubectl delete secret {secret} -n {namespace}`), or make another "
+        "request with another spec.secretName.",
+    ),
+    "SecretNotCollected": Advice(
+        "Secret {secret} belongs to an earlier request of this name, and Kubernetes is about to delete it. The "
+        "operator then goes on by itself.",
+        "Wait. If it lasts, see whether the kube-controller-manager is running, which deletes it.",
+    ),
+    "SecretConflict": Advice(
+        f"Secret {{secret}} changed while it was being written, or is of another type than is wanted. {_AGAIN}",
+        "Wait. If it lasts, delete the Secret: `kubectl delete secret {secret} -n {namespace}`; the operator makes it "
+        "anew, with another certificate.",
+    ),
+    "SecretRefused": Advice(
+        f"The API server does not take the Secret: a quota, an admission policy, or a right that is missing. {_AGAIN}",
+        "See the API server's words, and raise the quota, change the policy or restore the operator's rights "
+        "(deploy/rbac.yaml).",
+    ),
+}
+"""Of the conditions of a CertificateRequest."""
+
+UNSEEN = Advice(
+    "The operator has not looked at this request yet.",
+    "Wait a moment. If it stays so, see whether the operator runs (`kubectl get pods -n csr-operator-system`) and "
+    "whether it watches namespace {namespace}.",
+)
+OUTDATED = Advice(
+    "The spec has changed since the operator last looked at it: what follows is about the spec before.",
+    UNSEEN.remedy,
+)
+LATE = Advice(
+    "The renewal is late, and the operator does not say why: it does not seem to run.",
+    f"See whether it does: `kubectl get pods -n csr-operator-system`, and its log: {_LOG}.",
+)
+BEING_DELETED = Advice(
+    "The request is being deleted.",
+    "If it does not go away, see which finalizers are left: `kubectl get csreq {request} -o yaml`. "
+    "csr-operator.dev/revocation goes when the certificate has been revoked, or with the annotation "
+    "csr-operator.dev/abandon-revocation=true.",
+)
+
+ISSUER = {
+    "Ready": Advice("The CA can be asked for certificates.", "Nothing."),
+    "Misconfigured": Advice(
+        "The issuer itself is the problem: a field of it, or a Secret that it names, which is missing or holds "
+        "something else than is wanted, or an expired CA.",
+        "Correct what its message names. The operator sees a change of the issuer at once, and one of a Secret within "
+        "half a minute.",
+    ),
+    "Unavailable": Advice(
+        "The CA does not answer. It is asked again at intervals.",
+        "See whether the CA is up and can be reached from the operator.",
+    ),
+}
+"""Of the condition Ready of an Issuer or ClusterIssuer."""
+
+EVENTS = {
+    "Issued": "another certificate was issued",
+    "Revoked": "a certificate was revoked",
+    "StillPending": "a reminder: the order still waits",
+}
+"""Of events that no condition has the reason of."""
+
+REISSUED = {
+    "Renewal": "its time had come",
+    "RenewalRequested": "somebody asked for it (`kubectl csr renew`)",
+    "SpecChanged": "the spec asked for something else",
+    "SecretMissing": "the Secret was not there",
+    "SecretDamaged": "what was in the Secret could not be used any more",
+    "IssuerRotated": "the issuer had another CA certificate",
+    "Revoked": "the one before was to be revoked",
+}
+"""Why a certificate was issued in the place of another, as the event says."""

@@ -1,0 +1,120 @@
+"""`status`: how requests stand."""
+
+import asyncio
+from datetime import datetime
+
+from csr_operator.model import CertificateRequest, Issuer, ObjectKey
+from csr_operator.outputs import staging_key
+from csr_operator.parse import parse_issuer, parse_request, parse_secret_meta, parse_staged
+
+from . import describe
+from .cluster import Cluster, Reader
+from .explain import Finding, Happening, Seen, event_words, findings
+from .output import Report, facts, one_line, span, table
+from .state import Rank, State, headline, moment, state_of, summary
+
+_EVENTS = 5
+
+
+async def status_of(cluster: Cluster, name: str, now: datetime) -> Report:
+    seen = await _look(cluster, name)
+    request, found = seen.request, tuple(findings(seen, now))
+    state = state_of(request, now)
+    data = summary(request, now) | {
+        "since": state.since or None,
+        "findings": [
+            {"reason": f.reason, "meaning": f.meaning, "message": f.message or None, "remedy": f.remedy or None}
+            for f in found
+        ],
+        **describe.details(seen),
+    }
+    parts = [
+        f"CertificateRequest {request.namespace}/{request.name}: {headline(state, now)}",
+        facts(describe.facts(seen, now), indent="  "),
+        *map(_paragraph, found),
+    ]
+    if seen.events:
+        parts.append("Events:\n" + "\n".join(f"  {one_line(event_words(event, now))}" for event in seen.events))
+    if seen.unread:
+        parts.append("\n".join(f"({one_line(text)})" for text in seen.unread))
+    return Report(data, "\n\n".join(parts))
+
+
+async def status_of_all(cluster: Cluster, selector: str, now: datetime, *, everywhere: bool) -> Report:
+    requests = [parse_request(obj) for obj in await cluster.list_requests(selector, everywhere=everywhere)]
+    states = [(request, state_of(request, now)) for request in requests]
+    states.sort(key=lambda pair: (pair[1].rank, pair[0].status.not_after, pair[0].namespace, pair[0].name))
+    data = {"items": [summary(request, now) for request, _ in states]}
+    if not states:
+        where = "any namespace" if everywhere else f"namespace {cluster.namespace}"
+        return Report(data, f"No certificate requests found in {where}.")
+    head: tuple[str, ...] = ("NAMESPACE", "NAME", "READY", "REASON", "ISSUER", "EXPIRES", "RENEWAL", "MESSAGE")
+    rows: list[tuple[str, ...]] = [_row(request, state, now) for request, state in states]
+    if not everywhere:
+        head, rows = head[1:], [row[1:] for row in rows]
+    return Report(data, table(head, rows))
+
+
+def _row(request: CertificateRequest, state: State, now: datetime) -> tuple[str, ...]:
+    status = request.status
+    return (
+        request.namespace,
+        request.name,
+        str(state.ready),
+        state.reason,
+        ",".join(key.name for key in request.issuers),
+        _left(status.not_after, now),
+        _left(status.renewal_time, now),
+        "" if state.rank is Rank.WELL else state.message,
+    )
+
+
+def _left(text: str, now: datetime) -> str:
+    if not text:
+        return ""
+    left = moment(text) - now
+    return span(left) if left.total_seconds() >= 0 else f"-{span(left)}"
+
+
+def _paragraph(finding: Finding) -> str:
+    lines = [f"{finding.reason}: {finding.meaning}"]
+    if finding.message:
+        lines.append(f"  In its own words: {one_line(finding.message)}")
+    if finding.remedy:
+        lines.append(f"  What to do: {finding.remedy}")
+    return "\n".join(lines)
+
+
+async def _look(cluster: Cluster, name: str) -> Seen:
+    request = parse_request(await cluster.get(cluster.key(name)))
+    reader = Reader()
+    issuers, (secret_read, secret), (_, events) = await asyncio.gather(
+        _issuers(cluster, reader, request),
+        reader.try_to(f"Secret {request.spec.secret_name}", cluster.secret_metadata(request.secret)),
+        reader.try_to("events", cluster.events(request.key, request.uid)),
+    )
+    order = None
+    if secret_read:  # else it is said already that Secrets cannot be read
+        _, order = await reader.try_to("the order's Secret", cluster.secret_metadata(staging_key(request)))
+    return Seen(
+        request=request,
+        issuers=issuers,
+        secret=parse_secret_meta(secret) if secret is not None else None,
+        secret_read=secret_read,
+        staged=parse_staged(order) if order is not None else None,
+        events=tuple(
+            Happening(event["eventTime"], event.get("type", ""), event.get("reason", ""), event.get("note", ""))
+            for event in (events or ())[-_EVENTS:]
+            if event.get("eventTime")
+        ),
+        unread=tuple(reader.unread),
+    )
+
+
+async def _issuers(cluster: Cluster, reader: Reader, request: CertificateRequest) -> dict[ObjectKey, Issuer | None]:
+    found: dict[ObjectKey, Issuer | None] = {}
+    for key in request.issuers:
+        read, obj = await reader.issuer(cluster, key)
+        if read:
+            found[key] = parse_issuer(obj) if obj is not None else None
+    return found

@@ -1,0 +1,177 @@
+"""`verify`: whether what is in the Secret is what the spec asks for."""
+
+import asyncio
+from argparse import Namespace
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from csr_operator.decide import not_owned, owns
+from csr_operator.kube import Object, secret_data
+from csr_operator.model import CertificateRequest, Record, SecretKey
+from csr_operator.parse import parse_request, parse_secret_meta
+from csr_operator.pki.chain import Chain, build_chain, load_bundle
+from csr_operator.pki.csr import build_csr, load_csr
+from csr_operator.pki.errors import Mismatch, PkiError
+from csr_operator.pki.fingerprint import sha256_fingerprint
+from csr_operator.pki.keys import PrivateKey, load_private_key, parameters_of, private_key_pem
+from csr_operator.pki.verify import verify as verify_chain
+
+from .certificates import title
+from .cluster import Cluster, Reader
+from .output import Report, one_line
+
+_ROUNDING = timedelta(minutes=10)
+"""By how much a certificate may live longer than `duration`: CAs round up, and backdate."""
+_AT_ONCE = 4
+
+
+async def verify(cluster: Cluster, options: Namespace, now: datetime) -> Report:
+    """Report.ok says whether nothing differs; what cannot be read differs."""
+    if options.name:
+        objects = [await cluster.get(cluster.key(options.name))]
+    else:
+        objects = await cluster.list_requests(options.selector, everywhere=options.all_namespaces)
+    at_once = asyncio.Semaphore(_AT_ONCE)
+    items = await asyncio.gather(*(_item(cluster, parse_request(obj), now, at_once) for obj in objects))
+    data = items[0] if options.name else {"items": items}
+    words = "\n".join(map(_words, items)) or "No certificate requests found."
+    return Report(data, words, ok=all(item["ok"] for item in items))
+
+
+async def _item(
+    cluster: Cluster, request: CertificateRequest, now: datetime, at_once: asyncio.Semaphore
+) -> dict[str, object]:
+    reader = Reader()
+    async with at_once:
+        read, secret = await reader.try_to(f"Secret {request.spec.secret_name}", cluster.get_secret(request.secret))
+        key_secret = None
+        if read and (ref := request.spec.private_key.secret_ref) is not None:
+            where = SecretKey(request.namespace, ref.name)
+            read, key_secret = await reader.try_to(f"Secret {ref.name}", cluster.get_secret(where))
+    found = differences(request, secret, key_secret, now) if read else reader.unread
+    return {
+        "namespace": request.namespace,
+        "name": request.name,
+        "secretName": request.spec.secret_name,
+        "ok": not found,
+        "verified": read,
+        "differences": found,
+        "certificate": _certificate(secret),
+    }
+
+
+def differences(
+    request: CertificateRequest, secret: Object | None, key_secret: Object | None, now: datetime
+) -> list[str]:
+    """How the Secret differs from the spec, a sentence each.
+
+    key_secret: the one that `privateKey.secretRef` names.
+    """
+    name = request.spec.secret_name
+    if request.problem:
+        return [request.problem]
+    if secret is None:
+        return [f"Secret {name} does not exist"]
+    meta = parse_secret_meta(secret)
+    if not owns(request, meta):
+        return [not_owned(name, meta.owner)]
+    data = secret_data(secret)
+    found = [f"{key}: it is missing" for key in sorted(request.spec.data_keys - data.keys())]
+    csr, key = None, None
+    try:
+        csr, key = _csr(request, data, key_secret)
+    except PkiError as error:
+        found.append(f"private key: {error}")
+    if key is not None and request.spec.key_is_ours:
+        found += _about_key(request, key, data)
+    try:
+        bundle = load_bundle(data.get("tls.crt", b""))
+        trusted = load_bundle(data.get("ca.crt", b""))
+        chain = build_chain(bundle[0].public_key(), (*bundle, *trusted))
+    except PkiError as error:
+        return [*found, f"certificates: {error}"]
+    if data["tls.crt"] != chain.pem:
+        found.append("tls.crt: it is not the certificate, and then each one that issued the one before it")
+    found += _about_chain(request, csr, chain, trusted, now)
+    return found + _about_record(request, meta.record, chain.leaf)
+
+
+def _csr(
+    request: CertificateRequest, data: dict[str, bytes], key_secret: Object | None
+) -> tuple[x509.CertificateSigningRequest, PrivateKey | None]:
+    """What the spec asks for, with the key that the certificate should be for."""
+    spec = request.spec
+    if spec.csr_pem:
+        return load_csr(spec.csr_pem.encode()), None
+    pem = data.get("tls.key", b"")
+    if (ref := spec.private_key.secret_ref) is not None:
+        pem = secret_data(key_secret).get(ref.key, b"") if key_secret is not None else b""
+    key = load_private_key(pem)
+    return build_csr(spec.template, key), key
+
+
+def _about_key(request: CertificateRequest, key: PrivateKey, data: dict[str, bytes]) -> list[str]:
+    wanted = request.spec.private_key
+    got, asked = parameters_of(key), wanted.parameters.normalized()
+    found = []
+    if got != asked:
+        text = " instead of ".join(f"{one.algorithm.value} {one.size or ''}".strip() for one in (got, asked))
+        found.append(f"private key: it is {text}")
+    if private_key_pem(key, wanted.encoding).strip() != data["tls.key"].strip():
+        found.append(f"private key: it is not written as {wanted.encoding.value}")
+    return found
+
+
+def _about_chain(
+    request: CertificateRequest,
+    csr: x509.CertificateSigningRequest | None,
+    chain: Chain,
+    trusted: tuple[x509.Certificate, ...],
+    now: datetime,
+) -> list[str]:
+    found = []
+    life = chain.leaf.not_valid_after_utc - chain.leaf.not_valid_before_utc
+    if life > request.spec.duration + _ROUNDING:
+        found.append(f"validity: it lasts {life}, and {request.spec.duration} was asked for")
+    if csr is None:
+        return found  # there is nothing to compare names and usages with
+    try:
+        verify_chain(chain, csr, request.spec.template.profile, now=now, roots=trusted)
+    except Mismatch as error:
+        found += error.differences
+    except PkiError as error:
+        found.append(str(error))
+    return found
+
+
+def _about_record(request: CertificateRequest, record: Record | None, leaf: x509.Certificate) -> list[str]:
+    if record is None:
+        return ["annotations: what the operator wrote about the certificate is missing, or was changed"]
+    found = []
+    if record.sha256_fingerprint != sha256_fingerprint(leaf):
+        found.append("tls.crt: it is not the certificate that the operator put there")
+    if record.issuance_hash != request.issuance_hash:
+        found.append("spec: it was changed since the certificate was issued, and another is to take its place")
+    if request.status.sha256_fingerprint not in ("", record.sha256_fingerprint):
+        found.append("status: it tells of another certificate")
+    return found
+
+
+def _certificate(secret: Object | None) -> str | None:
+    try:
+        return title(load_bundle(secret_data(secret).get("tls.crt", b""))[0]) if secret is not None else None
+    except PkiError:
+        return None
+
+
+def _words(item: dict[str, object]) -> str:
+    name = f"{item['namespace']}/{item['name']}"
+    found = item["differences"]
+    assert isinstance(found, list)
+    if not found:
+        return f"{name}: as it should be: {item['certificate']}"
+    if not item["verified"]:
+        return f"{name}: not verified: {one_line('; '.join(found))}"
+    many = "1 difference" if len(found) == 1 else f"{len(found)} differences"
+    return "\n".join([f"{name}: {many}", *(f"  {one_line(text)}" for text in found)])

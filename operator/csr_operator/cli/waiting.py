@@ -1,0 +1,55 @@
+"""Waiting for what the operator does after a wish was written."""
+
+import asyncio
+from collections.abc import Callable
+
+from csr_operator.model import CertificateRequest, Condition, parse_duration
+from csr_operator.parse import parse_request
+
+from .cluster import Cluster
+from .errors import CommandFailed
+from .output import one_line
+from .state import held_by
+
+
+class Patience:
+    """How long is waited for all of what one command waits for, such as `5m`, from now on."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.end = asyncio.get_running_loop().time() + parse_duration(text).total_seconds()
+
+
+async def wait_for(
+    cluster: Cluster,
+    before: CertificateRequest,
+    done: Callable[[CertificateRequest], bool],
+    patience: Patience,
+    refusal: str = "",
+) -> CertificateRequest:
+    """The request as soon as `done` says so.
+
+    Raises CommandFailed when that takes too long, and when the operator says something new that the user has to see to:
+    it is Stalled, or its message has `refusal` in it.
+    """
+    known, latest = held_by(before), parse_request(await cluster.get(before.key))
+    try:
+        async with asyncio.timeout_at(patience.end):
+            if done(latest):
+                return latest
+            async for obj in cluster.changes(before.key):
+                latest = parse_request(obj)
+                if done(latest):
+                    return latest
+                held = held_by(latest)
+                if held is None or (known is not None and held.says_the_same(known)):
+                    continue
+                if held.type == "Stalled" or (refusal and refusal in held.message):
+                    raise CommandFailed(f"{before.name}: {_words(held)}")
+    except TimeoutError:
+        pass
+    raise CommandFailed(f"{before.name}: not within {patience.text}: {_words(held_by(latest))}")
+
+
+def _words(held: Condition | None) -> str:
+    return f"{held.reason}: {one_line(held.message)}" if held is not None else "the operator says nothing of it"
