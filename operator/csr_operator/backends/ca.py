@@ -55,7 +55,14 @@ class CaBackend:
         now = self._context.clock()
         self._must_be_valid(authority, now)
         try:
-            certificate = sign(authority, order.csr, order.profile, not_before=now, not_after=now + order.duration)
+            certificate = sign(
+                authority,
+                order.csr,
+                order.profile,
+                not_before=now,
+                not_after=now + order.duration,
+                crl_urls=self._crl_urls,
+            )
         except PkiError as error:
             raise Rejected(str(error)) from None
         roots = () if authority.root is None else (authority.root,)
