@@ -352,6 +352,9 @@ class Controller:
         return request.status.revision > 0 or request.key in self._failures
 
     def _note_failure(self, request: CertificateRequest, live: Live | None, failed: Failed) -> None:
+        there = self._store.request(request.key)
+        if there is None or there.uid != request.uid:
+            return  # it is gone, and one that is made anew under its name starts afresh
         issuer = live.issuer.key if live is not None and failed.by_issuer else None
         version = live.state.version if issuer is not None and live is not None and live.state is not None else ""
         wait = None if failed.permanent else self._queue.backoff(request.key, at_least=failed.after)

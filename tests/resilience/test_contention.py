@@ -14,7 +14,7 @@ from devcluster import ControlPlane
 from tests.support.audit import writes
 from tests.support.certificates import assert_whole
 from tests.support.kubectl import Kubectl, wait_until
-from tests.support.manifests import request
+from tests.support.manifests import issuer, request
 from tests.support.operator import OperatorProcess
 from tests.support.scene import create, make_ca, wait_all_ready
 
@@ -102,6 +102,20 @@ def test_secrets_that_are_deleted_the_moment_they_appear(
     secrets = {secret["metadata"]["name"]: secret for secret in kubectl.list("secrets")}
     for each in kubectl.list("certificaterequests"):
         assert_whole(each, secrets[each["spec"]["secretName"]])
+
+
+def test_a_request_that_is_made_anew_starts_afresh(kubectl: Kubectl, operator: OperatorProcess) -> None:
+    constraints = {"permitted": {"dnsDomains": ["example.com"]}}
+    root = request("root", "root", commonName="Root", isCA=True, duration="87600h", nameConstraints=constraints)
+    kubectl.apply(issuer("root"), root, issuer("ca", ca={"secretName": "root-tls"}))
+    kubectl.wait_ready("ca", kind="issuer")
+    # The CA will refuse the name, but is asked only when there is a key, which takes seconds.
+    create(kubectl, request("www", "ca", dnsNames=["www.example.org"], privateKey={"algorithm": "RSA", "size": 6144}))
+
+    kubectl("delete", "certificaterequest", "www")
+    create(kubectl, request("www", "ca", dnsNames=["www.example.com"]))
+
+    kubectl.wait_ready("www", seconds=90)
 
 
 def _agree(kubectl: Kubectl) -> bool:
