@@ -219,6 +219,22 @@ def test_a_ca_below_path_length_zero_is_refused_in_words(site: Site) -> None:
     site.kubectl.wait_ready("sub-ca")
 
 
+def test_a_ca_that_is_broken_for_a_while_costs_its_leaves_nothing(site: Site) -> None:
+    ca = authority("Shaky CA")
+    site.kubectl.apply(ca.secret("shaky"), issuer("shaky", ca={"secretName": "shaky"}), request("calm", "shaky"))
+    site.kubectl.wait_ready("calm")
+    before, secret = site.kubectl.get(REQUEST, "calm"), site.kubectl.get("secret", "calm-tls")
+
+    site.kubectl.apply(other_key(ca).secret("shaky"))
+    site.wait_condition("shaky", "Ready", "Misconfigured", object_kind="issuer")
+    site.kubectl.apply(ca.secret("shaky"))
+    site.kubectl.wait_ready("shaky", kind="issuer")
+    site.settle()
+
+    assert site.kubectl.get(REQUEST, "calm") == before
+    assert site.kubectl.get("secret", "calm-tls") == secret
+
+
 def test_certificates_outlive_their_issuer(site: Site) -> None:
     site.kubectl.apply(issuer("leaving", ca={"secretName": "root-tls"}), request("staying", "leaving"))
     site.kubectl.wait_ready("staying")
