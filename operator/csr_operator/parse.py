@@ -2,10 +2,11 @@
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from .model import (
     ABANDON_ANNOTATION,
@@ -47,7 +48,23 @@ from .pki.csr import CsrTemplate
 from .pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters
 from .pki.names import Names, OtherName, Subject
 from .pki.profile import CustomExtension, NameConstraints, Profile, Subtrees
-from .policy import AllowedKey, AllowedNames, Default, Namespaces, Policy, Requirement, Rule
+from .pki.usages import normalized_usages
+from .policy import (
+    AllowedKey,
+    AllowedNames,
+    Default,
+    Namespaces,
+    Policy,
+    Requirement,
+    Rule,
+    canonical_common_name,
+    canonical_dns_name,
+    canonical_email_address,
+    canonical_suffix,
+    canonical_uri,
+)
+
+T = TypeVar("T")
 
 
 def parse_request(obj: Raw) -> CertificateRequest:
@@ -81,10 +98,14 @@ def parse_issuer(obj: Raw) -> Issuer:
     metadata, spec = obj["metadata"], obj["spec"]
     backends = [name for name in spec if name not in ("policy", "approval", "limits")]
     backend, policy, problem = "", None, ""
+    config: Raw = {}
     try:
         if len(backends) != 1:
             raise InvalidSpec("spec: name exactly one backend, such as `selfSigned: {}` or `ca: {secretName: ...}`")
         (backend,) = backends
+        config = spec[backend] or {}
+        if backend == "external":
+            backend, config = config["name"], config.get("config") or {}
         policy = _policy(spec["policy"]) if "policy" in spec else None
     except ValueError as error:
         problem = str(error)
@@ -97,7 +118,7 @@ def parse_issuer(obj: Raw) -> Issuer:
         resource_version=metadata["resourceVersion"],
         generation=metadata.get("generation", 0),
         backend=backend,
-        config=spec.get(backend) or {},
+        config=config,
         policy=policy,
         needs_approval=spec.get("approval") == "Manual",
         limits=Limits(limits.get("concurrent") or Limits().concurrent, limits.get("perMinute")),
@@ -315,29 +336,29 @@ def _conditions(status: Raw) -> tuple[Condition, ...]:
 def _policy(raw: Raw) -> Policy:
     return Policy(
         default=Default(raw.get("default") or Default.ALLOW),
-        rules=tuple(_rule(rule) for rule in raw.get("rules") or ()),
+        rules=tuple(_rule(rule, f"spec.policy.rules[{number}]") for number, rule in enumerate(raw.get("rules") or ())),
     )
 
 
-def _rule(raw: Raw) -> Rule:
-    maximum = _duration(raw, "maxDuration")
+def _rule(raw: Raw, where: str) -> Rule:
     namespaces = raw.get("namespaces") or {}
     return Rule(
         name=raw.get("name") or "",
         namespaces=Namespaces(_strings(namespaces, "names"), _requirements(namespaces.get("selector") or {})),
-        common_names=_allowed(raw.get("commonNames")),
-        dns_names=_allowed(raw.get("dnsNames")),
-        networks=None if raw.get("ipAddresses") is None else _strings(raw["ipAddresses"], "networks"),
-        uris=_allowed(raw.get("uris"), with_wildcards=False),
-        email_addresses=_allowed(raw.get("emailAddresses"), with_wildcards=False),
+        common_names=_allowed(raw, "commonNames", where, canonical_common_name),
+        dns_names=_allowed(raw, "dnsNames", where, canonical_dns_name),
+        networks=None if raw.get("ipAddresses") is None else _networks(raw["ipAddresses"], where),
+        uris=_allowed(raw, "uris", where, canonical_uri, with_wildcards=False),
+        email_addresses=_allowed(raw, "emailAddresses", where, canonical_email_address, with_wildcards=False),
         other_names=bool(raw.get("otherNames")),
         keys=tuple(
             AllowedKey(KeyAlgorithm(key["algorithm"]), key.get("minSize"), key.get("maxSize"))
             for key in raw.get("keys") or ()
         ),
-        maximum_duration=maximum,
+        maximum_duration=_duration(raw, "maxDuration", where),
         is_ca=bool(raw.get("isCA")),
-        usages=_strings(raw, "usages"),
+        usages=_each(f"{where}.usages", normalized_usages, _strings(raw, "usages")),
+        extensions=frozenset(_strings(raw, "extensions")),
     )
 
 
@@ -348,26 +369,44 @@ def _requirements(selector: Raw) -> tuple[Requirement, ...]:
     )
 
 
-def _allowed(raw: Raw | None, *, with_wildcards: bool = True) -> AllowedNames | None:
+def _allowed(
+    rule: Raw, name: str, where: str, canonical: Callable[[str], str], *, with_wildcards: bool = True
+) -> AllowedNames | None:
+    raw = rule.get(name)
     if raw is None:
         return None
     return AllowedNames(
-        _strings(raw, "exact"), _strings(raw, "suffixes"), with_wildcards and bool(raw.get("wildcards"))
+        exact=_each(f"{where}.{name}.exact", lambda names: map(canonical, names), _strings(raw, "exact")),
+        suffixes=tuple(canonical_suffix(s, f"{where}.{name}.suffixes") for s in _strings(raw, "suffixes")),
+        wildcards=with_wildcards and bool(raw.get("wildcards")),
     )
+
+
+def _networks(raw: Raw, where: str) -> tuple[str, ...]:
+    networks = _strings(raw, "networks")
+    _each(f"{where}.ipAddresses.networks", lambda given: map(ipaddress.ip_interface, given), networks)
+    return networks
+
+
+def _each(where: str, read: Callable[[Sequence[str]], Iterable[T]], values: Sequence[str]) -> frozenset[T]:
+    try:
+        return frozenset(read(values))
+    except ValueError as error:
+        raise InvalidSpec(f"{where}: {error}") from None
 
 
 def _strings(raw: Raw, name: str) -> tuple[str, ...]:
     return tuple(raw.get(name) or ())
 
 
-def _duration(spec: Raw, name: str) -> timedelta | None:
-    text = spec.get(name)
+def _duration(raw: Raw, name: str, where: str = "spec") -> timedelta | None:
+    text = raw.get(name)
     if text is None:
         return None
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise InvalidSpec(f"spec.{name}: {error}") from None
+        raise InvalidSpec(f"{where}.{name}: {error}") from None
 
 
 def _base64(text: str) -> bytes:

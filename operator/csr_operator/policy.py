@@ -2,15 +2,24 @@
 
 A policy has rules. A rule is about the namespaces it names; the first rule about a request's namespace that permits
 all of the request lets it pass. Where no rule is about the namespace, `default` decides.
+
+Names are compared in the form that a certificate has them in: what looks different and is the same counts as the same,
+and what no certificate can have is never allowed.
 """
 
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from urllib.parse import urlsplit
 
+from .pki import general_names
+from .pki.errors import PkiError, quoted
 from .pki.keys import KeyAlgorithm, KeyParameters
+
+_SHOWN = 3
+"""So many rules, and so many reasons of each, are told: with thousands of names there may be as many."""
 
 
 class Default(StrEnum):
@@ -54,13 +63,13 @@ class Namespaces:
 
 @dataclass(frozen=True, slots=True)
 class AllowedNames:
-    """Which names of one kind may be asked for.
+    """Which names of one kind may be asked for, each as the kind's `canonical_...` function returns it.
 
     exact: as they stand. suffixes: a name (of an e-mail address or a URI: its host) that equals one, or ends with a dot
     and one. wildcards: `*.example.com` may be asked for where example.com may.
     """
 
-    exact: tuple[str, ...] = ()
+    exact: frozenset[str] = frozenset()
     suffixes: tuple[str, ...] = ()
     wildcards: bool = False
 
@@ -76,7 +85,11 @@ class AllowedKey:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is None, or empty for `keys` and `usages`, is not restricted. `is_ca` must be set to get a CA."""
+    """What is None, or empty for `keys` and `usages`, is not restricted; a common name that is a host name or an IP
+    address is then restricted as one. What is False, or empty for `extensions`, may not be asked for.
+
+    usages: normalized (`pki.usages`). extensions: dotted OIDs of custom ones.
+    """
 
     name: str = ""
     namespaces: Namespaces = field(default_factory=Namespaces)
@@ -89,7 +102,8 @@ class Rule:
     keys: tuple[AllowedKey, ...] = ()
     maximum_duration: timedelta | None = None
     is_ca: bool = False
-    usages: tuple[str, ...] = ()
+    usages: frozenset[str] = frozenset()
+    extensions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +119,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request asks for, as far as a policy is about it."""
+    """What a request asks for, as far as a policy is about it.
+
+    usages: normalized. other_names: how many. key: None if it is not known yet.
+    """
 
     common_names: tuple[str, ...]
     dns_names: tuple[str, ...]
@@ -113,10 +130,11 @@ class Asked:
     uris: tuple[str, ...]
     email_addresses: tuple[str, ...]
     other_names: int
-    key: KeyParameters
+    key: KeyParameters | None
     duration: timedelta
     is_ca: bool
-    usages: tuple[str, ...]
+    usages: frozenset[str]
+    extensions: frozenset[str]
 
 
 def violations(policy: Policy, asked: Asked, namespace: str, labels: Mapping[str, str]) -> tuple[str, ...]:
@@ -130,60 +148,123 @@ def violations(policy: Policy, asked: Asked, namespace: str, labels: Mapping[str
             return ()
         return (f"policy.default is Deny, and no rule is about namespace {namespace}",)
     for number, rule in applicable:
-        reasons = tuple(_against(rule, asked))
+        reasons = list(_against(rule, asked))
         if not reasons:
             return ()
-        denials.extend(f"rule {rule.name or number}: {reason}" for reason in reasons)
-    return tuple(denials)
+        name = f"rule {rule.name}" if rule.name else f"policy.rules[{number}]"
+        denials.append(f"{name}: {_capped(reasons)}")
+    return tuple(denials[:_SHOWN]) + ((f"and {len(denials) - _SHOWN} more rules",) if len(denials) > _SHOWN else ())
 
 
-def _against(rule: Rule, asked: Asked) -> Iterable[str]:
-    if rule.common_names is not None:
-        yield from _names("commonName", asked.common_names, rule.common_names, _dns_host)
+def canonical_dns_name(name: str) -> str:
+    """The dNSName that a certificate has for it. Raises PkiError for what is none."""
+    return general_names.dns_name(name)
+
+
+def canonical_common_name(name: str) -> str:
+    """A host name like a dNSName, all else as it stands."""
+    try:
+        return general_names.dns_name(name)
+    except PkiError:
+        return name
+
+
+def canonical_uri(uri: str) -> str:
+    """The uniformResourceIdentifier for it, scheme and host in lower case (RFC 3986, 6.2.2.1). Raises PkiError."""
+    scheme, _, rest = general_names.uri(uri).partition(":")
+    if not rest.startswith("//"):
+        return f"{scheme.lower()}:{rest}"
+    end = min((at for at in (rest.find(c, 2) for c in "/?#") if at >= 0), default=len(rest))
+    user, at, host = rest[2:end].rpartition("@")
+    return f"{scheme.lower()}://{user}{at}{host.lower()}{rest[end:]}"
+
+
+def canonical_email_address(address: str) -> str:
+    """The rfc822Name for it. Raises PkiError for what is none, and for a quoted local part."""
+    return general_names.email_address(address)
+
+
+def canonical_suffix(suffix: str, field: str) -> str:
+    """Raises PkiError, which names `field`, for what is no host name."""
+    return general_names.host_name(suffix, field)
+
+
+def _against(rule: Rule, asked: Asked) -> Iterator[str]:
+    yield from _common_names(rule, asked.common_names)
     if rule.dns_names is not None:
-        yield from _names("dnsNames", asked.dns_names, rule.dns_names, _dns_host)
+        yield from _names("dnsNames", asked.dns_names, rule.dns_names, canonical_dns_name, _dns_host)
     if rule.networks is not None:
-        yield from _addresses(asked.ip_addresses, rule.networks)
+        yield from _addresses("ipAddresses", asked.ip_addresses, rule.networks)
     if rule.uris is not None:
-        yield from _names("uris", asked.uris, rule.uris, _uri_host)
+        yield from _names("uris", asked.uris, rule.uris, canonical_uri, _uri_host)
     if rule.email_addresses is not None:
-        yield from _names("emailAddresses", asked.email_addresses, rule.email_addresses, _email_host)
+        allowed = rule.email_addresses
+        yield from _names("emailAddresses", asked.email_addresses, allowed, canonical_email_address, _email_host)
     if asked.other_names and not rule.other_names:
-        yield "otherNames are not allowed"
-    if rule.keys and not any(_key_fits(allowed, asked.key) for allowed in rule.keys):
+        yield "otherNames: names of other kinds are not allowed"
+    if rule.keys and asked.key is not None and not any(_key_fits(allowed, asked.key) for allowed in rule.keys):
         yield f"privateKey: {_key(asked.key)} is not allowed"
     if rule.maximum_duration is not None and asked.duration > rule.maximum_duration:
-        yield f"duration: {asked.duration} is more than {rule.maximum_duration}"
+        yield f"duration: {_hours(asked.duration)} is more than {_hours(rule.maximum_duration)}"
     if asked.is_ca and not rule.is_ca:
-        yield "isCA is not allowed"
+        yield "isCA: a CA certificate is not allowed"
     if rule.usages:
-        for usage in asked.usages:
-            if usage not in rule.usages:
-                yield f'usages: "{usage}" is not allowed'
+        yield from (f'usages: "{usage}" is not allowed' for usage in sorted(asked.usages - rule.usages))
+    yield from (f"extensions: {oid} is not allowed" for oid in sorted(asked.extensions - rule.extensions))
 
 
-def _names(kind: str, names: Iterable[str], allowed: AllowedNames, host: Callable[[str], str]) -> Iterable[str]:
+def _common_names(rule: Rule, names: Iterable[str]) -> Iterator[str]:
+    if rule.common_names is not None:
+        yield from _names("commonName", names, rule.common_names, canonical_common_name, _dns_host)
+        return
+    # Much software still takes a common name for the name of a host.
     for name in names:
-        lowered = name.lower()
-        if lowered in (e.lower() for e in allowed.exact):
+        if _is(general_names.ip_address, name):
+            if rule.networks is not None:
+                yield from _addresses("commonName", (name,), rule.networks)
+        elif rule.dns_names is not None and "." in name and _is(general_names.dns_name, name):
+            yield from _names("commonName", (name,), rule.dns_names, canonical_dns_name, _dns_host)
+
+
+def _names(
+    kind: str,
+    names: Iterable[str],
+    allowed: AllowedNames,
+    canonical: Callable[[str], str],
+    host_of: Callable[[str], str],
+) -> Iterator[str]:
+    for given in names:
+        try:
+            name = canonical(given)
+        except PkiError as error:
+            yield str(error)
             continue
-        wildcard = lowered.startswith("*.")
+        if name in allowed.exact:
+            continue
+        host = host_of(name)
+        wildcard = host.startswith("*.")
         if wildcard and not allowed.wildcards:
-            yield f"{kind}: {name} is a wildcard, and wildcards are not allowed"
+            yield f"{kind}: {quoted(given)} is a wildcard, which is not allowed"
             continue
-        bare = host(lowered.removeprefix("*."))
-        if wildcard and bare in (e.lower() for e in allowed.exact):
+        bare = host.removeprefix("*.")
+        if wildcard and bare in allowed.exact:
             continue
-        if not any(bare == s or bare.endswith(f".{s}") for s in (s.lower().lstrip(".") for s in allowed.suffixes)):
-            yield f"{kind}: {name} is not allowed"
+        if not any(bare == suffix or bare.endswith(f".{suffix}") for suffix in allowed.suffixes):
+            yield f"{kind}: {quoted(given)} is not allowed"
 
 
-def _addresses(addresses: Iterable[str], allowed: Iterable[str]) -> Iterable[str]:
+def _addresses(kind: str, addresses: Iterable[str], allowed: Iterable[str]) -> Iterator[str]:
     networks = [ipaddress.ip_network(network, strict=False) for network in allowed]
-    for address in addresses:
-        parsed = ipaddress.ip_address(address)
-        if not any(parsed in network for network in networks if network.version == parsed.version):
-            yield f"ipAddresses: {address} is not allowed"
+    for given in addresses:
+        try:
+            address = general_names.ip_address(given)
+        except PkiError as error:
+            yield str(error)
+            continue
+        # An IPv4 address written as an IPv6 one reaches the same host.
+        plain = getattr(address, "ipv4_mapped", None) or address
+        if not any(plain in network for network in networks if network.version == plain.version):
+            yield f"{kind}: {given} is not allowed"
 
 
 def _key_fits(allowed: AllowedKey, key: KeyParameters) -> bool:
@@ -201,13 +282,34 @@ def _key(key: KeyParameters) -> str:
     return f"{key.algorithm.value} {size}" if size else key.algorithm.value
 
 
+def _hours(time: timedelta) -> str:
+    return f"{time / timedelta(hours=1):.6g}h"
+
+
+def _capped(reasons: list[str]) -> str:
+    more = len(reasons) - _SHOWN
+    return "; ".join(reasons[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _is(reader: Callable[[str], object], text: str) -> bool:
+    try:
+        reader(text)
+    except PkiError:
+        return False
+    return True
+
+
 def _dns_host(name: str) -> str:
-    return name
+    return name if _is(general_names.dns_name, name) else ""
 
 
 def _uri_host(uri: str) -> str:
-    return uri.split("://", 1)[-1].split("/", 1)[0].rsplit("@", 1)[-1].split(":", 1)[0]
+    """Empty for an IP address, which has no suffixes, and where there is none."""
+    parts = urlsplit(uri)
+    literal = parts.netloc.rpartition("@")[2].startswith("[")  # RFC 3986, 3.2.2: of IPv6, or of a version to come
+    host = "" if literal else parts.hostname or ""
+    return "" if _is(general_names.ip_address, host) else host
 
 
 def _email_host(address: str) -> str:
-    return address.rsplit("@", 1)[-1]
+    return address.rpartition("@")[2]

@@ -40,6 +40,33 @@ def template(part: str, **items: str) -> dict[str, Any]:
     return request(secretTemplate={part: items})
 
 
+def ca(**crl: Any) -> dict[str, Any]:
+    """An issuer that signs with the key pair in Secret ca, and keeps this revocation list."""
+    return {"ca": {"secretName": "ca", "crl": crl}}
+
+
+def policy(**fields: Any) -> dict[str, Any]:
+    return {"selfSigned": {}, "policy": fields}
+
+
+def rule(**fields: Any) -> dict[str, Any]:
+    """An issuer whose policy has this one rule."""
+    return policy(rules=[fields])
+
+
+EMPTY: dict[str, Any] = {}
+NO_POLICY: tuple[dict[str, Any], ...] = (EMPTY, {"rules": []})
+NO_NAMESPACES: tuple[dict[str, Any], ...] = (
+    EMPTY,
+    {"names": []},
+    {"selector": EMPTY},
+    {"selector": {"matchLabels": EMPTY, "matchExpressions": []}},
+)
+NO_LISTS: tuple[dict[str, Any], ...] = (EMPTY, {"suffixes": [], "exact": []})
+RULE = "spec.policy.rules[0]"
+ONE_BACKEND = "Forbidden: spec names more than one backend; keep one of selfSigned, ca, manual and external"
+
+
 class Refused(NamedTuple):
     """A spec, the field that kubectl names, a part of its answer that holds the remedy, and the kind of object."""
 
@@ -539,12 +566,145 @@ REFUSED = [
         for kind in ("Issuer", "ClusterIssuer")
         for spec, field, says in (
             ({}, "spec", 'Required value: spec names no backend; set one: "selfSigned: {}"'),
-            (
-                {"selfSigned": {}, "ca": {"secretName": "ca"}},
-                "spec",
-                f"Forbidden: spec names more than one backend; keep selfSigned or ca, and create another {kind}",
+            *(
+                ({"selfSigned": {}, **other}, "spec", f"{ONE_BACKEND}, and create another {kind}")
+                for other in (ca(secretName="b"), {"manual": EMPTY}, {"external": {"name": "x"}})
             ),
             ({"ca": {"secretName": "CA"}}, "spec.ca.secretName", "use lower-case letters, digits, hyphens and dots"),
+            (ca(secretName="a_b"), "spec.ca.crl.secretName", "use lower-case letters, digits, hyphens and dots"),
+            (ca(secretName="ca"), "spec.ca.crl.secretName", "the operator never writes; name another"),
+            *(
+                (
+                    ca(secretName="crl", distributionPoints=["http://a.example/crl", url]),
+                    "spec.ca.crl.distributionPoints[1]",
+                    "such as http://pki.example.com/ca.crl; write the whole URL",
+                )
+                for url in ("pki.example.com/ca.crl", "ftp://a.example/crl", "http://", "http://a.example/a crl")
+            ),
+            (
+                {"manual": {"caBundle": "MIIB"}},
+                "spec.manual.caBundle",
+                "paste CA certificates in PEM, from -----BEGIN CERTIFICATE----- on",
+            ),
+            *(
+                ({"external": {"name": name}}, "spec.external.name", "with a letter or digit at both ends")
+                for name in ("my ca", "-ca", "ca.", "a/b")
+            ),
+            *(
+                ({"external": {"name": name}}, "spec.external.name", "use the field of that name in spec instead")
+                for name in ("selfSigned", "ca", "manual")
+            ),
+            *(
+                (policy(**empty), "spec.policy", "Required value: policy is empty; set policy.default to Deny, or add")
+                for empty in NO_POLICY
+            ),
+            (
+                policy(rules=[{"name": "web"}, {}, {"name": "web"}]),
+                "spec.policy.rules",
+                "the same name, by which users are told of them; change one",
+            ),
+            *(
+                (
+                    rule(namespaces=namespaces),
+                    f"{RULE}.namespaces",
+                    "list names or a selector, or remove it for a rule about all namespaces",
+                )
+                for namespaces in NO_NAMESPACES
+            ),
+            *(
+                (
+                    rule(namespaces={"selector": {"matchExpressions": [{"key": "a", **requirement}]}}),
+                    f"{RULE}.namespaces.selector.matchExpressions[0].values",
+                    "takes values with In and NotIn, and none with Exists and DoesNotExist; add or remove values",
+                )
+                for requirement in (
+                    {"operator": "In"},
+                    {"operator": "NotIn", "values": []},
+                    {"operator": "Exists", "values": ["b"]},
+                    {"operator": "DoesNotExist", "values": ["b"]},
+                )
+            ),
+            *(
+                (
+                    rule(**{names: {"suffixes": ["example.com", suffix]}}),
+                    f"{RULE}.{names}.suffixes[1]",
+                    f"policy: {names}.suffixes takes domains such as example.com; write it without wildcard, scheme",
+                )
+                for names in ("commonNames", "dnsNames", "uris", "emailAddresses")
+                for suffix in ("*.a.b", ".a.b", "a.b.", "a..b", "https://a.b", "ann@a.b", "a_b", "a b", "-a")
+            ),
+            *(
+                (
+                    rule(**{names: {**lists, "wildcards": True}}),
+                    f"{RULE}.{names}.wildcards",
+                    f"policy: {names}.wildcards allows wildcards for what exact and suffixes allow, and neither lists",
+                )
+                for names in ("commonNames", "dnsNames")
+                for lists in NO_LISTS
+            ),
+            *(
+                (
+                    rule(dnsNames={"exact": [name]}),
+                    f"{RULE}.dnsNames.exact[0]",
+                    "without scheme, port, underscore, leading or trailing dot",
+                )
+                for name in (".a.b", "a.b.", "a..b", "www.*.a", "**.a", "https://a", "a:443", "a@b", "a_b", "a b")
+            ),
+            (rule(uris={"exact": ["example.com"]}), f"{RULE}.uris.exact[0]", "begin it with the scheme"),
+            *(
+                (
+                    rule(emailAddresses={"exact": [mail]}),
+                    f"{RULE}.emailAddresses.exact[0]",
+                    "such as user@example.com; list a domain in suffixes",
+                )
+                for mail in ("example.com", "@example.com", "a@b@example.com", "ann@")
+            ),
+            *(
+                (
+                    rule(ipAddresses={"networks": [network]}),
+                    f"{RULE}.ipAddresses.networks[0]",
+                    "takes addresses and networks, such as 10.0.0.0/8; write it so",
+                )
+                for network in ("10.0.0.0/33", "10.0/8", "example.com", "::ffff:10.0.0.1")
+            ),
+            *(
+                (
+                    rule(ipAddresses={"networks": [network]}),
+                    f"{RULE}.ipAddresses.networks[0]",
+                    "write the network's own address, such as 10.0.0.0/8, or the address alone",
+                )
+                for network in ("10.0.0.1/8", "2001:db8::1/32")
+            ),
+            (
+                rule(keys=[{"algorithm": "RSA", "minSize": 4096, "maxSize": 2048}]),
+                f"{RULE}.keys[0].minSize",
+                "a minSize above its maxSize, which no key has; exchange them",
+            ),
+            *(
+                (
+                    rule(keys=[{"algorithm": algorithm, bound: 256}]),
+                    f"{RULE}.keys[0].algorithm",
+                    "Forbidden: policy: keys of this algorithm have one size only; remove minSize and maxSize",
+                )
+                for algorithm in ("Ed25519", "ML-DSA-44")
+                for bound in ("minSize", "maxSize")
+            ),
+            *(
+                (rule(maxDuration=text), f"{RULE}.maxDuration", f"policy: maxDuration is no duration; {NO_DURATION}")
+                for text in ("", "90d", "1h 30m", "-1h")
+            ),
+            *(
+                (rule(maxDuration=text), f"{RULE}.maxDuration", "is below 5m, the shortest that can be asked for")
+                for text in ("0s", "299s")
+            ),
+            *(
+                (rule(usages=["server auth", usage]), f"{RULE}.usages[1]", "such as server auth, or the dotted object")
+                for usage in ("serverAuth", "1.3.6.1.5.5.7.3.01")
+            ),
+            *(
+                (rule(extensions=[oid]), f"{RULE}.extensions[0]", "write it in numbers and dots")
+                for oid in ("subjectAltName", "1.2.", "3.1")
+            ),
         )
     ),
 ]
@@ -749,4 +909,68 @@ ACCEPTED: dict[str, Mapping[str, Any]] = {
     "deletion-policy": request(deletionPolicy="Delete", revocation={}),
     "extension-empty-sequence": request(extensions=[{"oid": "2.5.29.36", "critical": True, "value": "MAA="}]),
 }
-ACCEPTED_ISSUERS: list[Mapping[str, Any]] = [{"selfSigned": {}}, {"ca": {"secretName": "ca.example-1"}}]
+LARGEST_RULE: Mapping[str, Any] = {
+    "namespaces": {
+        "names": [f"{i:03}-{'a' * 59}" for i in range(500)],
+        "selector": {
+            "matchLabels": {f"{'a' * 253}/{'b' * 60}{i:03}": LABEL63 for i in range(50)},
+            "matchExpressions": [{"key": "a" * 317, "operator": "Exists"}] * 50,
+        },
+    },
+    **{
+        names: {lists: [f"n{i:02}.{LONGEST_NAME[4:]}" for i in range(100)] for lists in ("exact", "suffixes")}
+        for names in ("commonNames", "dnsNames")
+    },
+    "ipAddresses": {"networks": [f"2001:db8:{i:x}::/48" for i in range(100)]},
+    "uris": {"exact": [f"urn:{i:02}:{'a' * 505}" for i in range(100)]},
+    "emailAddresses": {"exact": [f"ann{i:02}@{LABEL63}.example" for i in range(100)]},
+    "keys": [{"algorithm": "RSA", "minSize": 2048, "maxSize": 8192}] * 16,
+    "maxDuration": "999999h9999999m999999999s",
+    "usages": [f"2.25.{10**38 + i}" for i in range(64)],
+    "extensions": [f"2.25.{10**38 + i}" for i in range(64)],
+}
+ACCEPTED_ISSUERS: list[Mapping[str, Any]] = [
+    {"selfSigned": {}},
+    {"ca": {"secretName": "ca.example-1"}},
+    ca(secretName="crl", distributionPoints=["http://pki.example.com/ca.crl", "ldap://a/cn=x?c;binary"]),
+    {"manual": {}},
+    {"manual": {"caBundle": "-----BEGIN CERTIFICATE-----"}},
+    {"external": {"name": "a"}},
+    {"external": {"name": "example.com_Ca-1", "config": {"url": "https://ca.example", "deep": {"er": [1, "a", None]}}}},
+    {"selfSigned": {}, "approval": "Manual", "limits": {"concurrent": 1, "perMinute": 100000}},
+    {"selfSigned": {}, "approval": "Automatic", "limits": {"concurrent": 1000}},
+    policy(default="Deny"),
+    policy(default="Allow", rules=[]),
+    policy(rules=[{}, {}, {"name": "web"}, {"name": "db"}]),
+    rule(dnsNames={}, ipAddresses={}, uris={}, emailAddresses={}, commonNames={}, keys=[], usages=[], extensions=[]),
+    rule(
+        namespaces={
+            "names": ["shop"],
+            "selector": {
+                "matchLabels": {"tier": "web"},
+                "matchExpressions": [
+                    {"key": "a", "operator": "In", "values": ["b", ""]},
+                    {"key": "a", "operator": "NotIn", "values": ["c"]},
+                    {"key": "example.com/d", "operator": "Exists"},
+                    {"key": "e", "operator": "DoesNotExist", "values": []},
+                ],
+            },
+        },
+        commonNames={"exact": ["Ann Example, Ltd."], "suffixes": ["example.com"], "wildcards": True},
+        dnsNames={"exact": ["*.a.example", "bücher.example", "localhost"], "suffixes": ["internal", "bücher.example"]},
+        ipAddresses={"networks": ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7", "::1", "0.0.0.0/0"]},
+        uris={"exact": ["spiffe://a_b.example/x", "urn:uuid:0b3e"], "suffixes": ["example.org"]},
+        emailAddresses={"exact": ["o'brien+x@bücher.example"], "suffixes": ["example.com"]},
+        otherNames=True,
+        keys=[
+            {"algorithm": "RSA", "minSize": 3072},
+            {"algorithm": "ECDSA", "minSize": 256, "maxSize": 256},
+            {"algorithm": "ML-DSA-65"},
+        ],
+        maxDuration="1.5h",
+        isCA=True,
+        usages=list(USAGES),
+        extensions=["1.3.6.1.4.1.311.20.2"],
+    ),
+    {"selfSigned": {}, "policy": {"rules": [{"dnsNames": {"wildcards": False}, "name": "x"}, dict(LARGEST_RULE)]}},
+]

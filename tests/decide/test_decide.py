@@ -376,7 +376,7 @@ def test_what_a_policy_denies_is_not_asked_for() -> None:
     action = ask(make_request(), None, replace(READY, policy=policy))
     assert isinstance(action, Hold)
     assert action.reason == "PolicyDenied"
-    assert "rule web: dnsNames: www.example.com is not allowed" in action.message
+    assert 'rule web: dnsNames: "www.example.com" is not allowed' in action.message
 
 
 def approved(request: CertificateRequest, kind: str = "Approved", generation: int = 1) -> CertificateRequest:

@@ -26,20 +26,24 @@ SAMPLES = {
     "usages": "server auth",
     "maxDuration": "1h",
     "networks": "10.0.0.0/8",
+    "extensions": "1.2.3",
+    "uris.exact": "urn:x",
+    "emailAddresses.exact": "x@x",
 }
 
 
-def sample(field: dict[str, Any], name: str = "") -> Any:
+def sample(field: dict[str, Any], name: str = "", parent: str = "") -> Any:
     """A value in which every property that the schema knows is present."""
     if "properties" in field:
-        return {k: sample(v, k) for k, v in field["properties"].items()}
+        return {k: sample(v, k, name) for k, v in field["properties"].items()}
     if "additionalProperties" in field:
         return {"key": "value"}
     if field["type"] == "array":
-        return [sample(field["items"], name)]
+        return [sample(field["items"], name, parent)]
     if "enum" in field:
         return field["enum"][0]
-    return {"string": SAMPLES.get(name, "x"), "integer": 2048, "boolean": True, "object": {}}[field["type"]]
+    text = SAMPLES.get(f"{parent}.{name}", SAMPLES.get(name, "x"))
+    return {"string": text, "integer": 2048, "boolean": True, "object": {}}[field["type"]]
 
 
 def paths(field: dict[str, Any], prefix: str) -> Iterator[str]:
@@ -101,7 +105,7 @@ def test_every_field_of_a_request_is_read_and_no_other() -> None:
 @pytest.mark.parametrize(("plural", "kind"), [("issuers", "Issuer"), ("clusterissuers", "ClusterIssuer")])
 def test_each_backend_of_an_issuer_schema_is_an_installed_one(plural: str, kind: str) -> None:
     properties = schema(plural)["spec"]["properties"]
-    backends = properties.keys() - {"policy", "approval", "limits"}
+    backends = properties.keys() - {"policy", "approval", "limits", "external"}
     assert backends == {entry.name for entry in entry_points(group="csr_operator.backends")}
     for backend in backends:
         issuer = parse_issuer({"kind": kind, "metadata": METADATA, "spec": {backend: sample(properties[backend])}})
@@ -109,13 +113,22 @@ def test_each_backend_of_an_issuer_schema_is_an_installed_one(plural: str, kind:
         assert issuer.backend == backend
 
 
+def test_a_backend_of_a_third_party_is_named_with_what_it_is_told() -> None:
+    config = {"url": "https://ca.example", "deep": {"er": [1]}}
+    spec = {"external": {"name": "example.com-ca", "config": config}}
+    issuer = parse_issuer({"kind": "Issuer", "metadata": METADATA, "spec": spec})
+    assert (issuer.backend, issuer.config, issuer.problem) == ("example.com-ca", config, "")
+    without = parse_issuer({"kind": "Issuer", "metadata": METADATA, "spec": {"external": {"name": "x"}}})
+    assert (without.backend, without.config) == ("x", {})
+
+
 @pytest.mark.parametrize(("plural", "kind"), [("issuers", "Issuer"), ("clusterissuers", "ClusterIssuer")])
 def test_every_field_of_an_issuer_is_read_and_no_other(plural: str, kind: str) -> None:
     spec = schema(plural)["spec"]
     spec["properties"] = {
-        k: v for k, v in spec["properties"].items() if k in ("manual", "policy", "approval", "limits")
+        k: v for k, v in spec["properties"].items() if k in ("external", "policy", "approval", "limits")
     }
     asked: set[str] = set()
     issuer = parse_issuer({"kind": kind, "metadata": METADATA, "spec": wrap(sample(spec), "spec", asked)})
     assert not issuer.problem
-    assert asked == {path for path in paths(spec, "spec") if not path.startswith("spec.manual.")}
+    assert asked == set(paths(spec, "spec"))

@@ -112,7 +112,7 @@ class Backend(Protocol):
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> Self:
-        """From the issuer's `spec.<backend>`; raises Misconfigured."""
+        """From the issuer's `spec.<backend>`, a third party's from `spec.external.config`; raises Misconfigured."""
         ...
 
     async def check(self) -> Health:

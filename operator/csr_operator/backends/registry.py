@@ -11,9 +11,12 @@ GROUP = "csr_operator.backends"
 
 @cache
 def backend(name: str) -> type[Backend]:
-    """The class registered as `name`, the field's name in an issuer's `spec`; raises Misconfigured."""
+    """The class registered as `name`: a field of an issuer's `spec`, or its `external.name`. Raises Misconfigured."""
     found = entry_points(group=GROUP, name=name)
     if not found:
         known = ", ".join(sorted(e.name for e in entry_points(group=GROUP)))
-        raise Misconfigured(f"spec.{name}: no such backend is installed; there are {known}")
+        raise Misconfigured(
+            f"no backend {name} is installed: install the distribution that has it beside the operator, or use one of "
+            f"{known}"
+        )
     return cast(type[Backend], next(iter(found)).load())
