@@ -9,6 +9,7 @@ from cryptography import x509
 from .backends.base import Backend, BackendError, Issued, Order, Pending, Rejected, Retryable
 from .errors import Failed
 from .metrics import CA_CALLS
+from .policy import Policy
 
 T = TypeVar("T")
 
@@ -17,10 +18,10 @@ _PATIENCE = 120.0
 
 
 class Ca:
-    """issuer: as a Secret's annotations name it (`Kind/name`). name: the backend's."""
+    """issuer: as a Secret's annotations name it (`Kind/name`). name: the backend's. policy: the issuer's."""
 
-    def __init__(self, issuer: str, name: str, backend: Backend) -> None:
-        self.issuer, self.name, self.backend = issuer, name, backend
+    def __init__(self, issuer: str, name: str, backend: Backend, policy: Policy | None) -> None:
+        self.issuer, self.name, self.backend, self.policy = issuer, name, backend, policy
 
     async def ask(self, order: Order, handle: str) -> Issued | Pending:
         """Place the order, or ask how the one with `handle` stands. Raises Failed."""

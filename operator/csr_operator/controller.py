@@ -43,13 +43,14 @@ from .model import (
     Kind,
     ObjectKey,
     Raw,
+    Record,
     SecretKey,
     Staged,
-    digest_of,
     parse_time,
 )
 from .parse import parse_request, parse_secret_meta, parse_staged
 from .perform import Ordered, Performer, Written
+from .pki.csr import csr_digest
 from .settings import Settings
 from .status import request_status, status_body
 from .store import Store
@@ -401,11 +402,12 @@ class Controller:
         secret = self._store.own_secret(request)
         record = secret.record if secret is not None else None
         old = request.status
-        if csr_pem is None and record is not None and not (old.csr_digest and old.revision == record.revision):
-            csr_pem = await self._performer.csr_pem(request)
+        staged = self._store.staged(request)
+        if csr_pem is None and old.csr_digest != _csr_of(staged, record):
+            csr_pem = await self._performer.csr_pem(request, staged, record)
         status = request_status(request, record, rest, self._clock())
         if csr_pem is not None:
-            status = replace(status, csr_digest=digest_of(csr_pem))
+            status = replace(status, csr_digest=csr_digest(csr_pem))
         if status == old:
             return
         if status.csr_digest == old.csr_digest:
@@ -420,6 +422,13 @@ class Controller:
         news = [c for c in status.conditions if not any(c.says_the_same(o) for o in old.conditions)]
         if isinstance(rest, Hold) and news:
             self._events.warning(request, news[-1].reason, news[-1].message)
+
+
+def _csr_of(staged: Staged | None, record: Record | None) -> str:
+    """The digest of the CSR that status should show."""
+    if staged is not None:
+        return staged.csr
+    return "" if record is None else record.csr
 
 
 def _next_reminder(staged: Staged, now: datetime) -> datetime:

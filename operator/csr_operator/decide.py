@@ -184,7 +184,7 @@ def _decide(request: CertificateRequest, world: World) -> Action:
         if secret.owner == f"{Kind.CERTIFICATE_REQUEST} {request.name}":
             text = f"Secret {secret.name} is that of an earlier request of this name, and waits to be garbage-collected"
             return Hold("SecretNotCollected", text, needs_user=False)
-        return Hold("SecretNotOwned", not_owned(secret.name, secret.owner), needs_user=True)
+        return Hold("SecretNotOwned", not_owned(secret.name, owner_of(secret)), needs_user=True)
     if secret is None and world.rival:
         owner = f"{Kind.CERTIFICATE_REQUEST} {world.rival}"
         return Hold("SecretNotOwned", not_owned(request.spec.secret_name, owner), needs_user=True)
@@ -231,6 +231,13 @@ def renewal_time(request: CertificateRequest, record: Record) -> datetime:
     return max(not_after - early, not_before + min(_SETTLE, life / 2)).replace(microsecond=0)
 
 
+def owner_of(secret: SecretMeta) -> str:
+    """Whose a Secret is, for a message; empty if nobody says so."""
+    if secret.retained_for and not secret.owner_uid:
+        return f"{Kind.CERTIFICATE_REQUEST} {secret.retained_for}, by its deletionPolicy Retain,"
+    return secret.owner
+
+
 def not_owned(name: str, owner: str) -> str:
     """The words for a Secret that is somebody else's."""
     whose = f"belongs to {owner}" if owner else "was not made by the operator"
@@ -248,7 +255,12 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         return _issue(request, world, "SecretMissing", request.status.revision + 1)
     if secret.beyond_repair:
         return _issue(request, world, "SecretDamaged", request.status.revision + 1)
-    if record is None or secret.intact_data != request.spec.data_keys or secret.owner_uid != _owner_uid(request):
+    if (
+        record is None
+        or secret.intact_data != request.spec.data_keys
+        or secret.owner_uid != _owner_uid(request)
+        or record.outputs != request.spec.outputs.digest()
+    ):
         return Restore(record.revision if record else request.status.revision)
     if record.issuance_hash != request.issuance_hash:
         return _issue(request, world, "SpecChanged", record.revision + 1)

@@ -36,7 +36,7 @@ class Live:
     @property
     def ca(self) -> Ca:
         assert self.backend is not None
-        return Ca(issuer_name(self.issuer.key), self.issuer.backend, self.backend)
+        return Ca(issuer_name(self.issuer.key), self.issuer.backend, self.backend, self.issuer.policy)
 
 
 class Issuers:

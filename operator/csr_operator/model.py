@@ -161,6 +161,10 @@ class Outputs:
     der: bool = False
     combined_pem: bool = False
 
+    def digest(self) -> str:
+        """Empty for nothing besides."""
+        return _digest(_essence(self))[:32] if self != Outputs() else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
@@ -234,7 +238,7 @@ class RequestSpec:
 class RequestStatus:
     """`status` as it is in the cluster: compared with what it should be, never believed.
 
-    csr_digest: of the CSR (`digest_of`), which is too long to keep.
+    csr_digest: of the CSR (`pki.csr.csr_digest`), which is too long to keep.
     """
 
     conditions: tuple[Condition, ...] = ()
@@ -334,7 +338,8 @@ class Record:
 
     The metadata-only watch delivers it, so a restart neither reads a Secret nor believes a status.
     Times are RFC 3339 in UTC, hashes are SHA-256 in hex, the serial number is hex in upper case. issuer is who was
-    asked (`Kind/name`), renew the value of RENEW_ANNOTATION then.
+    asked (`Kind/name`), renew the value of RENEW_ANNOTATION then, csr the `pki.csr.csr_digest` of the CSR, outputs the
+    digest of the `Outputs` that were written.
     """
 
     issuance_hash: str
@@ -346,6 +351,8 @@ class Record:
     issuer_fingerprint: str
     issuer: str
     renew: str
+    csr: str
+    outputs: str
 
     def annotations(self) -> dict[str, str]:
         return {
@@ -358,6 +365,8 @@ class Record:
             f"{GROUP}/issuer-sha256-fingerprint": self.issuer_fingerprint,
             f"{GROUP}/issuer": self.issuer,
             f"{GROUP}/renewed-for": self.renew,
+            f"{GROUP}/csr-digest": self.csr,
+            f"{GROUP}/outputs-digest": self.outputs,
         }
 
     @classmethod
@@ -374,6 +383,8 @@ class Record:
                 issuer_fingerprint=annotations[f"{GROUP}/issuer-sha256-fingerprint"],
                 issuer=annotations[f"{GROUP}/issuer"],
                 renew=annotations[f"{GROUP}/renewed-for"],
+                csr=annotations[f"{GROUP}/csr-digest"],
+                outputs=annotations[f"{GROUP}/outputs-digest"],
             )
             parse_time(record.not_before)
             parse_time(record.not_after)
@@ -418,7 +429,8 @@ class SecretMeta:
 class Staged:
     """An order under way, as its staging Secret shows it: the key and the exact CSR are in there, before a CA is asked.
 
-    handle: what the CA knows the order by; empty if it may not have been placed. created: RFC 3339 in UTC.
+    handle: what the CA knows the order by; empty if it may not have been placed, or needs none. created: RFC 3339 in
+    UTC. csr: the `pki.csr.csr_digest` of the CSR.
     """
 
     namespace: str
@@ -430,15 +442,12 @@ class Staged:
     issuance_hash: str
     revision: int
     issuer: str
+    csr: str
     handle: str
 
     @property
     def key(self) -> SecretKey:
         return SecretKey(self.namespace, self.name)
-
-
-def digest_of(csr_pem: str) -> str:
-    return hashlib.sha256(csr_pem.encode()).hexdigest()[:16] if csr_pem else ""
 
 
 def is_newer(resource_version: str, than: str) -> bool:
@@ -479,6 +488,8 @@ def _essence(value: Any) -> Any:
             if (part := getattr(value, f.name)) != default:
                 essence[f.name] = _essence(part)
         return essence
+    if isinstance(value, SecretKeyRef):
+        return list(value)
     if isinstance(value, tuple):
         return sorted((_essence(v) for v in value), key=repr)
     return value.hex() if isinstance(value, bytes) else value

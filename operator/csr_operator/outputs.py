@@ -24,6 +24,7 @@ from .model import (
 )
 from .pki import keystores
 from .pki.chain import Chain
+from .pki.csr import csr_digest
 from .pki.fingerprint import sha256_fingerprint
 from .pki.keys import PrivateKey, private_key_pem
 
@@ -36,7 +37,7 @@ def staging_key(request: CertificateRequest) -> SecretKey:
     return SecretKey(request.namespace, f"{request.name[:200].rstrip('-.')}-{request.uid.replace('-', '')[:12]}-order")
 
 
-def record_of(request: CertificateRequest, revision: int, issuer: str, chain: Chain) -> Record:
+def record_of(request: CertificateRequest, revision: int, issuer: str, chain: Chain, csr_pem: str) -> Record:
     leaf = chain.leaf
     above = chain.intermediates[0] if chain.intermediates else chain.root or leaf
     return Record(
@@ -49,6 +50,8 @@ def record_of(request: CertificateRequest, revision: int, issuer: str, chain: Ch
         issuer_fingerprint=sha256_fingerprint(above),
         issuer=issuer,
         renew=request.wishes.renew,
+        csr=csr_digest(csr_pem),
+        outputs=request.spec.outputs.digest(),
     )
 
 
@@ -92,12 +95,13 @@ def secret_body(
 
 
 def staging_body(
-    request: CertificateRequest, revision: int, issuer: str, key_pem: bytes, csr_pem: bytes, handle: str
+    request: CertificateRequest, revision: int, issuer: str, key_pem: bytes, csr_pem: str, handle: str
 ) -> Body:
     annotations = {
         f"{GROUP}/issuance-hash": request.issuance_hash,
         f"{GROUP}/revision": str(revision),
         f"{GROUP}/issuer": issuer,
+        f"{GROUP}/csr-digest": csr_digest(csr_pem),
     }
     if handle:
         annotations[f"{GROUP}/order"] = handle
@@ -106,7 +110,7 @@ def staging_body(
         {MANAGED_LABEL: "true", STAGING_LABEL: "true"},
         annotations,
         "Opaque",
-        {"tls.key": key_pem, "tls.csr": csr_pem},
+        {"tls.key": key_pem, "tls.csr": csr_pem.encode()},
     )
     body["metadata"]["ownerReferences"] = [_owner(request)]
     return body

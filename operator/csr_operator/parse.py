@@ -41,10 +41,10 @@ from .model import (
     SecretTemplate,
     Staged,
     Wishes,
-    digest_of,
     parse_duration,
 )
-from .pki.csr import CsrTemplate
+from .pki.csr import CsrTemplate, csr_digest, load_csr, profile_with
+from .pki.errors import PkiError
 from .pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters
 from .pki.names import Names, OtherName, Subject
 from .pki.profile import CustomExtension, NameConstraints, Profile, Subtrees
@@ -174,6 +174,7 @@ def parse_staged(obj: Raw) -> Staged | None:
             issuance_hash=annotations[f"{GROUP}/issuance-hash"],
             revision=int(annotations[f"{GROUP}/revision"]),
             issuer=annotations[f"{GROUP}/issuer"],
+            csr=annotations[f"{GROUP}/csr-digest"],
             handle=annotations.get(f"{GROUP}/order", ""),
         )
     except (KeyError, IndexError, ValueError):
@@ -185,11 +186,12 @@ def _request_spec(spec: Raw) -> RequestSpec:
     secret_template = spec.get("secretTemplate") or {}
     revocation = spec.get("revocation") or {}
     algorithm = KeyAlgorithm(private_key.get("algorithm") or KeyAlgorithm.ECDSA)
+    csr_pem, profile = spec.get("request") or "", _profile(spec)
     return RequestSpec(
         secret_name=spec["secretName"],
         issuer_refs=_issuer_refs(spec),
-        template=CsrTemplate(names=_names(spec), profile=_profile(spec)),
-        csr_pem=spec.get("request") or "",
+        template=CsrTemplate(names=_names(spec), profile=_profile_with(csr_pem, profile) if csr_pem else profile),
+        csr_pem=csr_pem,
         private_key=PrivateKeySpec(
             parameters=KeyParameters(algorithm, private_key.get("size")),
             encoding=KeyEncoding(private_key.get("encoding") or KeyEncoding.PKCS1),
@@ -296,6 +298,14 @@ def _profile(spec: Raw) -> Profile:
     )
 
 
+@lru_cache(maxsize=256)
+def _profile_with(csr_pem: str, profile: Profile) -> Profile:
+    try:
+        return profile_with(load_csr(csr_pem.encode()), profile)
+    except PkiError as error:
+        raise InvalidSpec(f"spec.request: {error}") from None
+
+
 def _subtrees(raw: Raw) -> Subtrees:
     return Subtrees(
         dns_domains=_strings(raw, "dnsDomains"),
@@ -305,7 +315,12 @@ def _subtrees(raw: Raw) -> Subtrees:
     )
 
 
+_MOST_REVISIONS = 1_000_000_000
+"""More than any request has seen; the number after a forged one has to be storable."""
+
+
 def _request_status(status: Raw) -> RequestStatus:
+    revision = status.get("revision") or 0
     return RequestStatus(
         conditions=_conditions(status),
         observed_generation=status.get("observedGeneration") or 0,
@@ -313,9 +328,9 @@ def _request_status(status: Raw) -> RequestStatus:
         not_before=status.get("notBefore") or "",
         not_after=status.get("notAfter") or "",
         renewal_time=status.get("renewalTime") or "",
-        revision=status.get("revision") or 0,
+        revision=revision if revision <= _MOST_REVISIONS else 0,
         sha256_fingerprint=status.get("sha256Fingerprint") or "",
-        csr_digest=digest_of(status.get("csr") or ""),
+        csr_digest=csr_digest(status.get("csr") or ""),
     )
 
 

@@ -8,21 +8,23 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import outputs
+from .asked import asked
 from .backends.base import Issued, Order, Pending
 from .ca import Ca
-from .decide import not_owned, owns
+from .decide import not_owned, owner_of, owns
 from .errors import Failed
 from .kube import Kube, KubeError, Object, secret_data
 from .metrics import ISSUANCE_SECONDS
 from .model import CertificateRequest, Record, RotationPolicy, SecretKey, SecretKeyRef, SecretMeta, Staged
 from .parse import parse_secret_meta, parse_staged
+from .pki import keystores
 from .pki.chain import Chain, build_chain, load_bundle
 from .pki.csr import build_csr, load_csr
 from .pki.errors import Mismatch, PkiError
@@ -30,6 +32,7 @@ from .pki.fingerprint import sha256_fingerprint
 from .pki.keys import KeyAlgorithm, KeyEncoding, PrivateKey, generate, load_private_key, parameters_of, private_key_pem
 from .pki.signatures import is_self_signed, issued_by
 from .pki.verify import verify
+from .policy import Policy, violations
 
 _ROUNDING = timedelta(minutes=5)
 """By how much a CA may grant more than the duration that was asked for."""
@@ -50,6 +53,19 @@ class Ordered:
     staged: Staged
     pending: Pending
     csr_pem: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """What an order starts from.
+
+    key: None if it is not here. passwords: of the keystores. old: the certificate that is to be revoked afterwards.
+    """
+
+    csr: x509.CertificateSigningRequest
+    key: PrivateKey | None = field(repr=False)
+    passwords: outputs.Passwords = field(repr=False)
+    old: x509.Certificate | None
 
 
 class Performer:
@@ -79,32 +95,38 @@ class Performer:
             or (secret is not None and request.spec.private_key.rotation_policy is RotationPolicy.NEVER)
         ):
             existing = await self._own_secret(request)
-        key, csr = await self._key_and_csr(request, existing)
-        staged = None
-        if ca.backend.costs:
-            staged = await self._stage(request, revision, ca, key, csr, handle="", force=False)
-        old = _to_revoke(existing, revoke_old)
-        result = await self._order(request, revision, secret, ca, key, csr, staged, old)
+        passwords = await self._passwords(request)
+        key, csr = await self._key_and_csr(request, existing, ca)
+        basis = _Basis(csr, key, passwords, _to_revoke(existing, revoke_old))
+        staged = await self._stage(request, revision, ca, basis) if ca.backend.costs else None
+        result = await self._order(request, revision, secret, ca, basis, staged)
         ISSUANCE_SECONDS.labels(ca.name).observe(time.perf_counter() - started)
         return result
 
     async def resume(
         self, request: CertificateRequest, secret: SecretMeta | None, staged: Staged, ca: Ca, *, revoke_old: bool
     ) -> Written | Ordered | None:
-        """Go on with an order; None if its staging Secret is gone or unreadable."""
+        """Go on with an order; None if there is none any more, or none that can be gone on with."""
         stored = await self._kube.get_secret(staged.key)
         if stored is None or stored["metadata"]["uid"] != staged.uid:
             return None
         data = secret_data(stored)
+        passwords = await self._passwords(request)
+        key = None
+        if request.spec.private_key.secret_ref is not None:
+            key = await self._referenced_key(request, ca)
         try:
             csr = load_csr(data.get("tls.csr", b""))
-            key = load_private_key(data["tls.key"]) if data.get("tls.key") else None
+            if request.spec.key_is_ours:
+                key = load_private_key(data.get("tls.key", b""))
         except PkiError:
+            await self.discard(staged)
             return None
-        if key is None and request.spec.private_key.secret_ref is not None:
-            key = await self._referenced_key(request)
-        old = _to_revoke(await self._own_secret(request), revoke_old)
-        return await self._order(request, staged.revision, secret, ca, key, csr, staged, old)
+        if key is not None and key.public_key() != csr.public_key():
+            await self.discard(staged)  # the key was exchanged: a certificate for this one would serve nobody
+            return None
+        basis = _Basis(csr, key, passwords, _to_revoke(await self._own_secret(request), revoke_old))
+        return await self._order(request, staged.revision, secret, ca, basis, staged)
 
     async def discard(self, staged: Staged) -> None:
         await self._kube.delete_secret(staged.key, staged.uid)
@@ -138,10 +160,12 @@ class Performer:
             # Who issued it is not on record any more: whoever is asked first, which a rotation check then settles.
             ref = request.spec.issuer_refs[0]
             issuer = f"{ref.kind}/{ref.name}"
-        record = outputs.record_of(request, revision, issuer, chain)
+        record = outputs.record_of(request, revision, issuer, chain, _pem(csr))
+        if secret.record is not None:
+            record = replace(record, renew=secret.record.renew)  # a renewal that is asked for is still to come
         owed = None if settled else outputs.owed_certificate(existing)
-        meta = await self._write(request, record, chain, key, secret, owed)
-        return Written(meta, _pem(csr))
+        basis = _Basis(csr, key, await self._passwords(request), owed)
+        return Written(await self._write(request, record, chain, basis, secret), _pem(csr))
 
     async def find(self, request: CertificateRequest) -> SecretMeta | None:
         """The request's Secret, also where the watch does not show it."""
@@ -162,18 +186,21 @@ class Performer:
         revision = secret.record.revision if secret.record is not None else request.status.revision
         return await self.restore(request, revision, secret, settled=True)
 
-    async def csr_pem(self, request: CertificateRequest) -> str | None:
-        """The CSR for the key in use, made anew: a crash came between Secret and status."""
-        if request.spec.csr_pem:
-            return request.spec.csr_pem
-        existing = await self._own_secret(request)
-        if existing is None:
-            return None
+    async def csr_pem(self, request: CertificateRequest, staged: Staged | None, record: Record | None) -> str:
+        """The CSR of the order under way, or for the key in use; empty if there is none, or it cannot be read."""
         try:
-            key = await self._key_in_use(request, secret_data(existing))
-            return None if key is None else _pem(build_csr(request.spec.template, key))
-        except PkiError:
-            return None
+            if staged is not None:
+                stored = await self._kube.get_secret(staged.key)
+                return _pem(load_csr(secret_data(stored).get("tls.csr", b""))) if stored is not None else ""
+            if record is None:
+                return ""
+            if request.spec.csr_pem:
+                return _pem(load_csr(request.spec.csr_pem.encode()))
+            existing = await self._own_secret(request)
+            key = None if existing is None else await self._key_in_use(request, secret_data(existing))
+            return "" if key is None else _pem(build_csr(request.spec.template, key))
+        except (PkiError, Failed):
+            return ""
 
     async def _order(
         self,
@@ -181,53 +208,47 @@ class Performer:
         revision: int,
         secret: SecretMeta | None,
         ca: Ca,
-        key: PrivateKey | None,
-        csr: x509.CertificateSigningRequest,
+        basis: _Basis,
         staged: Staged | None,
-        old: x509.Certificate | None,
     ) -> Written | Ordered:
         order = Order(
-            key=hashlib.sha256(f"{request.uid}/{revision}/".encode() + csr.public_bytes(Encoding.DER)).hexdigest(),
-            csr=csr,
+            key=_order_key(request, revision, basis.csr),
+            csr=basis.csr,
             profile=request.spec.template.profile,
             duration=request.spec.duration,
-            private_key=key if ca.backend.needs_private_key else None,
-            answer=request.wishes.imported.encode(),
+            private_key=basis.key if ca.backend.needs_private_key else None,
+            answer=_brought(request, secret),
         )
         answer = await ca.ask(order, staged.handle if staged is not None else "")
         if isinstance(answer, Pending):
             if staged is None:
                 raise TypeError(f"backend {ca.name} left an order pending, and does not say that it costs")
             if answer.handle != staged.handle:
-                staged = await self._stage(request, revision, ca, key, csr, handle=answer.handle, force=True)
-            return Ordered(staged, answer, _pem(csr))
-        chain = self._checked(request, csr, answer)
-        record = outputs.record_of(request, revision, ca.issuer, chain)
-        meta = await self._write(request, record, chain, key if request.spec.key_is_ours else None, secret, old)
+                staged = await self._stage(request, revision, ca, basis, answer.handle)
+            return Ordered(staged, answer, _pem(basis.csr))
+        chain = self._checked(request, basis.csr, answer)
+        record = outputs.record_of(request, revision, ca.issuer, chain, _pem(basis.csr))
+        meta = await self._write(request, record, chain, basis, secret)
         if staged is not None:
             await self.discard(staged)
-        return Written(meta, _pem(csr))
+        return Written(meta, _pem(basis.csr))
 
     async def _stage(
-        self,
-        request: CertificateRequest,
-        revision: int,
-        ca: Ca,
-        key: PrivateKey | None,
-        csr: x509.CertificateSigningRequest,
-        *,
-        handle: str,
-        force: bool,
+        self, request: CertificateRequest, revision: int, ca: Ca, basis: _Basis, handle: str | None = None
     ) -> Staged:
+        """Keep what the order needs. handle: None before it was placed."""
         pem = b""
-        if key is not None and request.spec.key_is_ours:
-            pem = private_key_pem(key, KeyEncoding.PKCS8)
-        body = outputs.staging_body(request, revision, ca.issuer, pem, _pem(csr).encode(), handle)
+        if basis.key is not None and request.spec.key_is_ours:
+            pem = private_key_pem(basis.key, KeyEncoding.PKCS8)
+        body = outputs.staging_body(request, revision, ca.issuer, pem, _pem(basis.csr), handle or "")
         where = outputs.staging_key(request)
         try:
-            staged = parse_staged(await self._kube.apply_secret(where, body, new=not force))
+            staged = parse_staged(await self._kube.apply_secret(where, body, new=handle is None))
         except KubeError as error:
-            if error.status in (403, 409, 422):
+            if error.status == 409:
+                text = f"Secret {where.name} is there already, where key and CSR are to be kept: delete it"
+                raise Failed("SecretNotOwned", text, needs_user=True) from None
+            if error.status in (403, 422):
                 raise Failed("SecretRefused", f"Secret {where.name}, for the order, was refused: {error}") from None
             raise
         assert staged is not None
@@ -236,18 +257,18 @@ class Performer:
     async def _own_secret(self, request: CertificateRequest) -> Object | None:
         existing = await self._kube.get_secret(request.secret)
         if existing is not None and not owns(request, meta := parse_secret_meta(existing)):
-            raise Failed("SecretNotOwned", not_owned(meta.name, meta.owner), needs_user=True)
+            raise Failed("SecretNotOwned", not_owned(meta.name, owner_of(meta)), needs_user=True)
         return existing
 
     async def _key_and_csr(
-        self, request: CertificateRequest, existing: Object | None
+        self, request: CertificateRequest, existing: Object | None, ca: Ca
     ) -> tuple[PrivateKey | None, x509.CertificateSigningRequest]:
         spec = request.spec
         try:
             if spec.csr_pem:
                 return None, load_csr(spec.csr_pem.encode())
             if spec.private_key.secret_ref is not None:
-                key = await self._referenced_key(request)
+                key = await self._referenced_key(request, ca)
                 return key, build_csr(spec.template, key)
             parameters = spec.private_key.parameters
 
@@ -263,31 +284,48 @@ class Performer:
         except PkiError as error:
             raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
 
-    async def _referenced_key(self, request: CertificateRequest) -> PrivateKey:
+    async def _referenced_key(self, request: CertificateRequest, ca: Ca | None) -> PrivateKey:
+        """ca: who is to sign, if its policy is to be obeyed."""
         ref = request.spec.private_key.secret_ref
         assert ref is not None
         pem = await self._value(request, ref, "spec.privateKey.secretRef")
         try:
-            return load_private_key(pem)
+            key = load_private_key(pem)
         except PkiError as error:
             raise Failed(
                 "KeyUnusable", f"spec.privateKey.secretRef: {ref.key} in Secret {ref.name}: {error}", needs_user=True
             ) from None
+        if ca is not None and ca.policy is not None:
+            await self._must_permit(ca.policy, request, key, ca.issuer)
+        return key
+
+    async def _must_permit(self, policy: Policy, request: CertificateRequest, key: PrivateKey, issuer: str) -> None:
+        labels = await self._kube.namespace_labels(request.namespace) if policy.needs_labels else {}
+        what = replace(asked(request), key=parameters_of(key))
+        if denials := violations(policy, what, request.namespace, labels):
+            text = f"{issuer} does not allow it: {'; '.join(denials)}"
+            raise Failed("PolicyDenied", text, needs_user=True, by_issuer=True)
 
     async def _key_in_use(self, request: CertificateRequest, data: Mapping[str, bytes]) -> PrivateKey | None:
         """None if it never enters the cluster."""
         if request.spec.csr_pem:
             return None
         if request.spec.private_key.secret_ref is not None:
-            return await self._referenced_key(request)
+            return await self._referenced_key(request, None)
         return load_private_key(data.get("tls.key", b""))
 
     async def _passwords(self, request: CertificateRequest) -> dict[SecretKeyRef, str]:
-        passwords = {}
-        for store, field in ((request.spec.outputs.pkcs12, "pkcs12"), (request.spec.outputs.jks, "jks")):
-            if store is not None and store.password not in passwords:
-                value = await self._value(request, store.password, f"spec.keystores.{field}.passwordSecretRef")
-                passwords[store.password] = value.decode(errors="replace")
+        passwords: dict[SecretKeyRef, str] = {}
+        for store, kind in ((request.spec.outputs.pkcs12, "pkcs12"), (request.spec.outputs.jks, "jks")):
+            if store is None or (ref := store.password) in passwords:
+                continue
+            where = f"spec.keystores.{kind}.passwordSecretRef"
+            value = await self._value(request, ref, where)
+            try:
+                passwords[ref] = keystores.checked_password(value.decode(errors="replace"))
+            except PkiError as error:
+                text = f"{where}: {ref.key} in Secret {ref.name}: {error}"
+                raise Failed("PasswordUnusable", text, needs_user=True) from None
         return passwords
 
     async def _value(self, request: CertificateRequest, ref: SecretKeyRef, field: str) -> bytes:
@@ -314,24 +352,25 @@ class Performer:
         request: CertificateRequest,
         record: Record,
         chain: Chain,
-        key: PrivateKey | None,
+        basis: _Basis,
         secret: SecretMeta | None,
-        owed: x509.Certificate | None,
     ) -> SecretMeta:
-        stored_key = key if request.spec.key_is_ours else None
+        key = basis.key if request.spec.key_is_ours else None
         try:
-            data = outputs.secret_data(request, chain, stored_key, await self._passwords(request))
+            data = outputs.secret_data(request, chain, key, basis.passwords)
         except PkiError as error:
             raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
-        body = outputs.secret_body(request, record, data, owed)
+        body = outputs.secret_body(request, record, data, basis.old)
         if secret is not None:
             # Only this very Secret: one of the same name that came since is a conflict.
             body["metadata"]["uid"] = secret.uid
         try:
             answer = await self._kube.apply_secret(request.secret, body, new=secret is None)
         except KubeError as error:
-            if error.status in (409, 422) and await self._own_secret(request) is not None:
+            if error.status in (409, 422) and (existing := await self._own_secret(request)) is not None:
                 # It is ours, but newer than what we know of it, or of another type.
+                if existing["type"] != body["type"]:
+                    raise Failed("SecretConflict", _other_type(existing, body), needs_user=True) from None
                 raise Failed("SecretConflict", f"Secret {request.secret.name}: {error}") from None
             if error.status in (403, 422):
                 raise Failed("SecretRefused", f"Secret {request.secret.name} was refused: {error}") from None
@@ -352,7 +391,7 @@ def check_answer(
         csr,
         request.spec.template.profile,
         now=now,
-        not_after_limit=now + request.spec.duration + _ROUNDING,
+        not_after_limit=None if issued.any_duration else now + request.spec.duration + _ROUNDING,
         roots=issued.roots or None,
     )
     if chain.root is not None:
@@ -397,6 +436,30 @@ def _certificate(secret: Object) -> x509.Certificate | None:
         return load_bundle(secret_data(secret).get("tls.crt", b""))[0]
     except PkiError:
         return None
+
+
+def _order_key(request: CertificateRequest, revision: int, csr: x509.CertificateSigningRequest) -> str:
+    return hashlib.sha256(f"{request.uid}/{revision}/".encode() + csr.public_bytes(Encoding.DER)).hexdigest()
+
+
+def _brought(request: CertificateRequest, secret: SecretMeta | None) -> bytes:
+    """What a person brought, unless the Secret holds it already: a renewal waits for something newer."""
+    brought = request.wishes.imported.encode()
+    record = secret.record if secret is not None else None
+    if brought and record is not None:
+        try:
+            if record.sha256_fingerprint in map(sha256_fingerprint, load_bundle(brought)):
+                return b""
+        except PkiError:
+            pass  # the backend says what is wrong with it
+    return brought
+
+
+def _other_type(existing: Object, body: Object) -> str:
+    return (
+        f"Secret {body['metadata']['name']} is of type {existing['type']}, where {body['type']} is needed now, "
+        "and Kubernetes lets nobody change that: delete the Secret"
+    )
 
 
 def _pem(csr: x509.CertificateSigningRequest) -> str:

@@ -14,7 +14,7 @@ from .model import CertificateRequest, Condition, Record, RequestStatus, format_
 
 
 def request_status(request: CertificateRequest, record: Record | None, action: Action, now: datetime) -> RequestStatus:
-    """What `status` should say now that `action` is all that is left to do."""
+    """What `status` should say now that `action` is all that is left to do; the CSR is left as it is."""
     # Approval is others' to give: it is kept as it is.
     conditions = [c for c in request.status.conditions if c.type in ("Approved", "Denied")]
     conditions.append(_ready(request, record, action, now))
@@ -56,7 +56,7 @@ def keep_transition_times(
 
 
 def status_body(status: RequestStatus, csr_pem: str | None) -> dict[str, Any]:
-    """For a merge patch: what is absent is null. Without `csr_pem` the CSR stays as it is."""
+    """For a merge patch: what is absent is null. csr_pem: None leaves the CSR as it is, empty removes it."""
     body: dict[str, Any] = {
         "conditions": condition_bodies(status.conditions),
         "observedGeneration": status.observed_generation,
@@ -68,7 +68,7 @@ def status_body(status: RequestStatus, csr_pem: str | None) -> dict[str, Any]:
         "sha256Fingerprint": status.sha256_fingerprint or None,
     }
     if csr_pem is not None:
-        body["csr"] = csr_pem
+        body["csr"] = csr_pem or None
     return body
 
 

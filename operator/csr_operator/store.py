@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from .decide import owns
 from .model import CertificateRequest, ObjectKey, RequestStatus, SecretKey, SecretMeta, Staged, is_newer
+from .outputs import staging_key
 
 K = TypeVar("K", ObjectKey, SecretKey)
 
@@ -19,7 +20,6 @@ class Store:
         self._requests: dict[ObjectKey, CertificateRequest] = {}
         self._secrets: dict[SecretKey, SecretMeta] = {}
         self._staged: dict[SecretKey, Staged] = {}
-        self._orders: dict[str, SecretKey] = {}  # by the request's uid
         self._shown: dict[str, str] = {}  # by namespace, the newest resource version that a watch of Secrets showed
         self._by_issuer: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._by_secret: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
@@ -111,9 +111,9 @@ class Store:
         return secret if secret is not None and owns(request, secret) else None
 
     def staged(self, request: CertificateRequest) -> Staged | None:
-        """The order under way."""
-        key = self._orders.get(request.uid)
-        return None if key is None else self._staged.get(key)
+        """The order under way. A Secret of another name is none, whatever it says."""
+        staged = self._staged.get(staging_key(request))
+        return staged if staged is not None and staged.owner_uid == request.uid else None
 
     def secret_keys(self, namespace: str) -> set[SecretKey]:
         """Those in `namespace`; empty: all."""
@@ -143,7 +143,6 @@ class Store:
             return  # our own write, or what it overtook
         if isinstance(meta, Staged):
             self._staged[meta.key] = meta
-            self._orders[meta.owner_uid] = meta.key
         else:
             self._secrets[meta.key] = meta
         self._tell(meta.key)
@@ -151,9 +150,7 @@ class Store:
     def drop_secret(self, key: SecretKey) -> None:
         self._secrets.pop(key, None)
         self._tell(key)
-        staged = self._staged.pop(key, None)
-        if staged is not None:
-            self._orders.pop(staged.owner_uid, None)
+        self._staged.pop(key, None)
 
     def spoil(self, secret: SecretMeta) -> None:
         """What is in it does not serve any more."""

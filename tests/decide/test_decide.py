@@ -83,6 +83,8 @@ def make_secret(request: CertificateRequest, age: timedelta = timedelta(0), **ch
         issuer_fingerprint="CA",
         issuer="Issuer/ca",
         renew="",
+        csr="C",
+        outputs="",
     )
     meta = SecretMeta(
         namespace="n",
@@ -328,6 +330,7 @@ def staged(request: CertificateRequest, **changes: Any) -> Staged:
             issuance_hash=request.issuance_hash,
             revision=1,
             issuer="Issuer/ca",
+            csr="C",
             handle="42",
         ),
         **changes,

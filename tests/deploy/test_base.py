@@ -13,6 +13,7 @@ from tests.support.kubectl import Kubectl
 DEPLOY = str(Path(__file__).parents[2] / "deploy")
 OBJECTS = {
     "clusterrole.rbac.authorization.k8s.io/csr-operator",
+    "clusterrole.rbac.authorization.k8s.io/csr-operator-approver",
     "clusterrole.rbac.authorization.k8s.io/csr-operator-edit",
     "clusterrole.rbac.authorization.k8s.io/csr-operator-view",
     "clusterrolebinding.rbac.authorization.k8s.io/csr-operator",
@@ -23,6 +24,8 @@ OBJECTS = {
     "namespace/csr-operator-system",
     "service/csr-operator",
     "serviceaccount/csr-operator",
+    "validatingadmissionpolicy.admissionregistration.k8s.io/csr-operator-approval",
+    "validatingadmissionpolicybinding.admissionregistration.k8s.io/csr-operator-approval",
 }
 
 

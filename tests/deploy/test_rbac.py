@@ -20,14 +20,16 @@ TENANT = "rbac-tenant"
 OPERATOR = {
     **{f"{kind}.{GROUP}": READ for kind in KINDS},
     **{f"{kind}/status.{GROUP}": {"patch"} for kind in KINDS},
-    "secrets": READ | {"create", "patch"},
+    # Its finalizer, where a certificate is to be revoked at deletion.
+    f"certificaterequests.{GROUP}": READ | {"patch"},
+    "secrets": READ | {"create", "patch", "delete"},
+    "namespaces": {"get"},
     "events.events.k8s.io": {"create"},
 }
 NOT_THE_OPERATORS = (
     *(f"{kind}/finalizers.{GROUP}" for kind in KINDS),
     "configmaps",
     "events",
-    "namespaces",
     "nodes",
     "pods",
     "pods/exec",

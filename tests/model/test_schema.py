@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from csr_operator.parse import parse_issuer, parse_request
+from csr_operator.pki.csr import CsrTemplate, build_csr
+from csr_operator.pki.keys import KeyParameters, generate
+from csr_operator.pki.names import Names
+from csr_operator.pki.profile import Profile
 
 CRDS = Path(__file__).parents[2] / "crds"
 
@@ -18,7 +23,9 @@ def schema(plural: str) -> dict[str, Any]:
     return dict(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"])
 
 
+CSR = build_csr(CsrTemplate(Names("www.example.com"), Profile()), generate(KeyParameters()))
 SAMPLES = {
+    "request": CSR.public_bytes(Encoding.PEM).decode(),
     "duration": "1h",
     "renewBefore": "1h",
     "value": "BQA=",

@@ -81,10 +81,12 @@ def public_key(pem: str) -> str:
 
 
 def own_csr(folder: Path, name: str, *arguments: str, key: str = "ec") -> str:
-    """A CSR for `name` that a user makes, with the key in `folder`/`name`.key. `key`: as `-newkey` takes it."""
+    """A CSR for the host `name` that a user makes, with the key in `folder`/`name`.key. key: as `-newkey` takes it."""
     curve = ("-pkeyopt", "ec_paramgen_curve:P-256") if key == "ec" else ()
-    kept = folder / f"{name}.key"
-    return openssl("req", "-new", "-newkey", key, *curve, "-noenc", "-keyout", kept, "-subj", f"/CN={name}", *arguments)
+    return openssl(
+        *("req", "-new", "-newkey", key, *curve, "-noenc", "-keyout", folder / f"{name}.key"),
+        *("-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", *arguments),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,15 +58,20 @@ class Issued:
 
     certificates: in any order, with what else the CA sent.
     roots: what the chain must lead to, as the issuer knows it; empty if it knows none.
+    any_duration: the CA decides how long it is valid, whatever was asked for.
     """
 
     certificates: Sequence[x509.Certificate]
     roots: Sequence[x509.Certificate] = ()
+    any_duration: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The CA needs time: ask again with `handle` after `poll_after`. `message` says what it waits for, to the user."""
+    """The CA needs time: ask again with `handle` after `poll_after`. `message` says what it waits for, to the user.
+
+    Without a handle `submit` is called again.
+    """
 
     handle: str
     poll_after: timedelta

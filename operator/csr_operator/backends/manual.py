@@ -1,7 +1,8 @@
 """`manual`: the CA is a person. The CSR is in `status.csr`; `kubectl csr import` brings the chain.
 
 Asking twice is harmless, as nobody is asked: the CSR that the person took away is the one in the staging Secret, and
-stays the same until its answer is there.
+stays the same until its answer is there. An answer that is wrong is refused in words, and the right one still waited
+for.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ from typing import Any, ClassVar, Self
 from cryptography import x509
 
 from csr_operator.pki.chain import build_chain, load_bundle
-from csr_operator.pki.errors import PkiError
+from csr_operator.pki.errors import Mismatch, PkiError
+from csr_operator.pki.verify import verify
 
 from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected
 
@@ -23,14 +25,14 @@ class ManualBackend:
     costs: ClassVar[bool] = True
     revokes: ClassVar[bool] = False
 
-    def __init__(self, roots: tuple[x509.Certificate, ...]) -> None:
-        self._roots = roots
+    def __init__(self, roots: tuple[x509.Certificate, ...], context: Context) -> None:
+        self._roots, self._clock = roots, context.clock
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> Self:
         bundle = config.get("caBundle") or ""
         try:
-            return cls(load_bundle(bundle.encode()) if bundle else ())
+            return cls(load_bundle(bundle.encode()) if bundle else (), context)
         except PkiError as error:
             raise Misconfigured(f"spec.manual.caBundle: {error}") from None
 
@@ -39,21 +41,27 @@ class ManualBackend:
         return Health("waits for a person" + (f", and takes what {known} signed" if known else ""))
 
     async def submit(self, order: Order) -> Issued | Pending:
-        return await self.poll(order, "")
-
-    async def poll(self, order: Order, handle: str) -> Issued | Pending:
         if not order.answer:
-            return Pending("manual", _LOOK_AGAIN, _WANTED)
+            return Pending("", _LOOK_AGAIN, _WANTED)
         try:
             certificates = load_bundle(order.answer)
-            build_chain(order.csr.public_key(), certificates)
+            chain = build_chain(order.csr.public_key(), certificates)
+            verify(chain, order.csr, order.profile, now=self._clock(), roots=self._roots or None)
+        except Mismatch as error:
+            return _refused("; ".join(error.differences))
         except PkiError as error:
-            # Another import may be right: this order still waits.
-            return Pending("manual", _LOOK_AGAIN, f"what was imported is refused: {error}; {_WANTED}")
-        return Issued(certificates, self._roots)
+            return _refused(str(error))
+        return Issued(certificates, self._roots, any_duration=True)
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        return await self.submit(order)
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         raise Rejected("a manual CA revokes by hand")
 
 
 _WANTED = "have the CSR in status.csr signed, and bring the chain by `kubectl csr import`"
+
+
+def _refused(why: str) -> Pending:
+    return Pending("", _LOOK_AGAIN, f"what was imported is refused: {why}; {_WANTED}")

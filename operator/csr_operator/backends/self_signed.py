@@ -32,7 +32,7 @@ class SelfSignedBackend:
 
     async def submit(self, order: Order) -> Issued | Pending:
         if order.private_key is None:
-            raise Misconfigured("spec.selfSigned needs the private key")
+            raise Rejected("selfSigned signs with the key itself, which spec.request keeps away: use another issuer")
         now = self._clock()
         certificate = self_sign(
             order.csr, order.private_key, order.profile, not_before=now, not_after=now + order.duration

@@ -9,7 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from csr_operator.pki.errors import PkiError, name_text, quoted
+from csr_operator.pki.errors import PkiError, name_text, why_unreadable
 from csr_operator.pki.keys import public_key_der
 from csr_operator.pki.signatures import is_self_signed, issued_by
 
@@ -75,7 +75,7 @@ def load_bundle(data: bytes) -> tuple[x509.Certificate, ...]:
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         if isinstance(error, PkiError):
             raise
-        raise PkiError(f"the certificates cannot be read: {quoted(error)}") from None
+        raise PkiError(f"the certificates cannot be read: {why_unreadable(error)}") from None
     if not 0 < len(certificates) <= MAX_BUNDLE_CERTIFICATES:
         raise PkiError(f"there are {len(certificates)} certificates where 1 to {MAX_BUNDLE_CERTIFICATES} are wanted")
     for certificate in certificates:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from csr_operator.pki.constraints import constraints_of
-from csr_operator.pki.errors import PkiError, quoted
+from csr_operator.pki.errors import PkiError, why_unreadable
 from csr_operator.pki.extensions import alternative_names, extensions_of
 from csr_operator.pki.keys import PrivateKey, parameters_of, signature_hash
 from csr_operator.pki.names import Names, general_names, subject_name
@@ -52,7 +52,7 @@ def load_csr(data: bytes) -> x509.CertificateSigningRequest:
         csr = x509.load_der_x509_csr(data) if data[:1] == b"\x30" else x509.load_pem_x509_csr(data)
         key, weak, signed = csr.public_key(), weak_hash(csr), csr.is_signature_valid
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
-        raise PkiError(f"this is no certificate signing request that can be read: {quoted(error)}") from None
+        raise PkiError(f"this is no certificate signing request that can be read: {why_unreadable(error)}") from None
     extensions_of(csr)
     parameters_of(key)
     if weak:

@@ -26,6 +26,11 @@ def quoted(value: object, limit: int = 100) -> str:
     return f'"{text}"' if len(text) <= limit else f'"{text[:limit]}..." ({len(text)} characters)'
 
 
+def why_unreadable(error: Exception) -> str:
+    """Why the library could not read something, without its advice to programmers."""
+    return "the PEM text is damaged" if "PEM" in str(error) else quoted(error)
+
+
 def name_text(name: x509.Name) -> str:
     """A distinguished name, made fit for a message."""
     return quoted(name.rfc4514_string()) if name.rdns else "the empty name"
