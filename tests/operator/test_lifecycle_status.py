@@ -25,6 +25,7 @@ NONSENSE: dict[str, dict[str, Any] | None] = {
     "renewal-time": {"renewalTime": "2001-01-01T00:00:00Z"},
     "not-after": {"notAfter": "2001-01-01T00:00:00Z"},
     "fingerprint": {"sha256Fingerprint": None},
+    "csr": {"csr": "nonsense"},
     "observed-generation": {"observedGeneration": 4711},
     "not-ready": {"conditions": [READY | {"status": "False"}]},
     "stalled-too": {"conditions": [READY, READY | {"type": "Stalled"}]},
@@ -51,7 +52,7 @@ def _facts(obj: dict[str, Any]) -> dict[str, Any]:
     """The status without what may be another afterwards: the CSR's signature, and when a condition last changed."""
     status = obj.get("status", {})
     conditions = [{k: v for k, v in c.items() if k != "lastTransitionTime"} for c in status.get("conditions", ())]
-    return {**status, "csr": "csr" in status, "conditions": conditions}
+    return {**status, "csr": status.get("csr", "")[:35], "conditions": conditions}
 
 
 @dataclass(frozen=True, slots=True)
