@@ -245,8 +245,10 @@ class Controller:
             self._queue.succeeded(key)
         except Failed as failed:
             self._note_failure(request, live, failed)
-        current = self._store.request(key)
-        if current is not request:
+        else:
+            if isinstance(action, Guard | Release) or (isinstance(action, Revoke) and action.current):
+                return  # the request itself was written: the watch shows it as it is now
+        if self._store.request(key) is not request:
             self._queue.add(key)  # it changed meanwhile: the newer one is another decision
             return
         world = await self._world(request)
