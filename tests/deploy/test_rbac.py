@@ -11,6 +11,7 @@ from tests.support.kubectl import Kubectl, wait_until
 READ = {"get", "list", "watch"}
 WRITE = {"create", "delete", "deletecollection", "patch", "update"}
 VERBS = sorted(READ | WRITE)
+APPROVE = "approve"
 KINDS = ("certificaterequests", "issuers", "clusterissuers")
 ROLES = ("view", "edit", "admin")
 GROUP = "csr-operator.dev"
@@ -42,6 +43,7 @@ NOT_THE_OPERATORS = (
     "customresourcedefinitions.apiextensions.k8s.io",
     "clusterroles.rbac.authorization.k8s.io",
     "rolebindings.rbac.authorization.k8s.io",
+    "validatingadmissionpolicies.admissionregistration.k8s.io",
     "*.*",
 )
 
@@ -86,7 +88,7 @@ def _review(user: str, resource: str, verb: str) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def operator_may(base: Kubectl, ask: Ask) -> dict[Question, bool]:
     user = f"system:serviceaccount:{base.namespace}:csr-operator"
-    return ask(product([user], [*OPERATOR, *NOT_THE_OPERATORS], VERBS))
+    return ask(product([user], [*OPERATOR, *NOT_THE_OPERATORS], [*VERBS, APPROVE]))
 
 
 @pytest.mark.parametrize("resource", [*OPERATOR, *NOT_THE_OPERATORS])
@@ -106,7 +108,7 @@ def users_may(base: Kubectl, ask: Ask) -> dict[Question, bool]:
     wait_until("view, edit and admin are aggregated", lambda: all(ask(granted).values()), seconds=60)
     users = [*ROLES, *(f"cluster-{role}" for role in ROLES)]
     resources = [f"{kind}{part}.{GROUP}" for kind in KINDS for part in ("", "/status")]
-    return ask(product(users, resources, VERBS))
+    return ask(product(users, resources, [*VERBS, APPROVE]))
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -124,3 +126,21 @@ def test_the_roles_of_users(users_may: dict[Question, bool], role: str, kind: st
 def test_the_status_is_the_operators_alone(users_may: dict[Question, bool], role: str, kind: str) -> None:
     asked = [(user, f"{kind}/status.{GROUP}", verb) for user in (role, f"cluster-{role}") for verb in VERBS]
     assert not any(users_may[question] for question in asked)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("role", ROLES)
+def test_nobody_may_approve_by_a_role_of_the_cluster(users_may: dict[Question, bool], role: str, kind: str) -> None:
+    """Whom an issuer trusts with that is for its owner to say."""
+    assert not any(users_may[user, f"{kind}.{GROUP}", APPROVE] for user in (role, f"cluster-{role}"))
+
+
+def test_the_role_of_approvers_reads_requests_and_writes_their_status(base: Kubectl, ask: Ask) -> None:
+    base("create", "rolebinding", "approver", "--clusterrole=csr-operator-approver", "--user=approver", "-n", TENANT)
+    resources = [f"{kind}{part}.{GROUP}" for kind in KINDS for part in ("", "/status")]
+    may = ask(product(["approver"], resources, [*VERBS, APPROVE]))
+    allowed = {resource: {v for (_, r, v), yes in may.items() if r == resource and yes} for resource in resources}
+    assert {resource: verbs for resource, verbs in allowed.items() if verbs} == {
+        f"certificaterequests.{GROUP}": READ,
+        f"certificaterequests/status.{GROUP}": {"get", "patch", "update"},
+    }
