@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from csr_operator.asked import asked
-from csr_operator.decide import not_owned, owns
+from csr_operator.decide import not_owned, owner_of, owns
 from csr_operator.model import CertificateRequest, Condition, ObjectKey, RotationPolicy
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.names import subject_name
@@ -57,7 +57,7 @@ def secret_words(seen: Seen) -> str:
     if secret is None:
         return f"{name} does not exist"
     if not owns(request, secret):
-        return not_owned(name, secret.owner).removeprefix("Secret ")
+        return not_owned(name, owner_of(secret)).removeprefix("Secret ")
     lost = sorted(request.spec.data_keys - secret.intact_data)
     if lost:
         return f"{name} is this request's, but {', '.join(lost)} is missing or was changed by somebody else"

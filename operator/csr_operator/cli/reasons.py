@@ -74,6 +74,10 @@ REQUEST = {
         "Put a private key into it in PEM, without a passphrase: RSA of 2048 to 8192 bits, ECDSA P-256, P-384 or "
         "P-521, Ed25519 or ML-DSA.",
     ),
+    "PasswordUnusable": Advice(
+        f"The password in the Secret that passwordSecretRef of a keystore names cannot be used. {_AGAIN}",
+        "Put another password into it, as the message says, in namespace {namespace}.",
+    ),
     "PolicyDenied": Advice(
         "The issuer's policy does not allow what the request asks for; the rule is named. The CA was not asked.",
         f"Ask for what the rule permits ({_EDIT}; the rules are in spec.policy of `kubectl get {{issuer}} -o yaml`), "

@@ -2,11 +2,11 @@
 
 import asyncio
 from argparse import Namespace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cryptography import x509
 
-from csr_operator.decide import not_owned, owns
+from csr_operator.decide import not_owned, owner_of, owns
 from csr_operator.kube import Object, secret_data
 from csr_operator.model import CertificateRequest, Record, SecretKey
 from csr_operator.parse import parse_request, parse_secret_meta
@@ -14,15 +14,14 @@ from csr_operator.pki.chain import Chain, build_chain, load_bundle
 from csr_operator.pki.csr import build_csr, load_csr
 from csr_operator.pki.errors import Mismatch, PkiError
 from csr_operator.pki.fingerprint import sha256_fingerprint
-from csr_operator.pki.keys import PrivateKey, load_private_key, parameters_of, private_key_pem
+from csr_operator.pki.keys import PrivateKey, load_private_key, parameters_of, private_key_der, private_key_pem
+from csr_operator.pki.keystores import combined_pem
 from csr_operator.pki.verify import verify as verify_chain
 
 from .certificates import title
 from .cluster import Cluster, Reader
 from .output import Report, one_line
 
-_ROUNDING = timedelta(minutes=10)
-"""By how much a certificate may live longer than `duration`: CAs round up, and backdate."""
 _AT_ONCE = 4
 
 
@@ -75,7 +74,7 @@ def differences(
         return [f"Secret {name} does not exist"]
     meta = parse_secret_meta(secret)
     if not owns(request, meta):
-        return [not_owned(name, meta.owner)]
+        return [not_owned(name, owner_of(meta))]
     data = secret_data(secret)
     found = [f"{key}: it is missing" for key in sorted(request.spec.data_keys - data.keys())]
     csr, key = None, None
@@ -91,6 +90,8 @@ def differences(
         chain = build_chain(bundle[0].public_key(), (*bundle, *trusted))
     except PkiError as error:
         return [*found, f"certificates: {error}"]
+    if key is not None and request.spec.key_is_ours:
+        found += _about_formats(request, key, chain, data)
     if data["tls.crt"] != chain.pem:
         found.append("tls.crt: it is not the certificate, and then each one that issued the one before it")
     found += _about_chain(request, csr, chain, trusted, now)
@@ -123,6 +124,17 @@ def _about_key(request: CertificateRequest, key: PrivateKey, data: dict[str, byt
     return found
 
 
+def _about_formats(request: CertificateRequest, key: PrivateKey, chain: Chain, data: dict[str, bytes]) -> list[str]:
+    """Keystores are not opened: what they hold was made of the same key and chain."""
+    outputs, encoding = request.spec.outputs, request.spec.private_key.encoding
+    found = []
+    if outputs.der and data.get("key.der", b"") != private_key_der(key):
+        found.append("key.der: it is not the key in tls.key")
+    if outputs.combined_pem and data.get("tls-combined.pem", b"") != combined_pem(chain, key, encoding):
+        found.append("tls-combined.pem: it is not the key in tls.key and the certificates in tls.crt")
+    return found
+
+
 def _about_chain(
     request: CertificateRequest,
     csr: x509.CertificateSigningRequest | None,
@@ -130,19 +142,16 @@ def _about_chain(
     trusted: tuple[x509.Certificate, ...],
     now: datetime,
 ) -> list[str]:
-    found = []
-    life = chain.leaf.not_valid_after_utc - chain.leaf.not_valid_before_utc
-    if life > request.spec.duration + _ROUNDING:
-        found.append(f"validity: it lasts {life}, and {request.spec.duration} was asked for")
     if csr is None:
-        return found  # there is nothing to compare names and usages with
+        return []  # there is nothing to compare it with
     try:
+        # How long it may be valid was settled when it came: some CAs decide that themselves.
         verify_chain(chain, csr, request.spec.template.profile, now=now, roots=trusted)
     except Mismatch as error:
-        found += error.differences
+        return list(error.differences)
     except PkiError as error:
-        found.append(str(error))
-    return found
+        return [str(error)]
+    return []
 
 
 def _about_record(request: CertificateRequest, record: Record | None, leaf: x509.Certificate) -> list[str]:

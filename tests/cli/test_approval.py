@@ -1,0 +1,151 @@
+"""`approve` and `deny` by users of different rights, against the admission policy of deploy/."""
+
+import json
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from csr_operator.cli.cluster import Cluster
+from tests.cli.support import READER, Plugin, rule, user
+from tests.support.kubectl import condition
+from tests.support.manifests import issuer, request
+from tests.support.site import REQUEST, Site
+
+WRITER = (rule("certificaterequests", "get list watch"), rule("certificaterequests/status", "get patch update"))
+APPROVE = {**rule("issuers", "approve"), "resourceNames": ["guarded"]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def guarded(site: Site) -> None:
+    """An issuer that signs what was approved, and another one."""
+    site.kubectl.apply(
+        issuer("guarded", selfSigned={}, approval="Manual"), issuer("vault", selfSigned={}, approval="Manual")
+    )
+    site.kubectl.wait_ready("guarded", "vault", kind="issuer")
+
+
+@pytest.fixture(scope="module")
+def approver(site: Site, folder: Path) -> Plugin:
+    """May approve `guarded`, called by kubectl."""
+    made = user(site.kubectl, folder, "approver", *WRITER, APPROVE)
+    return Plugin(site.kubectl.cluster, made.kubeconfig, by_kubectl=True)
+
+
+def ask(site: Site, name: str, issuer_name: str = "guarded") -> None:
+    site.kubectl.apply(request(name, issuer_name))
+    site.wait_condition(name, "Reconciling", "ApprovalPending")
+
+
+def test_approved_by_who_may(approver: Plugin, site: Site) -> None:
+    ask(site, "www")
+
+    answer = approver("approve", "www", "--message", "ticket 7")
+
+    assert answer.out == f"{site.kubectl.namespace}/www: approved: DNS:www.example.com\n"
+    site.kubectl.wait_ready("www")
+    approved = condition(site.kubectl.get(REQUEST, "www"), "Approved")
+    who = f"system:serviceaccount:{site.kubectl.namespace}:approver"
+    assert approved["message"] == f"ticket 7 (by {who})"
+    assert (approved["status"], approved["reason"], approved["observedGeneration"]) == ("True", "KubectlApprove", 1)
+
+
+def test_refused_in_the_words_of_admission(site: Site, folder: Path) -> None:
+    """Who may write status, and even who may approve another issuer, may not approve this one."""
+    ask(site, "secret", "vault")
+    writer = user(site.kubectl, folder, "writer", *WRITER)
+    neighbour = user(site.kubectl, folder, "neighbour", *WRITER, APPROVE)
+    for plugin, name in ((writer, "writer"), (neighbour, "neighbour")):
+        for command in (("approve", "secret"), ("deny", "secret", "--message", "no")):
+            said = plugin.refused(*command)
+            assert said.startswith("Error from server (Forbidden): ")
+            assert (
+                "the conditions Approved and Denied take the right to `approve` Issuer vault, which "
+                f"system:serviceaccount:{site.kubectl.namespace}:{name} does not have: ask somebody who has it"
+            ) in said
+    assert not condition(site.kubectl.get(REQUEST, "secret"), "Approved")
+
+
+def test_refused_without_a_right_to_the_status(site: Site, folder: Path) -> None:
+    ask(site, "quiet")
+    reader = user(site.kubectl, folder, "reader", *READER, APPROVE)
+    assert 'cannot patch resource "certificaterequests/status"' in reader.refused("approve", "quiet")
+
+
+def test_denied_and_then_approved_after_all(approver: Plugin, csr: Plugin, site: Site) -> None:
+    ask(site, "shop")
+
+    denied = json.loads(approver("deny", "shop", "--message", "not our name", "-o", "json").out)
+    site.wait_condition("shop", "Stalled", "Denied")
+    words = csr("status", "shop").words
+    csr("approve", "shop")
+
+    site.kubectl.wait_ready("shop")
+    assert (denied["decision"], denied["observedGeneration"]) == ("Denied", 1)
+    assert denied["message"] == f"not our name (by {denied['by']})"
+    assert "denied: not our name (by system:serviceaccount:" in words
+    assert "`kubectl csr approve shop -n " in words
+    types = [c["type"] for c in site.status("shop")["conditions"]]
+    assert "Approved" in types
+    assert "Denied" not in types
+    assert condition(site.kubectl.get(REQUEST, "shop"), "Approved")["message"] == "approved by devcluster-admin"
+
+
+def test_approving_twice_changes_nothing(csr: Plugin, site: Site) -> None:
+    ask(site, "twice")
+    csr("approve", "twice")
+    site.kubectl.wait_ready("twice")
+    before = site.kubectl.get(REQUEST, "twice")["metadata"]["resourceVersion"]
+    csr("approve", "twice")
+    assert site.kubectl.get(REQUEST, "twice")["metadata"]["resourceVersion"] == before
+
+
+def test_a_changed_spec_wants_approval_anew(csr: Plugin, site: Site) -> None:
+    ask(site, "grown")
+    csr("approve", "grown")
+    site.kubectl.wait_ready("grown")
+
+    site.kubectl("patch", REQUEST, "grown", "--type=merge", "-p", '{"spec": {"dnsNames": ["more.example.com"]}}')
+    site.wait_condition("grown", "Reconciling", "ApprovalPending")
+    assert (
+        "Approved for an earlier spec, without effect now: approved by devcluster-admin" in csr("status", "grown").words
+    )
+    csr("approve", "grown")
+    site.kubectl.wait_ready("grown")
+    assert site.status("grown")["revision"] == 2
+
+
+def test_a_spec_that_changes_while_one_decides_is_not_approved(csr: Plugin, site: Site) -> None:
+    ask(site, "sly")
+    change = '{"spec": {"dnsNames": ["bank.example.com"]}}'
+
+    async def meanwhile(*_: Any) -> str:
+        site.kubectl("patch", REQUEST, "sly", "--type=merge", "-p", change)
+        return "admin"
+
+    with patch.object(Cluster, "user", meanwhile):
+        said = csr.refused("approve", "sly")
+    assert "the spec of sly was changed just now: look at it again before you decide" in said
+    assert not condition(site.kubectl.get(REQUEST, "sly"), "Approved")
+
+
+def test_another_writer_of_the_object_does_not_get_in_the_way(csr: Plugin, site: Site) -> None:
+    ask(site, "busy")
+
+    async def meanwhile(*_: Any) -> str:
+        site.kubectl("label", REQUEST, "busy", "team=web")
+        return "admin"
+
+    with patch.object(Cluster, "user", meanwhile):
+        csr("approve", "busy")
+    site.kubectl.wait_ready("busy")
+    assert site.kubectl.get(REQUEST, "busy")["metadata"]["labels"] == {"team": "web"}
+
+
+def test_a_decision_without_effect_is_told(csr: Plugin, site: Site) -> None:
+    site.kubectl.apply(request("free", "ca"))
+    site.kubectl.wait_ready("free")
+    answer = csr("deny", "free", "--message", "no")
+    assert f"note: Issuer {site.kubectl.namespace}/ca wants no approval (spec.approval)" in answer.err
+    assert "the denial has no effect" in csr("status", "free").words

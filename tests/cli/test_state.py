@@ -1,0 +1,216 @@
+"""How a request stands, and what is said of that: from what was read, without a cluster."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from csr_operator.cli import reasons
+from csr_operator.cli.describe import facts
+from csr_operator.cli.explain import Finding, Happening, Seen, event_words, findings
+from csr_operator.cli.state import Rank, headline, state_of
+from csr_operator.model import format_time
+from csr_operator.parse import parse_issuer, parse_request, parse_secret_meta
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def at(**distance: int) -> str:
+    return format_time(NOW + timedelta(**distance))
+
+
+def condition(kind: str, status: str, reason: str, message: str = "words", generation: int = 1) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "observedGeneration": generation,
+        "lastTransitionTime": at(hours=-3),
+    }
+
+
+READY = condition("Ready", "True", "Issued")
+CERTIFICATE = {
+    "serialNumber": "1F",
+    "revision": 2,
+    "notBefore": at(days=-30),
+    "notAfter": at(days=60),
+    "renewalTime": at(days=30),
+}
+
+
+def seen(*conditions: dict[str, Any], issuer: dict[str, Any] | None = None, **parts: Any) -> Seen:
+    """status: fields of it, or None for none at all. metadata: fields of it."""
+    status = parts.pop("status", {})
+    obj = {
+        "metadata": {
+            "namespace": "shop",
+            "name": "www",
+            "uid": "6f1c2f4e-0000-4000-8000-000000000001",
+            "resourceVersion": "7",
+            "generation": 1,
+            "creationTimestamp": at(days=-30),
+            **parts.pop("metadata", {}),
+        },
+        "spec": {"secretName": "www-tls", "issuerRef": {"name": "ca"}, "dnsNames": ["www.example.com"]},
+        "status": {} if status is None else {"conditions": conditions, "observedGeneration": 1, **status},
+    }
+    request = parse_request(obj)
+    (key,) = request.issuers
+    found = parse_issuer(issuer) if issuer is not None else None
+    return Seen(request=request, issuers={key: found}, **parts)
+
+
+def ca(*conditions: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    metadata = {"namespace": "shop", "name": "ca", "uid": "u", "resourceVersion": "1"}
+    return {
+        "kind": "Issuer",
+        "metadata": metadata,
+        "spec": {"ca": {"secretName": "ca-tls"}, **spec},
+        "status": {"conditions": conditions},
+    }
+
+
+def found(one: Seen) -> list[Finding]:
+    return list(findings(one, NOW))
+
+
+@pytest.mark.parametrize(
+    ("one", "rank", "words"),
+    [
+        (seen(status=None), Rank.WAITING, "Not ready: Unseen"),
+        (seen(condition("Ready", "False", "Issuing")), Rank.WAITING, "Not ready: Issuing, for 3h"),
+        (seen(READY, status=CERTIFICATE), Rank.WELL, "Ready, for 3h"),
+        (
+            seen(READY, status=CERTIFICATE, metadata={"generation": 2}),
+            Rank.WAITING,
+            "Not ready: Outdated",
+        ),
+        (
+            seen(READY, condition("Reconciling", "True", "IssuerUnavailable"), status=CERTIFICATE),
+            Rank.WAITING_BUT_SERVING,
+            "Ready, but IssuerUnavailable, for 3h",
+        ),
+        (
+            seen(READY, condition("Stalled", "True", "Rejected"), status=CERTIFICATE),
+            Rank.STALLED_BUT_SERVING,
+            "Ready, but Rejected, for 3h",
+        ),
+        (
+            seen(condition("Ready", "False", "Denied"), condition("Stalled", "True", "Denied")),
+            Rank.STALLED,
+            "Not ready: Denied, for 3h",
+        ),
+        (
+            seen(condition("Ready", "False", "Expired"), condition("Reconciling", "True", "IssuerNotFound")),
+            Rank.STALLED,
+            "Not ready: Expired, for 3h",
+        ),
+        (seen(READY, status=CERTIFICATE | {"notAfter": at(hours=-2)}), Rank.STALLED, "Not ready: Expired, for 2h"),
+        (
+            seen(READY, status=CERTIFICATE | {"renewalTime": at(hours=-2)}),
+            Rank.WAITING_BUT_SERVING,
+            "Ready, but Late, for 2h",
+        ),
+        (seen(READY, metadata={"deletionTimestamp": at()}), Rank.WAITING, "Not ready: BeingDeleted"),
+    ],
+)
+def test_how_it_stands(one: Seen, rank: Rank, words: str) -> None:
+    state = state_of(one.request, NOW)
+    assert (state.rank, headline(state, NOW)) == (rank, words)
+    assert found(one)[0].meaning
+
+
+@pytest.mark.parametrize("reason", reasons.REQUEST.keys() - {"Issued", "Issuing", "Expired"})
+@pytest.mark.parametrize("kind", ["Stalled", "Reconciling"])
+def test_what_holds_it_up_is_told_with_the_operators_words_and_a_remedy(kind: str, reason: str) -> None:
+    one = found(seen(condition("Ready", "False", reason), condition(kind, "True", reason, "the rule `a` says {no}")))[0]
+    assert (one.reason, one.message) == (reason, "the rule `a` says {no}")
+    assert one.remedy
+    assert "{" not in one.meaning + one.remedy
+
+
+def test_a_reason_that_is_not_known_is_told_all_the_same() -> None:
+    (one,) = found(seen(condition("Ready", "False", "Novel"), condition("Stalled", "True", "Novel", "news")))
+    assert (one.reason, one.message) == ("Novel", "news")
+    assert "does not know" in one.meaning
+
+
+def test_an_expired_certificate_is_told_with_what_keeps_the_next_away() -> None:
+    held = condition("Stalled", "True", "Rejected", "no")
+    told = found(seen(condition("Ready", "False", "Expired"), held, status=CERTIFICATE | {"notAfter": at(hours=-1)}))
+    assert [one.reason for one in told] == ["Expired", "Rejected"]
+
+
+def test_a_failing_renewal_is_told_with_the_next_try_and_what_still_serves() -> None:
+    held = condition("Reconciling", "True", "IssuerUnavailable", "connection refused")
+    first, second = found(seen(READY, held, status=CERTIFICATE))
+    assert "at most a minute" in first.meaning
+    assert first.message == "connection refused"
+    assert f"{CERTIFICATE['notAfter']}, in 60d" in second.meaning
+
+
+def test_an_issuer_that_is_not_ready_is_told_in_its_own_words() -> None:
+    issuer = ca(condition("Ready", "False", "Misconfigured", "Secret ca-tls does not exist"))
+    held = condition("Reconciling", "True", "IssuerNotReady", "Issuer shop/ca is not ready")
+    first, second = found(seen(condition("Ready", "False", "IssuerNotReady"), held, issuer=issuer))
+    assert "kubectl describe issuer ca -n shop" in first.remedy
+    assert (second.reason, second.message) == ("Issuer shop/ca: Misconfigured", "Secret ca-tls does not exist")
+
+
+def test_a_denial_that_nobody_asks_for_is_told_to_have_no_effect() -> None:
+    denied = condition("Denied", "True", "KubectlDeny", "no")
+    assert "no effect" in found(seen(READY, denied, status=CERTIFICATE, issuer=ca()))[-1].meaning
+    assert "no effect" not in found(seen(READY, denied, status=CERTIFICATE, issuer=ca(approval="Manual")))[-1].meaning
+
+
+def test_a_deletion_tells_what_it_waits_for() -> None:
+    held = condition("Stalled", "True", "RevocationPending", "the CA is gone")
+    metadata = {"deletionTimestamp": at(), "finalizers": ["csr-operator.dev/revocation"]}
+    first, second = found(seen(READY, held, metadata=metadata, status=CERTIFICATE))
+    assert first.reason == "BeingDeleted"
+    assert second.message == "the CA is gone"
+    assert "csreq www -n shop csr-operator.dev/abandon-revocation=true" in second.remedy
+
+
+def test_an_approval_of_an_earlier_spec_is_told_as_such() -> None:
+    approved = condition("Approved", "True", "KubectlApprove", "by alice", generation=1)
+    one = seen(condition("Ready", "False", "ApprovalPending"), approved, metadata={"generation": 2})
+    assert dict(facts(one, NOW))["Approved"] == "for an earlier spec, without effect now: by alice"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        (None, "www-tls does not exist"),
+        ({}, "www-tls was not made by the operator"),
+        (
+            {"ownerReferences": [{"controller": True, "uid": "x", "kind": "Certificate", "name": "other"}]},
+            "www-tls belongs to Certificate other",
+        ),
+        (
+            {
+                "ownerReferences": [
+                    {
+                        "controller": True,
+                        "uid": "6f1c2f4e-0000-4000-8000-000000000001",
+                        "kind": "CertificateRequest",
+                        "name": "www",
+                    }
+                ]
+            },
+            "www-tls is this request's, but ca.crt, tls.crt, tls.key is missing or was changed by somebody else",
+        ),
+    ],
+)
+def test_whose_the_secret_is(metadata: dict[str, Any] | None, words: str) -> None:
+    base = {"namespace": "shop", "name": "www-tls", "uid": "s", "resourceVersion": "1"}
+    secret = parse_secret_meta({"metadata": base | metadata}) if metadata is not None else None
+    assert dict(facts(seen(READY, secret=secret), NOW))["Secret"].startswith(words)
+
+
+def test_an_event_says_why_a_certificate_took_anothers_place() -> None:
+    event = Happening("2026-05-31T23:00:00.123456Z", "Normal", "Issued", "revision 2, because of SecretMissing")
+    words = event_words(event, NOW)
+    assert words == "59m ago: Issued: revision 2, because of SecretMissing: the Secret was not there"
