@@ -12,7 +12,7 @@ from tests.support.operator import OperatorProcess
 from tests.support.scene import await_objects, create, make_ca, wait_all_ready
 
 COUNT = 200
-KILLS = 10
+KILLS = 8
 KEYS: list[dict[str, Any]] = [
     {"algorithm": "ECDSA"},
     {"algorithm": "Ed25519"},
