@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from demo.terminal import fold
-from devcluster import control_plane
+from devcluster import ControlPlane, control_plane
 from tests.support.kubectl import wait_until
 
 TOP = Path(__file__).parents[2]
@@ -134,13 +134,13 @@ def test_a_step_that_fails_is_named_and_fails_the_demo(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_touches_no_other_cluster(tmp_path: Path) -> None:
+def test_it_touches_no_other_cluster(cluster: ControlPlane, tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(
         '{"apiVersion": "v1", "kind": "Config", "current-context": "production", "contexts": '
         '[{"name": "production", "context": {"cluster": "production", "user": "admin"}}]}'
     )
-    env = os.environ | {"KUBECONFIG": str(kubeconfig)}
+    env = {**cluster.env, "KUBECONFIG": str(kubeconfig)}
     done = subprocess.run(DEMO, cwd=TOP, env=env, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
     assert "runs only on a control plane of its own: make demo" in done.stderr
