@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.support import READER, SCRIPTS, Plugin, rule, user
+from tests.support.authorities import authority
 from tests.support.kubectl import wait_until
 from tests.support.manifests import issuer, request
 from tests.support.openssl import openssl
@@ -18,8 +19,12 @@ RENEW, REVOKE = "csr-operator.dev/renew", "csr-operator.dev/revoke"
 
 @pytest.fixture(scope="module", autouse=True)
 def requests(site: Site) -> None:
-    """`www` and `api` of team web; `shop` and `till` by issuer `revoking`, which keeps a revocation list."""
-    site.kubectl.apply(issuer("revoking", ca={"secretName": "root-tls", "crl": {"secretName": "crl"}}))
+    """`www` and `api` of team web; `shop` and `till` by issuer `revoking`, which keeps a revocation list.
+
+    Its CA is none of the requests, so that it is not renewed with them.
+    """
+    site.kubectl.apply(authority("Revoking CA").secret("revoking-ca"))
+    site.kubectl.apply(issuer("revoking", ca={"secretName": "revoking-ca", "crl": {"secretName": "crl"}}))
     site.kubectl.wait_ready("revoking", kind="issuer")
     names = {"www": "ca", "api": "ca", "shop": "revoking", "till": "revoking", "own": "root"}
     manifests = [request(name, issuer_name) for name, issuer_name in names.items()]

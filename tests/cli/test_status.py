@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from tests.cli.support import READER, Plugin, rule, user
 from tests.support.authorities import opaque
+from tests.support.kubectl import wait_until
 from tests.support.manifests import issuer, request
 from tests.support.site import Site
 
@@ -45,6 +47,7 @@ def requests(site: Site) -> None:
         ("foreign", "Stalled", "SecretNotOwned"),
     ):
         site.wait_condition(name, kind, reason)
+        wait_until(f"there is an event of {name}", partial(site.warnings, name))
 
 
 def test_all_of_a_namespace_those_in_trouble_first(kubectl_csr: Plugin) -> None:

@@ -94,15 +94,11 @@ async def _from_secret(cluster: Cluster, request: CertificateRequest, part: str)
     if secret is None:
         raise CommandFailed(f"Secret {name} does not exist: see `kubectl csr status {request.name}`")
     key = "ca.crt" if part == "ca" else "tls.crt"
-    data = secret_data(secret).get(key, b"")
-    if part != "certificate":
-        if b"-----BEGIN CERTIFICATE-----" not in data:
-            raise CommandFailed(f"{key} in Secret {name} holds no certificate")
-        return data
     try:
-        return to_pem(load_bundle(data)[:1])
+        certificates = load_bundle(secret_data(secret).get(key, b""))
     except PkiError as error:
         raise CommandFailed(f"{key} in Secret {name}: {error}") from None
+    return to_pem(certificates[:1] if part == "certificate" else certificates)  # and nothing else that is in there
 
 
 def _read(file: str) -> tuple[x509.Certificate, ...]:
