@@ -30,7 +30,7 @@ KEYS: dict[str, tuple[dict[str, Any], type, int | None]] = {
     "ml-dsa-65": ({"algorithm": "ML-DSA-65"}, mldsa.MLDSA65PrivateKey, None),
     "ml-dsa-87": ({"algorithm": "ML-DSA-87"}, mldsa.MLDSA87PrivateKey, None),
 }
-TRADITIONAL = {rsa.RSAPrivateKey: "RSA PRIVATE KEY", ec.EllipticCurvePrivateKey: "EC PRIVATE KEY"}
+TRADITIONAL: dict[type, str] = {rsa.RSAPrivateKey: "RSA PRIVATE KEY", ec.EllipticCurvePrivateKey: "EC PRIVATE KEY"}
 OWN_KEYS = {"rsa": "RSA", "ec": "EC", "ed25519": "ED25519"}
 
 

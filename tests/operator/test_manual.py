@@ -190,12 +190,12 @@ def test_an_order_survives_a_restart(
     office: Office, cluster: ControlPlane, name: str, pending: dict[str, Any], end: Callable[[OperatorProcess], Any]
 ) -> None:
     site, staged = office.site, office.staging(name)
-    before = writes(cluster, site.kubectl.namespace)
+    before = len(writes(cluster, site.kubectl.namespace))
     end(site.operator)
     site.operator.start()
     site.settle()
 
-    after = [call for call in writes(cluster, site.kubectl.namespace) if call not in before]
+    after = writes(cluster, site.kubectl.namespace)[before:]
     assert not [call for call in after if call.name.startswith(name)]
     assert office.staging(name) == staged
     assert site.status(name) == pending
@@ -301,23 +301,27 @@ def slow_site(cluster: ControlPlane, operator_credentials: Path, tmp_path: Path)
 
 
 def test_who_keeps_others_waiting_is_reminded(slow_site: Site, operator_credentials: Path, tmp_path: Path) -> None:
-    """A day after the order, and seen from the metric all the time."""
+    """At the end of each day after the order; and the metric tells of it all the time."""
     site = slow_site
-    created = site.kubectl.list("secrets", "-l", "csr-operator.dev/staging=true")[0]["metadata"]["creationTimestamp"]
-    pending = site.metric("csr_operator_request_pending_since_timestamp_seconds", "www")
-    assert pending == moment(created).timestamp()
+    (staged,) = site.kubectl.list("secrets", "-l", "csr-operator.dev/staging=true")
+    created = moment(staged["metadata"]["creationTimestamp"])
+    assert site.metric("csr_operator_request_pending_since_timestamp_seconds", "www") == created.timestamp()
     site.operator.stop()
 
-    almost = timedelta(days=1) - (datetime.now(UTC) - moment(created)) - timedelta(seconds=3)
-    arguments = ("--namespace", site.kubectl.namespace)
-    log = tmp_path / "tomorrow.log"
-    with OperatorProcess(operator_credentials, log, *arguments, clock_offset=almost.total_seconds()) as tomorrow:
-        later = Site(site.kubectl, tomorrow)
-        assert later.metric("csr_operator_request_pending_since_timestamp_seconds", "www") == pending
+    arguments = (operator_credentials, tmp_path / "later.log", "--namespace", site.kubectl.namespace)
+    for days in range(1, 5):
+        due = created + timedelta(days=days)
+        ahead = due - timedelta(seconds=5 * 2**days) - datetime.now(UTC)
+        with OperatorProcess(*arguments, clock_offset=ahead.total_seconds()) as operator:
+            if datetime.now(UTC) + ahead > due - timedelta(seconds=3):
+                continue  # its start took too long on a busy machine: once more, with more time for it
+            later = Site(site.kubectl, operator)
+            assert later.metric("csr_operator_request_pending_since_timestamp_seconds", "www") == created.timestamp()
 
-        def reminders() -> list[dict[str, Any]]:
-            return [event for event in later.warnings("www") if event["reason"] == "StillPending"]
+            def reminders() -> list[dict[str, Any]]:
+                return [event for event in site.warnings("www") if event["reason"] == "StillPending"]
 
-        (reminder,) = wait_until("there is a reminder", reminders)
-    assert created in reminder["note"]
+            (reminder,) = wait_until("there is a reminder", reminders, seconds=120)
+            break
+    assert f"since {staged['metadata']['creationTimestamp']}: " in reminder["note"]
     assert "bring the chain by `kubectl csr import`" in reminder["note"]
