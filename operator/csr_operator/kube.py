@@ -28,9 +28,10 @@ _PLURALS = {
 _JSON = "application/json"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_APPLY = "application/apply-patch+yaml"
+_APPLY = "application/apply-patch+yaml; charset=utf-8"
 _MERGE = "application/merge-patch+json"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_NOT_YAML = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _PAGE = 500
 _WATCH_SECONDS = 300
 
@@ -122,7 +123,7 @@ class KubeClient:
         query = {"fieldManager": self.agent, "force": "true"}
         path = _secret_path(key)
         return await self._call(
-            "apply", "PATCH", "secrets", path, query=query, body=body, content_type=_APPLY, accept=_METADATA
+            "apply", "PATCH", "secrets", path, query=query, body=_yaml(body), content_type=_APPLY, accept=_METADATA
         )
 
     async def patch_status(self, key: ObjectKey, resource_version: str, status: Object) -> Object:
@@ -229,7 +230,7 @@ class KubeClient:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Object | None = None,
+        body: Object | str | None = None,
         content_type: str = _JSON,
         accept: str = _JSON,
     ) -> Object:
@@ -249,7 +250,7 @@ class KubeClient:
         method: str,
         resource: str,
         path: str,
-        body: Object | None,
+        body: Object | str | None,
         headers: dict[str, str],
         limits: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
@@ -303,6 +304,12 @@ def kubeconfigs() -> list[Path]:
 def secret_data(secret: Object) -> dict[str, bytes]:
     """`data` of a Secret, decoded."""
     return {name: base64.b64decode(value) for name, value in (secret.get("data") or {}).items()}
+
+
+def _yaml(body: Object) -> str:
+    """As JSON that is YAML as well: that knows no surrogates, and takes some characters only if they are escaped."""
+    text = json.dumps(body, ensure_ascii=False)
+    return _NOT_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _path(kind: Kind, namespace: str) -> str:
