@@ -99,6 +99,12 @@ def _text(stream: TextIOWrapper) -> str:
     return stream.read()
 
 
+def wait_unready(kubectl: Kubectl, reason: str, *names: str) -> None:
+    """All of these requests are not Ready for this reason: one call, where polling would be many."""
+    path = '{.status.conditions[?(@.type=="Ready")].reason}'
+    kubectl("wait", f"--for=jsonpath={path}={reason}", "--timeout=30s", "certificaterequest", *names)
+
+
 def administrators_kubeconfig(kubectl: Kubectl, folder: Path) -> Path:
     """A kubeconfig with the namespace of `kubectl` in its context."""
     return written(folder / "admin.kubeconfig", config(kubectl.cluster, kubectl.namespace))

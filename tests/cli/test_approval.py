@@ -8,22 +8,26 @@ from unittest.mock import patch
 import pytest
 
 from csr_operator.cli.cluster import Cluster
-from tests.cli.support import READER, Plugin, rule, user
+from tests.cli.support import READER, Plugin, rule, user, wait_unready
 from tests.support.kubectl import condition
 from tests.support.manifests import issuer, request
 from tests.support.site import REQUEST, Site
 
 WRITER = (rule("certificaterequests", "get list watch"), rule("certificaterequests/status", "get patch update"))
+WAITING = ("www", "quiet", "shop", "twice", "grown", "sly", "busy")
 APPROVE = {**rule("issuers", "approve"), "resourceNames": ["guarded"]}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def guarded(site: Site) -> None:
-    """An issuer that signs what was approved, and another one."""
+    """An issuer that signs what was approved, and another one; requests of theirs that wait."""
     site.kubectl.apply(
-        issuer("guarded", selfSigned={}, approval="Manual"), issuer("vault", selfSigned={}, approval="Manual")
+        issuer("guarded", selfSigned={}, approval="Manual"),
+        issuer("vault", selfSigned={}, approval="Manual"),
+        request("secret", "vault"),
+        *(request(name, "guarded") for name in WAITING),
     )
-    site.kubectl.wait_ready("guarded", "vault", kind="issuer")
+    wait_unready(site.kubectl, "ApprovalPending", "secret", *WAITING)
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +37,7 @@ def approver(site: Site, folder: Path) -> Plugin:
     return Plugin(site.kubectl.cluster, made.kubeconfig, by_kubectl=True)
 
 
-def ask(site: Site, name: str, issuer_name: str = "guarded") -> None:
-    site.kubectl.apply(request(name, issuer_name))
-    site.wait_condition(name, "Reconciling", "ApprovalPending")
-
-
 def test_approved_by_who_may(approver: Plugin, site: Site) -> None:
-    ask(site, "www")
-
     answer = approver("approve", "www", "--message", "ticket 7")
 
     assert answer.out == f"{site.kubectl.namespace}/www: approved: DNS:www.example.com\n"
@@ -53,7 +50,6 @@ def test_approved_by_who_may(approver: Plugin, site: Site) -> None:
 
 def test_refused_in_the_words_of_admission(site: Site, folder: Path) -> None:
     """Who may write status, and even who may approve another issuer, may not approve this one."""
-    ask(site, "secret", "vault")
     writer = user(site.kubectl, folder, "writer", *WRITER)
     neighbour = user(site.kubectl, folder, "neighbour", *WRITER, APPROVE)
     for plugin, name in ((writer, "writer"), (neighbour, "neighbour")):
@@ -68,16 +64,13 @@ def test_refused_in_the_words_of_admission(site: Site, folder: Path) -> None:
 
 
 def test_refused_without_a_right_to_the_status(site: Site, folder: Path) -> None:
-    ask(site, "quiet")
     reader = user(site.kubectl, folder, "reader", *READER, APPROVE)
     assert 'cannot patch resource "certificaterequests/status"' in reader.refused("approve", "quiet")
 
 
 def test_denied_and_then_approved_after_all(approver: Plugin, csr: Plugin, site: Site) -> None:
-    ask(site, "shop")
-
     denied = json.loads(approver("deny", "shop", "--message", "not our name", "-o", "json").out)
-    site.wait_condition("shop", "Stalled", "Denied")
+    wait_unready(site.kubectl, "Denied", "shop")
     words = csr("status", "shop").words
     csr("approve", "shop")
 
@@ -93,7 +86,6 @@ def test_denied_and_then_approved_after_all(approver: Plugin, csr: Plugin, site:
 
 
 def test_approving_twice_changes_nothing(csr: Plugin, site: Site) -> None:
-    ask(site, "twice")
     csr("approve", "twice")
     site.kubectl.wait_ready("twice")
     before = site.kubectl.get(REQUEST, "twice")["metadata"]["resourceVersion"]
@@ -102,12 +94,11 @@ def test_approving_twice_changes_nothing(csr: Plugin, site: Site) -> None:
 
 
 def test_a_changed_spec_wants_approval_anew(csr: Plugin, site: Site) -> None:
-    ask(site, "grown")
     csr("approve", "grown")
     site.kubectl.wait_ready("grown")
 
     site.kubectl("patch", REQUEST, "grown", "--type=merge", "-p", '{"spec": {"dnsNames": ["more.example.com"]}}')
-    site.wait_condition("grown", "Reconciling", "ApprovalPending")
+    wait_unready(site.kubectl, "ApprovalPending", "grown")
     assert (
         "Approved for an earlier spec, without effect now: approved by devcluster-admin" in csr("status", "grown").words
     )
@@ -117,7 +108,6 @@ def test_a_changed_spec_wants_approval_anew(csr: Plugin, site: Site) -> None:
 
 
 def test_a_spec_that_changes_while_one_decides_is_not_approved(csr: Plugin, site: Site) -> None:
-    ask(site, "sly")
     change = '{"spec": {"dnsNames": ["bank.example.com"]}}'
 
     async def meanwhile(*_: Any) -> str:
@@ -131,8 +121,6 @@ def test_a_spec_that_changes_while_one_decides_is_not_approved(csr: Plugin, site
 
 
 def test_another_writer_of_the_object_does_not_get_in_the_way(csr: Plugin, site: Site) -> None:
-    ask(site, "busy")
-
     async def meanwhile(*_: Any) -> str:
         site.kubectl("label", REQUEST, "busy", "team=web")
         return "admin"

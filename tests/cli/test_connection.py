@@ -12,13 +12,20 @@ from devcluster import ControlPlane
 from tests.cli.support import SCRIPTS, Plugin, administrators_kubeconfig, config, user, written
 from tests.support.kubectl import Kubectl
 from tests.support.manifests import request
+from tests.support.site import new_namespace
 
 
-@pytest.fixture
-def csr(kubectl: Kubectl, tmp_path: Path) -> Plugin:
+@pytest.fixture(scope="module")
+def kubectl(cluster: ControlPlane) -> Kubectl:
     """In a namespace with one request, `www`; no operator runs."""
+    kubectl = Kubectl(cluster, new_namespace(cluster))
     kubectl.apply(request("www", "ca"))
-    return Plugin(kubectl.cluster, administrators_kubeconfig(kubectl, tmp_path))
+    return kubectl
+
+
+@pytest.fixture(scope="module")
+def csr(kubectl: Kubectl, folder: Path) -> Plugin:
+    return Plugin(kubectl.cluster, administrators_kubeconfig(kubectl, folder))
 
 
 def test_as_a_plugin_of_kubectl(csr: Plugin, kubectl: Kubectl) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.authority import Authority, another_csr, authority
-from tests.cli.support import READER, Plugin, rule, user
+from tests.cli.support import READER, Plugin, rule, user, wait_unready
 from tests.support.kubectl import wait_until
 from tests.support.manifests import issuer, request
 from tests.support.openssl import openssl, public_key, request_text, verify
@@ -17,18 +17,28 @@ IMPORT = "csr-operator.dev/import"
 
 @pytest.fixture(scope="module")
 def bank(site: Site, folder: Path) -> Authority:
-    """A CA that the manual issuer `bank` takes certificates of."""
+    """A CA that the manual issuer `bank` takes certificates of, and requests that wait for some."""
     ca = authority(folder / "bank", "Bank Root")
-    site.kubectl.apply(issuer("bank", manual={"caBundle": ca.certificate}))
-    site.kubectl.wait_ready("bank", kind="issuer")
+    site.kubectl.apply(
+        issuer("bank", manual={"caBundle": ca.certificate}),
+        issuer("offline", manual={}),
+        request("vault", "bank", usages=["digital signature"]),
+        request("safe", "bank"),
+        request("steady", "bank", privateKey={"rotationPolicy": "Never"}),
+        request("piped", "bank"),
+        request("deep", "offline"),
+        request("own", "ca"),
+        request("early", "nobody"),
+    )
+    wait_unready(site.kubectl, "Pending", "vault", "safe", "steady", "piped", "deep")
+    wait_unready(site.kubectl, "IssuerNotFound", "early")
+    site.kubectl.wait_ready("own")
     return ca
 
 
 @pytest.fixture(scope="module")
-def csr_pem(site: Site, csr: Plugin, bank: Authority) -> str:
+def csr_pem(csr: Plugin, bank: Authority) -> str:
     """What the request `vault` waits to have signed."""
-    site.kubectl.apply(request("vault", "bank", usages=["digital signature"]))
-    site.wait_condition("vault", "Reconciling", "Pending")
     return csr("export", "vault").out
 
 
@@ -42,9 +52,6 @@ def untouched(site: Site) -> Iterator[None]:
 def test_what_comes_back_is_in_the_secret(
     kubectl_csr: Plugin, csr: Plugin, site: Site, bank: Authority, tmp_path: Path
 ) -> None:
-    site.kubectl.apply(request("safe", "bank"))
-    site.wait_condition("safe", "Reconciling", "Pending")
-
     csr_file, certificate_file = tmp_path / "safe.csr", tmp_path / "safe.pem"
     assert kubectl_csr("export", "safe", "--output-file", str(csr_file)).out == ""
     assert csr_file.read_text() == site.status("safe")["csr"]
@@ -118,9 +125,6 @@ def test_a_file_without_a_certificate_is_refused(csr: Plugin, csr_pem: str, tmp_
 
 
 def test_what_waits_for_nothing_takes_nothing(csr: Plugin, site: Site, bank: Authority) -> None:
-    site.kubectl.apply(request("own", "ca"), request("early", "nobody"))
-    site.kubectl.wait_ready("own")
-    site.wait_condition("early", "Reconciling", "IssuerNotFound")
     certificate = csr("export", "own", "--certificate").out
 
     said = csr.refused("import", "own", "-", stdin=certificate)
@@ -130,7 +134,7 @@ def test_what_waits_for_nothing_takes_nothing(csr: Plugin, site: Site, bank: Aut
 
 
 def test_a_chain_is_taken_in_any_order_and_form_and_brought_leaf_first(
-    csr: Plugin, site: Site, folder: Path, tmp_path: Path
+    csr: Plugin, site: Site, bank: Authority, tmp_path: Path
 ) -> None:
     root = authority(tmp_path / "root", "Offline Root")
     openssl(
@@ -140,8 +144,6 @@ def test_a_chain_is_taken_in_any_order_and_form_and_brought_leaf_first(
     )
     intermediate = root.sign((tmp_path / "issuing.csr").read_text(), days=300)
     (tmp_path / "ca.crt").write_text(intermediate)
-    site.kubectl.apply(issuer("offline", manual={}), request("deep", "offline"))
-    site.wait_condition("deep", "Reconciling", "Pending")
     leaf = Authority(tmp_path).sign(csr("export", "deep").out)
     (tmp_path / "all.pem").write_text(root.certificate + intermediate + leaf)
     p7 = openssl("crl2pkcs7", "-nocrl", "-certfile", tmp_path / "all.pem")
@@ -162,8 +164,6 @@ def test_a_chain_is_taken_in_any_order_and_form_and_brought_leaf_first(
 
 def test_renewed_with_the_same_key_it_waits_for_another_certificate(csr: Plugin, site: Site, bank: Authority) -> None:
     """What was brought before is still in the annotation, and for the same key."""
-    site.kubectl.apply(request("steady", "bank", privateKey={"rotationPolicy": "Never"}))
-    site.wait_condition("steady", "Reconciling", "Pending")
     first, second = (bank.sign(csr("export", "steady").out) for _ in range(2))
     csr("import", "steady", "-", "--wait", stdin=first)
 
@@ -178,8 +178,6 @@ def test_renewed_with_the_same_key_it_waits_for_another_certificate(csr: Plugin,
 
 def test_with_the_rights_to_requests_alone(csr: Plugin, site: Site, bank: Authority, folder: Path) -> None:
     """A pipeline needs neither Secrets nor issuers; what it cannot check, the operator does."""
-    site.kubectl.apply(request("piped", "bank"))
-    site.wait_condition("piped", "Reconciling", "Pending")
     pipeline = user(site.kubectl, folder, "pipeline", rule("certificaterequests", "get list watch patch"))
     reader = user(site.kubectl, folder, "onlooker", *READER)
     stranger = authority(folder / "other", "Other Root")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import READER, SCRIPTS, Plugin, rule, user
+from tests.cli.support import READER, SCRIPTS, Plugin, rule, user, wait_unready
 from tests.support.authorities import authority
 from tests.support.kubectl import wait_until
 from tests.support.manifests import issuer, request
@@ -23,14 +23,15 @@ def requests(site: Site) -> None:
 
     Its CA is none of the requests, so that it is not renewed with them.
     """
-    site.kubectl.apply(authority("Revoking CA").secret("revoking-ca"))
-    site.kubectl.apply(issuer("revoking", ca={"secretName": "revoking-ca", "crl": {"secretName": "crl"}}))
-    site.kubectl.wait_ready("revoking", kind="issuer")
     names = {"www": "ca", "api": "ca", "shop": "revoking", "till": "revoking", "own": "root"}
     manifests = [request(name, issuer_name) for name, issuer_name in names.items()]
     for manifest in manifests[:2]:
         manifest["metadata"]["labels"] = {"team": "web"}
-    site.kubectl.apply(*manifests)
+    site.kubectl.apply(
+        authority("Revoking CA").secret("revoking-ca"),
+        issuer("revoking", ca={"secretName": "revoking-ca", "crl": {"secretName": "crl"}}),
+        *manifests,
+    )
     site.kubectl.wait_ready(*names)
 
 
@@ -92,9 +93,15 @@ def test_waiting_ends_with_the_reason_when_the_operator_cannot_go_on(csr: Plugin
     assert "policy.default is Deny" in said
 
 
-def test_waiting_ends_with_what_is_waited_for_when_the_time_is_over(csr: Plugin, site: Site) -> None:
+@pytest.fixture
+def slow(site: Site) -> None:
+    """A request that waits for a person. It would keep `renew --all --wait` for ever."""
     site.kubectl.apply(issuer("people", manual={}), request("slow", "people"))
-    site.wait_condition("slow", "Reconciling", "Pending")
+    wait_unready(site.kubectl, "Pending", "slow")
+
+
+@pytest.mark.usefixtures("slow")
+def test_waiting_ends_with_what_is_waited_for_when_the_time_is_over(csr: Plugin) -> None:
     said = csr.refused("renew", "slow", "--wait", "--timeout", "100ms")
     assert "slow: not within 100ms: Pending: have the CSR in status.csr signed" in said
 
@@ -172,6 +179,11 @@ def test_revoke_for_programs_and_without_rights_to_secrets(csr: Plugin, site: Si
     site.wait_status("till", revision=revision + 1)
 
 
+@pytest.mark.usefixtures("slow")
+def test_what_has_no_certificate_cannot_be_revoked(csr: Plugin) -> None:
+    assert csr.refused("revoke", "slow", "--yes") == "error: slow has no certificate that could be revoked\n"
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -180,10 +192,8 @@ def test_revoke_for_programs_and_without_rights_to_secrets(csr: Plugin, site: Si
             "/ca cannot revoke (its backend is ca): name a Secret for its revocation list in spec.ca.crl.secretName",
         ),
         ("own", "/root cannot revoke (its backend is selfSigned): "),
-        ("slow", "slow has no certificate that could be revoked"),
     ],
 )
 def test_a_backend_that_cannot_revoke_is_named(name: str, words: str, csr: Plugin, site: Site) -> None:
-    site.kubectl.apply(issuer("people", manual={}), request("slow", "people"))
     assert words in csr.refused("revoke", name, "--yes")
     assert REVOKE not in site.kubectl.get("csreq", name)["metadata"].get("annotations", {})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cli.support import READER, Plugin, rule, user
+from tests.cli.support import READER, Plugin, rule, user, wait_unready
 from tests.support.authorities import opaque
 from tests.support.kubectl import wait_until
 from tests.support.manifests import issuer, request
@@ -38,15 +38,15 @@ def requests(site: Site) -> None:
         request("foreign", "ca"),
     )
     site.kubectl.wait_ready("www", "root")
-    for name, kind, reason in (
-        ("brought", "Reconciling", "Pending"),
-        ("lost", "Reconciling", "IssuerNotFound"),
-        ("unready", "Reconciling", "IssuerNotReady"),
-        ("undecided", "Reconciling", "ApprovalPending"),
-        ("denied", "Stalled", "PolicyDenied"),
-        ("foreign", "Stalled", "SecretNotOwned"),
+    for name, reason in (
+        ("brought", "Pending"),
+        ("lost", "IssuerNotFound"),
+        ("unready", "IssuerNotReady"),
+        ("undecided", "ApprovalPending"),
+        ("denied", "PolicyDenied"),
+        ("foreign", "SecretNotOwned"),
     ):
-        site.wait_condition(name, kind, reason)
+        wait_unready(site.kubectl, reason, name)
         wait_until(f"there is an event of {name}", partial(site.warnings, name))
 
 
