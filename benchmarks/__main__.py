@@ -60,13 +60,16 @@ class Bench:
         done, restarted, windows = [], None, []
         for number in range(1, rounds + 1):
             _say(f"round {number} of {rounds}: {self._count} requests without the operator, then with it")
-            bare = without_operator(self._cluster, self._namespace(f"bare-{number}"), self._requests(), sample)
+            # Half of it before and half after, so that a machine that gets busier or less busy favours neither.
+            requests, bare_name = self._requests(), self._namespace(f"bare-{number}")
+            bare = without_operator(self._cluster, bare_name, requests[::2], sample)
             keys = rsa_keys_per_second() if self._key == "rsa" else None
             with self._operator(name := f"operator-{number}") as operator:
                 self._sample(name)  # what happens only once in the life of the process has then happened
                 since = audit.timestamp()
-                issued = with_operator(self._cluster, name, self._requests(), operator)
+                issued = with_operator(self._cluster, name, requests, operator)
                 windows.append((since, audit.timestamp()))
+                bare += without_operator(self._cluster, bare_name, requests[1::2], sample)
                 done.append(Round(bare, issued, keys))
                 if over and number == rounds:
                     operator.stop()

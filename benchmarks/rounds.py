@@ -5,7 +5,8 @@ import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from operator import add
 from typing import Any
 
 from csr_operator.pki.keys import KeyAlgorithm, KeyParameters, generate
@@ -67,6 +68,9 @@ class Cost:
     client: float
     all: float
     others: float
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(*map(add, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)
