@@ -29,7 +29,6 @@ from .decide import (
     World,
     decide,
     is_current,
-    issuers_on_record,
     renewal_time,
 )
 from .errors import Failed
@@ -50,7 +49,7 @@ from .model import (
     parse_time,
 )
 from .parse import parse_request, parse_secret_meta, parse_staged
-from .perform import ALL, Ordered, Performer, Written
+from .perform import Ordered, Performer, Written
 from .pki.csr import csr_digest
 from .settings import Settings
 from .status import request_status, status_body
@@ -263,8 +262,7 @@ class Controller:
         """None while an issuer's first check is under way, which wakes what depends on it."""
         states = {}
         labels = None
-        secret = self._store.own_secret(request)
-        for key in dict.fromkeys((*request.issuers, *issuers_on_record(request, secret))):
+        for key in request.issuers:
             live = self._issuers.get(key)
             if live is None:
                 continue
@@ -312,7 +310,7 @@ class Controller:
                 self._waiting.pop(request.key, None)
             case Restore():
                 assert secret is not None
-                settled = ALL if request.wishes.abandon_revocation else ""
+                settled = request.wishes.abandon_revocation
                 done = await self._performer.restore(request, action.revision, secret, settled=settled)
                 if done is None:
                     self._store.spoil(secret)

@@ -5,7 +5,7 @@ at any point is just a restart. `status` decides nothing but approval, which adm
 rest of it gains nothing by it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -74,8 +74,8 @@ class Waiting:
 class World:
     """What there is besides the request.
 
-    issuers: those it names, and those on record, that exist. staged: its order under way. failures: by issuer, None for
-    the request itself. rival: the name of another request that may have the Secret first. labels: of its namespace.
+    issuers: those it names that exist. staged: its order under way. failures: by issuer, None for the request itself.
+    rival: the name of another request that may have the Secret first. labels: of its namespace.
     """
 
     now: datetime
@@ -191,14 +191,13 @@ def _decide(request: CertificateRequest, world: World) -> Action:
     record = secret.record if secret is not None else None
     if request.owes_revocation and not request.spec.revocation.on_delete:
         return Release()
+    if secret is not None and record is not None and secret.owes_revocation and not secret.beyond_repair:
+        return _repay(request, world, record)
     if world.staged is not None:
-        wanted = _continue(request, world, world.staged, record)
-    else:
-        wanted = _wanted(request, world, record)
+        return _continue(request, world, world.staged, record)
+    wanted = _wanted(request, world, record)
     if isinstance(wanted, Issue) and request.spec.revocation.on_delete and not request.owes_revocation:
         return Guard()
-    if isinstance(wanted, Rest) and secret is not None and record is not None and secret.owed:
-        return _repay(request, world, secret.owed, record, wanted)
     return wanted
 
 
@@ -243,20 +242,6 @@ def not_owned(name: str, owner: str) -> str:
     """The words for a Secret that is somebody else's."""
     whose = f"belongs to {owner}" if owner else "was not made by the operator"
     return f"Secret {name} {whose} and is left untouched: delete it, or name another in spec.secretName"
-
-
-def issuers_on_record(request: CertificateRequest, secret: SecretMeta | None) -> tuple[ObjectKey, ...]:
-    """Who issued what is in the Secret, and who still has to revoke what was."""
-    if secret is None or secret.record is None:
-        return ()
-    return tuple(issuer_key(name, request.namespace) for name in (secret.record.issuer, *secret.owed))
-
-
-def issuer_key(name: str, namespace: str) -> ObjectKey:
-    """The issuer that an annotation of a Secret in `namespace` names."""
-    kind, _, own = name.partition("/")
-    cluster = kind == Kind.CLUSTER_ISSUER
-    return ObjectKey(Kind.CLUSTER_ISSUER if cluster else Kind.ISSUER, "" if cluster else namespace, own)
 
 
 def issuer_name(key: ObjectKey) -> str:
@@ -306,7 +291,7 @@ def _issue(
         obstacle = _obstacle(request, world, key)
         if obstacle is None:
             revoke = revoke_old or request.spec.revocation.on_rotation
-            return Issue(reason, revision, key, revoke and _can_be_revoked(request, world))
+            return Issue(reason, revision, key, revoke and world.secret is not None and world.issuers[key].revokes)
         obstacles.append(obstacle)
     if len(obstacles) == 1:
         return obstacles[0]
@@ -376,25 +361,13 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
     revoke = request.spec.revocation.on_rotation or bool(
         record is not None and request.wishes.revoke == record.serial_number
     )
-    return Resume(staged.revision, issuer, revoke and _can_be_revoked(request, world))
+    return Resume(staged.revision, issuer, revoke and record is not None and state.revokes)
 
 
-def _repay(
-    request: CertificateRequest, world: World, owed: Sequence[str], record: Record, otherwise: Rest
-) -> Restore | Revoke | Rest:
-    """Have revoked what is owed, as far as that can be; it holds up nothing else."""
+def _repay(request: CertificateRequest, world: World, record: Record) -> Action:
     if request.wishes.abandon_revocation:
         return Restore(record.revision)
-    held = []
-    for issuer in owed:
-        action = _revocation(request, world, issuer, current=False)
-        if isinstance(action, Revoke):
-            return action
-        held.append(action)
-    if isinstance(otherwise, Hold):
-        return otherwise
-    untils = [u for u in (otherwise.until, *(h.until for h in held)) if u is not None]
-    return replace(held[0], until=min(untils, default=None))
+    return _revocation(request, world, record, current=False) or Restore(record.revision)
 
 
 def _farewell(request: CertificateRequest, world: World) -> Action:
@@ -403,21 +376,19 @@ def _farewell(request: CertificateRequest, world: World) -> Action:
         return Keep(until=None)
     if request.wishes.abandon_revocation or secret is None or not owns(request, secret) or secret.record is None:
         return Release()
-    state = world.issuers.get(issuer_key(secret.record.issuer, request.namespace))
-    if state is not None and not state.revokes:
-        return Release()  # it never could: nothing is owed
-    return _revocation(request, world, secret.record.issuer, current=True)
+    return _revocation(request, world, secret.record, current=True) or Release()
 
 
-def _revocation(request: CertificateRequest, world: World, name: str, *, current: bool) -> Revoke | Hold:
-    """`name`: of the issuer, as a Secret's annotations have it."""
-    key = issuer_key(name, request.namespace)
-    issuer = world.issuers.get(key)
+def _revocation(request: CertificateRequest, world: World, record: Record, *, current: bool) -> Revoke | Hold | None:
+    """None if the CA that issued cannot revoke."""
+    key = next((key for key in request.issuers if issuer_name(key) == record.issuer), None)
+    issuer = world.issuers.get(key) if key is not None else None
     give_up = "mend it, or give the revocation up by the annotation csr-operator.dev/abandon-revocation=true"
-    if issuer is None or not issuer.revokes:
-        problem = "does not exist" if issuer is None else "cannot revoke any more"
-        message = f"a certificate is to be revoked, but {name} {problem}: {give_up}"
+    if key is None or issuer is None:
+        message = f"a certificate is to be revoked, but {record.issuer} does not exist: {give_up}"
         return Hold("RevocationPending", message, needs_user=True)
+    if not issuer.revokes:
+        return None
     failure = (world.failures or {}).get(key)
     if failure is not None and _counts(failure, request, issuer.version, world.now):
         message = f"a certificate is to be revoked: {failure.message}; {give_up}"
@@ -438,15 +409,8 @@ def _counts(failure: Failure, request: CertificateRequest, version: str, now: da
     return same and (failure.retry_at is None or now < failure.retry_at)
 
 
-def _can_be_revoked(request: CertificateRequest, world: World) -> bool:
-    """Whoever issued the certificate in the Secret can revoke it."""
-    record = world.secret.record if world.secret is not None else None
-    issuer = _issuer_of(request, world, record) if record is not None else None
-    return issuer is not None and issuer.revokes
-
-
 def _issuer_of(request: CertificateRequest, world: World, record: Record) -> IssuerState | None:
-    return world.issuers.get(issuer_key(record.issuer, request.namespace))
+    return next((world.issuers.get(k) for k in request.issuers if issuer_name(k) == record.issuer), None)
 
 
 def _owner_uid(request: CertificateRequest) -> str:

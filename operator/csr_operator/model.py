@@ -42,7 +42,7 @@ ABANDON_ANNOTATION = f"{GROUP}/abandon-revocation"
 """On a request: `true` gives up the revocations that are owed, when the CA is gone."""
 
 OWED_ANNOTATION = f"{GROUP}/owed-revocation"
-"""On a Secret: replaced certificates that are still to be revoked, each a line: issuer, space, DER in base64."""
+"""On a Secret: the replaced certificate (DER in base64) that is still to be revoked."""
 
 RETAINED_ANNOTATION = f"{GROUP}/retained-for"
 """On a Secret that outlives its request: the request's name. A request of that name takes it over."""
@@ -415,8 +415,8 @@ class SecretMeta:
     record: Record | None
     retained_for: str = ""
     """The name of the request that it was made for, if it outlives that."""
-    owed: tuple[str, ...] = ()
-    """Who (`Kind/name`) still has to revoke a certificate that it replaced; those are in OWED_ANNOTATION."""
+    owes_revocation: bool = False
+    """A certificate that it replaced is still to be revoked; it is in OWED_ANNOTATION."""
     beyond_repair: bool = False
     """Its data was read, and its certificate does not serve any more."""
 

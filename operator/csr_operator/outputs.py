@@ -1,8 +1,8 @@
 """What the operator writes into Secrets: the certificate's own, and the staging one while an order is under way."""
 
 import base64
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -30,13 +30,6 @@ from .pki.keys import PrivateKey, private_key_pem
 
 Body = dict[str, Any]
 Passwords = Mapping[SecretKeyRef, str]
-
-
-class Owed(NamedTuple):
-    """A replaced certificate that `issuer` (`Kind/name`) still has to revoke."""
-
-    issuer: str
-    certificate: x509.Certificate
 
 
 def staging_key(request: CertificateRequest) -> SecretKey:
@@ -79,12 +72,14 @@ def secret_data(
     return data
 
 
-def secret_body(request: CertificateRequest, record: Record, data: Mapping[str, bytes], owed: Sequence[Owed]) -> Body:
-    """For server-side apply. owed: the replaced certificates that are still to be revoked."""
+def secret_body(
+    request: CertificateRequest, record: Record, data: Mapping[str, bytes], owed: x509.Certificate | None
+) -> Body:
+    """For server-side apply. owed: the replaced certificate that is still to be revoked."""
     template = request.spec.secret_template
     annotations = {**dict(template.annotations), **record.annotations()}
-    if owed:
-        annotations[OWED_ANNOTATION] = "\n".join(f"{one.issuer} {_text(one.certificate)}" for one in owed)
+    if owed is not None:
+        annotations[OWED_ANNOTATION] = base64.b64encode(owed.public_bytes(Encoding.DER)).decode()
     if request.spec.retain:
         annotations[RETAINED_ANNOTATION] = request.name
     body = _body(
@@ -121,20 +116,13 @@ def staging_body(
     return body
 
 
-def owed_certificates(secret: Mapping[str, Any]) -> list[Owed]:
-    """What a Secret says is still to be revoked; what cannot be read is left out."""
-    owed = []
-    for line in (secret["metadata"].get("annotations") or {}).get(OWED_ANNOTATION, "").splitlines():
-        issuer, _, text = line.partition(" ")
-        try:
-            owed.append(Owed(issuer, x509.load_der_x509_certificate(base64.b64decode(text))))
-        except ValueError:
-            continue
-    return owed
-
-
-def _text(certificate: x509.Certificate) -> str:
-    return base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
+def owed_certificate(secret: Mapping[str, Any]) -> x509.Certificate | None:
+    """The certificate that a Secret says is still to be revoked."""
+    text = (secret["metadata"].get("annotations") or {}).get(OWED_ANNOTATION, "")
+    try:
+        return x509.load_der_x509_certificate(base64.b64decode(text))
+    except ValueError:
+        return None
 
 
 def _keystores(outputs: Outputs, chain: Chain, key: PrivateKey, passwords: Passwords) -> dict[str, bytes]:

@@ -153,7 +153,7 @@ def parse_secret_meta(obj: Raw) -> SecretMeta:
         else "",
         record=record,
         retained_for=annotations.get(RETAINED_ANNOTATION, ""),
-        owed=tuple(dict.fromkeys(line.partition(" ")[0] for line in annotations.get(OWED_ANNOTATION, "").splitlines())),
+        owes_revocation=OWED_ANNOTATION in annotations,
     )
 
 

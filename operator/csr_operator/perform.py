@@ -6,7 +6,7 @@ What went wrong comes back as `Failed`, in the words that the user reads; nothin
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -55,21 +55,17 @@ class Ordered:
     csr_pem: str
 
 
-ALL = "*"
-"""Of revocations that are owed: whoever has to make them."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Basis:
     """What an order starts from.
 
-    key: None if it is not here. passwords: of the keystores. owed: what is to be revoked afterwards.
+    key: None if it is not here. passwords: of the keystores. old: the certificate that is to be revoked afterwards.
     """
 
     csr: x509.CertificateSigningRequest
     key: PrivateKey | None = field(repr=False)
     passwords: outputs.Passwords = field(repr=False)
-    owed: Sequence[outputs.Owed]
+    old: x509.Certificate | None
 
 
 class Performer:
@@ -136,11 +132,11 @@ class Performer:
         await self._kube.delete_secret(staged.key, staged.uid)
 
     async def restore(
-        self, request: CertificateRequest, revision: int, secret: SecretMeta, *, settled: str = ""
+        self, request: CertificateRequest, revision: int, secret: SecretMeta, *, settled: bool = False
     ) -> Written | None:
         """Write labels, annotations and data as they should be; None if the certificate does not serve any more.
 
-        settled: whose revocations are done (`Kind/name`), or given up (ALL).
+        settled: what was owed of revocations is done, or given up.
         """
         existing = await self._own_secret(request)
         if existing is None:
@@ -167,7 +163,7 @@ class Performer:
         record = outputs.record_of(request, revision, issuer, chain, _pem(csr))
         if secret.record is not None:
             record = replace(record, renew=secret.record.renew)  # a renewal that is asked for is still to come
-        owed = [one for one in outputs.owed_certificates(existing) if settled not in (one.issuer, ALL)]
+        owed = None if settled else outputs.owed_certificate(existing)
         basis = _Basis(csr, key, await self._passwords(request), owed)
         return Written(await self._write(request, record, chain, basis, secret), _pem(csr))
 
@@ -177,19 +173,18 @@ class Performer:
         return None if existing is None else parse_secret_meta(existing)
 
     async def revoke(self, request: CertificateRequest, secret: SecretMeta, ca: Ca, *, current: bool) -> Written | None:
-        """Revoke the certificate in the Secret (`current`), or those that it replaced and that this CA issued."""
+        """Revoke the certificate in the Secret (`current`), or the replaced one that it remembers."""
         existing = await self._own_secret(request)
         if existing is None:
             return None
+        certificate = _certificate(existing) if current else outputs.owed_certificate(existing)
+        if certificate is not None:
+            reason = x509.ReasonFlags.cessation_of_operation if current else x509.ReasonFlags.superseded
+            await ca.revoke(certificate, reason)
         if current:
-            if (certificate := _certificate(existing)) is not None:
-                await ca.revoke(certificate, x509.ReasonFlags.cessation_of_operation)
             return None
-        for one in outputs.owed_certificates(existing):
-            if one.issuer == ca.issuer:
-                await ca.revoke(one.certificate, x509.ReasonFlags.superseded)
         revision = secret.record.revision if secret.record is not None else request.status.revision
-        return await self.restore(request, revision, secret, settled=ca.issuer)
+        return await self.restore(request, revision, secret, settled=True)
 
     async def csr_pem(self, request: CertificateRequest, staged: Staged | None, record: Record | None) -> str:
         """The CSR of the order under way, or for the key in use; empty if there is none, or it cannot be read."""
@@ -365,7 +360,7 @@ class Performer:
             data = outputs.secret_data(request, chain, key, basis.passwords)
         except PkiError as error:
             raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
-        body = outputs.secret_body(request, record, data, basis.owed)
+        body = outputs.secret_body(request, record, data, basis.old)
         if secret is not None:
             # Only this very Secret: one of the same name that came since is a conflict.
             body["metadata"]["uid"] = secret.uid
@@ -429,15 +424,11 @@ def _reusable_key(request: CertificateRequest, data: Mapping[str, bytes]) -> Pri
     return key if parameters_of(key) == request.spec.private_key.parameters.normalized() else None
 
 
-def _to_revoke(existing: Object | None, revoke_old: bool) -> list[outputs.Owed]:
-    """What the new Secret has to remember for revocation; with `revoke_old` the certificate that it replaces, too."""
+def _to_revoke(existing: Object | None, revoke_old: bool) -> x509.Certificate | None:
+    """What the new Secret has to remember for revocation: the replaced certificate, or one from before it."""
     if existing is None:
-        return []
-    owed = outputs.owed_certificates(existing)
-    record, certificate = parse_secret_meta(existing).record, _certificate(existing)
-    if revoke_old and record is not None and certificate is not None:
-        owed.append(outputs.Owed(record.issuer, certificate))
-    return owed
+        return None
+    return _certificate(existing) if revoke_old else outputs.owed_certificate(existing)
 
 
 def _certificate(secret: Object) -> x509.Certificate | None:

@@ -260,7 +260,7 @@ def test_what_failed_before_an_issuer_was_asked_holds_whatever_is_to_be_done() -
     assert ask(request, None, failure=missing) == held
     assert ask(request, None, failure=missing, staged=staged(request)) == held
     assert ask(request, damaged, failure=missing) == held
-    assert ask(request, replace(secret, owed=("Issuer/ca",)), revoking, failure=missing) == held
+    assert ask(request, replace(secret, owes_revocation=True), revoking, failure=missing) == held
     assert ask(request, secret, failure=missing, staged=staged(request)) == Discard()
 
 
@@ -415,21 +415,9 @@ def test_a_wish_to_revoke_replaces_that_certificate_and_owes_its_revocation() ->
     assert isinstance(ask(replace(request, wishes=Wishes(revoke="02")), make_secret(request), issuer), Keep)
 
 
-def test_a_revocation_that_cannot_be_made_holds_up_no_renewal_and_is_asked_of_who_issued() -> None:
+def test_what_is_owed_is_revoked_before_anything_else_and_can_be_given_up() -> None:
     request, issuer = make_request(), replace(READY, revokes=True)
-    owed = ("Issuer/gone", "Issuer/ca")
-    assert ask(request, make_secret(request, owed=owed), issuer) == Revoke(CA, current=False)
-    assert ask(request, make_secret(request, timedelta(days=61), owed=owed), issuer) == Issue("Renewal", 2, CA)
-    held = ask(request, make_secret(request, owed=("Issuer/gone",)), issuer)
-    assert isinstance(held, Hold)
-    assert "Issuer/gone does not exist" in held.message
-    assert held.until is not None  # the renewal is not forgotten over it
-    assert held.until <= NOW + timedelta(days=60)
-
-
-def test_what_is_owed_is_revoked_when_all_else_is_done_and_can_be_given_up() -> None:
-    request, issuer = make_request(), replace(READY, revokes=True)
-    secret = make_secret(request, owed=("Issuer/ca",))
+    secret = make_secret(request, owes_revocation=True)
     assert ask(request, secret, issuer) == Revoke(CA, current=False)
     assert isinstance(ask(request, secret, None), Hold)
     given_up = replace(request, wishes=Wishes(abandon_revocation=True))
@@ -500,7 +488,7 @@ secrets = st.none() | st.builds(
     st.timedeltas(timedelta(0), timedelta(days=200)),
     intact_data=st.sets(st.sampled_from(sorted(DATA_KEYS))).map(frozenset) | st.just(DATA_KEYS),
     owner_uid=st.sampled_from([UID, UID, UID, "other"]),
-    owed=st.sampled_from([(), ("Issuer/ca",), ("Issuer/gone",)]),
+    owes_revocation=st.booleans(),
     beyond_repair=st.booleans(),
     record=st.none() | st.just(make_secret(make_request()).record),
 )
@@ -562,7 +550,7 @@ def test_from_any_state_applying_actions_comes_to_rest_and_orders_at_most_once(
                     request = replace(request, finalizers=())
                 else:
                     assert secret is not None
-                    secret = replace(secret, owed=())
+                    secret = replace(secret, owes_revocation=False)
             case Issue() if issuer is not None and issuer.costs:
                 order = staged(request, revision=action.revision, handle="")
             case Issue() | Resume():
@@ -576,7 +564,7 @@ def test_from_any_state_applying_actions_comes_to_rest_and_orders_at_most_once(
                 digest = request.spec.secret_template.digest()
                 record = secret.record or fresh.record
                 secret = replace(secret, intact_data=DATA_KEYS, record=record, template_digest=digest)
-                secret = replace(secret, owed=())
+                secret = replace(secret, owes_revocation=False)
             case Restore():
                 assert secret is not None
                 secret = replace(secret, beyond_repair=True)
