@@ -31,13 +31,18 @@ def opaque(name: str, type: str = "Opaque", **data: str) -> dict[str, Any]:  # n
 
 
 def authority(
-    name: str, *, ends_in: timedelta = timedelta(days=3650), is_ca: bool = True, path_length: int | None = None
+    name: str,
+    *,
+    ends_in: timedelta = timedelta(days=3650),
+    is_ca: bool = True,
+    path_length: int | None = None,
+    signs_crls: bool = True,
 ) -> KeyPair:
     """A self-signed certificate, valid since 30 days ago. `ends_in`: from now, and negative if it is over."""
     key = generate_private_key(SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
-    usage = x509.KeyUsage(not is_ca, False, False, False, False, is_ca, is_ca, False, False)
+    usage = x509.KeyUsage(not is_ca, False, False, False, False, is_ca, is_ca and signs_crls, False, False)
     certificate = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(days=30))

@@ -133,5 +133,6 @@ class Backend(Protocol):
         ...
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
-        """Revoke; done already counts as done. Raises BackendError."""
+        """Revoke; done already counts as done. Raises BackendError: Rejected if it never will be, and it need not be
+        asked again."""
         ...

@@ -4,6 +4,7 @@ A repeat is harmless: nothing outside the operator is asked. The Secret is read 
 With `crl.secretName` it revokes: the list (RFC 5280, section 5) is kept, and published, as `ca.crl` in that Secret.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
@@ -13,8 +14,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from csr_operator.pki.authority import Authority, load_authority, sign
-from csr_operator.pki.crl import is_revoked, load_crl, sign_crl
+from csr_operator.pki.crl import crl_number, is_revoked, is_signed_by, load_crl, sign_crl
 from csr_operator.pki.errors import PkiError
+from csr_operator.pki.extensions import extension_of
 from csr_operator.pki.fingerprint import sha256_fingerprint
 
 from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected
@@ -32,6 +34,9 @@ class CaBackend:
         self.revokes = bool(crl_name)
         self._context = context
         self._loaded: tuple[Mapping[str, bytes], Authority] | None = None
+        self._listing = asyncio.Lock()
+        self._unlisted: dict[int, x509.ReasonFlags] = {}  # to be revoked, by serial number
+        self._last = b""  # the list as it was published
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> Self:
@@ -43,7 +48,14 @@ class CaBackend:
     async def check(self) -> Health:
         authority = await self._load()
         if self._crl_name:
-            await self._update_crl(authority, None)
+            usage = extension_of(authority.certificate, x509.KeyUsage)
+            if usage is not None and not usage.crl_sign:
+                raise Misconfigured(
+                    f"Secret {self._secret_name}: the CA may not sign revocation lists, as its key usage lacks "
+                    "cRLSign: renew it with that, or remove spec.ca.crl"
+                )
+            async with self._listing:
+                await self._update_crl(authority)
         certificate = authority.certificate
         return Health(
             f"signs as {certificate.subject.rfc4514_string()}, valid until {_day(certificate.not_valid_after_utc)}",
@@ -80,33 +92,42 @@ class CaBackend:
         try:
             certificate.verify_directly_issued_by(authority.certificate)
         except (ValueError, TypeError, InvalidSignature):
-            return  # of a CA before this one, whose leaves nobody trusts any more
-        await self._update_crl(authority, (certificate.serial_number, reason))
+            raise Rejected("it was issued with another key than the CA has now") from None
+        self._unlisted[certificate.serial_number] = reason
+        async with self._listing:
+            if certificate.serial_number in self._unlisted:  # else the one before has listed it as well
+                await self._update_crl(authority)
 
-    async def _update_crl(self, authority: Authority, revoke: tuple[int, x509.ReasonFlags] | None) -> None:
-        """Add `revoke` to the list, or sign it anew when half its time is over."""
-        now = self._context.clock()
+    async def _update_crl(self, authority: Authority) -> None:
+        """Add what is not listed yet, or sign the list anew when half its time is over."""
+        now, wanted, signed = self._context.clock(), dict(self._unlisted), b""
 
         def change(data: Mapping[str, bytes]) -> Mapping[str, bytes]:
-            before = load_crl(data[_CRL]) if data.get(_CRL) else None
+            nonlocal signed
+            # Also those of other keys, one of which the CA may have been given back.
+            known = [load_crl(pem) for name, pem in data.items() if name.endswith(".crl")]
+            shown = load_crl(data[_CRL]) if _CRL in data else None
+            if self._last:  # whatever became of the Secret: what was revoked stays so
+                known.append(load_crl(self._last))
+            before = max((crl for crl in known if is_signed_by(crl, authority)), key=crl_number, default=None)
+            new = {serial: why for serial, why in wanted.items() if before is None or not is_revoked(before, serial)}
+            if before is not None and before == shown and not new and now < _half_time(before):
+                signed = data[_CRL]
+                return data
+            number = max((crl_number(crl) for crl in known if crl.issuer == authority.certificate.subject), default=0)
+            signed = sign_crl(authority, before, number=number + 1, now=now, next_update=now + _CRL_LIFE, revoke=new)
             kept = dict(data)
-            if before is not None and not before.is_signature_valid(authority.certificate.public_key()):  # type: ignore[arg-type]
-                kept[f"{before.fingerprint(SHA256()).hex()[:16]}.crl"] = data[_CRL]  # that of a CA before this one
-                before = None
-            if before is not None:
-                known = revoke is None or is_revoked(before, revoke[0])
-                fresh = before.next_update_utc is not None and now < before.next_update_utc - _CRL_LIFE / 2
-                if known and fresh:
-                    return data
-                if known:
-                    return {**kept, _CRL: sign_crl(authority, before, now=now, next_update=now + _CRL_LIFE)}
-            crl = sign_crl(authority, before, now=now, next_update=now + _CRL_LIFE, revoke=revoke)
-            return {**kept, _CRL: crl}
+            if shown is not None and not is_signed_by(shown, authority):
+                kept[f"{shown.fingerprint(SHA256()).hex()[:16]}.crl"] = data[_CRL]  # that of a CA before this one
+            return {**kept, _CRL: signed}
 
         try:
             await self._context.publish(self._crl_name, change)
         except PkiError as error:
             raise Misconfigured(f"Secret {self._crl_name}: {error}") from None
+        self._last = signed
+        for serial in wanted:
+            self._unlisted.pop(serial, None)
 
     async def _load(self) -> Authority:
         data = await self._context.read_secret(self._secret_name)
@@ -135,6 +156,10 @@ class CaBackend:
                 f"(its own: {_day(authority.certificate.not_valid_before_utc)} to "
                 f"{_day(authority.certificate.not_valid_after_utc)}): renew it"
             )
+
+
+def _half_time(crl: x509.CertificateRevocationList) -> datetime:
+    return crl.last_update_utc + ((crl.next_update_utc or crl.last_update_utc) - crl.last_update_utc) / 2
 
 
 def _day(moment: datetime) -> str:

@@ -1,5 +1,6 @@
 """Certificate revocation lists (RFC 5280, section 5) of a CA that keeps its own."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from cryptography import x509
@@ -23,21 +24,34 @@ def is_revoked(crl: x509.CertificateRevocationList, serial_number: int) -> bool:
     return crl.get_revoked_certificate_by_serial_number(serial_number) is not None
 
 
+def crl_number(crl: x509.CertificateRevocationList) -> int:
+    """0 if it has none (RFC 5280, 5.2.3)."""
+    try:
+        return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except (x509.ExtensionNotFound, ValueError):
+        return 0
+
+
+def is_signed_by(crl: x509.CertificateRevocationList, authority: Authority) -> bool:
+    """Its signature is that of the CA's key."""
+    return crl.is_signature_valid(authority.certificate.public_key())  # type: ignore[arg-type]
+
+
 def sign_crl(
     authority: Authority,
     before: x509.CertificateRevocationList | None,
     *,
+    number: int,
     now: datetime,
     next_update: datetime,
-    revoke: tuple[int, x509.ReasonFlags] | None = None,
+    revoke: Mapping[int, x509.ReasonFlags],
 ) -> bytes:
-    """The list that follows `before`, with `revoke` (serial number, reason) added, as PEM.
+    """The list that follows `before`, with `revoke` (reasons by serial number) added, as PEM.
 
-    The CRL number (5.2.3) goes up by one. Raises PkiError if `before` was signed by another key: what it lists would be
-    vouched for unseen.
+    number: see RFC 5280, 5.2.3. Raises PkiError if `before` was signed by another key: what it lists would be vouched
+    for unseen.
     """
     certificate = authority.certificate
-    number = 1
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(certificate.subject)
@@ -45,13 +59,11 @@ def sign_crl(
         .next_update(min(next_update, certificate.not_valid_after_utc))
     )
     if before is not None:
-        if not before.is_signature_valid(certificate.public_key()):  # type: ignore[arg-type]
+        if not is_signed_by(before, authority):
             raise PkiError("the revocation list was signed by another key than this CA's")
-        number = before.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number + 1
         for entry in before:
             builder = builder.add_revoked_certificate(entry)
-    if revoke is not None:
-        serial_number, reason = revoke
+    for serial_number, reason in revoke.items():
         entry_builder = x509.RevokedCertificateBuilder().serial_number(serial_number).revocation_date(now)
         if reason is not x509.ReasonFlags.unspecified:  # it is then absent (5.3.1)
             entry_builder = entry_builder.add_extension(x509.CRLReason(reason), critical=False)
