@@ -16,9 +16,11 @@ from .decide import (
     Action,
     Discard,
     Failure,
+    Forget,
     Guard,
     Hold,
     Issue,
+    IssuerState,
     Keep,
     Release,
     Rest,
@@ -45,6 +47,7 @@ from .model import (
     Raw,
     Record,
     SecretKey,
+    SecretMeta,
     Staged,
     parse_time,
 )
@@ -75,6 +78,7 @@ class Controller:
         self._issuers = Issuers(kube, settings.cluster_resource_namespace, clock, self._wake_dependents)
         self._slots = Slots()
         self._failures: dict[ObjectKey, dict[ObjectKey | None, Failure]] = {}
+        self._unrevoked: dict[ObjectKey, dict[ObjectKey, Failure]] = {}
         self._waiting: dict[ObjectKey, Waiting] = {}
         self._workers: list[asyncio.Task[None]] = []
         self._apart: set[asyncio.Task[None]] = set()
@@ -124,6 +128,7 @@ class Controller:
                 self._queue.forget(key)
         elif self._store.drop_request(key, uid):
             self._failures.pop(key, None)
+            self._unrevoked.pop(key, None)
             self._waiting.pop(key, None)
             self._queue.forget(key)
 
@@ -241,10 +246,13 @@ class Controller:
         csr_pem = None
         try:
             csr_pem = await self._perform(request, action, live)
-            self._failures.pop(key, None)
+            if isinstance(action, Revoke):
+                self._unrevoked.get(key, {}).pop(action.issuer, None)
+            elif isinstance(action, Issue | Resume | Restore):
+                self._failures.pop(key, None)
             self._queue.succeeded(key)
         except Failed as failed:
-            self._note_failure(request, live, failed)
+            self._note_failure(request, action, live, failed)
         else:
             if isinstance(action, Guard | Release) or (isinstance(action, Revoke) and action.current):
                 return  # the request itself was written: the watch shows it as it is now
@@ -271,16 +279,22 @@ class Controller:
             states[key] = live.state
             if live.state.policy is not None and live.state.policy.needs_labels and labels is None:
                 labels = await self._kube.namespace_labels(request.namespace)
+        secret = self._store.secret(request)
+        for key in _creditors(request, secret) - states.keys():
+            if (live := self._issuers.get(key)) is not None:
+                states[key] = live.state or IssuerState(False, "it is being checked", "", revokes=True)
         return World(
             now=self._clock(),
             rotation_spread=timedelta(seconds=self._settings.rotation_spread),
             issuers=states,
-            secret=self._store.secret(request),
+            secret=secret,
             staged=self._store.staged(request),
             waiting=self._waiting.get(request.key),
             failures=self._failures.get(request.key),
+            unrevoked=self._unrevoked.get(request.key),
             rival=self._store.rival(request),
             labels=labels,
+            recheck=timedelta(seconds=self._settings.issuer_check_interval),
         )
 
     async def _perform(self, request: CertificateRequest, action: Action, live: Live | None) -> str | None:
@@ -295,7 +309,12 @@ class Controller:
                     self._store.put_secret(found)
                     return None
                 done = await self._performer.issue(
-                    request, action.revision, secret, live.ca, revoke_old=action.revoke_old
+                    request,
+                    action.revision,
+                    secret,
+                    live.ca,
+                    revoke_old=action.revoke_old,
+                    new_key=action.reason == "Revoked",
                 )
             case Resume():
                 assert live is not None
@@ -310,17 +329,14 @@ class Controller:
                 self._waiting.pop(request.key, None)
             case Restore():
                 assert secret is not None
-                settled = request.wishes.abandon_revocation
-                done = await self._performer.restore(request, action.revision, secret, settled=settled)
+                done = await self._performer.restore(request, action.revision, secret)
                 if done is None:
                     self._store.spoil(secret)
             case Revoke():
                 assert live is not None
-                assert secret is not None
-                done = await self._performer.revoke(request, secret, live.ca, current=action.current)
-                self._events.normal(request, "Revoked", "the certificate was revoked at the CA")
-                if action.current:
-                    await self._finalize(request, add=False)
+                await self._revoke(request, action, live)
+            case Forget():
+                self._store.wrote_secret(await self._performer.forget(request))
             case Guard():
                 await self._finalize(request, add=True)
             case Release():
@@ -344,6 +360,9 @@ class Controller:
             return None
         self._store.wrote_secret(done.secret)
         self._wake_readers(request.secret)  # the watch shows nothing newer
+        if isinstance(action, Issue) and action.reason == "Revoked" and not action.revoke_old:
+            text = "the certificate was replaced, and is not revoked: its issuer cannot do that"
+            self._events.warning(request, "NotRevoked", text)
         if isinstance(action, Issue) and action.revision > 1:
             self._events.normal(request, "Issued", f"revision {action.revision}, because of {action.reason}")
         elif isinstance(action, Resume):
@@ -354,14 +373,29 @@ class Controller:
         """A Secret may be there that the watch does not show."""
         return request.status.revision > 0 or request.key in self._failures
 
-    def _note_failure(self, request: CertificateRequest, live: Live | None, failed: Failed) -> None:
+    async def _revoke(self, request: CertificateRequest, action: Revoke, live: Live) -> None:
+        meta = None
+        if action.current:
+            done = await self._performer.revoke_current(request, live.ca)
+        else:
+            done, meta = await self._performer.revoke_owed(request, live.ca)
+        for serial_number in done.revoked:
+            self._events.normal(request, "Revoked", f"{live.ca.issuer} revoked the certificate {serial_number}")
+        for serial_number, why in done.refused.items():
+            self._events.warning(request, "NotRevoked", f"the certificate {serial_number} was not revoked: {why}")
+        if meta is None:
+            await self._finalize(request, add=False)
+        else:
+            self._store.wrote_secret(meta)
+
+    def _note_failure(self, request: CertificateRequest, action: Action, live: Live | None, failed: Failed) -> None:
         there = self._store.request(request.key)
         if there is None or there.uid != request.uid:
             return  # it is gone, and one that is made anew under its name starts afresh
         issuer = live.issuer.key if live is not None and failed.by_issuer else None
         version = live.state.version if issuer is not None and live is not None and live.state is not None else ""
         wait = None if failed.permanent else self._queue.backoff(request.key, at_least=failed.after)
-        self._failures.setdefault(request.key, {})[issuer] = Failure(
+        failure = Failure(
             reason=failed.reason,
             message=failed.message,
             issuer=issuer,
@@ -371,6 +405,10 @@ class Controller:
             retry_at=None if wait is None else self._clock() + timedelta(seconds=wait),
             needs_user=failed.needs_user,
         )
+        if issuer is not None and isinstance(action, Revoke):
+            self._unrevoked.setdefault(request.key, {})[issuer] = failure
+        else:
+            self._failures.setdefault(request.key, {})[issuer] = failure
         if issuer is not None and failed.reason == "IssuerNotReady":
             self._queue.add(issuer)  # what it found, the issuer's own status should say
 
@@ -424,6 +462,16 @@ class Controller:
         news = [c for c in status.conditions if not any(c.says_the_same(o) for o in old.conditions)]
         if isinstance(rest, Hold) and news:
             self._events.warning(request, news[-1].reason, news[-1].message)
+
+
+def _creditors(request: CertificateRequest, secret: SecretMeta | None) -> set[ObjectKey]:
+    """The issuers that have, or may have, to revoke something."""
+    if secret is None:
+        return set()
+    names = {debt.issuer for debt in secret.owed}
+    if secret.record is not None:
+        names.add(secret.record.issuer)
+    return {key for name in names if (key := request.issuer_key(name)) is not None}
 
 
 def _csr_of(staged: Staged | None, record: Record | None) -> str:

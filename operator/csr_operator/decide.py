@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from .asked import asked
-from .model import CertificateRequest, Condition, Kind, ObjectKey, Record, SecretMeta, Staged, Wishes, parse_time
+from .model import CertificateRequest, Condition, Debt, Kind, ObjectKey, Record, SecretMeta, Staged, Wishes, parse_time
 from .policy import Policy, violations
 
 _SETTLE = timedelta(seconds=30)
@@ -74,8 +74,10 @@ class Waiting:
 class World:
     """What there is besides the request.
 
-    issuers: those it names that exist. staged: its order under way. failures: by issuer, None for the request itself.
-    rival: the name of another request that may have the Secret first. labels: of its namespace.
+    issuers: those that exist of those it names, and of those that have to revoke something. staged: its order under
+    way. failures: by issuer, None for the request itself; unrevoked: those of revocations. rival: the name of another
+    request that may have the Secret first. labels: of its namespace. recheck: after which time to look again at what
+    no watch shows.
     """
 
     now: datetime
@@ -85,8 +87,10 @@ class World:
     staged: Staged | None = None
     waiting: Waiting | None = None
     failures: Mapping[ObjectKey | None, Failure] | None = None
+    unrevoked: Mapping[ObjectKey, Failure] | None = None
     rival: str = ""
     labels: Mapping[str, str] | None = None
+    recheck: timedelta = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +129,20 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Add the finalizer: a certificate of this request will have to be revoked when it is deleted."""
+    """Add the finalizer: a certificate will have to be revoked before the request goes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Revoke:
-    """Have `issuer` revoke what is owed: the replaced certificate, or (`current`) the one in the Secret."""
+    """Have `issuer` revoke what it owes: the replaced certificates, or (`current`) the one in the Secret."""
 
     issuer: ObjectKey
-    current: bool
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Drop what is owed from the Secret: it was given up, or has expired, or nobody can revoke it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +168,15 @@ class Keep:
 
 
 Rest = Hold | Keep
-Action = Issue | Resume | Discard | Restore | Guard | Revoke | Release | Rest
+Action = Issue | Resume | Discard | Restore | Guard | Revoke | Forget | Release | Rest
 
 
 def decide(request: CertificateRequest, world: World) -> Action:
     action = _decide(request, world)
-    if isinstance(action, Issue | Resume | Restore | Revoke) and (hold := _own_obstacle(request, world)) is not None:
+    if (
+        isinstance(action, Issue | Resume | Restore | Revoke | Forget)
+        and (hold := _own_obstacle(request, world)) is not None
+    ):
         action = hold
     record = world.secret.record if world.secret is not None and owns(request, world.secret) else None
     if isinstance(action, Hold) and record is not None and is_current(request, record, world.now):
@@ -189,16 +201,14 @@ def _decide(request: CertificateRequest, world: World) -> Action:
         owner = f"{Kind.CERTIFICATE_REQUEST} {world.rival}"
         return Hold("SecretNotOwned", not_owned(request.spec.secret_name, owner), needs_user=True)
     record = secret.record if secret is not None else None
-    if request.owes_revocation and not request.spec.revocation.on_delete:
-        return Release()
-    if secret is not None and record is not None and secret.owes_revocation and not secret.beyond_repair:
-        return _repay(request, world, record)
-    if world.staged is not None:
-        return _continue(request, world, world.staged, record)
-    wanted = _wanted(request, world, record)
-    if isinstance(wanted, Issue) and request.spec.revocation.on_delete and not request.owes_revocation:
+    action = (
+        _wanted(request, world, record) if world.staged is None else _continue(request, world, world.staged, record)
+    )
+    if isinstance(action, Hold | Keep):
+        action = _meanwhile(request, world, action, record)
+    if not request.is_guarded and _needs_guard(request, world, action, record):
         return Guard()
-    return wanted
+    return action
 
 
 def owns(request: CertificateRequest, secret: SecretMeta) -> bool:
@@ -254,7 +264,7 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
     if secret is None:
         return _issue(request, world, "SecretMissing", request.status.revision + 1)
     if secret.beyond_repair:
-        return _issue(request, world, "SecretDamaged", request.status.revision + 1)
+        return _issue(request, world, "SecretDamaged", (record.revision if record else request.status.revision) + 1)
     if (
         record is None
         or secret.intact_data != request.spec.data_keys
@@ -290,8 +300,7 @@ def _issue(
     for key in request.issuers:
         obstacle = _obstacle(request, world, key)
         if obstacle is None:
-            revoke = revoke_old or request.spec.revocation.on_rotation
-            return Issue(reason, revision, key, revoke and world.secret is not None and world.issuers[key].revokes)
+            return Issue(reason, revision, key, _revokes_old(request, world, asked_to=revoke_old))
         obstacles.append(obstacle)
     if len(obstacles) == 1:
         return obstacles[0]
@@ -358,42 +367,91 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
         and world.now < waiting.poll_at
     ):
         return Hold("Pending", waiting.message, needs_user=False, until=waiting.poll_at)
-    revoke = request.spec.revocation.on_rotation or bool(
-        record is not None and request.wishes.revoke == record.serial_number
-    )
-    return Resume(staged.revision, issuer, revoke and record is not None and state.revokes)
+    wished = record is not None and request.wishes.revoke == record.serial_number
+    return Resume(staged.revision, issuer, _revokes_old(request, world, asked_to=wished))
 
 
-def _repay(request: CertificateRequest, world: World, record: Record) -> Action:
-    if request.wishes.abandon_revocation:
-        return Restore(record.revision)
-    return _revocation(request, world, record, current=False) or Restore(record.revision)
+def _revokes_old(request: CertificateRequest, world: World, *, asked_to: bool) -> bool:
+    """The certificate that another one replaces is to be revoked afterwards."""
+    record = world.secret.record if world.secret is not None else None
+    return record is not None and (asked_to or request.spec.revocation.on_rotation) and _owes(request, world, record)
+
+
+def _owes(request: CertificateRequest, world: World, record: Record) -> bool:
+    """Whose certificate it is can revoke, as far as is known, and it has not expired."""
+    key = request.issuer_key(record.issuer)
+    issuer = world.issuers.get(key) if key is not None else None
+    return (issuer is None or issuer.revokes) and world.now < parse_time(record.not_after)
+
+
+def _needs_guard(request: CertificateRequest, world: World, action: Action, record: Record | None) -> bool:
+    match action:
+        case Issue() | Resume():
+            return action.revoke_old or (request.spec.revocation.on_delete and world.issuers[action.issuer].revokes)
+        case Hold() | Keep() if request.spec.revocation.on_delete and record is not None:
+            key = request.issuer_key(record.issuer)
+            return key in world.issuers and _owes(request, world, record)
+    return False
+
+
+def _meanwhile(request: CertificateRequest, world: World, rest: Hold | Keep, record: Record | None) -> Action:
+    """What there is to revoke while nothing else is to be done."""
+    if world.secret is not None and world.secret.owed:
+        step = _repay(request, world, world.secret.owed)
+        if not isinstance(step, Hold):
+            return step
+        untils = [until for until in (rest.until, step.until) if until is not None]
+        return replace(step if isinstance(rest, Keep) else rest, until=min(untils, default=None))
+    if isinstance(rest, Keep) and request.is_guarded:
+        keeps = request.spec.revocation.on_delete and record is not None and _owes(request, world, record)
+        return rest if keeps else Release()
+    return rest
+
+
+def _repay(request: CertificateRequest, world: World, owed: tuple[Debt, ...]) -> Revoke | Forget | Hold:
+    """Have revoked what can be; else say what stands in the way of the first."""
+    holds = []
+    if not request.wishes.abandon_revocation:
+        for issuer in dict.fromkeys(debt.issuer for debt in owed if world.now < parse_time(debt.not_after)):
+            step = _revocation(request, world, issuer, current=False)
+            if isinstance(step, Revoke):
+                return step
+            if step is not None:
+                holds.append(step)
+    return holds[0] if holds else Forget()
 
 
 def _farewell(request: CertificateRequest, world: World) -> Action:
     secret = world.secret
-    if not request.owes_revocation:
+    if not request.is_guarded:
         return Keep(until=None)
     if request.wishes.abandon_revocation or secret is None or not owns(request, secret) or secret.record is None:
         return Release()
-    return _revocation(request, world, secret.record, current=True) or Release()
+    step = _repay(request, world, secret.owed)
+    if isinstance(step, Forget) and request.spec.revocation.on_delete and _owes(request, world, secret.record):
+        return _revocation(request, world, secret.record.issuer, current=True) or Release()
+    return Release() if isinstance(step, Forget) else step
 
 
-def _revocation(request: CertificateRequest, world: World, record: Record, *, current: bool) -> Revoke | Hold | None:
-    """None if the CA that issued cannot revoke."""
-    key = next((key for key in request.issuers if issuer_name(key) == record.issuer), None)
+def _revocation(request: CertificateRequest, world: World, name: str, *, current: bool) -> Revoke | Hold | None:
+    """None if the CA cannot revoke."""
+    key = request.issuer_key(name)
     issuer = world.issuers.get(key) if key is not None else None
-    give_up = "mend it, or give the revocation up by the annotation csr-operator.dev/abandon-revocation=true"
     if key is None or issuer is None:
-        message = f"a certificate is to be revoked, but {record.issuer} does not exist: {give_up}"
-        return Hold("RevocationPending", message, needs_user=True)
+        return _pending(f"{key or name} does not exist", world.now + world.recheck, needs_user=True)
     if not issuer.revokes:
         return None
-    failure = (world.failures or {}).get(key)
+    failure = (world.unrevoked or {}).get(key)
     if failure is not None and _counts(failure, request, issuer.version, world.now):
-        message = f"a certificate is to be revoked: {failure.message}; {give_up}"
-        return Hold("RevocationPending", message, failure.needs_user, until=failure.retry_at)
+        return _pending(f"{key}: {failure.message}", failure.retry_at, needs_user=failure.needs_user)
+    if not issuer.ready:
+        return _pending(f"{key} is not ready: {issuer.message}", world.now + world.recheck, needs_user=False)
     return Revoke(key, current)
+
+
+def _pending(why: str, until: datetime | None, *, needs_user: bool) -> Hold:
+    give_up = "mend it, or give the revocation up by the annotation csr-operator.dev/abandon-revocation=true"
+    return Hold("RevocationPending", f"a certificate is to be revoked, but {why}: {give_up}", needs_user, until)
 
 
 def _own_obstacle(request: CertificateRequest, world: World) -> Hold | None:

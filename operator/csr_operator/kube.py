@@ -59,6 +59,7 @@ class Kube(Protocol):
     async def apply_secret(self, key: SecretKey, body: Object, *, new: bool) -> Object: ...
     async def patch_status(self, key: ObjectKey, resource_version: str, status: Object) -> Object: ...
     async def create_event(self, namespace: str, body: Object) -> None: ...
+    async def annotate_secret(self, secret: Object, annotation: str, value: str | None) -> Object: ...
     async def delete_secret(self, key: SecretKey, uid: str) -> None: ...
     async def patch_finalizers(self, key: ObjectKey, resource_version: str, finalizers: list[str]) -> Object: ...
     async def namespace_labels(self, namespace: str) -> dict[str, str]: ...
@@ -139,6 +140,24 @@ class KubeClient:
             f"{_PLURALS[key.kind]}/status",
             path,
             query={"fieldManager": self.agent},
+            body=body,
+            content_type=_MERGE,
+            accept=_METADATA,
+        )
+
+    async def annotate_secret(self, secret: Object, annotation: str, value: str | None) -> Object:
+        """Set, or (None) remove, one annotation; 409 if `secret` changed since it was read.
+
+        Returns the metadata only.
+        """
+        metadata = secret["metadata"]
+        body = {"metadata": {"resourceVersion": metadata["resourceVersion"], "annotations": {annotation: value}}}
+        return await self._call(
+            "patch",
+            "PATCH",
+            "secrets",
+            _secret_path(SecretKey(metadata["namespace"], metadata["name"])),
+            query={"fieldManager": MANAGER},
             body=body,
             content_type=_MERGE,
             accept=_METADATA,

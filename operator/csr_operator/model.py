@@ -41,14 +41,14 @@ IMPORT_ANNOTATION = f"{GROUP}/import"
 ABANDON_ANNOTATION = f"{GROUP}/abandon-revocation"
 """On a request: `true` gives up the revocations that are owed, when the CA is gone."""
 
-OWED_ANNOTATION = f"{GROUP}/owed-revocation"
-"""On a Secret: the replaced certificate (DER in base64) that is still to be revoked."""
+OWED_ANNOTATION = f"{GROUP}/owed-revocations"
+"""On a Secret: the replaced certificates that are still to be revoked (`owed.py`)."""
 
 RETAINED_ANNOTATION = f"{GROUP}/retained-for"
 """On a Secret that outlives its request: the request's name. A request of that name takes it over."""
 
 REVOCATION_FINALIZER = f"{GROUP}/revocation"
-"""On a request whose certificate has to be revoked when it is deleted."""
+"""On a request that must not go before its certificates have been revoked."""
 
 DEFAULT_DURATION = timedelta(days=90)
 
@@ -296,8 +296,16 @@ class CertificateRequest:
         return tuple(ref.key(self.namespace) for ref in self.spec.issuer_refs)
 
     @property
-    def owes_revocation(self) -> bool:
+    def is_guarded(self) -> bool:
+        """It stays until the operator lets it go."""
         return REVOCATION_FINALIZER in self.finalizers
+
+    def issuer_key(self, name: str) -> ObjectKey | None:
+        """The issuer that an annotation of the Secret calls `Kind/name`; None if it is no issuer's name."""
+        kind, _, name = name.partition("/")
+        if kind not in (Kind.ISSUER, Kind.CLUSTER_ISSUER) or not name:
+            return None
+        return IssuerRef(name, Kind(kind)).key(self.namespace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +401,13 @@ class Record:
         return record
 
 
+class Debt(NamedTuple):
+    """A replaced certificate that `issuer` (`Kind/name`) has to revoke, unless it expires before (RFC 3339)."""
+
+    issuer: str
+    not_after: str
+
+
 @dataclass(frozen=True, slots=True)
 class SecretMeta:
     """A Secret as the metadata-only watch shows it.
@@ -415,8 +430,8 @@ class SecretMeta:
     record: Record | None
     retained_for: str = ""
     """The name of the request that it was made for, if it outlives that."""
-    owes_revocation: bool = False
-    """A certificate that it replaced is still to be revoked; it is in OWED_ANNOTATION."""
+    owed: tuple[Debt, ...] = ()
+    """What it replaced and is still to be revoked; it is in OWED_ANNOTATION."""
     beyond_repair: bool = False
     """Its data was read, and its certificate does not serve any more."""
 

@@ -4,7 +4,6 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from .model import (
@@ -22,6 +21,7 @@ from .model import (
     SecretKeyRef,
     format_time,
 )
+from .owed import Owed, write_owed
 from .pki import keystores
 from .pki.chain import Chain
 from .pki.csr import csr_digest
@@ -72,14 +72,12 @@ def secret_data(
     return data
 
 
-def secret_body(
-    request: CertificateRequest, record: Record, data: Mapping[str, bytes], owed: x509.Certificate | None
-) -> Body:
-    """For server-side apply. owed: the replaced certificate that is still to be revoked."""
+def secret_body(request: CertificateRequest, record: Record, data: Mapping[str, bytes], owed: tuple[Owed, ...]) -> Body:
+    """For server-side apply. owed: the replaced certificates that are still to be revoked."""
     template = request.spec.secret_template
     annotations = {**dict(template.annotations), **record.annotations()}
-    if owed is not None:
-        annotations[OWED_ANNOTATION] = base64.b64encode(owed.public_bytes(Encoding.DER)).decode()
+    if owed:
+        annotations[OWED_ANNOTATION] = write_owed(owed)
     if request.spec.retain:
         annotations[RETAINED_ANNOTATION] = request.name
     body = _body(
@@ -114,15 +112,6 @@ def staging_body(
     )
     body["metadata"]["ownerReferences"] = [_owner(request)]
     return body
-
-
-def owed_certificate(secret: Mapping[str, Any]) -> x509.Certificate | None:
-    """The certificate that a Secret says is still to be revoked."""
-    text = (secret["metadata"].get("annotations") or {}).get(OWED_ANNOTATION, "")
-    try:
-        return x509.load_der_x509_certificate(base64.b64decode(text))
-    except ValueError:
-        return None
 
 
 def _keystores(outputs: Outputs, chain: Chain, key: PrivateKey, passwords: Passwords) -> dict[str, bytes]:

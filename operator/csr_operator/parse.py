@@ -43,6 +43,7 @@ from .model import (
     Wishes,
     parse_duration,
 )
+from .owed import debts
 from .pki.csr import CsrTemplate, csr_digest, load_csr, profile_with
 from .pki.errors import PkiError
 from .pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters
@@ -153,7 +154,8 @@ def parse_secret_meta(obj: Raw) -> SecretMeta:
         else "",
         record=record,
         retained_for=annotations.get(RETAINED_ANNOTATION, ""),
-        owes_revocation=OWED_ANNOTATION in annotations,
+        # Also if the operator does not own it: each entry proves by itself that it is to be believed.
+        owed=debts((metadata.get("annotations") or {}).get(OWED_ANNOTATION, "")),
     )
 
 
@@ -245,7 +247,7 @@ def _wishes(annotations: Mapping[str, str] | None) -> Wishes:
         return _NO_WISHES
     return Wishes(
         renew=annotations.get(RENEW_ANNOTATION, ""),
-        revoke=annotations.get(REVOKE_ANNOTATION, "").replace(":", "").upper(),
+        revoke=annotations.get(REVOKE_ANNOTATION, "").replace(":", "").upper().lstrip("0"),
         imported=annotations.get(IMPORT_ANNOTATION, ""),
         abandon_revocation=annotations.get(ABANDON_ANNOTATION) == "true",
     )

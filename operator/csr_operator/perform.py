@@ -6,7 +6,7 @@ What went wrong comes back as `Failed`, in the words that the user reads; nothin
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -22,7 +22,17 @@ from .decide import not_owned, owner_of, owns
 from .errors import Failed
 from .kube import Kube, KubeError, Object, secret_data
 from .metrics import ISSUANCE_SECONDS
-from .model import CertificateRequest, Record, RotationPolicy, SecretKey, SecretKeyRef, SecretMeta, Staged
+from .model import (
+    OWED_ANNOTATION,
+    CertificateRequest,
+    Record,
+    RotationPolicy,
+    SecretKey,
+    SecretKeyRef,
+    SecretMeta,
+    Staged,
+)
+from .owed import Owed, read_owed, write_owed
 from .parse import parse_secret_meta, parse_staged
 from .pki import keystores
 from .pki.chain import Chain, build_chain, load_bundle
@@ -30,6 +40,7 @@ from .pki.csr import build_csr, load_csr
 from .pki.errors import Mismatch, PkiError
 from .pki.fingerprint import sha256_fingerprint
 from .pki.keys import KeyAlgorithm, KeyEncoding, PrivateKey, generate, load_private_key, parameters_of, private_key_pem
+from .pki.possession import prove
 from .pki.signatures import is_self_signed, issued_by
 from .pki.verify import verify
 from .policy import Policy, violations
@@ -56,16 +67,24 @@ class Ordered:
 
 
 @dataclass(frozen=True, slots=True)
+class Revocations:
+    """By serial number: what was revoked, and what was not and will not be, and why."""
+
+    revoked: tuple[str, ...]
+    refused: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Basis:
     """What an order starts from.
 
-    key: None if it is not here. passwords: of the keystores. old: the certificate that is to be revoked afterwards.
+    key: None if it is not here. passwords: of the keystores. owed: what is to be revoked afterwards.
     """
 
     csr: x509.CertificateSigningRequest
     key: PrivateKey | None = field(repr=False)
     passwords: outputs.Passwords = field(repr=False)
-    old: x509.Certificate | None
+    owed: tuple[Owed, ...]
 
 
 class Performer:
@@ -85,19 +104,22 @@ class Performer:
         ca: Ca,
         *,
         revoke_old: bool,
+        new_key: bool = False,
     ) -> Written | Ordered:
-        """Have a certificate issued, or ordered."""
+        """Have a certificate issued, or ordered. new_key: in any case, if it is the operator's to make."""
         started = time.perf_counter()
         existing = None
         if (
             revoke_old
             or ca.backend.costs
-            or (secret is not None and request.spec.private_key.rotation_policy is RotationPolicy.NEVER)
+            or (
+                secret is not None and (secret.owed or request.spec.private_key.rotation_policy is RotationPolicy.NEVER)
+            )
         ):
             existing = await self._own_secret(request)
         passwords = await self._passwords(request)
-        key, csr = await self._key_and_csr(request, existing, ca)
-        basis = _Basis(csr, key, passwords, _to_revoke(existing, revoke_old))
+        key, csr = await self._key_and_csr(request, None if new_key else existing, ca)
+        basis = _Basis(csr, key, passwords, await self._to_revoke(request, existing, revoke_old))
         staged = await self._stage(request, revision, ca, basis) if ca.backend.costs else None
         result = await self._order(request, revision, secret, ca, basis, staged)
         ISSUANCE_SECONDS.labels(ca.name).observe(time.perf_counter() - started)
@@ -125,19 +147,15 @@ class Performer:
         if key is not None and key.public_key() != csr.public_key():
             await self.discard(staged)  # the key was exchanged: a certificate for this one would serve nobody
             return None
-        basis = _Basis(csr, key, passwords, _to_revoke(await self._own_secret(request), revoke_old))
+        owed = await self._to_revoke(request, await self._own_secret(request), revoke_old)
+        basis = _Basis(csr, key, passwords, owed)
         return await self._order(request, staged.revision, secret, ca, basis, staged)
 
     async def discard(self, staged: Staged) -> None:
         await self._kube.delete_secret(staged.key, staged.uid)
 
-    async def restore(
-        self, request: CertificateRequest, revision: int, secret: SecretMeta, *, settled: bool = False
-    ) -> Written | None:
-        """Write labels, annotations and data as they should be; None if the certificate does not serve any more.
-
-        settled: what was owed of revocations is done, or given up.
-        """
+    async def restore(self, request: CertificateRequest, revision: int, secret: SecretMeta) -> Written | None:
+        """Write labels, annotations and data as they should be; None if the certificate does not serve any more."""
         existing = await self._own_secret(request)
         if existing is None:
             return None
@@ -163,8 +181,7 @@ class Performer:
         record = outputs.record_of(request, revision, issuer, chain, _pem(csr))
         if secret.record is not None:
             record = replace(record, renew=secret.record.renew)  # a renewal that is asked for is still to come
-        owed = None if settled else outputs.owed_certificate(existing)
-        basis = _Basis(csr, key, await self._passwords(request), owed)
+        basis = _Basis(csr, key, await self._passwords(request), _owed(existing))
         return Written(await self._write(request, record, chain, basis, secret), _pem(csr))
 
     async def find(self, request: CertificateRequest) -> SecretMeta | None:
@@ -172,19 +189,61 @@ class Performer:
         existing = await self._own_secret(request)
         return None if existing is None else parse_secret_meta(existing)
 
-    async def revoke(self, request: CertificateRequest, secret: SecretMeta, ca: Ca, *, current: bool) -> Written | None:
-        """Revoke the certificate in the Secret (`current`), or the replaced one that it remembers."""
+    async def revoke_current(self, request: CertificateRequest, ca: Ca) -> Revocations:
+        """Have the CA revoke the certificate in the Secret."""
+        existing = await self._own_secret(request)
+        due = () if existing is None else await self._own_certificate(request, existing, ca.issuer)
+        return await _revoke(ca, due, x509.ReasonFlags.cessation_of_operation)
+
+    async def revoke_owed(self, request: CertificateRequest, ca: Ca) -> tuple[Revocations, SecretMeta]:
+        """Have the CA revoke those of its certificates that were replaced."""
+        existing = await self._remembering(request)
+        owed = _owed(existing)
+        done = await _revoke(ca, [one for one in owed if one.issuer == ca.issuer], x509.ReasonFlags.superseded)
+        rest = tuple(one for one in owed if one.issuer != ca.issuer)
+        return done, await self._remember(existing, write_owed(rest) if rest else None)
+
+    async def forget(self, request: CertificateRequest) -> SecretMeta:
+        """Drop what is owed."""
+        return await self._remember(await self._remembering(request), None)
+
+    async def _remembering(self, request: CertificateRequest) -> Object:
         existing = await self._own_secret(request)
         if existing is None:
-            return None
-        certificate = _certificate(existing) if current else outputs.owed_certificate(existing)
-        if certificate is not None:
-            reason = x509.ReasonFlags.cessation_of_operation if current else x509.ReasonFlags.superseded
-            await ca.revoke(certificate, reason)
-        if current:
-            return None
-        revision = secret.record.revision if secret.record is not None else request.status.revision
-        return await self.restore(request, revision, secret, settled=True)
+            raise KubeError(404, "NotFound", f"Secret {request.secret.name} is gone")  # as the watch is about to show
+        return existing
+
+    async def _remember(self, existing: Object, owed: str | None) -> SecretMeta:
+        return parse_secret_meta(await self._kube.annotate_secret(existing, OWED_ANNOTATION, owed))
+
+    async def _to_revoke(
+        self, request: CertificateRequest, existing: Object | None, revoke_old: bool
+    ) -> tuple[Owed, ...]:
+        """What the new Secret has to remember."""
+        if existing is None:
+            return ()
+        owed = _owed(existing)
+        record = parse_secret_meta(existing).record
+        if not revoke_old or record is None:
+            return owed
+        known = {one.certificate for one in owed}
+        old = await self._own_certificate(request, existing, record.issuer)
+        return (*owed, *(one for one in old if one.certificate not in known))
+
+    async def _own_certificate(self, request: CertificateRequest, existing: Object, issuer: str) -> tuple[Owed, ...]:
+        """The one in the Secret; without proof if the key is not the one beside it."""
+        try:
+            certificate = load_bundle(secret_data(existing).get("tls.crt", b""))[0]
+        except PkiError:
+            return ()
+        proof = b""
+        try:
+            key = await self._key_in_use(request, secret_data(existing))
+            if key is not None:
+                proof = prove(key, certificate)
+        except (PkiError, Failed):
+            pass
+        return (Owed(issuer, certificate, proof),)
 
     async def csr_pem(self, request: CertificateRequest, staged: Staged | None, record: Record | None) -> str:
         """The CSR of the order under way, or for the key in use; empty if there is none, or it cannot be read."""
@@ -360,7 +419,7 @@ class Performer:
             data = outputs.secret_data(request, chain, key, basis.passwords)
         except PkiError as error:
             raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
-        body = outputs.secret_body(request, record, data, basis.old)
+        body = outputs.secret_body(request, record, data, basis.owed)
         if secret is not None:
             # Only this very Secret: one of the same name that came since is a conflict.
             body["metadata"]["uid"] = secret.uid
@@ -424,18 +483,26 @@ def _reusable_key(request: CertificateRequest, data: Mapping[str, bytes]) -> Pri
     return key if parameters_of(key) == request.spec.private_key.parameters.normalized() else None
 
 
-def _to_revoke(existing: Object | None, revoke_old: bool) -> x509.Certificate | None:
-    """What the new Secret has to remember for revocation: the replaced certificate, or one from before it."""
-    if existing is None:
-        return None
-    return _certificate(existing) if revoke_old else outputs.owed_certificate(existing)
+async def _revoke(ca: Ca, due: Iterable[Owed], reason: x509.ReasonFlags) -> Revocations:
+    revoked: list[str] = []
+    refused: dict[str, str] = {}
+    for one in due:
+        serial_number = f"{one.certificate.serial_number:X}"
+        if not one.proven:
+            refused[serial_number] = "nothing proves that its key was this request's"
+            continue
+        try:
+            await ca.revoke(one.certificate, reason)
+            revoked.append(serial_number)
+        except Failed as failed:
+            if not failed.permanent:
+                raise
+            refused[serial_number] = failed.message
+    return Revocations(tuple(revoked), refused)
 
 
-def _certificate(secret: Object) -> x509.Certificate | None:
-    try:
-        return load_bundle(secret_data(secret).get("tls.crt", b""))[0]
-    except PkiError:
-        return None
+def _owed(secret: Object) -> tuple[Owed, ...]:
+    return read_owed((secret["metadata"].get("annotations") or {}).get(OWED_ANNOTATION, ""))
 
 
 def _order_key(request: CertificateRequest, revision: int, csr: x509.CertificateSigningRequest) -> str:

@@ -560,6 +560,12 @@ REFUSED = [
         )
         for value in ("BQA", "BQA=\n", "05 00", "-_8=", "B===")
     ),
+    # Revocation
+    Refused(
+        request(**OWN_CSR, revocation={"onDelete": True}),
+        "spec.revocation",
+        "only who has it may have its certificate revoked: remove revocation, and have the CA revoke",
+    ),
     # Issuers
     *(
         Refused(spec, field, says, kind)

@@ -12,6 +12,7 @@ from csr_operator.decide import (
     Action,
     Discard,
     Failure,
+    Forget,
     Guard,
     Hold,
     Issue,
@@ -30,6 +31,7 @@ from csr_operator.model import (
     REVOCATION_FINALIZER,
     CertificateRequest,
     Condition,
+    Debt,
     Kind,
     ObjectKey,
     Record,
@@ -76,7 +78,7 @@ def make_secret(request: CertificateRequest, age: timedelta = timedelta(0), **ch
     record = Record(
         issuance_hash=request.issuance_hash,
         revision=1,
-        serial_number="01",
+        serial_number="1",
         not_before=format_time(NOW - age),
         not_after=format_time(NOW - age + timedelta(days=90)),
         sha256_fingerprint="F",
@@ -180,6 +182,12 @@ def test_a_secret_beyond_repair_is_issued_anew() -> None:
     assert isinstance(ask(request, make_secret(request, record=None, beyond_repair=True)), Issue)
 
 
+def test_what_replaces_a_damaged_one_is_newer_than_it_whatever_status_says() -> None:
+    request = make_request()
+    assert request.status.revision == 0
+    assert ask(request, make_secret(request, beyond_repair=True)) == Issue("SecretDamaged", 2, CA)
+
+
 def test_another_template_is_a_restore() -> None:
     secret = make_secret(make_request())
     assert isinstance(ask(make_request(secretTemplate={"labels": {"a": "b"}}), secret), Restore)
@@ -260,7 +268,7 @@ def test_what_failed_before_an_issuer_was_asked_holds_whatever_is_to_be_done() -
     assert ask(request, None, failure=missing) == held
     assert ask(request, None, failure=missing, staged=staged(request)) == held
     assert ask(request, damaged, failure=missing) == held
-    assert ask(request, replace(secret, owes_revocation=True), revoking, failure=missing) == held
+    assert ask(request, replace(secret, owed=OWED), revoking, failure=missing) == held
     assert ask(request, secret, failure=missing, staged=staged(request)) == Discard()
 
 
@@ -409,32 +417,113 @@ def test_a_wish_renews_once() -> None:
 
 
 def test_a_wish_to_revoke_replaces_that_certificate_and_owes_its_revocation() -> None:
-    request = replace(make_request(), wishes=Wishes(revoke="01"))
-    issuer = replace(READY, revokes=True)
-    assert ask(request, make_secret(request), issuer) == Issue("Revoked", 2, CA, revoke_old=True)
-    assert isinstance(ask(replace(request, wishes=Wishes(revoke="02")), make_secret(request), issuer), Keep)
+    request = replace(make_request(), wishes=Wishes(revoke="1"))
+    assert ask(request, make_secret(request), REVOKES) == Guard()
+    assert ask(guarded(request), make_secret(request), REVOKES) == Issue("Revoked", 2, CA, revoke_old=True)
+    assert ask(request, make_secret(request), READY) == Issue("Revoked", 2, CA, revoke_old=False)
+    assert isinstance(ask(replace(request, wishes=Wishes(revoke="2")), make_secret(request), REVOKES), Keep)
 
 
-def test_what_is_owed_is_revoked_before_anything_else_and_can_be_given_up() -> None:
-    request, issuer = make_request(), replace(READY, revokes=True)
-    secret = make_secret(request, owes_revocation=True)
-    assert ask(request, secret, issuer) == Revoke(CA, current=False)
-    assert isinstance(ask(request, secret, None), Hold)
-    given_up = replace(request, wishes=Wishes(abandon_revocation=True))
-    assert isinstance(ask(given_up, secret, None), Restore)
+DAY = timedelta(days=1)
+OWED = (Debt("Issuer/ca", format_time(NOW + DAY)),)
+B = ObjectKey(Kind.ISSUER, "n", "b")
+REVOKES = replace(READY, revokes=True)
+GIVEN_UP = Wishes(abandon_revocation=True)
 
 
-def test_a_finalizer_is_there_only_while_a_revocation_may_be_owed() -> None:
-    request, issuer = make_request(revocation={"onDelete": True}), replace(READY, revokes=True)
-    assert ask(request, None, issuer) == Guard()
-    guarded = replace(request, finalizers=(REVOCATION_FINALIZER,))
-    assert isinstance(ask(guarded, None, issuer), Issue)
-    deleted = replace(guarded, being_deleted=True)
-    assert ask(deleted, make_secret(request), issuer) == Revoke(CA, current=True)
-    assert ask(deleted, None, issuer) == Release()
-    assert isinstance(ask(deleted, make_secret(request), None), Hold)
-    assert ask(replace(deleted, wishes=Wishes(abandon_revocation=True)), make_secret(request), None) == Release()
-    assert ask(replace(make_request(), finalizers=(REVOCATION_FINALIZER,)), make_secret(request), issuer) == Release()
+def guarded(request: CertificateRequest, **changes: Any) -> CertificateRequest:
+    return replace(request, finalizers=(REVOCATION_FINALIZER,), **changes)
+
+
+def test_what_is_owed_is_revoked_and_can_be_given_up() -> None:
+    request = guarded(make_request())
+    secret = make_secret(request, owed=OWED)
+    assert ask(request, secret, REVOKES) == Revoke(CA)
+    gone = ask(request, secret, None)
+    assert isinstance(gone, Hold)
+    assert (gone.reason, gone.needs_user) == ("RevocationPending", True)
+    assert "Issuer n/ca does not exist: mend it, or give the revocation up by the annotation" in gone.message
+    assert ask(replace(request, wishes=GIVEN_UP), secret, None) == Forget()
+    assert ask(request, secret, replace(READY, revokes=False)) == Forget()
+    assert ask(request, make_secret(request, owed=(Debt("Issuer/ca", format_time(NOW)),)), None) == Forget()
+    assert ask(request, make_secret(request), REVOKES) == Release()
+
+
+def test_what_is_owed_holds_up_no_renewal() -> None:
+    request = guarded(make_request())
+    due = make_secret(request, timedelta(days=70), owed=(Debt("Issuer/gone", format_time(NOW + DAY)),))
+    assert ask(request, due, REVOKES) == Issue("Renewal", 2, CA)
+    edited = replace(due, intact_data=frozenset())
+    assert isinstance(ask(request, edited, REVOKES), Restore)
+    held = ask(request, due, failure=failure(retry_at=NOW + DAY, needs_user=False))
+    assert isinstance(held, Hold)
+    assert held.reason == "Rejected"
+    fresh = ask(request, replace(due, record=make_secret(request).record), REVOKES)
+    assert isinstance(fresh, Hold)
+    assert fresh.reason == "RevocationPending"
+    assert fresh.until == NOW + timedelta(seconds=30)
+
+
+def test_who_issued_has_to_revoke_and_not_who_is_asked_now() -> None:
+    request = guarded(make_request(issuerRef={"name": "b"}, revocation={"onRotation": True}))
+    issuers = {CA: REVOKES, B: replace(READY, fingerprint="B")}
+    secret = make_secret(request, owed=OWED)
+    assert secret.record is not None
+    assert ask(request, secret, issuers=issuers) == Revoke(CA)
+    old = replace(secret, owed=(), record=replace(secret.record, issuance_hash="other"))
+    assert ask(request, old, issuers=issuers) == Issue("SpecChanged", 2, B, revoke_old=True)
+    assert ask(request, old, issuers={B: issuers[B]}) == Issue("SpecChanged", 2, B, revoke_old=True)
+    cannot = {**issuers, CA: READY}
+    assert ask(request, old, issuers=cannot) == Issue("SpecChanged", 2, B, revoke_old=False)
+
+
+def test_a_revocation_that_failed_is_tried_again_and_holds_up_no_issuance() -> None:
+    request = guarded(make_request())
+    secret = make_secret(request, owed=OWED)
+    soon = NOW + timedelta(seconds=5)
+    pending = ask(request, secret, REVOKES, unrevoked={CA: failure(retry_at=soon, needs_user=False)})
+    assert isinstance(pending, Hold)
+    assert (pending.reason, pending.until) == ("RevocationPending", soon)
+    assert ask(request, secret, REVOKES, unrevoked={CA: failure(retry_at=NOW)}) == Revoke(CA)
+    due = make_secret(request, timedelta(days=70), owed=OWED)
+    assert ask(request, due, REVOKES, unrevoked={CA: failure()}) == Issue("Renewal", 2, CA)
+
+
+@pytest.mark.parametrize("revocation", [{"onDelete": True}, {"onRotation": True}])
+def test_a_finalizer_is_there_while_a_revocation_may_be_owed(revocation: dict[str, bool]) -> None:
+    request = make_request(revocation=revocation)
+    on_delete = "onDelete" in revocation
+    due = make_secret(request, timedelta(days=70))
+    assert ask(request, due, REVOKES) == Guard()
+    assert isinstance(ask(request, due, READY), Issue)  # it cannot revoke
+    assert ask(guarded(request), due, REVOKES) == Issue("Renewal", 2, CA, revoke_old=not on_delete)
+    assert isinstance(ask(guarded(request), due, failure=failure()), Hold)
+    new = ask(request, None, REVOKES)
+    assert new == Guard() if on_delete else isinstance(new, Issue)
+    # It was asked for after the certificate had been issued.
+    assert (ask(request, make_secret(request), REVOKES) == Guard()) is on_delete
+    assert (ask(guarded(request), make_secret(request), REVOKES) == Release()) is not on_delete
+    assert isinstance(ask(request, make_secret(request), READY), Keep)
+    assert isinstance(ask(request, make_secret(request), None), Keep)
+
+
+def test_a_request_goes_when_nothing_is_owed_any_more() -> None:
+    request = guarded(make_request(revocation={"onDelete": True}), being_deleted=True)
+    secret = make_secret(request)
+    assert ask(request, secret, REVOKES) == Revoke(CA, current=True)
+    assert ask(request, replace(secret, owed=OWED), REVOKES) == Revoke(CA)
+    assert ask(request, secret, READY) == Release()
+    assert ask(request, None, REVOKES) == Release()
+    assert ask(request, make_secret(request, owner_uid="other"), REVOKES) == Release()
+    assert ask(request, make_secret(request, timedelta(days=91)), REVOKES) == Release()
+    assert ask(replace(request, finalizers=()), secret, REVOKES) == Keep(until=None)
+    pending = ask(request, secret, None)
+    assert isinstance(pending, Hold)
+    assert pending.reason == "RevocationPending"
+    assert ask(replace(request, wishes=GIVEN_UP), secret, None) == Release()
+    rotation_only = guarded(make_request(revocation={"onRotation": True}), being_deleted=True)
+    assert ask(rotation_only, secret, REVOKES) == Release()
+    assert ask(rotation_only, replace(secret, owed=OWED), REVOKES) == Revoke(CA)
 
 
 def test_a_retained_secret_is_taken_over_by_a_request_of_that_name_only() -> None:
@@ -488,7 +577,7 @@ secrets = st.none() | st.builds(
     st.timedeltas(timedelta(0), timedelta(days=200)),
     intact_data=st.sets(st.sampled_from(sorted(DATA_KEYS))).map(frozenset) | st.just(DATA_KEYS),
     owner_uid=st.sampled_from([UID, UID, UID, "other"]),
-    owes_revocation=st.booleans(),
+    owed=st.sampled_from([(), OWED, (Debt("Issuer/gone", OWED[0].not_after),)]),
     beyond_repair=st.booleans(),
     record=st.none() | st.just(make_secret(make_request()).record),
 )
@@ -550,7 +639,10 @@ def test_from_any_state_applying_actions_comes_to_rest_and_orders_at_most_once(
                     request = replace(request, finalizers=())
                 else:
                     assert secret is not None
-                    secret = replace(secret, owes_revocation=False)
+                    secret = replace(secret, owed=())
+            case Forget():
+                assert secret is not None
+                secret = replace(secret, owed=())
             case Issue() if issuer is not None and issuer.costs:
                 order = staged(request, revision=action.revision, handle="")
             case Issue() | Resume():
@@ -558,13 +650,12 @@ def test_from_any_state_applying_actions_comes_to_rest_and_orders_at_most_once(
                 order = None
                 fingerprint = issuer.fingerprint if issuer is not None else ""
                 record = replace(fresh.record, revision=action.revision, issuer_fingerprint=fingerprint)
-                secret = replace(fresh, record=record)
+                secret = replace(fresh, record=record, owed=secret.owed if secret is not None else ())
             case Restore() if repairable:
                 assert secret is not None
                 digest = request.spec.secret_template.digest()
                 record = secret.record or fresh.record
                 secret = replace(secret, intact_data=DATA_KEYS, record=record, template_digest=digest)
-                secret = replace(secret, owes_revocation=False)
             case Restore():
                 assert secret is not None
                 secret = replace(secret, beyond_repair=True)

@@ -167,6 +167,7 @@ ISSUER = {
 EVENTS = {
     "Issued": "another certificate was issued",
     "Revoked": "a certificate was revoked",
+    "NotRevoked": "a certificate that was to be revoked was not",
     "StillPending": "a reminder: the order still waits",
 }
 """Of events that no condition has the reason of."""
