@@ -45,7 +45,7 @@ def _is_quiet(operator: OperatorProcess) -> bool:
     """Nothing fails for a while, in which forty requests that are tried again at least every minute would show."""
     failed, checks = _failed(operator), _checks(operator)
     # Two issuers are left, and are checked every 2 s here.
-    wait_until("the issuers are checked a few times", lambda: _checks(operator) >= checks + 6, seconds=90)
+    wait_until("the issuers are checked a few times", lambda: _checks(operator) >= checks + 10, seconds=90)
     return _failed(operator) == failed
 
 

@@ -68,6 +68,7 @@ def test_what_was_deleted_meanwhile_is_forgotten(
 
     kubectl.wait_ready("new", seconds=60)
     wait_until("the deleted are forgotten", lambda: _shown(proxied_operator, kubectl) == 5, seconds=60)
+    wait_until("their Secrets are gone", lambda: len(kubectl.list("secrets")) == 5, seconds=60)
 
 
 def test_a_list_that_is_refused_for_a_while_does_not_end_the_operator(
