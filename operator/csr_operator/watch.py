@@ -80,17 +80,29 @@ async def _watch(kube: KubeClient, controller: Controller, namespace: str, versi
 
 async def wait_until_listed(kube: KubeClient, controller: Controller, namespaces: tuple[str, ...]) -> None:
     """Return when `controller` has seen every object that there is."""
-    while True:
-        try:
-            for kind in Kind:
-                if await _list_keys(kube, kind, namespaces) - controller.known(kind).keys():
-                    break
-            else:
-                return
-            await asyncio.sleep(0.1)
-        except (KubeError, Unreachable) as error:
-            logger.warning("cannot list: %s", error)
-            await asyncio.sleep(_PAUSE)
+    for kind in Kind:
+        patience = _PAUSE
+        while not await _has_seen_all(kube, controller, kind, namespaces, patience):
+            patience *= 2
+
+
+async def _has_seen_all(
+    kube: KubeClient, controller: Controller, kind: Kind, namespaces: tuple[str, ...], patience: float
+) -> bool:
+    """List once, and wait; False if some are not there within `patience` seconds: they may have been deleted since."""
+    clock = asyncio.get_running_loop().time
+    try:
+        missing = await _list_keys(kube, kind, namespaces)
+    except (KubeError, Unreachable) as error:
+        logger.warning("cannot list: %s", error)
+        await asyncio.sleep(_PAUSE)
+        return False
+    until = clock() + patience
+    while missing := missing - controller.known(kind).keys():
+        if clock() > until:
+            return False
+        await asyncio.sleep(0.1)
+    return True
 
 
 async def forget_gone(

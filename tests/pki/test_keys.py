@@ -1,5 +1,6 @@
 """Keys: every algorithm, both encodings, and those that are refused."""
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
+from csr_operator.pki import asn1
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import (
     KeyAlgorithm,
@@ -138,6 +140,36 @@ def test_nothing_of_a_damaged_key_is_in_the_error(parameters: KeyParameters, dam
     for line in body:
         for start in range(0, len(line) - 12, 6):
             assert line[start : start + 12].decode() not in shown
+
+
+# 2**p - 1 is a prime for these p (Mersenne primes), so that whoever wants to can make an RSA key of any size at once.
+MERSENNE = (21701, 23209)
+
+
+def rsa_pem(p: int, q: int, /, **parts: int) -> bytes:
+    """An RSAPrivateKey (RFC 8017, A.1.2) with the primes p and q, but for the parts that are given."""
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    numbers = {"n": p * q, "e": 65537, "d": d, "p": p, "q": q}
+    numbers |= {"dmp1": d % (p - 1), "dmq1": d % (q - 1), "iqmp": pow(q, -1, p), **parts}
+    integers = [asn1.encode(2, number.to_bytes(number.bit_length() // 8 + 1)) for number in (0, *numbers.values())]
+    body = base64.encodebytes(asn1.encode(asn1.SEQUENCE, b"".join(integers)))
+    return b"-----BEGIN RSA PRIVATE KEY-----\n" + body + b"-----END RSA PRIVATE KEY-----\n"
+
+
+def test_a_key_made_to_burn_time_is_refused_unchecked() -> None:
+    """To prove that its primes are primes takes minutes."""
+    with pytest.raises(PkiError, match="RSA keys of 44910 bits are not accepted: use 2048 to 8192"):
+        load_private_key(rsa_pem(*(2**exponent - 1 for exponent in MERSENNE)))
+
+
+@pytest.mark.parametrize("part", ["n", "p", "q", "d", "dmp1", "dmq1", "iqmp"])
+def test_an_rsa_key_whose_parts_do_not_belong_together_is_refused(part: str) -> None:
+    numbers = key_of(RSA).private_numbers()  # type: ignore[union-attr]
+    assert isinstance(numbers, rsa.RSAPrivateNumbers)
+    whole = numbers.public_numbers.n if part == "n" else getattr(numbers, part)
+    load_private_key(rsa_pem(numbers.p, numbers.q))
+    with pytest.raises(PkiError, match="the parts of the RSA key do not belong together"):
+        load_private_key(rsa_pem(numbers.p, numbers.q, **{part: whole + 2}))
 
 
 def test_a_file_that_is_no_key_is_refused() -> None:

@@ -163,7 +163,7 @@ def load_private_key(pem: bytes) -> PrivateKey:
         raise PkiError(f"the private key is larger than {_MAX_PEM_BYTES} bytes")
     # The causes are cut off: they could carry a part of the input.
     try:
-        key = serialization.load_pem_private_key(pem, password=None)
+        key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
     except TypeError:
         raise PkiError("the private key is encrypted: store it without a passphrase") from None
     except UnsupportedAlgorithm:
@@ -171,6 +171,8 @@ def load_private_key(pem: bytes) -> PrivateKey:
     except ValueError:
         raise PkiError("this is no private key in PEM form (PKCS #1, SEC 1 or PKCS #8)") from None
     parameters_of(key)
+    if isinstance(key, rsa.RSAPrivateKey):
+        _check_numbers(key.private_numbers())
     assert isinstance(key, PrivateKey)
     return key
 
@@ -183,6 +185,23 @@ def public_key_der(key: PublicKeyTypes) -> bytes:
 def spki_sha256(key: PrivateKey | PublicKey) -> str:
     """The SHA-256 of the public key's SubjectPublicKeyInfo, in lower-case hex; of either half of a key pair."""
     return hashlib.sha256(public_key_der(key.public_key() if isinstance(key, PrivateKey) else key)).hexdigest()
+
+
+def _check_numbers(key: rsa.RSAPrivateNumbers) -> None:
+    """That the parts of an RSA key belong together (RFC 8017, 3.2).
+
+    The library's own check proves p and q to be primes besides: for seconds, and for minutes if the key was made for
+    that, while nothing else runs.
+    """
+    p, q, e = key.p, key.q, key.public_numbers.e
+    if not (
+        p % 2 == q % 2 == 1 < min(p, q)
+        and p * q == key.public_numbers.n
+        and key.d * e % (p - 1) == key.d * e % (q - 1) == 1
+        and (key.dmp1, key.dmq1) == (key.d % (p - 1), key.d % (q - 1))
+        and key.iqmp * q % p == 1
+    ):
+        raise PkiError("the parts of the RSA key do not belong together")
 
 
 def _private_format(key: PrivateKey, encoding: KeyEncoding) -> serialization.PrivateFormat:
