@@ -22,7 +22,7 @@ SHOWN: dict[str, str] = {
     "labels": "DNS:localhost, DNS:*.example.com, DNS:*.local, DNS:example.com, DNS:www.example.com",
     "common-name-alone": "Subject: CN=www.example.com",
     "literal-subject": "Subject: CN=foo,OU=FooLong,OU=Bar,OU=Baz,DC=corp,DC=example",
-    "literal-subject-escapes": r'Subject: CN=a\, b \"c\" \+ä,O=A',
+    "literal-subject-escapes": r"Subject: CN=a\, b \"c\" \+ä,O=A",
     "ip-alone": "IP Address:192.0.2.7, IP Address:0:0:0:0:0:0:0:1, IP Address:2001:DB8:0:0:0:0:0:7",
     "uri-alone": "URI:spiffe://a_b.example/x, URI:urn:uuid:0b3e, URI:https://xn--bcher-kva.example/%C3%BC",
     "email-alone": "email:o'brien+x@xn--bcher-kva.example, email:root@localhost, email:-a-.b-@c-d.e1",
