@@ -301,14 +301,16 @@ def _issue(
         obstacle = _obstacle(request, world, key)
         if obstacle is None:
             return Issue(reason, revision, key, _revokes_old(request, world, asked_to=revoke_old))
-        obstacles.append(obstacle)
+        obstacles.append((key, obstacle))
     if len(obstacles) == 1:
-        return obstacles[0]
-    untils = [o.until for o in obstacles if o.until is not None]
+        return obstacles[0][1]
+    holds = [hold for _, hold in obstacles]
+    messages = (hold.message if str(key) in hold.message else f"{key}: {hold.message}" for key, hold in obstacles)
+    untils = [hold.until for hold in holds if hold.until is not None]
     return Hold(
-        obstacles[0].reason,
-        "; ".join(o.message for o in obstacles),
-        needs_user=all(o.needs_user for o in obstacles),
+        holds[0].reason,
+        "; ".join(messages),
+        needs_user=all(hold.needs_user for hold in holds),
         until=min(untils, default=None),
     )
 
@@ -324,7 +326,9 @@ def _obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold
     if issuer.policy is not None:
         denials = violations(issuer.policy, asked(request), request.namespace, world.labels or {})
         if denials:
-            return Hold("PolicyDenied", f"{key} does not allow it: {'; '.join(denials)}", needs_user=True)
+            # No watch shows when a namespace gets another label.
+            until = world.now + world.recheck if issuer.policy.needs_labels else None
+            return Hold("PolicyDenied", f"{key} does not allow it: {'; '.join(denials)}", needs_user=True, until=until)
     if issuer.needs_approval and (hold := _approval(request, key)) is not None:
         return hold
     if not issuer.ready:
@@ -352,14 +356,12 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
     issuer = next((key for key in request.issuers if issuer_name(key) == staged.issuer), None)
     if stored or issuer is None or staged.issuance_hash != request.issuance_hash:
         return Discard()
-    state = world.issuers.get(issuer)
-    if state is None:
-        return Hold("IssuerNotFound", f"{issuer} does not exist: create it", needs_user=False)
-    failure = (world.failures or {}).get(issuer)
-    if failure is not None and _counts(failure, request, state.version, world.now):
-        if failure.retry_at is None and len(request.issuers) > 1:
-            return Discard()  # it will never be signed here: another issuer is asked
-        return Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
+    # Also an order that was placed gets no further than it would today.
+    if (obstacle := _obstacle(request, world, issuer)) is not None:
+        passes = not obstacle.needs_user and obstacle.reason != "IssuerNotFound"
+        if not passes and any(_obstacle(request, world, k) is None for k in request.issuers if k != issuer):
+            return Discard()  # it will not be signed here, and another issuer can be asked
+        return obstacle
     waiting = world.waiting
     if (
         waiting is not None

@@ -42,7 +42,7 @@ from csr_operator.model import (
     format_time,
 )
 from csr_operator.parse import parse_request
-from csr_operator.policy import AllowedNames, Policy, Rule
+from csr_operator.policy import AllowedNames, Default, Namespaces, Policy, Requirement, Rule
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SPREAD = timedelta(minutes=5)
@@ -380,6 +380,59 @@ def test_the_first_issuer_that_can_is_asked() -> None:
     nobody = ask(request, None, issuers={dead: both[dead]})
     assert isinstance(nobody, Hold)
     assert nobody.message == "Issuer n/dead is not ready: down; Issuer n/ca does not exist: create it"
+    refused = {key: failure(issuer=key) for key in (dead, CA)}
+    refusing = ask(request, None, issuers={dead: READY, CA: READY}, failures=refused)
+    assert refusing == Hold("Rejected", "Issuer n/dead: no; Issuer n/ca: no", needs_user=True)
+
+
+def test_who_signed_signs_on_until_another_certificate_is_due() -> None:
+    """The first one has come back: that is no reason for another certificate."""
+    request = make_request(issuerRefs=[{"name": "b"}, {"name": "ca"}])
+    issuers = {B: replace(READY, fingerprint="B"), CA: READY}
+    assert isinstance(ask(request, make_secret(request), issuers=issuers), Keep)
+    assert ask(request, make_secret(request, timedelta(days=70)), issuers=issuers) == Issue("Renewal", 2, B)
+
+
+def test_an_order_that_gets_nowhere_is_left_only_if_another_issuer_can_be_asked() -> None:
+    request = make_request(issuerRefs=[{"name": "ca"}, {"name": "b"}])
+    order, other = staged(request), replace(READY, fingerprint="B")
+    gone, refused = {B: other}, failure()
+    assert ask(request, None, issuers=gone, staged=order) == Discard()
+    assert ask(request, None, issuers={B: other, CA: READY}, failure=refused, staged=order) == Discard()
+    for rest in ({}, {B: replace(other, ready=False, message="down")}):
+        assert isinstance(ask(request, None, issuers=rest, staged=order), Hold)
+        assert isinstance(ask(request, None, issuers={CA: READY, **rest}, failure=refused, staged=order), Hold)
+    # What passes is waited for: the order may have cost something.
+    unready = {B: other, CA: replace(READY, ready=False, message="down")}
+    assert isinstance(ask(request, None, issuers=unready, staged=order), Hold)
+    soon = failure(retry_at=NOW + timedelta(minutes=1))
+    passing = {CA: replace(soon, needs_user=False)}
+    assert isinstance(ask(request, None, issuers={B: other, CA: READY}, failures=passing, staged=order), Hold)
+
+
+def test_an_order_under_way_is_held_up_by_what_would_not_let_it_be_placed_today() -> None:
+    request = make_request()
+    order = staged(request)
+    policy = Policy(rules=(Rule("web", dns_names=AllowedNames(suffixes=("example.org",))),))
+    denied = ask(request, None, replace(READY, policy=policy), staged=order)
+    assert isinstance(denied, Hold)
+    assert denied.reason == "PolicyDenied"
+    unapproved = ask(request, None, replace(READY, needs_approval=True), staged=order)
+    assert isinstance(unapproved, Hold)
+    assert unapproved.reason == "ApprovalPending"
+    assert ask(approved(request), None, replace(READY, needs_approval=True), staged=order) == Resume(1, CA)
+
+
+def test_a_policy_that_looks_at_labels_is_asked_again_after_a_while() -> None:
+    selector = (Requirement("tier", "In", ("web",)),)
+    policy = Policy(Default.DENY, (Rule(namespaces=Namespaces(selector=selector)),))
+    denied = ask(make_request(), None, replace(READY, policy=policy), labels={})
+    assert isinstance(denied, Hold)
+    assert denied.until == NOW + timedelta(seconds=30)
+    assert isinstance(ask(make_request(), None, replace(READY, policy=policy), labels={"tier": "web"}), Issue)
+    by_name = ask(make_request(), None, replace(READY, policy=Policy(Default.DENY)))
+    assert isinstance(by_name, Hold)
+    assert by_name.until is None
 
 
 def test_what_a_policy_denies_is_not_asked_for() -> None:
