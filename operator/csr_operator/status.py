@@ -15,12 +15,13 @@ from .model import CertificateRequest, Condition, Record, RequestStatus, format_
 
 def request_status(request: CertificateRequest, record: Record | None, action: Action, now: datetime) -> RequestStatus:
     """What `status` should say now that `action` is all that is left to do; the CSR is left as it is."""
-    # Approval is others' to give: it is kept as it is.
-    conditions = [c for c in request.status.conditions if c.type in ("Approved", "Denied")]
-    conditions.append(_ready(request, record, action, now))
+    ours = {"Ready": _ready(request, record, action, now)}
     if isinstance(action, Hold):
         kind = "Stalled" if action.needs_user else "Reconciling"
-        conditions.append(_condition(kind, True, action.reason, action.message, request.generation))
+        ours[kind] = _condition(kind, True, action.reason, action.message, request.generation)
+    # Approval is others' to give: it is kept as it is, and where it is.
+    known = {c.type: c for c in request.status.conditions if c.type in ("Approved", "Denied", *ours)}
+    conditions = [*{**known, **ours}.values()]
     status = RequestStatus(
         conditions=keep_transition_times(conditions, request.status.conditions, now),
         observed_generation=request.generation,
@@ -79,7 +80,8 @@ def condition_bodies(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
             "status": c.status,
             "reason": c.reason,
             "message": c.message,
-            "observedGeneration": c.observed_generation,
+            # Absent where it is unknown: to admission, another value is another approval.
+            **({"observedGeneration": c.observed_generation} if c.observed_generation else {}),
             "lastTransitionTime": c.last_transition_time,
         }
         for c in conditions
