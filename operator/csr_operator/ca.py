@@ -1,6 +1,7 @@
 """One issuer's CA as the rest of the operator calls it: counted, timed, and with its errors put into words."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -8,6 +9,7 @@ from cryptography import x509
 
 from .backends.base import Backend, BackendError, Issued, Order, Pending, Rejected, Retryable
 from .errors import Failed
+from .kube import KubeError, Unreachable
 from .metrics import CA_CALLS
 from .policy import Policy
 
@@ -15,6 +17,14 @@ T = TypeVar("T")
 
 _PATIENCE = 120.0
 """Seconds after which an answer is no longer waited for; backends have shorter limits of their own."""
+
+
+logger = logging.getLogger(__name__)
+
+
+def unexpected(backend: str, error: Exception) -> str:
+    """For the user, of an error that a backend should not raise."""
+    return f"backend {backend} failed in a way that its author did not expect: see {type(error).__name__} in the log"
 
 
 class Ca:
@@ -53,5 +63,11 @@ class Ca:
         except BackendError as error:
             outcome = "misconfigured"
             raise Failed("IssuerNotReady", str(error), by_issuer=True) from error
+        except (KubeError, Unreachable):
+            raise  # of a Secret that it reads: the API server's fault
+        except Exception as error:
+            # Its text may hold anything, so it goes to the log alone.
+            logger.exception("%s: backend %s: unexpected, at %s", self.issuer, self.name, call)
+            raise Failed("IssuerUnavailable", unexpected(self.name, error), by_issuer=True) from error
         finally:
             CA_CALLS.labels(self.name, call, outcome).inc()

@@ -9,9 +9,9 @@ from datetime import datetime
 
 from .backends.base import Backend, BackendError, Context, Health, Misconfigured
 from .backends.registry import backend as backend_class
-from .ca import Ca
+from .ca import Ca, unexpected
 from .decide import IssuerState, issuer_name
-from .kube import Kube, KubeError, secret_data
+from .kube import Kube, KubeError, Unreachable, secret_data
 from .metrics import CA_CALLS
 from .model import Issuer, ObjectKey, Raw, SecretKey, is_newer
 from .parse import parse_issuer
@@ -129,6 +129,9 @@ class Issuers:
             backend = backend_class(issuer.backend).create(issuer.config, Context(read_secret, publish, self._clock))
         except Misconfigured as error:
             return Live(issuer, None, str(error))
+        except Exception as error:
+            logger.exception("%s: backend %s: unexpected, at create", issuer.key, issuer.backend)
+            return Live(issuer, None, unexpected(issuer.backend, error))
         return Live(issuer, backend, "")
 
     async def _ask(self, live: Live) -> tuple[bool, str, Health]:
@@ -149,6 +152,11 @@ class Issuers:
         except BackendError as error:
             outcome = "unavailable"
             return False, "Unavailable", Health(str(error))
+        except (KubeError, Unreachable):
+            raise
+        except Exception as error:
+            logger.exception("%s: backend %s: unexpected, at check", live.issuer.key, live.issuer.backend)
+            return False, "Unavailable", Health(unexpected(live.issuer.backend, error))
         finally:
             CA_CALLS.labels(live.issuer.backend, "check", outcome).inc()
 

@@ -281,7 +281,8 @@ class Performer:
         answer = await ca.ask(order, staged.handle if staged is not None else "")
         if isinstance(answer, Pending):
             if staged is None:
-                raise TypeError(f"backend {ca.name} left an order pending, and does not say that it costs")
+                text = f"backend {ca.name} left an order pending, which only one that says that it `costs` may do"
+                raise Failed("IssuerNotReady", text, by_issuer=True)
             if answer.handle != staged.handle:
                 staged = await self._stage(request, revision, ca, basis, answer.handle)
             return Ordered(staged, answer, _pem(basis.csr))
