@@ -6,7 +6,7 @@ Nothing here knows kopf. `observe` only files what came and marks keys; all work
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -37,6 +37,7 @@ from .errors import Failed
 from .events import Events
 from .issuers import Issuers, Live
 from .kube import KubeClient, KubeError, Unreachable
+from .labels import NamespaceLabels
 from .limits import Slots
 from .metrics import RequestSample
 from .model import (
@@ -61,6 +62,9 @@ from .workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
+_PATIENCE = 10.0
+"""Seconds after which a user is told that a CA has not answered yet."""
+
 _REMIND = timedelta(hours=24)
 """How often a user is reminded of what waits for a person."""
 
@@ -71,6 +75,7 @@ class Controller:
     def __init__(self, settings: Settings, kube: KubeClient, clock: Callable[[], datetime]) -> None:
         self._settings, self._kube, self._clock = settings, kube, clock
         self._cpu = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="keys")
+        self._labels = NamespaceLabels(kube)
         self._performer = Performer(kube, self._cpu, clock)
         self._events = Events(kube, clock)
         self._queue: WorkQueue[ObjectKey] = WorkQueue()
@@ -224,22 +229,37 @@ class Controller:
         live = self._issuers.get(action.issuer)
         if live is None or live.backend is None:
             return False  # it went away just now, which wakes this request
-        wait = self._slots.acquire(action.issuer, key, live.issuer.limits)
-        if wait > 0.0:
-            self._queue.add_after(key, wait)
+        queued = self._slots.acquire(action.issuer, key, live.issuer.limits)
+        if queued is not None:
+            if queued.message:
+                await self._write_status(request, Hold("Queued", queued.message, needs_user=False), None)
+            self._queue.add_after(key, queued.seconds)
             return False
         self._store.begin(request)
         self._set_apart(self._guarded(key, self._with_slot(request, action, live)))
         return True
 
     async def _with_slot(self, request: CertificateRequest, action: Issue | Resume | Revoke, live: Live) -> bool:
+        telling = asyncio.get_running_loop().call_later(_PATIENCE, self._tell_that_it_takes_long, request, action, live)
         try:
             await self._carry_out(request, action, live)
         finally:
+            telling.cancel()
             self._store.end(request)
             for waiting in self._slots.release(action.issuer, live.issuer.limits):
                 self._queue.add(waiting)
         return False
+
+    def _tell_that_it_takes_long(self, request: CertificateRequest, action: Action, live: Live) -> None:
+        message = f"{live.issuer.key} was asked {_PATIENCE:.0f} s ago, and has not answered yet"
+        reason = "RevocationPending" if isinstance(action, Revoke) else "Issuing"
+        self._set_apart(self._tell(request, Hold(reason, message, needs_user=False)))
+
+    async def _tell(self, request: CertificateRequest, hold: Hold) -> None:
+        try:
+            await self._write_status(request, hold, None)
+        except (Unreachable, KubeError) as error:
+            logger.info("%s: %s: the API server: %s", request.key, hold.message, error)
 
     async def _carry_out(self, request: CertificateRequest, action: Action, live: Live | None) -> None:
         key = request.key
@@ -269,7 +289,7 @@ class Controller:
     async def _world(self, request: CertificateRequest) -> World | None:
         """None while an issuer's first check is under way, which wakes what depends on it."""
         states = {}
-        labels = None
+        labels: Mapping[str, str] | None = None
         for key in request.issuers:
             live = self._issuers.get(key)
             if live is None:
@@ -278,7 +298,7 @@ class Controller:
                 return None
             states[key] = live.state
             if live.state.policy is not None and live.state.policy.needs_labels and labels is None:
-                labels = await self._kube.namespace_labels(request.namespace)
+                labels = await self._labels.of(request.namespace)
         secret = self._store.secret(request)
         for key in _creditors(request, secret) - states.keys():
             if (live := self._issuers.get(key)) is not None:
@@ -460,7 +480,7 @@ class Controller:
             raise
         self._store.wrote_request(request, answer["metadata"]["resourceVersion"], status)
         news = [c for c in status.conditions if not any(c.says_the_same(o) for o in old.conditions)]
-        if isinstance(rest, Hold) and news:
+        if isinstance(rest, Hold) and news and rest.reason not in ("Queued", "Issuing"):
             self._events.warning(request, news[-1].reason, news[-1].message)
 
 

@@ -4,11 +4,22 @@ import asyncio
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 from .model import Limits, ObjectKey
 
 _PARKED = 30.0
 """A parked request looks again by itself after so many seconds: the one that was named may not have wanted its slot."""
+
+_SOON = 5.0
+"""A wait of so many seconds is not worth telling."""
+
+
+class Queued(NamedTuple):
+    """There is no slot: try again after so many seconds, or when `release` says so. message: why; empty if soon."""
+
+    seconds: float
+    message: str
 
 
 @dataclass(slots=True)
@@ -24,24 +35,26 @@ class Slots:
     def __init__(self) -> None:
         self._uses: defaultdict[ObjectKey, _Use] = defaultdict(_Use)
 
-    def acquire(self, issuer: ObjectKey, request: ObjectKey, limits: Limits) -> float:
-        """0.0: `request` has a slot. Else the seconds after which to try again.
-
-        `release` may name it before that.
-        """
+    def acquire(self, issuer: ObjectKey, request: ObjectKey, limits: Limits) -> Queued | None:
+        """None: `request` has a slot."""
         use = self._uses[issuer]
         if use.running >= limits.concurrent:
+            # At its first try it may well have a slot in a moment.
+            busy = f"{issuer} is at work for {use.running} requests, as many as spec.limits.concurrent allows"
+            told = busy if request in use.parked else ""
             use.parked[request] = None
-            return _PARKED
+            return Queued(_PARKED, told)
         if limits.per_minute is not None:
             now = asyncio.get_running_loop().time()
             while use.started and use.started[0] <= now - 60.0:
                 use.started.popleft()
             if len(use.started) >= limits.per_minute:
-                return use.started[0] + 60.0 - now
+                seconds = use.started[0] + 60.0 - now
+                full = f"{issuer} has taken {limits.per_minute} requests within a minute (spec.limits.perMinute)"
+                return Queued(seconds, full if seconds > _SOON else "")
             use.started.append(now)
         use.running += 1
-        return 0.0
+        return None
 
     def release(self, issuer: ObjectKey, limits: Limits) -> list[ObjectKey]:
         """Give a slot back; returns the requests to try again, as many as there are free slots."""

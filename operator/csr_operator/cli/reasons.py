@@ -39,6 +39,11 @@ REQUEST = {
         "it is ready.",
         "Mend the issuer: `kubectl describe {issuer}` has its own words.",
     ),
+    "Queued": Advice(
+        "The issuer has as many requests at work, or has taken as many within a minute, as its spec.limits allow. It "
+        "takes this one as soon as there is room.",
+        "Wait. If the CA can take more, have the issuer's owner raise spec.limits; if it hangs, see to the CA.",
+    ),
     "IssuerUnavailable": Advice(
         f"The CA did not answer, or asked to be left alone for a while. {_AGAIN} A CA that asks for a longer "
         "pause gets it.",
