@@ -13,11 +13,11 @@ _KEYS = {"ecdsa": "ECDSA P-256", "rsa": "RSA-2048"}
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """keys: RSA keys per second that the machine makes when it does nothing else; None where none are needed."""
+    """keys: RSA keys per second that the machine makes when it does nothing else; 0.0 where none are needed."""
 
     bare: Cost
     issued: OperatorRound
-    keys: float | None
+    keys: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ def table(measured: Measured) -> str:
     ]
     if measured.key == "rsa":
         lines += [
-            row("bare RSA key generation    keys/s", lambda r: r.keys or 0.0),
-            row("  share of it, %", lambda r: 100 * count / r.issued.cost.seconds / (r.keys or 1.0)),
+            row("bare RSA key generation    keys/s", lambda r: r.keys),
+            row("  share of it, %", lambda r: 100 * count / r.issued.cost.seconds / r.keys),
         ]
     lines += ["", "writes per certificate"]
     for what in sorted(set().union(*measured.writes)):
