@@ -15,7 +15,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import outputs
-from .asked import asked
 from .backends.base import Issued, Order, Pending
 from .ca import Ca
 from .decide import not_owned, owner_of, owns
@@ -27,14 +26,11 @@ from .model import (
     CertificateRequest,
     Record,
     RotationPolicy,
-    SecretKey,
-    SecretKeyRef,
     SecretMeta,
     Staged,
 )
 from .owed import Owed, read_owed, write_owed
 from .parse import parse_secret_meta, parse_staged
-from .pki import keystores
 from .pki.chain import Chain, build_chain, load_bundle
 from .pki.csr import build_csr, load_csr
 from .pki.errors import Mismatch, PkiError
@@ -43,7 +39,7 @@ from .pki.keys import KeyAlgorithm, KeyEncoding, PrivateKey, generate, load_priv
 from .pki.possession import prove
 from .pki.signatures import is_self_signed, issued_by
 from .pki.verify import verify
-from .policy import Policy, violations
+from .references import References
 
 _ROUNDING = timedelta(minutes=5)
 """By how much a CA may grant more than the duration that was asked for."""
@@ -95,6 +91,7 @@ class Performer:
 
     def __init__(self, kube: Kube, cpu: Executor, clock: Callable[[], datetime]) -> None:
         self._kube, self._cpu, self._clock = kube, cpu, clock
+        self._references = References(kube)
 
     async def issue(
         self,
@@ -117,7 +114,7 @@ class Performer:
             )
         ):
             existing = await self._own_secret(request)
-        passwords = await self._passwords(request)
+        passwords = await self._references.passwords(request)
         key, csr = await self._key_and_csr(request, None if new_key else existing, ca)
         basis = _Basis(csr, key, passwords, await self._to_revoke(request, existing, revoke_old))
         staged = await self._stage(request, revision, ca, basis) if ca.backend.costs else None
@@ -133,10 +130,10 @@ class Performer:
         if stored is None or stored["metadata"]["uid"] != staged.uid:
             return None
         data = secret_data(stored)
-        passwords = await self._passwords(request)
+        passwords = await self._references.passwords(request)
         key = None
         if request.spec.private_key.secret_ref is not None:
-            key = await self._referenced_key(request, ca)
+            key = await self._references.key(request, ca)
         try:
             csr = load_csr(data.get("tls.csr", b""))
             if request.spec.key_is_ours:
@@ -181,7 +178,7 @@ class Performer:
         record = outputs.record_of(request, revision, issuer, chain, _pem(csr))
         if secret.record is not None:
             record = replace(record, renew=secret.record.renew)  # a renewal that is asked for is still to come
-        basis = _Basis(csr, key, await self._passwords(request), _owed(existing))
+        basis = _Basis(csr, key, await self._references.passwords(request), _owed(existing))
         return Written(await self._write(request, record, chain, basis, secret), _pem(csr))
 
     async def find(self, request: CertificateRequest) -> SecretMeta | None:
@@ -328,7 +325,7 @@ class Performer:
             if spec.csr_pem:
                 return None, load_csr(spec.csr_pem.encode())
             if spec.private_key.secret_ref is not None:
-                key = await self._referenced_key(request, ca)
+                key = await self._references.key(request, ca)
                 return key, build_csr(spec.template, key)
             parameters = spec.private_key.parameters
 
@@ -344,58 +341,13 @@ class Performer:
         except PkiError as error:
             raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
 
-    async def _referenced_key(self, request: CertificateRequest, ca: Ca | None) -> PrivateKey:
-        """ca: who is to sign, if its policy is to be obeyed."""
-        ref = request.spec.private_key.secret_ref
-        assert ref is not None
-        pem = await self._value(request, ref, "spec.privateKey.secretRef")
-        try:
-            key = load_private_key(pem)
-        except PkiError as error:
-            raise Failed(
-                "KeyUnusable", f"spec.privateKey.secretRef: {ref.key} in Secret {ref.name}: {error}", needs_user=True
-            ) from None
-        if ca is not None and ca.policy is not None:
-            await self._must_permit(ca.policy, request, key, ca.issuer)
-        return key
-
-    async def _must_permit(self, policy: Policy, request: CertificateRequest, key: PrivateKey, issuer: str) -> None:
-        labels = await self._kube.namespace_labels(request.namespace) if policy.needs_labels else {}
-        what = replace(asked(request), key=parameters_of(key))
-        if denials := violations(policy, what, request.namespace, labels):
-            text = f"{issuer} does not allow it: {'; '.join(denials)}"
-            raise Failed("PolicyDenied", text, needs_user=True, by_issuer=True)
-
     async def _key_in_use(self, request: CertificateRequest, data: Mapping[str, bytes]) -> PrivateKey | None:
         """None if it never enters the cluster."""
         if request.spec.csr_pem:
             return None
         if request.spec.private_key.secret_ref is not None:
-            return await self._referenced_key(request, None)
+            return await self._references.key(request, None)
         return load_private_key(data.get("tls.key", b""))
-
-    async def _passwords(self, request: CertificateRequest) -> dict[SecretKeyRef, str]:
-        passwords: dict[SecretKeyRef, str] = {}
-        for store, kind in ((request.spec.outputs.pkcs12, "pkcs12"), (request.spec.outputs.jks, "jks")):
-            if store is None or (ref := store.password) in passwords:
-                continue
-            where = f"spec.keystores.{kind}.passwordSecretRef"
-            value = await self._value(request, ref, where)
-            try:
-                passwords[ref] = keystores.checked_password(value.decode(errors="replace"))
-            except PkiError as error:
-                text = f"{where}: {ref.key} in Secret {ref.name}: {error}"
-                raise Failed("PasswordUnusable", text, needs_user=True) from None
-        return passwords
-
-    async def _value(self, request: CertificateRequest, ref: SecretKeyRef, field: str) -> bytes:
-        secret = await self._kube.get_secret(SecretKey(request.namespace, ref.name))
-        if secret is None:
-            raise Failed("ReferenceMissing", f"{field}: Secret {ref.name} does not exist: create it", needs_user=True)
-        value = secret_data(secret).get(ref.key)
-        if not value:
-            raise Failed("ReferenceMissing", f"{field}: Secret {ref.name} has no {ref.key}: add it", needs_user=True)
-        return value
 
     def _checked(self, request: CertificateRequest, csr: x509.CertificateSigningRequest, issued: Issued) -> Chain:
         try:

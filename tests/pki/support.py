@@ -1,5 +1,6 @@
 """What the pki tests share: small CAs, requests, and openssl as a second opinion."""
 
+import base64
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from csr_operator.pki import asn1
 from csr_operator.pki.authority import Authority, load_authority, self_sign, sign
 from csr_operator.pki.chain import Chain, build_chain, to_pem
 from csr_operator.pki.csr import CsrTemplate, build_csr
@@ -101,3 +103,17 @@ def openssl_verify(chain: Chain, folder: Path, *options: str) -> str:
         *options,
         folder / "leaf.pem",
     )
+
+
+# 2**p - 1 is a prime for these p (Mersenne primes), so that whoever wants to can make an RSA key of any size at once.
+MERSENNE = (21701, 23209)
+
+
+def rsa_pem(p: int, q: int, /, **parts: int) -> bytes:
+    """An RSAPrivateKey (RFC 8017, A.1.2) with the primes p and q, but for the parts that are given."""
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    numbers = {"n": p * q, "e": 65537, "d": d, "p": p, "q": q}
+    numbers |= {"dmp1": d % (p - 1), "dmq1": d % (q - 1), "iqmp": pow(q, -1, p), **parts}
+    integers = [asn1.encode(2, number.to_bytes(number.bit_length() // 8 + 1)) for number in (0, *numbers.values())]
+    body = base64.encodebytes(asn1.encode(asn1.SEQUENCE, b"".join(integers)))
+    return b"-----BEGIN RSA PRIVATE KEY-----\n" + body + b"-----END RSA PRIVATE KEY-----\n"

@@ -1,6 +1,5 @@
 """Keys: every algorithm, both encodings, and those that are refused."""
 
-import base64
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from csr_operator.pki import asn1
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import (
     KeyAlgorithm,
@@ -21,7 +19,7 @@ from csr_operator.pki.keys import (
     private_key_pem,
     spki_sha256,
 )
-from tests.pki.support import ED25519, ML_DSA, P256, P384, P521, RSA, key_of, openssl
+from tests.pki.support import ED25519, MERSENNE, ML_DSA, P256, P384, P521, RSA, key_of, openssl, rsa_pem
 
 EVERY = [RSA, KeyParameters(KeyAlgorithm.RSA, 3072), P256, P384, P521, ED25519, *ML_DSA]
 BY_OPENSSL = [one for one in EVERY if one not in ML_DSA]  # OpenSSL 3.0 knows no ML-DSA
@@ -140,20 +138,6 @@ def test_nothing_of_a_damaged_key_is_in_the_error(parameters: KeyParameters, dam
     for line in body:
         for start in range(0, len(line) - 12, 6):
             assert line[start : start + 12].decode() not in shown
-
-
-# 2**p - 1 is a prime for these p (Mersenne primes), so that whoever wants to can make an RSA key of any size at once.
-MERSENNE = (21701, 23209)
-
-
-def rsa_pem(p: int, q: int, /, **parts: int) -> bytes:
-    """An RSAPrivateKey (RFC 8017, A.1.2) with the primes p and q, but for the parts that are given."""
-    d = pow(65537, -1, (p - 1) * (q - 1))
-    numbers = {"n": p * q, "e": 65537, "d": d, "p": p, "q": q}
-    numbers |= {"dmp1": d % (p - 1), "dmq1": d % (q - 1), "iqmp": pow(q, -1, p), **parts}
-    integers = [asn1.encode(2, number.to_bytes(number.bit_length() // 8 + 1)) for number in (0, *numbers.values())]
-    body = base64.encodebytes(asn1.encode(asn1.SEQUENCE, b"".join(integers)))
-    return b"-----BEGIN RSA PRIVATE KEY-----\n" + body + b"-----END RSA PRIVATE KEY-----\n"
 
 
 def test_a_key_made_to_burn_time_is_refused_unchecked() -> None:

@@ -2,16 +2,19 @@
 
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from csr_operator.kube import KubeClient
 from csr_operator.model import SecretKey
-from tests.support.authorities import opaque
-from tests.support.kubectl import Kubectl
-from tests.support.manifests import request
-from tests.support.openssl import own_csr
-from tests.support.site import Site
+from csr_operator.outputs import staging_key
+from csr_operator.parse import parse_request
+from tests.support.authorities import authority, opaque
+from tests.support.kubectl import Kubectl, condition
+from tests.support.manifests import API_VERSION, issuer, request
+from tests.support.openssl import openssl, own_csr, public_key
+from tests.support.site import REQUEST, Site, decoded
 
 
 @pytest.fixture
@@ -49,3 +52,104 @@ async def test_no_name_leads_out_of_the_namespace(
     finally:
         await kube.close()
     assert reached is None
+
+
+@pytest.fixture
+def early(site: Site, name: str) -> dict[str, Any]:
+    """The request `name`, which waits for the manual issuer `name` to be made: its UID is known before its order."""
+    site.kubectl.apply(request(name, name))
+    site.wait_condition(name, "Ready", "IssuerNotFound")
+    return site.kubectl.get(REQUEST, name)
+
+
+def _staging(site: Site, name: str) -> dict[str, Any]:
+    return site.kubectl.get("secret", staging_key(parse_request(site.kubectl.get(REQUEST, name))).name)
+
+
+def test_an_order_is_not_kept_in_a_secret_that_is_there_already(site: Site, name: str, early: dict[str, Any]) -> None:
+    """An empty one is made in time, and would be filled with the key for whoever may read it."""
+    where = staging_key(parse_request(early)).name
+    site.kubectl.apply(opaque(where))
+    theirs = site.kubectl.get("secret", where)
+
+    site.kubectl.apply(issuer(name, manual={}))
+
+    stalled = site.wait_condition(name, "Stalled", "SecretNotOwned")
+    assert stalled["message"] == f"Secret {where} is there already, where key and CSR are to be kept: delete it"
+    assert site.kubectl.get("secret", where) == theirs
+    assert "csr" not in site.status(name)
+    site.kubectl("delete", "secret", where)
+    site.wait_condition(name, "Reconciling", "Pending")
+
+
+def test_a_secret_of_another_name_is_no_order_whatever_it_says(
+    site: Site, name: str, early: dict[str, Any], tmp_path: Path
+) -> None:
+    known = own_csr(tmp_path, name)
+    forged = opaque(f"{name}-forged", **{"tls.key": (tmp_path / f"{name}.key").read_text(), "tls.csr": known})
+    forged["metadata"] |= {
+        "labels": {"csr-operator.dev/managed": "true", "csr-operator.dev/staging": "true"},
+        "annotations": {
+            "csr-operator.dev/issuance-hash": parse_request(early).issuance_hash,
+            "csr-operator.dev/revision": "1",
+            "csr-operator.dev/issuer": f"Issuer/{name}",
+            "csr-operator.dev/csr-digest": "x",
+        },
+        "ownerReferences": [
+            {"apiVersion": API_VERSION, "kind": "CertificateRequest", "name": name, "uid": early["metadata"]["uid"]}
+        ],
+    }
+    site.kubectl.apply(forged)
+
+    site.kubectl.apply(issuer(name, manual={}))
+
+    site.wait_condition(name, "Reconciling", "Pending")
+    csr = site.status(name)["csr"]
+    assert csr == decoded(_staging(site, name))["tls.csr"]
+    assert openssl("req", "-noout", "-pubkey", stdin=csr) != openssl("req", "-noout", "-pubkey", stdin=known)
+
+
+def test_the_order_of_another_request_is_no_secret_to_be_had(site: Site, name: str, early: dict[str, Any]) -> None:
+    site.kubectl.apply(issuer(name, manual={}))
+    site.wait_condition(name, "Reconciling", "Pending")
+    order = _staging(site, name)
+
+    site.kubectl.apply(request(f"{name}-2", "ca", secretName=order["metadata"]["name"]))
+
+    stalled = site.wait_condition(f"{name}-2", "Stalled", "SecretNotOwned")
+    assert f"belongs to CertificateRequest {name} and is left untouched" in stalled["message"]
+    assert _staging(site, name) == order
+
+
+def test_a_key_of_another_request_can_be_used_and_is_not_shown(site: Site, name: str) -> None:
+    """Who may make requests may have any key of the namespace used: see docs/security.md."""
+    site.kubectl.apply(request(name, "ca"))
+    site.kubectl.wait_ready(name)
+    before = site.kubectl.get("secret", f"{name}-tls")
+
+    site.kubectl.apply(request(f"{name}-2", "ca", privateKey={"secretRef": {"name": f"{name}-tls"}}))
+
+    site.kubectl.wait_ready(f"{name}-2")
+    second = site.data(f"{name}-2-tls")
+    assert second.keys() == {"tls.crt", "ca.crt"}
+    assert public_key(second["tls.crt"]) == public_key(decoded(before)["tls.key"])
+    assert site.kubectl.get("secret", f"{name}-tls") == before
+
+
+def test_the_key_of_a_ca_signs_nothing_by_way_of_self_signed(site: Site, name: str) -> None:
+    """With the CA's subject, the certificate would be one of that CA, past its issuer's policy and approval."""
+    ref = {"secretRef": {"name": "root-tls"}}
+    site.kubectl.apply(request(name, "root", commonName="Test Root", privateKey=ref))
+    refused = site.wait_condition(name, "Stalled", "KeyUnusable")
+    assert "Secret root-tls is that of a CA: name a key that is not beside a CA certificate" in refused["message"]
+    assert condition(site.kubectl.get(REQUEST, name), "Ready")["status"] == "False"
+    assert site.kubectl.get("secret", f"{name}-tls") == {}
+
+    # Another CA may certify the key: it signs nothing then but the request for that.
+    site.kubectl.apply(
+        authority("Other Root").secret("other-ca"),
+        issuer("other", ca={"secretName": "other-ca"}),
+        request("cross", "other", commonName="Test Root", isCA=True, privateKey=ref),
+    )
+    site.kubectl.wait_ready("cross")
+    assert public_key(site.data("cross-tls")["tls.crt"]) == public_key(site.data("root-tls")["tls.key"])

@@ -1,0 +1,94 @@
+"""What a request names in other Secrets of its namespace: its key, and the passwords of its keystores.
+
+It is used, and neither copied nor shown: no message holds a part of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from cryptography import x509
+
+from .asked import asked
+from .ca import Ca
+from .errors import Failed
+from .kube import Kube, secret_data
+from .model import CertificateRequest, SecretKey, SecretKeyRef
+from .pki.chain import load_bundle, spki_of
+from .pki.errors import PkiError
+from .pki.extensions import extension_of
+from .pki.keys import PrivateKey, load_private_key, parameters_of, public_key_der
+from .pki.keystores import checked_password
+from .policy import Policy, violations
+
+_KEY = "spec.privateKey.secretRef"
+
+
+class References:
+    """All methods raise Failed, and KubeError and Unreachable where trying again is all there is to do."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+
+    async def key(self, request: CertificateRequest, ca: Ca | None) -> PrivateKey:
+        """The key that `privateKey.secretRef` names. ca: who is to sign, if it is to be used."""
+        ref = request.spec.private_key.secret_ref
+        assert ref is not None
+        data = await self._data(request, ref, _KEY)
+        try:
+            key = load_private_key(data[ref.key])
+        except PkiError as error:
+            raise Failed("KeyUnusable", f"{_KEY}: {ref.key} in Secret {ref.name}: {error}", needs_user=True) from None
+        if ca is not None and ca.backend.needs_private_key and _is_of_a_ca(key, data):
+            # It would sign for any names, past whatever the issuer of that CA demands.
+            text = f"{_KEY}: Secret {ref.name} is that of a CA: name a key that is not beside a CA certificate"
+            raise Failed("KeyUnusable", text, needs_user=True, by_issuer=True)
+        if ca is not None and ca.policy is not None:
+            await self._must_permit(ca.policy, request, key, ca.issuer)
+        return key
+
+    async def passwords(self, request: CertificateRequest) -> dict[SecretKeyRef, str]:
+        """Those that the keystores are to have."""
+        passwords: dict[SecretKeyRef, str] = {}
+        for store, kind in ((request.spec.outputs.pkcs12, "pkcs12"), (request.spec.outputs.jks, "jks")):
+            if store is None or (ref := store.password) in passwords:
+                continue
+            where = f"spec.keystores.{kind}.passwordSecretRef"
+            data = await self._data(request, ref, where)
+            try:
+                passwords[ref] = checked_password(data[ref.key].decode(errors="replace"))
+            except PkiError as error:
+                text = f"{where}: {ref.key} in Secret {ref.name}: {error}"
+                raise Failed("PasswordUnusable", text, needs_user=True) from None
+        return passwords
+
+    async def _must_permit(self, policy: Policy, request: CertificateRequest, key: PrivateKey, issuer: str) -> None:
+        labels = await self._kube.namespace_labels(request.namespace) if policy.needs_labels else {}
+        what = replace(asked(request), key=parameters_of(key))
+        if denials := violations(policy, what, request.namespace, labels):
+            text = f"{issuer} does not allow it: {'; '.join(denials)}"
+            raise Failed("PolicyDenied", text, needs_user=True, by_issuer=True)
+
+    async def _data(self, request: CertificateRequest, ref: SecretKeyRef, field: str) -> dict[str, bytes]:
+        """All of the Secret, in which there is something under the key."""
+        secret = await self._kube.get_secret(SecretKey(request.namespace, ref.name))
+        if secret is None:
+            raise Failed("ReferenceMissing", f"{field}: Secret {ref.name} does not exist: create it", needs_user=True)
+        data = secret_data(secret)
+        if not data.get(ref.key):
+            raise Failed("ReferenceMissing", f"{field}: Secret {ref.name} has no {ref.key}: add it", needs_user=True)
+        return data
+
+
+def _is_of_a_ca(key: PrivateKey, data: Mapping[str, bytes]) -> bool:
+    """A CA certificate for the key is in the same Secret."""
+    spki = public_key_der(key.public_key())
+    for value in data.values():
+        try:
+            certificates = load_bundle(value)
+            for certificate in certificates:
+                constraints = extension_of(certificate, x509.BasicConstraints)
+                if constraints is not None and constraints.ca and spki_of(certificate) == spki:
+                    return True
+        except PkiError:
+            continue  # no certificate
+    return False
