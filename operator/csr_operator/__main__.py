@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -28,6 +29,9 @@ def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc
         issuer_check_interval=options.issuer_check_interval,
         rotation_spread=options.rotation_spread,
     )
+    if os.environ.get("KUBECONFIG"):
+        # Both kopf and the official client would take the credentials of the pod they find themselves in first.
+        os.environ.pop("KUBERNETES_SERVICE_HOST", None)
     # A burst makes values that stay, by the thousand: looking for garbage after every 700 of them finds none.
     gc.freeze()
     gc.set_threshold(20_000)
