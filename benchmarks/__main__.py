@@ -96,7 +96,11 @@ class Bench:
         with OperatorProcess(
             self._credentials, log, "--namespace", namespace, "--issuer-check-interval", "30"
         ) as process:
-            yield process
+            try:
+                yield process
+            except NotReady as error:
+                process.kill()  # it may not be able to end by itself either
+                raise NotReady(f"{error}\nThe operator's last words:\n{_tail(log)}") from None
 
     def _namespace(self, name: str) -> str:
         Kubectl(self._cluster, "default")("create", "namespace", name)
@@ -123,6 +127,10 @@ def _positive(text: str) -> int:
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not positive")
     return number
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text().splitlines()[-20:])
 
 
 def _say(text: str) -> None:
