@@ -1,5 +1,6 @@
 """What all tests share: one real control plane per session, the operator's credentials, a namespace for each test."""
 
+import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from hypothesis import settings
 from devcluster import ControlPlane, control_plane
 from tests.support.kubectl import Kubectl
 from tests.support.operator import OperatorProcess, operator_kubeconfig
+
+# Whoever starts the tests in the background ignores SIGINT, and so would all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is slow, which is no failure; and a run that failed can be had again.
 settings.register_profile("suite", deadline=None, derandomize=True)
