@@ -42,10 +42,18 @@ class OperatorProcess:
     """clock_offset: seconds by which the operator's clock is ahead of the real one.
 
     patience: seconds of silence after which it takes a connection for dead, if not as usual.
+
+    installed: a folder with what is installed beside it.
     """
 
     def __init__(
-        self, kubeconfig: Path, log: Path, *arguments: str, clock_offset: float = 0.0, patience: float | None = None
+        self,
+        kubeconfig: Path,
+        log: Path,
+        *arguments: str,
+        clock_offset: float = 0.0,
+        patience: float | None = None,
+        installed: Path | None = None,
     ) -> None:
         variant = ("shifted", clock_offset) if patience is None else ("impatient", patience)
         self.port = _free_port()
@@ -55,6 +63,9 @@ class OperatorProcess:
             *("run", "--metrics-address", f"127.0.0.1:{self.port}", "--issuer-check-interval", "2", *arguments),
         ]
         self._env = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+        if installed is not None:
+            folders = (str(installed), os.environ.get("PYTHONPATH"))
+            self._env["PYTHONPATH"] = os.pathsep.join(folder for folder in folders if folder)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "OperatorProcess":

@@ -1,0 +1,32 @@
+"""A backend with a mistake in each of its methods, which its issuer picks one of."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from csr_operator.backends.base import Context, Health, Issued, Order, Pending
+
+
+class BrokenCa:
+    needs_private_key: ClassVar[bool] = False
+    costs: ClassVar[bool] = False
+    revokes: ClassVar[bool] = False
+
+    def __init__(self, broken: str) -> None:
+        self._broken = broken
+
+    @classmethod
+    def create(cls, config: Mapping[str, Any], context: Context) -> "BrokenCa":
+        if config["broken"] == "create":
+            raise KeyError("secret=hunter2")
+        return cls(config["broken"])
+
+    async def check(self) -> Health:
+        if self._broken == "check":
+            raise ZeroDivisionError("secret=hunter2")
+        return Health("is well")
+
+    async def submit(self, order: Order) -> Issued | Pending:
+        if self._broken == "pending":
+            return Pending("1", timedelta(seconds=1), "later")
+        raise AttributeError("secret=hunter2")
