@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,13 @@ def test_labels_annotations_and_finalizers_are_documented() -> None:
     names = {value for name, value in vars(model).items() if name.endswith(("_LABEL", "_ANNOTATION", "_FINALIZER"))}
     text = REFERENCE.read_text()
     assert [name for name in (*names, *record.annotations()) if f"`{name}`" not in text] == []
+
+
+def test_the_example_of_a_backend_registers_as_the_page_says() -> None:
+    [block] = _blocks(TOP / "docs" / "backends.md", "toml")
+    project = tomllib.loads((TOP / "examples" / "backend" / "pyproject.toml").read_text())["project"]
+    for group, entries in tomllib.loads(block)["project"]["entry-points"].items():
+        assert entries.items() <= project["entry-points"][group].items()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
