@@ -23,3 +23,17 @@ def test_every_request_of_a_small_run_becomes_ready_and_is_in_the_table() -> Non
     assert float(numbers["patch certificaterequests/status"]) == 1
     assert float(numbers["writes"]) == 0
     assert float(numbers["with the operator          certificates/s"]) > 0
+
+
+def test_isolation_is_measured_as_a_ratio() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.isolation", "-n", "4", "--rounds", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    rounds = re.findall(r"^  round \d +([\d.]+) +([\d.]+) +([\d.]+)$", done.stdout, re.MULTILINE)
+    assert len(rounds) == 2
+    assert re.search(r"^median of the ratios +\d+\.\d\d$", done.stdout, re.MULTILINE)
