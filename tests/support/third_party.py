@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from csr_operator.pki.authority import load_authority, sign
+from csr_operator.pki.extensions import alternative_names
 from csr_operator.pki.profile import Profile
 from tests.support.authorities import authority
 from tests.support.manifests import issuer
@@ -188,7 +189,6 @@ class HttpCa:
 
 
 def _label(csr: x509.CertificateSigningRequest | None) -> str:
-    if csr is None:
-        return ""
-    names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return str(names.get_values_for_type(x509.DNSName)[0]).split(".")[0]
+    names = alternative_names(csr) if csr is not None else ()
+    hosts = (name.value for name in names if isinstance(name, x509.DNSName))
+    return next(hosts, "").split(".")[0]
