@@ -62,6 +62,7 @@ def table(measured: Measured) -> str:
         row("                           all, and etcd ...", lambda r: 1000 * r.bare.all / count, "{:.2f}"),
         row("  share of the limit by CPU time, %", lambda r: 100 * r.bare.all / r.issued.cost.all),
         row("cores used by the operator", lambda r: r.issued.operator / r.issued.cost.seconds, "{:.2f}"),
+        row("cores used by all of these together", lambda r: r.issued.cost.all / r.issued.cost.seconds, "{:.2f}"),
         row("cores used by foreign processes", lambda r: r.issued.cost.others / r.issued.cost.seconds, "{:.2f}"),
         row("  without the operator", lambda r: r.bare.others / r.bare.seconds, "{:.2f}"),
         row("memory of the operator     resident, MB", lambda r: r.issued.resident),
