@@ -55,6 +55,7 @@ def test_a_secret_of_another_is_no_place_for_a_list(site: Site) -> None:
     site.kubectl.apply(issuer("ruder", ca={"secretName": "revoking-ca", "crl": {"secretName": "crl"}}))
     site.wait_condition("ruder", "Ready", "Misconfigured", "issuer")
     assert site.kubectl.get("secret", "theirs") == before
+    site.kubectl("delete", "issuer", "rude", "ruder")  # it would take the name as soon as it is free
 
 
 def test_a_list_that_was_deleted_comes_back_with_all_that_was_on_it(site: Site, tmp_path: Path) -> None:
