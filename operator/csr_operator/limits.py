@@ -1,7 +1,8 @@
 """How much of each issuer's CA is used at once: one that hangs, or is slow, delays no other."""
 
-import asyncio
+import time
 from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -25,27 +26,30 @@ class Queued(NamedTuple):
 @dataclass(slots=True)
 class _Use:
     running: int = 0
+    moved: float = 0.0  # when a slot was last taken or given back
     started: deque[float] = field(default_factory=deque)  # times within the last minute
     parked: dict[ObjectKey, None] = field(default_factory=dict)  # in order, each once
 
 
 class Slots:
-    """Each request holds a slot of its issuer while that issuer's CA works for it."""
+    """Each request holds a slot of its issuer while that issuer's CA works for it. clock: seconds, ever increasing."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._uses: defaultdict[ObjectKey, _Use] = defaultdict(_Use)
 
     def acquire(self, issuer: ObjectKey, request: ObjectKey, limits: Limits) -> Queued | None:
         """None: `request` has a slot."""
         use = self._uses[issuer]
         if use.running >= limits.concurrent:
-            # At its first try it may well have a slot in a moment.
+            # While slots are given back it is merely a burst, and to tell each request would cost a write for each.
+            stuck = self._clock() - use.moved >= _PARKED
             busy = f"{issuer} is at work for {use.running} requests, as many as spec.limits.concurrent allows"
-            told = busy if request in use.parked else ""
+            told = busy if request in use.parked and stuck else ""
             use.parked[request] = None
             return Queued(_PARKED, told)
         if limits.per_minute is not None:
-            now = asyncio.get_running_loop().time()
+            now = self._clock()
             while use.started and use.started[0] <= now - 60.0:
                 use.started.popleft()
             if len(use.started) >= limits.per_minute:
@@ -54,12 +58,14 @@ class Slots:
                 return Queued(seconds, full if seconds > _SOON else "")
             use.started.append(now)
         use.running += 1
+        use.moved = self._clock()
         return None
 
     def release(self, issuer: ObjectKey, limits: Limits) -> list[ObjectKey]:
         """Give a slot back; returns the requests to try again, as many as there are free slots."""
         use = self._uses[issuer]
         use.running -= 1
+        use.moved = self._clock()
         first = list(islice(use.parked, max(limits.concurrent - use.running, 0)))
         for key in first:
             del use.parked[key]

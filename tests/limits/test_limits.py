@@ -1,7 +1,5 @@
 """How many requests an issuer works on: never more than it allows, and none of another's."""
 
-import asyncio
-
 from csr_operator.limits import Queued, Slots
 from csr_operator.model import Kind, Limits, ObjectKey
 
@@ -28,18 +26,45 @@ def test_one_issuer_takes_nothing_from_another() -> None:
     assert slots.acquire(GOOD, REQUESTS[0], TWO) is None
 
 
-def test_who_waits_for_long_can_be_told_why() -> None:
-    slots = Slots()
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_who_waits_while_nobody_is_served_is_told_why() -> None:
+    clock = Clock()
+    slots = Slots(clock)
     one = Limits(concurrent=1)
     slots.acquire(SLOW, REQUESTS[0], one)
-    first, second = (slots.acquire(SLOW, REQUESTS[1], one) for _ in range(2))
+    first = slots.acquire(SLOW, REQUESTS[1], one)
     assert first is not None
+    clock.now += first.seconds
+    second = slots.acquire(SLOW, REQUESTS[1], one)
     assert second is not None
     assert first.message == ""
     assert second.message == "Issuer n/slow is at work for 1 requests, as many as spec.limits.concurrent allows"
 
 
-async def test_so_many_within_a_minute_whether_they_are_done_or_not() -> None:
+def test_who_merely_waits_in_a_burst_is_told_nothing() -> None:
+    clock = Clock()
+    slots = Slots(clock)
+    one = Limits(concurrent=1)
+    slots.acquire(SLOW, REQUESTS[0], one)
+    first = slots.acquire(SLOW, REQUESTS[1], one)
+    assert first is not None
+    clock.now += first.seconds - 1
+    slots.release(SLOW, one)
+    slots.acquire(SLOW, REQUESTS[2], one)
+    for _ in range(2):
+        clock.now += 1
+        again = slots.acquire(SLOW, REQUESTS[1], one)
+        assert again is not None
+        assert again.message == ""
+
+
+def test_so_many_within_a_minute_whether_they_are_done_or_not() -> None:
     slots = Slots()
     limits = Limits(per_minute=2)
     assert slots.acquire(SLOW, REQUESTS[0], limits) is None
@@ -51,14 +76,10 @@ async def test_so_many_within_a_minute_whether_they_are_done_or_not() -> None:
     assert queued.message == "Issuer n/slow has taken 2 requests within a minute (spec.limits.perMinute)"
 
 
-async def test_after_a_minute_there_is_room_again() -> None:
-    slots = Slots()
+def test_after_a_minute_there_is_room_again() -> None:
+    clock = Clock()
+    slots = Slots(clock)
     limits = Limits(per_minute=1)
-    loop = asyncio.get_running_loop()
     slots.acquire(SLOW, REQUESTS[0], limits)
-    now = loop.time
-    try:
-        loop.time = lambda: now() + 61  # type: ignore[method-assign]
-        assert slots.acquire(SLOW, REQUESTS[1], limits) is None
-    finally:
-        loop.time = now  # type: ignore[method-assign]
+    clock.now += 61
+    assert slots.acquire(SLOW, REQUESTS[1], limits) is None
