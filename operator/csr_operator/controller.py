@@ -99,6 +99,7 @@ class Controller:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._events.drain()
+        await self._issuers.close()
         self._cpu.shutdown(wait=False, cancel_futures=True)
 
     # What the watches show.

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import aiohttp
+
 from .backends.base import Backend, BackendError, Context, Health, Misconfigured
+from .backends.http import http_session
 from .backends.registry import backend as backend_class
 from .ca import Ca, unexpected
 from .decide import IssuerState, issuer_name
@@ -51,8 +54,18 @@ class Issuers:
     ) -> None:
         self._kube, self._clock, self._changed = kube, clock, changed
         self._cluster_resource_namespace = cluster_resource_namespace
+        self._session: aiohttp.ClientSession | None = None
         self._live: dict[ObjectKey, Live] = {}
         self._readers: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def _http(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = http_session()
+        return self._session
 
     def get(self, key: ObjectKey) -> Live | None:
         return self._live.get(key)
@@ -126,7 +139,8 @@ class Issuers:
         if issuer.problem:
             return Live(issuer, None, issuer.problem)
         try:
-            backend = backend_class(issuer.backend).create(issuer.config, Context(read_secret, publish, self._clock))
+            context = Context(read_secret, publish, self._clock, self._http)
+            backend = backend_class(issuer.backend).create(issuer.config, context)
         except Misconfigured as error:
             return Live(issuer, None, str(error))
         except Exception as error:

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from csr_operator.backends.base import Context, Issued, Misconfigured, Order, Rejected
 from csr_operator.backends.ca import CaBackend
+from csr_operator.backends.http import http_session
 from csr_operator.pki.crl import crl_number, is_revoked, load_crl
 from csr_operator.pki.csr import CsrTemplate, build_csr
 from csr_operator.pki.keys import KeyParameters, generate
@@ -50,7 +51,7 @@ class Secrets:
         return load_crl(self.held["crl"]["ca.crl"])
 
     def backend(self) -> CaBackend:
-        context = Context(self.read, self.publish, lambda: self.now)
+        context = Context(self.read, self.publish, lambda: self.now, http_session)
         return CaBackend.create({"secretName": "ca", "crl": {"secretName": "crl"}}, context)
 
 

@@ -2,6 +2,7 @@
 
 BackendError
   Retryable       try again, not before `after` seconds (timeouts, overload, HTTP 429 and 5xx)
+    Lapsed        the order came to nothing; place another one for the same CSR
   Rejected        this request will never be signed; the text is the CA's own words
   Misconfigured   no request can be signed: the issuer's fault (credentials, a missing Secret, an expired CA)
 """
@@ -9,8 +10,9 @@ BackendError
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
+import aiohttp
 from cryptography import x509
 
 from csr_operator.pki.keys import PrivateKey
@@ -25,6 +27,10 @@ class Retryable(BackendError):
     def __init__(self, message: str, after: float = 0.0) -> None:
         super().__init__(message)
         self.after = after
+
+
+class Lapsed(Retryable):
+    """From `submit` or `poll` of a backend that `costs`: the handle is dropped, and `submit` called after the wait."""
 
 
 class Rejected(BackendError):
@@ -42,6 +48,8 @@ class Order:
     key: the same for every attempt at one revision of one request (SHA-256, hex): an idempotency token.
     private_key: only for a backend with `needs_private_key`.
     answer: the chain that a person brought (`kubectl csr import`), for a backend that waits for one.
+    repeated: it may have been placed before, without the answer having been kept: look it up first.
+    replaces: the `reference` of the certificate that it follows, if that is this issuer's; else empty.
     """
 
     key: str
@@ -50,6 +58,20 @@ class Order:
     duration: timedelta
     private_key: PrivateKey | None = field(default=None, repr=False)
     answer: bytes = b""
+    repeated: bool = False
+    replaces: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """When the CA wants a certificate renewed (such as ARI, RFC 9773): some time from `start` to `end`, in UTC.
+
+    ask_after: ask the CA again then, as it may change its mind.
+    """
+
+    start: datetime
+    end: datetime
+    ask_after: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +81,15 @@ class Issued:
     certificates: in any order, with what else the CA sent.
     roots: what the chain must lead to, as the issuer knows it; empty if it knows none.
     any_duration: the CA decides how long it is valid, whatever was asked for.
+    reference: what the CA knows the certificate by, kept with it (at most 1,024 characters, public).
+    renewal: from a backend that `SuggestsRenewal`.
     """
 
     certificates: Sequence[x509.Certificate]
     roots: Sequence[x509.Certificate] = ()
     any_duration: bool = False
+    reference: str = ""
+    renewal: Renewal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +119,14 @@ class Context:
     read_secret: the data of a Secret in the issuer's namespace (a ClusterIssuer's: the cluster resource namespace);
     None if there is none. publish: change the data of a Secret there that is the issuer's own to write, and made if it
     is missing; the change is a function of the data so far, and is made again if somebody else was faster. clock: the
-    time now, in UTC.
+    time now, in UTC. session: for HTTP (`http.py`);
+    it is shared by all issuers, so that each call says whom it trusts.
     """
 
     read_secret: Callable[[str], Awaitable[Mapping[str, bytes] | None]]
     publish: Callable[[str, Callable[[Mapping[str, bytes]], Mapping[str, bytes]]], Awaitable[None]]
     clock: Callable[[], datetime]
+    session: Callable[[], aiohttp.ClientSession]
 
 
 class Backend(Protocol):
@@ -135,4 +163,25 @@ class Backend(Protocol):
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         """Revoke; done already counts as done. Raises BackendError: Rejected if it never will be, and it need not be
         asked again."""
+        ...
+
+
+@runtime_checkable
+class SuggestsRenewal(Protocol):
+    """A backend whose CA has a say in when its certificates are renewed."""
+
+    async def suggest_renewal(self, reference: str) -> Renewal | None:
+        """For the certificate with that `Issued.reference`; None if the CA has no opinion. Raises BackendError."""
+        ...
+
+
+@runtime_checkable
+class Abandons(Protocol):
+    """A backend that leaves something behind while an order is pending: records in the DNS, or the order itself."""
+
+    async def abandon(self, key: str, handle: str) -> None:
+        """The order is given up: take back what is left of it. Nothing left counts as done. Raises BackendError.
+
+        key: as `Order.key`. handle: empty if none was kept. The request may be gone already.
+        """
         ...

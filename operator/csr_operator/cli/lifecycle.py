@@ -4,6 +4,7 @@ import asyncio
 from argparse import Namespace
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NoReturn
 
 from csr_operator.backends.base import Context, Misconfigured
 from csr_operator.backends.registry import backend
@@ -167,8 +168,11 @@ def _revokes(issuer: Issuer) -> bool | None:
     async def nothing(*_: object) -> None:
         return None
 
+    def no_session() -> NoReturn:
+        raise AssertionError("`create` does no I/O")
+
     try:
-        context = Context(nothing, nothing, lambda: datetime.now(UTC))
+        context = Context(nothing, nothing, lambda: datetime.now(UTC), no_session)
         return backend(issuer.backend).create(issuer.config, context).revokes
     except Misconfigured:
         return None

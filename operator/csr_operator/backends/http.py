@@ -1,0 +1,105 @@
+"""HTTP as all backends do it: an explicit trust store for each issuer, timeouts, and a bound on answers."""
+
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from .base import Misconfigured, Retryable
+
+_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=15)
+_MOST_BYTES = 4 * 1024 * 1024
+_USER_AGENT = "csr-operator"
+
+
+def trust(ca_bundle: str, field: str) -> ssl.SSLContext:
+    """Trusts the PEM certificates of `ca_bundle`, or if it is empty those of the system.
+
+    Raises Misconfigured, naming `field`.
+    """
+    try:
+        return ssl.create_default_context(cadata=ca_bundle or None)
+    except (ssl.SSLError, ValueError) as error:
+        raise Misconfigured(f"{field}: holds no CA certificates in PEM ({error}): paste them whole") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """status: of HTTP. headers: their names in any case. body: at most 4 MiB."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds that the server asks to wait (RFC 9110, section 10.2.3); 0 if it does not say."""
+        text = self.headers.get("Retry-After", "")
+        if text.isdigit():
+            return float(text)
+        try:
+            return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
+        except (TypeError, ValueError):
+            return 0.0
+
+    def json(self) -> Any:
+        """Raises Retryable if the body is no JSON, or was cut off."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise Retryable(f"the CA's answer (HTTP status {self.status}) is no JSON", self.retry_after) from None
+
+
+async def call(
+    session: aiohttp.ClientSession,
+    trusted: ssl.SSLContext,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    body: Any = None,
+    form: Mapping[str, str] | None = None,
+) -> Answer:
+    """One request, with `body` as JSON or `form` as a form; an answer of any status. Raises Retryable without one.
+
+    Redirects are not followed: they would carry credentials elsewhere.
+    """
+    try:
+        async with session.request(
+            method,
+            URL(url),
+            params=query,
+            json=body,
+            data=form,
+            headers={"User-Agent": _USER_AGENT, "Accept": "application/json", **(headers or {})},
+            timeout=_TIMEOUT,
+            allow_redirects=False,
+            ssl=trusted,
+        ) as response:
+            data = bytearray()
+            async for chunk in response.content.iter_any():
+                data += chunk
+                if len(data) > _MOST_BYTES:
+                    raise Retryable(f"{URL(url).host}: an answer of more than {_MOST_BYTES} bytes is not read")
+            return Answer(response.status, response.headers, bytes(data))
+    except aiohttp.ClientConnectorCertificateError as error:
+        text = (
+            f"{URL(url).host}: its TLS certificate is not trusted ({error.certificate_error}): set caBundle to its CA"
+        )
+        raise Retryable(text) from None
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Retryable(f"{URL(url).host}: {str(error) or type(error).__name__}") from None
+
+
+def http_session() -> aiohttp.ClientSession:
+    """What all issuers share. How much each one's CA is used is limited elsewhere."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+    )
