@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
-from yarl import URL
 
 from .base import Misconfigured, Retryable
 
@@ -71,10 +71,11 @@ async def call(
 
     Redirects are not followed: they would carry credentials elsewhere.
     """
+    host = urlsplit(url).hostname
     try:
         async with session.request(
             method,
-            URL(url),
+            url,
             params=query,
             json=body,
             data=form,
@@ -87,15 +88,13 @@ async def call(
             async for chunk in response.content.iter_any():
                 data += chunk
                 if len(data) > _MOST_BYTES:
-                    raise Retryable(f"{URL(url).host}: an answer of more than {_MOST_BYTES} bytes is not read")
+                    raise Retryable(f"{host}: an answer of more than {_MOST_BYTES} bytes is not read")
             return Answer(response.status, response.headers, bytes(data))
     except aiohttp.ClientConnectorCertificateError as error:
-        text = (
-            f"{URL(url).host}: its TLS certificate is not trusted ({error.certificate_error}): set caBundle to its CA"
-        )
+        text = f"{host}: its TLS certificate is not trusted ({error.certificate_error}): set caBundle to its CA"
         raise Retryable(text) from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Retryable(f"{URL(url).host}: {str(error) or type(error).__name__}") from None
+        raise Retryable(f"{host}: {str(error) or type(error).__name__}") from None
 
 
 def http_session() -> aiohttp.ClientSession:
