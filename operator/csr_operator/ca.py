@@ -7,7 +7,19 @@ from typing import TypeVar
 
 from cryptography import x509
 
-from .backends.base import Backend, BackendError, Issued, Order, Pending, Rejected, Retryable
+from .backends.base import (
+    Abandons,
+    Backend,
+    BackendError,
+    Issued,
+    Lapsed,
+    Order,
+    Pending,
+    Rejected,
+    Renewal,
+    Retryable,
+    SuggestsRenewal,
+)
 from .errors import Failed
 from .kube import KubeError, Unreachable
 from .metrics import CA_CALLS
@@ -43,6 +55,17 @@ class Ca:
         """Raises Failed."""
         await self._counted("revoke", self.backend.revoke(certificate, reason))
 
+    async def suggest_renewal(self, reference: str) -> Renewal | None:
+        """Raises Failed."""
+        if not isinstance(self.backend, SuggestsRenewal):
+            return None
+        return await self._counted("suggest_renewal", self.backend.suggest_renewal(reference))
+
+    async def abandon(self, key: str, handle: str) -> None:
+        """Raises Failed."""
+        if isinstance(self.backend, Abandons):
+            await self._counted("abandon", self.backend.abandon(key, handle))
+
     async def _counted(self, call: str, answer: Awaitable[T]) -> T:
         outcome = "error"
         try:
@@ -56,7 +79,9 @@ class Ca:
             raise Failed("IssuerUnavailable", message, by_issuer=True) from None
         except Retryable as error:
             outcome = "retryable"
-            raise Failed("IssuerUnavailable", str(error), by_issuer=True, after=error.after) from error
+            lapsed = isinstance(error, Lapsed)
+            reason = "OrderFailed" if lapsed else "IssuerUnavailable"
+            raise Failed(reason, str(error), by_issuer=True, after=error.after, lapsed=lapsed) from error
         except Rejected as error:
             outcome = "rejected"
             raise Failed("Rejected", str(error), permanent=True, needs_user=True, by_issuer=True) from error

@@ -14,6 +14,7 @@ from typing import Any
 
 from .decide import (
     Action,
+    Consult,
     Discard,
     Failure,
     Forget,
@@ -30,6 +31,7 @@ from .decide import (
     Waiting,
     World,
     decide,
+    fraction,
     is_current,
     renewal_time,
 )
@@ -50,6 +52,8 @@ from .model import (
     SecretKey,
     SecretMeta,
     Staged,
+    format_time,
+    issuer_key,
     parse_time,
 )
 from .parse import parse_request, parse_secret_meta, parse_staged
@@ -65,6 +69,21 @@ logger = logging.getLogger(__name__)
 _PATIENCE = 10.0
 """Seconds after which a user is told that a CA has not answered yet."""
 
+_SOON = timedelta(seconds=15)
+"""A pending order that is looked at again so soon is not worth a write, unless it has been so for a while."""
+
+_CONSULT_SPREAD = timedelta(hours=1)
+"""After a start, CAs are asked within this time when they want certificates renewed, each once."""
+
+_CONSULT_AGAIN = timedelta(hours=6)
+"""Where the CA does not say when to ask again, or could not be asked."""
+
+_CONSULTATIONS = 8
+"""How many of those are under way at once; as many orders are taken back at once."""
+
+_GIVE_UP = timedelta(hours=1)
+"""How long a namespace may be kept from going because a CA, or a DNS server, does not take an order back."""
+
 _REMIND = timedelta(hours=24)
 """How often a user is reminded of what waits for a person."""
 
@@ -78,13 +97,15 @@ class Controller:
         self._labels = NamespaceLabels(kube)
         self._performer = Performer(kube, self._cpu, clock)
         self._events = Events(kube, clock)
-        self._queue: WorkQueue[ObjectKey] = WorkQueue()
+        self._queue: WorkQueue[ObjectKey | SecretKey] = WorkQueue()
         self._store = Store(changed=self._queue.add)
         self._issuers = Issuers(kube, settings.cluster_resource_namespace, clock, self._wake_dependents)
         self._slots = Slots()
         self._failures: dict[ObjectKey, dict[ObjectKey | None, Failure]] = {}
         self._unrevoked: dict[ObjectKey, dict[ObjectKey, Failure]] = {}
         self._waiting: dict[ObjectKey, Waiting] = {}
+        self._consult: dict[ObjectKey, tuple[str, datetime]] = {}  # the reference, and when to ask about it
+        self._gently = asyncio.Semaphore(_CONSULTATIONS)
         self._workers: list[asyncio.Task[None]] = []
         self._apart: set[asyncio.Task[None]] = set()
 
@@ -120,6 +141,8 @@ class Controller:
         """The metadata of one of the operator's own Secrets that is there, or has changed."""
         meta = parse_staged(obj) or parse_secret_meta(obj)
         self._store.saw_secret(meta)
+        if isinstance(meta, Staged) and meta.deleted and meta.leaves_traces:
+            self._queue.add(meta.key)
         self._wake_readers(meta.key)
 
     def forget_secret(self, key: SecretKey, resource_version: str) -> None:
@@ -136,6 +159,7 @@ class Controller:
             self._failures.pop(key, None)
             self._unrevoked.pop(key, None)
             self._waiting.pop(key, None)
+            self._consult.pop(key, None)
             self._queue.forget(key)
 
     def known(self, kind: Kind) -> dict[ObjectKey, str]:
@@ -176,7 +200,9 @@ class Controller:
     async def _work(self) -> None:
         while True:
             key = await self._queue.get()
-            if key.kind is Kind.CERTIFICATE_REQUEST:
+            if isinstance(key, SecretKey):
+                self._set_apart(self._guarded(key, self._abandon(key)))
+            elif key.kind is Kind.CERTIFICATE_REQUEST:
                 await self._guarded(key, self._reconcile(key))
             else:
                 self._set_apart(self._guarded(key, self._check(key)))
@@ -187,7 +213,7 @@ class Controller:
         self._apart.add(task)
         task.add_done_callback(self._apart.discard)
 
-    async def _guarded(self, key: ObjectKey, work: Coroutine[Any, Any, bool]) -> None:
+    async def _guarded(self, key: ObjectKey | SecretKey, work: Coroutine[Any, Any, bool]) -> None:
         """Do `work` on `key`, and give the key back, unless `work` returns that somebody else will."""
         handed_on = False
         try:
@@ -209,6 +235,29 @@ class Controller:
         self._queue.succeeded(key)
         return False
 
+    async def _abandon(self, key: SecretKey) -> bool:
+        """Take an order back whose staging Secret is to go, for whatever reason, and let the Secret go."""
+        staged = self._store.staged_at(key)
+        if staged is None or not staged.deleted:
+            return False
+        issuer = issuer_key(key.namespace, staged.issuer)
+        live = self._issuers.get(issuer) if issuer is not None else None
+        try:
+            if live is not None and live.backend is not None:
+                async with self._gently:
+                    await self._performer.abandon(staged, live.ca)
+        except Failed as failed:
+            if not failed.permanent and self._clock() - parse_time(staged.deleted) < _GIVE_UP:
+                wait = self._queue.backoff(key, at_least=failed.after)
+                logger.info("%s: the order is not taken back yet: %s; again in %.0f s", key.name, failed.message, wait)
+                self._queue.add_after(key, wait)
+                return False
+            logger.warning("%s: the order of %s is not taken back: %s", key.name, staged.issuer, failed.message)
+        await self._performer.release(staged)
+        self._store.finish(staged)
+        self._queue.succeeded(key)
+        return False
+
     async def _reconcile(self, key: ObjectKey) -> bool:
         request = self._store.request(key)
         if request is None:
@@ -220,6 +269,11 @@ class Controller:
         if isinstance(action, Rest):
             await self._rest(request, action)
             return False
+        if isinstance(action, Consult):
+            live = self._issuers.get(action.issuer)
+            if live is not None and live.backend is not None:
+                self._set_apart(self._guarded(key, self._ask_for_renewal(request, live)))
+            return live is not None and live.backend is not None
         if not isinstance(action, Issue | Resume | Revoke):
             self._store.begin(request)
             try:
@@ -251,6 +305,27 @@ class Controller:
                 self._queue.add(waiting)
         return False
 
+    async def _ask_for_renewal(self, request: CertificateRequest, live: Live) -> bool:
+        """Ask the CA when it wants the certificate renewed, and keep what it said."""
+        reference, _ = self._consult.get(request.key, ("", None))
+        if not reference:
+            return False  # the request went away just now
+        again = _CONSULT_AGAIN
+        try:
+            async with self._gently:
+                renewal = await live.ca.suggest_renewal(reference)
+            if renewal is not None:
+                again = renewal.ask_after
+            meta = await self._performer.note_renewal(request, renewal)
+            if meta is not None:
+                self._store.wrote_secret(meta)
+        except Failed as failed:
+            again = min(again, timedelta(seconds=max(failed.after, 600.0)))
+            logger.info("%s: %s does not say when to renew: %s", request.key, live.issuer.key, failed.message)
+        self._consult[request.key] = (reference, self._clock() + again)
+        self._queue.add(request.key)
+        return False
+
     def _tell_that_it_takes_long(self, request: CertificateRequest, action: Action, live: Live) -> None:
         message = f"{live.issuer.key} was asked {_PATIENCE:.0f} s ago, and has not answered yet"
         reason = "RevocationPending" if isinstance(action, Revoke) else "Issuing"
@@ -273,6 +348,8 @@ class Controller:
                 self._failures.pop(key, None)
             self._queue.succeeded(key)
         except Failed as failed:
+            if failed.staged is not None:
+                self._store.wrote_secret(failed.staged)
             self._note_failure(request, action, live, failed)
         else:
             if isinstance(action, Guard | Release) or (isinstance(action, Revoke) and action.current):
@@ -316,7 +393,23 @@ class Controller:
             rival=self._store.rival(request),
             labels=labels,
             recheck=timedelta(seconds=self._settings.issuer_check_interval),
+            consult_at=self._consult_at(request, secret, states),
         )
+
+    def _consult_at(
+        self, request: CertificateRequest, secret: SecretMeta | None, states: Mapping[ObjectKey, IssuerState]
+    ) -> datetime | None:
+        record = secret.record if secret is not None else None
+        if record is None or not record.reference:
+            return None
+        issuer = request.issuer_key(record.issuer)
+        if issuer is None or issuer not in states or not states[issuer].suggests:
+            return None
+        known = self._consult.get(request.key)
+        if known is None or known[0] != record.reference:
+            known = (record.reference, self._clock() + _CONSULT_SPREAD * fraction(request.uid))
+            self._consult[request.key] = known
+        return known[1]
 
     async def _perform(self, request: CertificateRequest, action: Action, live: Live | None) -> str | None:
         """Returns the CSR (PEM) that belongs to what was written."""
@@ -341,12 +434,14 @@ class Controller:
                 assert live is not None
                 assert staged is not None
                 done = await self._performer.resume(request, secret, staged, live.ca, revoke_old=action.revoke_old)
-                if not isinstance(done, Ordered):
-                    self._store.drop_secret(staged.key)
+                if isinstance(done, Written):
+                    self._store.finish(staged)
+                elif done is None:
+                    self._drop(staged)
             case Discard():
                 assert staged is not None
                 await self._performer.discard(staged)
-                self._store.drop_secret(staged.key)
+                self._drop(staged)
                 self._waiting.pop(request.key, None)
             case Restore():
                 assert secret is not None
@@ -364,6 +459,13 @@ class Controller:
                 await self._finalize(request, add=False)
         return self._note_done(request, action, done)
 
+    def _drop(self, staged: Staged) -> None:
+        """Its Secret was deleted, and stays only if the order has to be taken back."""
+        if staged.leaves_traces:
+            self._store.abandon(staged, format_time(self._clock()))
+        else:
+            self._store.drop_secret(staged.key)
+
     def _note_done(self, request: CertificateRequest, action: Action, done: Written | Ordered | None) -> str | None:
         if isinstance(done, Ordered):
             self._store.wrote_secret(done.staged)
@@ -380,6 +482,8 @@ class Controller:
         if done is None:
             return None
         self._store.wrote_secret(done.secret)
+        if done.renewal is not None and done.secret.record is not None:
+            self._consult[request.key] = (done.secret.record.reference, self._clock() + done.renewal.ask_after)
         self._wake_readers(request.secret)  # the watch shows nothing newer
         if isinstance(action, Issue) and action.reason == "Revoked" and not action.revoke_old:
             text = "the certificate was replaced, and is not revoked: its issuer cannot do that"
@@ -446,9 +550,10 @@ class Controller:
     async def _rest(self, request: CertificateRequest, rest: Rest, csr_pem: str | None = None) -> None:
         if request.being_deleted and isinstance(rest, Keep):
             return  # it is as good as gone: nothing is to be said of it
-        await self._write_status(request, rest, csr_pem)
         until, now = rest.until, self._clock()
         waiting, staged = self._waiting.get(request.key), self._store.staged(request)
+        if not self._is_brief(rest, staged, now):
+            await self._write_status(request, rest, csr_pem)
         if waiting is not None and staged is not None and until is not None:
             if now >= waiting.remind_at:
                 self._events.warning(request, "StillPending", f"since {staged.created}: {waiting.message}")
@@ -458,6 +563,12 @@ class Controller:
         if until is not None:
             # Looked at again at least hourly, in case the wall clock was set.
             self._queue.add_after(request.key, min((until - now).total_seconds(), 3600.0))
+
+    def _is_brief(self, rest: Rest, staged: Staged | None, now: datetime) -> bool:
+        """It waits for a CA that has usually answered before anybody has read that."""
+        if not isinstance(rest, Hold) or rest.reason != "Pending" or rest.until is None or staged is None:
+            return False
+        return rest.until - now <= _SOON and now - parse_time(staged.created) < timedelta(seconds=_PATIENCE)
 
     async def _write_status(self, request: CertificateRequest, rest: Rest, csr_pem: str | None) -> None:
         secret = self._store.own_secret(request)

@@ -23,7 +23,8 @@ class IssuerState:
 
     version: changes whenever its spec or its CA changes; what failed permanently is then tried again.
     fingerprint: SHA-256 of the CA certificate that signs now; empty if the CA does not tell beforehand.
-    rotated_at: when the operator saw the fingerprint change. costs, revokes: as its backend says.
+    rotated_at: when the operator saw the fingerprint change. costs, revokes: as its backend says. suggests: when to
+    renew its certificates.
     """
 
     ready: bool
@@ -33,6 +34,7 @@ class IssuerState:
     rotated_at: datetime | None = None
     costs: bool = False
     revokes: bool = False
+    suggests: bool = False
     needs_approval: bool = False
     policy: Policy | None = None
 
@@ -77,7 +79,7 @@ class World:
     issuers: those that exist of those it names, and of those that have to revoke something. staged: its order under
     way. failures: by issuer, None for the request itself; unrevoked: those of revocations. rival: the name of another
     request that may have the Secret first. labels: of its namespace. recheck: after which time to look again at what
-    no watch shows.
+    no watch shows. consult_at: when the issuer is to be asked again when it wants the certificate renewed.
     """
 
     now: datetime
@@ -91,6 +93,7 @@ class World:
     rival: str = ""
     labels: Mapping[str, str] | None = None
     recheck: timedelta = timedelta(seconds=30)
+    consult_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,13 @@ class Resume:
     revision: int
     issuer: ObjectKey
     revoke_old: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Consult:
+    """Ask `issuer` when it wants the certificate in the Secret renewed."""
+
+    issuer: ObjectKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +178,7 @@ class Keep:
 
 
 Rest = Hold | Keep
-Action = Issue | Resume | Discard | Restore | Guard | Revoke | Forget | Release | Rest
+Action = Issue | Resume | Consult | Discard | Restore | Guard | Revoke | Forget | Release | Rest
 
 
 def decide(request: CertificateRequest, world: World) -> Action:
@@ -228,7 +238,8 @@ def renewal_time(request: CertificateRequest, record: Record) -> datetime:
 
     At two thirds of its life, or as `renewBefore` or `renewBeforePercentage` say; earlier than that by an amount that
     is fixed for each request, so that what was issued together is not renewed together: up to a tenth of what comes
-    before or after, whichever is shorter.
+    before or after, whichever is shorter. Where the CA suggests a time, that counts (RFC 9773, section 4.2), unless the
+    request says that it is to be earlier.
     """
     not_before, not_after = parse_time(record.not_before), parse_time(record.not_after)
     life = not_after - not_before
@@ -237,8 +248,14 @@ def renewal_time(request: CertificateRequest, record: Record) -> datetime:
         before = request.spec.renew_before
     elif request.spec.renew_before_percentage is not None:
         before = life * request.spec.renew_before_percentage / 100
-    early = before + min(before, life - before) * _fraction(request.uid) / 10
-    return max(not_after - early, not_before + min(_SETTLE, life / 2)).replace(microsecond=0)
+    early = before + min(before, life - before) * fraction(request.uid) / 10
+    due = not_after - early
+    if record.window is not None:
+        start, end = parse_time(record.window.start), parse_time(record.window.end)
+        suggested = min(start + (end - start) * fraction(request.uid), not_after)
+        asked = request.spec.renew_before is not None or request.spec.renew_before_percentage is not None
+        due = min(due, suggested) if asked else suggested
+    return max(due, not_before + min(_SETTLE, life / 2)).replace(microsecond=0)
 
 
 def owner_of(secret: SecretMeta) -> str:
@@ -259,7 +276,7 @@ def issuer_name(key: ObjectKey) -> str:
     return f"{key.kind}/{key.name}"
 
 
-def _wanted(request: CertificateRequest, world: World, record: Record | None) -> Issue | Restore | Rest:
+def _wanted(request: CertificateRequest, world: World, record: Record | None) -> Issue | Restore | Consult | Rest:
     secret, now = world.secret, world.now
     if secret is None:
         return _issue(request, world, "SecretMissing", request.status.revision + 1)
@@ -283,12 +300,16 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         return _issue(request, world, "Renewal", record.revision + 1)
     issuer = _issuer_of(request, world, record)
     if issuer is not None and issuer.ready and issuer.fingerprint not in ("", record.issuer_fingerprint):
-        reissue = (issuer.rotated_at or now) + world.rotation_spread * _fraction(request.uid)
+        reissue = (issuer.rotated_at or now) + world.rotation_spread * fraction(request.uid)
         if now >= reissue:
             return _issue(request, world, "IssuerRotated", record.revision + 1)
         due = min(due, reissue)
     if secret.template_digest != request.spec.secret_template.digest():
         return Restore(record.revision)
+    if world.consult_at is not None and issuer is not None and issuer.ready and issuer.suggests:
+        if now >= world.consult_at and (key := request.issuer_key(record.issuer)) is not None:
+            return Consult(key)
+        due = min(due, world.consult_at)
     return Keep(until=due)
 
 
@@ -352,6 +373,9 @@ def _approval(request: CertificateRequest, key: ObjectKey) -> Hold | None:
 
 
 def _continue(request: CertificateRequest, world: World, staged: Staged, record: Record | None) -> Action:
+    if staged.deleted:
+        message = "the order before this one is being taken back from the CA"
+        return Hold("AbandoningOrder", message, needs_user=False)
     stored = record is not None and record.revision >= staged.revision
     issuer = next((key for key in request.issuers if issuer_name(key) == staged.issuer), None)
     if stored or issuer is None or staged.issuance_hash != request.issuance_hash:
@@ -478,6 +502,6 @@ def _owner_uid(request: CertificateRequest) -> str:
     return "" if request.spec.retain else request.uid
 
 
-def _fraction(uid: str) -> float:
+def fraction(uid: str) -> float:
     """A number in [0, 1) that is always the same for one request."""
     return int(uid.replace("-", "")[-8:], 16) / 2**32

@@ -1,10 +1,13 @@
 """How an attempt ends that did not end in a certificate."""
 
 from .metrics import FAILURES
+from .model import Staged
 
 
 class Failed(Exception):
     """What the user is told.
+
+    lapsed: the order is dead, and a new one has to be placed. staged: the order as it is kept from now on.
 
     permanent: only a change of the spec or of the issuer helps. needs_user: nothing changes by itself.
     by_issuer: it is this issuer's answer; another one may do. after: seconds that the CA asked to wait.
@@ -19,8 +22,11 @@ class Failed(Exception):
         needs_user: bool = False,
         by_issuer: bool = False,
         after: float = 0.0,
+        lapsed: bool = False,
     ) -> None:
         super().__init__(message)
         self.reason, self.message = reason, message
         self.permanent, self.needs_user, self.by_issuer, self.after = permanent, needs_user, by_issuer, after
+        self.lapsed = lapsed
+        self.staged: Staged | None = None
         FAILURES.labels(reason).inc()

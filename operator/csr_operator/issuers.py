@@ -9,7 +9,7 @@ from datetime import datetime
 
 import aiohttp
 
-from .backends.base import Backend, BackendError, Context, Health, Misconfigured
+from .backends.base import Backend, BackendError, Context, Health, Misconfigured, SuggestsRenewal
 from .backends.http import http_session
 from .backends.registry import backend as backend_class
 from .ca import Ca, unexpected
@@ -116,6 +116,7 @@ class Issuers:
             rotated_at=self._rotated_at(live.state, health.fingerprint),
             costs=live.backend is not None and live.backend.costs,
             revokes=live.backend is not None and live.backend.revokes,
+            suggests=isinstance(live.backend, SuggestsRenewal),
             needs_approval=live.issuer.needs_approval,
             policy=live.issuer.policy,
         )

@@ -61,6 +61,7 @@ class Kube(Protocol):
     async def create_event(self, namespace: str, body: Object) -> None: ...
     async def annotate_secret(self, secret: Object, annotation: str, value: str | None) -> Object: ...
     async def delete_secret(self, key: SecretKey, uid: str) -> None: ...
+    async def release_secret(self, key: SecretKey, uid: str) -> None: ...
     async def patch_finalizers(self, key: ObjectKey, resource_version: str, finalizers: list[str]) -> Object: ...
     async def namespace_labels(self, namespace: str) -> dict[str, str]: ...
 
@@ -169,6 +170,25 @@ class KubeClient:
             await self._call("delete", "DELETE", "secrets", _secret_path(key), body={"preconditions": {"uid": uid}})
         except KubeError as error:
             if error.status not in (404, 409):
+                raise
+
+    async def release_secret(self, key: SecretKey, uid: str) -> None:
+        """Remove its finalizers; one that is gone, or another of its name, is fine."""
+        body = {"metadata": {"uid": uid, "finalizers": None}}
+        query = {"fieldManager": self.agent}
+        try:
+            await self._call(
+                "patch",
+                "PATCH",
+                "secrets",
+                _secret_path(key),
+                query=query,
+                body=body,
+                content_type=_MERGE,
+                accept=_METADATA,
+            )
+        except KubeError as error:
+            if error.status not in (404, 409, 422):
                 raise
 
     async def patch_finalizers(self, key: ObjectKey, resource_version: str, finalizers: list[str]) -> Object:

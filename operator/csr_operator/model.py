@@ -47,6 +47,12 @@ OWED_ANNOTATION = f"{GROUP}/owed-revocations"
 RETAINED_ANNOTATION = f"{GROUP}/retained-for"
 """On a Secret that outlives its request: the request's name. A request of that name takes it over."""
 
+RENEWAL_WINDOW_ANNOTATION = f"{GROUP}/renewal-window"
+"""On a Secret: when its CA wants the certificate renewed, as `SERIAL START/END` (hex; RFC 3339 in UTC)."""
+
+ORDER_FINALIZER = f"{GROUP}/order"
+"""On a staging Secret: the order leaves something behind that is taken back before the Secret goes."""
+
 REVOCATION_FINALIZER = f"{GROUP}/revocation"
 """On a request that must not go before its certificates have been revoked."""
 
@@ -302,10 +308,15 @@ class CertificateRequest:
 
     def issuer_key(self, name: str) -> ObjectKey | None:
         """The issuer that an annotation of the Secret calls `Kind/name`; None if it is no issuer's name."""
-        kind, _, name = name.partition("/")
-        if kind not in (Kind.ISSUER, Kind.CLUSTER_ISSUER) or not name:
-            return None
-        return IssuerRef(name, Kind(kind)).key(self.namespace)
+        return issuer_key(self.namespace, name)
+
+
+def issuer_key(namespace: str, name: str) -> ObjectKey | None:
+    """The issuer that an annotation of a Secret in `namespace` calls `Kind/name`; None if it is no issuer's name."""
+    kind, _, name = name.partition("/")
+    if kind not in (Kind.ISSUER, Kind.CLUSTER_ISSUER) or not name:
+        return None
+    return IssuerRef(name, Kind(kind)).key(namespace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +358,7 @@ class Record:
     The metadata-only watch delivers it, so a restart neither reads a Secret nor believes a status.
     Times are RFC 3339 in UTC, hashes are SHA-256 in hex, the serial number is hex in upper case. issuer is who was
     asked (`Kind/name`), renew the value of RENEW_ANNOTATION then, csr the `pki.csr.csr_digest` of the CSR, outputs the
-    digest of the `Outputs` that were written.
+    digest of the `Outputs` that were written, reference what the CA knows the certificate by.
     """
 
     issuance_hash: str
@@ -361,9 +372,16 @@ class Record:
     renew: str
     csr: str
     outputs: str
+    reference: str = ""
+    window: "Window | None" = None
+    """When the CA wants it renewed; it is in RENEWAL_WINDOW_ANNOTATION."""
 
     def annotations(self) -> dict[str, str]:
+        told = {f"{GROUP}/reference": self.reference} if self.reference else {}
+        if self.window is not None:
+            told[RENEWAL_WINDOW_ANNOTATION] = self.window.written(self.serial_number)
         return {
+            **told,
             f"{GROUP}/issuance-hash": self.issuance_hash,
             f"{GROUP}/revision": str(self.revision),
             f"{GROUP}/serial-number": self.serial_number,
@@ -393,12 +411,35 @@ class Record:
                 renew=annotations[f"{GROUP}/renewed-for"],
                 csr=annotations[f"{GROUP}/csr-digest"],
                 outputs=annotations[f"{GROUP}/outputs-digest"],
+                reference=annotations.get(f"{GROUP}/reference", ""),
             )
             parse_time(record.not_before)
             parse_time(record.not_after)
         except (KeyError, ValueError):
             return None
         return record
+
+
+class Window(NamedTuple):
+    """From when until when a CA wants a certificate renewed (RFC 3339 in UTC)."""
+
+    start: str
+    end: str
+
+    def written(self, serial_number: str) -> str:
+        """For RENEWAL_WINDOW_ANNOTATION."""
+        return f"{serial_number} {self.start}/{self.end}"
+
+    @classmethod
+    def read(cls, text: str, serial_number: str) -> "Window | None":
+        """None if it is not readable, or that of another certificate."""
+        serial, _, times = text.partition(" ")
+        try:
+            window = cls(*times.split("/", 1))
+            readable = parse_time(window.start) < parse_time(window.end)
+        except (TypeError, ValueError):
+            return None
+        return window if readable and serial == serial_number else None
 
 
 class Debt(NamedTuple):
@@ -445,7 +486,8 @@ class Staged:
     """An order under way, as its staging Secret shows it: the key and the exact CSR are in there, before a CA is asked.
 
     handle: what the CA knows the order by; empty if it may not have been placed, or needs none. created: RFC 3339 in
-    UTC. csr: the `pki.csr.csr_digest` of the CSR.
+    UTC. csr: the `pki.csr.csr_digest` of the CSR. leaves_traces: it stays until its order was taken back.
+    deleted: since when it is to go (RFC 3339 in UTC); empty if it is not.
     """
 
     namespace: str
@@ -459,6 +501,8 @@ class Staged:
     issuer: str
     csr: str
     handle: str
+    leaves_traces: bool = False
+    deleted: str = ""
 
     @property
     def key(self) -> SecretKey:

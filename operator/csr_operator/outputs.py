@@ -6,10 +6,12 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from .backends.base import Renewal
 from .model import (
     API_VERSION,
     GROUP,
     MANAGED_LABEL,
+    ORDER_FINALIZER,
     OWED_ANNOTATION,
     RETAINED_ANNOTATION,
     STAGING_LABEL,
@@ -19,6 +21,7 @@ from .model import (
     Record,
     SecretKey,
     SecretKeyRef,
+    Window,
     format_time,
 )
 from .owed import Owed, write_owed
@@ -37,7 +40,9 @@ def staging_key(request: CertificateRequest) -> SecretKey:
     return SecretKey(request.namespace, f"{request.name[:200].rstrip('-.')}-{request.uid.replace('-', '')[:12]}-order")
 
 
-def record_of(request: CertificateRequest, revision: int, issuer: str, chain: Chain, csr_pem: str) -> Record:
+def record_of(
+    request: CertificateRequest, revision: int, issuer: str, chain: Chain, csr_pem: str, reference: str = ""
+) -> Record:
     leaf = chain.leaf
     above = chain.intermediates[0] if chain.intermediates else chain.root or leaf
     return Record(
@@ -52,7 +57,12 @@ def record_of(request: CertificateRequest, revision: int, issuer: str, chain: Ch
         renew=request.wishes.renew,
         csr=csr_digest(csr_pem),
         outputs=request.spec.outputs.digest(),
+        reference=reference,
     )
+
+
+def window_of(renewal: Renewal | None) -> Window | None:
+    return Window(format_time(renewal.start), format_time(renewal.end)) if renewal is not None else None
 
 
 def secret_data(
@@ -93,7 +103,14 @@ def secret_body(request: CertificateRequest, record: Record, data: Mapping[str, 
 
 
 def staging_body(
-    request: CertificateRequest, revision: int, issuer: str, key_pem: bytes, csr_pem: str, handle: str
+    request: CertificateRequest,
+    revision: int,
+    issuer: str,
+    key_pem: bytes,
+    csr_pem: str,
+    handle: str,
+    *,
+    leaves_traces: bool,
 ) -> Body:
     annotations = {
         f"{GROUP}/issuance-hash": request.issuance_hash,
@@ -111,6 +128,8 @@ def staging_body(
         {"tls.key": key_pem, "tls.csr": csr_pem.encode()},
     )
     body["metadata"]["ownerReferences"] = [_owner(request)]
+    if leaves_traces:
+        body["metadata"]["finalizers"] = [ORDER_FINALIZER]
     return body
 
 

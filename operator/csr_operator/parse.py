@@ -4,6 +4,7 @@ import base64
 import binascii
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
@@ -15,8 +16,10 @@ from .model import (
     IMPORT_ANNOTATION,
     MANAGED_LABEL,
     MANAGER,
+    ORDER_FINALIZER,
     OWED_ANNOTATION,
     RENEW_ANNOTATION,
+    RENEWAL_WINDOW_ANNOTATION,
     RETAINED_ANNOTATION,
     REVOKE_ANNOTATION,
     STAGING_LABEL,
@@ -40,6 +43,7 @@ from .model import (
     SecretMeta,
     SecretTemplate,
     Staged,
+    Window,
     Wishes,
     parse_duration,
 )
@@ -139,6 +143,10 @@ def parse_secret_meta(obj: Raw) -> SecretMeta:
         if reference.get("controller"):
             owner_uid, owner = reference["uid"], f"{reference['kind']} {reference['name']}"
     record = Record.from_annotations(annotations)
+    if record is not None:
+        # Whoever wrote it: at worst, a certificate is renewed early.
+        written = (metadata.get("annotations") or {}).get(RENEWAL_WINDOW_ANNOTATION, "")
+        record = replace(record, window=Window.read(written, record.serial_number))
     if record is not None and not owner_uid:
         owner = "a request that is gone"
     return SecretMeta(
@@ -178,6 +186,8 @@ def parse_staged(obj: Raw) -> Staged | None:
             issuer=annotations[f"{GROUP}/issuer"],
             csr=annotations[f"{GROUP}/csr-digest"],
             handle=annotations.get(f"{GROUP}/order", ""),
+            leaves_traces=ORDER_FINALIZER in (metadata.get("finalizers") or ()),
+            deleted=metadata.get("deletionTimestamp") or "",
         )
     except (KeyError, IndexError, ValueError):
         return None

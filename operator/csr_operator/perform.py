@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import outputs
-from .backends.base import Issued, Order, Pending
+from .backends.base import Abandons, Issued, Order, Pending, Renewal
 from .ca import Ca
 from .decide import not_owned, owner_of, owns
 from .errors import Failed
@@ -23,6 +23,7 @@ from .kube import Kube, KubeError, Object, secret_data
 from .metrics import ISSUANCE_SECONDS
 from .model import (
     OWED_ANNOTATION,
+    RENEWAL_WINDOW_ANNOTATION,
     CertificateRequest,
     Record,
     RotationPolicy,
@@ -38,19 +39,23 @@ from .pki.fingerprint import sha256_fingerprint
 from .pki.keys import KeyAlgorithm, KeyEncoding, PrivateKey, generate, load_private_key, parameters_of, private_key_pem
 from .pki.possession import prove
 from .pki.signatures import is_self_signed, issued_by
-from .pki.verify import verify
+from .pki.verify import TLS_USAGES, Rules, SubjectRule, verify
 from .references import References
 
 _ROUNDING = timedelta(minutes=5)
 """By how much a CA may grant more than the duration that was asked for."""
 
+_ANY_RULES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
+"""For what passed the rules of its issuer once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The Secret as it is now, and the CSR (PEM) that its certificate was issued for."""
+    """The Secret as it is now, the CSR (PEM) that its certificate was issued for, and what the CA said of renewal."""
 
     secret: SecretMeta
     csr_pem: str
+    renewal: Renewal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ class Performer:
         passwords = await self._references.passwords(request)
         key, csr = await self._key_and_csr(request, None if new_key else existing, ca)
         basis = _Basis(csr, key, passwords, await self._to_revoke(request, existing, revoke_old))
-        staged = await self._stage(request, revision, ca, basis) if ca.backend.costs else None
+        staged = await self._stage(request, revision, ca, basis, new=True) if ca.backend.costs else None
         result = await self._order(request, revision, secret, ca, basis, staged)
         ISSUANCE_SECONDS.labels(ca.name).observe(time.perf_counter() - started)
         return result
@@ -146,10 +151,34 @@ class Performer:
             return None
         owed = await self._to_revoke(request, await self._own_secret(request), revoke_old)
         basis = _Basis(csr, key, passwords, owed)
-        return await self._order(request, staged.revision, secret, ca, basis, staged)
+        return await self._order(request, staged.revision, secret, ca, basis, staged, repeated=not staged.handle)
 
     async def discard(self, staged: Staged) -> None:
         await self._kube.delete_secret(staged.key, staged.uid)
+
+    async def abandon(self, staged: Staged, ca: Ca) -> None:
+        """Have the CA take back what its order left behind."""
+        stored = await self._kube.get_secret(staged.key)
+        if stored is None or stored["metadata"]["uid"] != staged.uid:
+            return
+        try:
+            csr = load_csr(secret_data(stored).get("tls.csr", b""))
+        except PkiError:
+            return  # without it, no order was placed that anybody could find
+        await ca.abandon(_order_key(staged.owner_uid, staged.revision, csr), staged.handle)
+
+    async def release(self, staged: Staged) -> None:
+        """Let a staging Secret go whose order left nothing behind."""
+        await self._kube.release_secret(staged.key, staged.uid)
+
+    async def note_renewal(self, request: CertificateRequest, renewal: Renewal | None) -> SecretMeta | None:
+        """Keep when the CA wants the certificate renewed; None if that is what is kept already."""
+        existing = await self._remembering(request)
+        record, window = parse_secret_meta(existing).record, outputs.window_of(renewal)
+        if record is None or record.window == window:
+            return None
+        text = window.written(record.serial_number) if window is not None else None
+        return parse_secret_meta(await self._kube.annotate_secret(existing, RENEWAL_WINDOW_ANNOTATION, text))
 
     async def restore(self, request: CertificateRequest, revision: int, secret: SecretMeta) -> Written | None:
         """Write labels, annotations and data as they should be; None if the certificate does not serve any more."""
@@ -162,7 +191,7 @@ class Performer:
             csr = load_csr(request.spec.csr_pem.encode()) if key is None else build_csr(request.spec.template, key)
             bundle = load_bundle(data.get("tls.crt", b"") + b"\n" + data.get("ca.crt", b""))
             chain = build_chain(csr.public_key(), bundle)
-            verify(chain, csr, request.spec.template.profile, now=self._clock())
+            verify(chain, csr, request.spec.template.profile, now=self._clock(), rules=_ANY_RULES)
             wanted = request.spec.private_key.parameters.normalized()
             if key is not None and request.spec.key_is_ours and parameters_of(key) != wanted:
                 return None
@@ -177,7 +206,11 @@ class Performer:
             issuer = f"{ref.kind}/{ref.name}"
         record = outputs.record_of(request, revision, issuer, chain, _pem(csr))
         if secret.record is not None:
-            record = replace(record, renew=secret.record.renew)  # a renewal that is asked for is still to come
+            # A renewal that is asked for is still to come.
+            before = secret.record
+            record = replace(record, renew=before.renew)
+            if record.serial_number == before.serial_number:
+                record = replace(record, reference=before.reference, window=before.window)
         basis = _Basis(csr, key, await self._references.passwords(request), _owed(existing))
         return Written(await self._write(request, record, chain, basis, secret), _pem(csr))
 
@@ -266,16 +299,26 @@ class Performer:
         ca: Ca,
         basis: _Basis,
         staged: Staged | None,
+        *,
+        repeated: bool = False,
     ) -> Written | Ordered:
+        record = secret.record if secret is not None else None
         order = Order(
-            key=_order_key(request, revision, basis.csr),
+            key=_order_key(request.uid, revision, basis.csr),
             csr=basis.csr,
             profile=request.spec.template.profile,
             duration=request.spec.duration,
             private_key=basis.key if ca.backend.needs_private_key else None,
             answer=_brought(request, secret),
+            repeated=repeated,
+            replaces=record.reference if record is not None and record.issuer == ca.issuer else "",
         )
-        answer = await ca.ask(order, staged.handle if staged is not None else "")
+        try:
+            answer = await ca.ask(order, staged.handle if staged is not None else "")
+        except Failed as failed:
+            if failed.lapsed and staged is not None and staged.handle:
+                failed.staged = await self._stage(request, revision, ca, basis)
+            raise
         if isinstance(answer, Pending):
             if staged is None:
                 text = f"backend {ca.name} left an order pending, which only one that says that it `costs` may do"
@@ -284,23 +327,27 @@ class Performer:
                 staged = await self._stage(request, revision, ca, basis, answer.handle)
             return Ordered(staged, answer, _pem(basis.csr))
         chain = self._checked(request, basis.csr, answer)
-        record = outputs.record_of(request, revision, ca.issuer, chain, _pem(basis.csr))
+        record = outputs.record_of(request, revision, ca.issuer, chain, _pem(basis.csr), answer.reference)
+        record = replace(record, window=outputs.window_of(answer.renewal))
         meta = await self._write(request, record, chain, basis, secret)
         if staged is not None:
+            if staged.leaves_traces:
+                await self.release(staged)
             await self.discard(staged)
-        return Written(meta, _pem(basis.csr))
+        return Written(meta, _pem(basis.csr), answer.renewal)
 
     async def _stage(
-        self, request: CertificateRequest, revision: int, ca: Ca, basis: _Basis, handle: str | None = None
+        self, request: CertificateRequest, revision: int, ca: Ca, basis: _Basis, handle: str = "", *, new: bool = False
     ) -> Staged:
-        """Keep what the order needs. handle: None before it was placed."""
+        """Keep what the order needs. handle: empty before it was placed."""
         pem = b""
         if basis.key is not None and request.spec.key_is_ours:
             pem = private_key_pem(basis.key, KeyEncoding.PKCS8)
-        body = outputs.staging_body(request, revision, ca.issuer, pem, _pem(basis.csr), handle or "")
+        traces = isinstance(ca.backend, Abandons)
+        body = outputs.staging_body(request, revision, ca.issuer, pem, _pem(basis.csr), handle, leaves_traces=traces)
         where = outputs.staging_key(request)
         try:
-            staged = parse_staged(await self._kube.apply_secret(where, body, new=handle is None))
+            staged = parse_staged(await self._kube.apply_secret(where, body, new=new))
         except KubeError as error:
             if error.status == 409:
                 text = f"Secret {where.name} is there already, where key and CSR are to be kept: delete it"
@@ -405,6 +452,7 @@ def check_answer(
         now=now,
         not_after_limit=None if issued.any_duration else now + request.spec.duration + _ROUNDING,
         roots=issued.roots or None,
+        rules=issued.rules,
     )
     if chain.root is not None:
         return chain
@@ -458,8 +506,8 @@ def _owed(secret: Object) -> tuple[Owed, ...]:
     return read_owed((secret["metadata"].get("annotations") or {}).get(OWED_ANNOTATION, ""))
 
 
-def _order_key(request: CertificateRequest, revision: int, csr: x509.CertificateSigningRequest) -> str:
-    return hashlib.sha256(f"{request.uid}/{revision}/".encode() + csr.public_bytes(Encoding.DER)).hexdigest()
+def _order_key(uid: str, revision: int, csr: x509.CertificateSigningRequest) -> str:
+    return hashlib.sha256(f"{uid}/{revision}/".encode() + csr.public_bytes(Encoding.DER)).hexdigest()
 
 
 def _brought(request: CertificateRequest, secret: SecretMeta | None) -> bytes:

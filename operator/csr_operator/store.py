@@ -20,6 +20,7 @@ class Store:
         self._requests: dict[ObjectKey, CertificateRequest] = {}
         self._secrets: dict[SecretKey, SecretMeta] = {}
         self._staged: dict[SecretKey, Staged] = {}
+        self._finished: dict[SecretKey, str] = {}  # UIDs of staging Secrets that were deleted, and may still be shown
         self._shown: dict[str, str] = {}  # by namespace, the newest resource version that a watch of Secrets showed
         self._by_issuer: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._by_secret: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
@@ -115,6 +116,15 @@ class Store:
         staged = self._staged.get(staging_key(request))
         return staged if staged is not None and staged.owner_uid == request.uid else None
 
+    def staged_at(self, key: SecretKey) -> Staged | None:
+        return self._staged.get(key)
+
+    def abandon(self, staged: Staged, now: str) -> None:
+        """It is to go, and stays until its order was taken back."""
+        if self._staged.get(staged.key) is staged:
+            self._staged[staged.key] = replace(staged, deleted=now)
+            self._tell(staged.key)
+
     def secret_keys(self, namespace: str) -> set[SecretKey]:
         """Those in `namespace`; empty: all."""
         return {key for key in (*self._secrets, *self._staged) if namespace in ("", key.namespace)}
@@ -128,6 +138,7 @@ class Store:
         """A list or a watch shows that it is gone since then."""
         self._saw(key, resource_version)
         known = self._known(key)
+        self._finished.pop(key, None)
         if known is None or not is_newer(known.resource_version, resource_version):
             self.drop_secret(key)
 
@@ -138,6 +149,8 @@ class Store:
             self.put_secret(meta)
 
     def put_secret(self, meta: SecretMeta | Staged) -> None:
+        if self._finished.get(meta.key) == meta.uid:
+            return
         known = self._staged.get(meta.key) if isinstance(meta, Staged) else self._secrets.get(meta.key)
         if known is not None and not is_newer(meta.resource_version, known.resource_version):
             return  # our own write, or what it overtook
@@ -151,6 +164,11 @@ class Store:
         self._secrets.pop(key, None)
         self._tell(key)
         self._staged.pop(key, None)
+
+    def finish(self, staged: Staged) -> None:
+        """The operator deleted it."""
+        self._finished[staged.key] = staged.uid
+        self.drop_secret(staged.key)
 
     def spoil(self, secret: SecretMeta) -> None:
         """What is in it does not serve any more."""

@@ -17,6 +17,7 @@ from cryptography import x509
 
 from csr_operator.pki.keys import PrivateKey
 from csr_operator.pki.profile import Profile
+from csr_operator.pki.verify import Rules
 
 
 class BackendError(Exception):
@@ -80,7 +81,7 @@ class Issued:
 
     certificates: in any order, with what else the CA sent.
     roots: what the chain must lead to, as the issuer knows it; empty if it knows none.
-    any_duration: the CA decides how long it is valid, whatever was asked for.
+    any_duration: the CA decides how long it is valid, whatever was asked for. rules: what else it may decide.
     reference: what the CA knows the certificate by, kept with it (at most 1,024 characters, public).
     renewal: from a backend that `SuggestsRenewal`.
     """
@@ -88,6 +89,7 @@ class Issued:
     certificates: Sequence[x509.Certificate]
     roots: Sequence[x509.Certificate] = ()
     any_duration: bool = False
+    rules: Rules = field(default_factory=Rules)
     reference: str = ""
     renewal: Renewal | None = None
 

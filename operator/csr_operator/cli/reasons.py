@@ -49,6 +49,15 @@ REQUEST = {
         "pause gets it.",
         "Wait. If it lasts, see whether the CA is up and can be reached from the operator.",
     ),
+    "OrderFailed": Advice(
+        "The CA took the order and could not fulfil it, for the reason given here. Another one is placed later. "
+        f"{_AGAIN}",
+        "Mend what the CA names: most often it could not see that the name is yours.",
+    ),
+    "AbandoningOrder": Advice(
+        "An order that is no longer wanted is being taken back from the CA before another one is placed.",
+        f"Wait a moment. If it stays so, look at the operator's log: {_LOG}.",
+    ),
     "Rejected": Advice(
         "The CA refuses this request, in the words given here. It is not asked again as long as spec and issuer stay "
         "as they are.",
