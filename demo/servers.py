@@ -58,7 +58,8 @@ def operator(group: ProcessGroup, env: Mapping[str, str], port: int) -> Server:
             return bool(answer.status == 200)
         return False
 
-    return Server("csr-operator", ["csr-operator", "run", "--metrics-address", address], group, env, ready)
+    command = ["csr-operator", "run", "--metrics-address", address, "--acme-http-address", "127.0.0.1:0"]
+    return Server("csr-operator", command, group, env, ready)
 
 
 def service_account_kubeconfig(env: Mapping[str, str], path: Path) -> None:

@@ -20,11 +20,17 @@ def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=options.log_level.upper())
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
-    host, _, port = options.metrics_address.rpartition(":")
+    (host, port), (http_host, http_port) = options.metrics_address, options.acme_http_address
+    tls_host, tls_port = options.acme_tls_address or ("", 0)
     settings = Settings(
+        namespace=own_namespace(),
         namespaces=tuple(options.namespace),
-        metrics_host=host.strip("[]"),
-        metrics_port=int(port),
+        metrics_host=host,
+        metrics_port=port,
+        acme_http_host=http_host,
+        acme_http_port=http_port,
+        acme_tls_host=tls_host,
+        acme_tls_port=tls_port,
         cluster_resource_namespace=options.cluster_resource_namespace,
         issuer_check_interval=options.issuer_check_interval,
         rotation_spread=options.rotation_spread,
@@ -70,6 +76,19 @@ def _parser() -> argparse.ArgumentParser:
         help="where /metrics, /healthz and /readyz are served",
     )
     run.add_argument(
+        "--acme-http-address",
+        type=_address,
+        default="127.0.0.1:8089",
+        metavar="HOST:PORT",
+        help="where ACME CAs are answered for http-01",
+    )
+    run.add_argument(
+        "--acme-tls-address",
+        type=_address,
+        metavar="HOST:PORT",
+        help="where ACME CAs are answered for tls-alpn-01 (nowhere, if not given)",
+    )
+    run.add_argument(
         "--cluster-resource-namespace",
         default=own_namespace(),
         metavar="NAMESPACE",
@@ -95,11 +114,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _address(text: str) -> str:
+def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not (host and colon and port.isdigit() and int(port) < 65536):
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
-    return text
+    return host.strip("[]"), int(port)
 
 
 def _seconds(text: str) -> float:

@@ -59,6 +59,7 @@ from .model import (
 from .parse import parse_request, parse_secret_meta, parse_staged
 from .perform import Ordered, Performer, Written
 from .pki.csr import csr_digest
+from .responder import Challenges
 from .settings import Settings
 from .status import request_status, status_body
 from .store import Store
@@ -91,7 +92,9 @@ _REMIND = timedelta(hours=24)
 class Controller:
     """clock: the time now, in UTC."""
 
-    def __init__(self, settings: Settings, kube: KubeClient, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, settings: Settings, kube: KubeClient, clock: Callable[[], datetime], challenges: Challenges
+    ) -> None:
         self._settings, self._kube, self._clock = settings, kube, clock
         self._cpu = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="keys")
         self._labels = NamespaceLabels(kube)
@@ -99,7 +102,7 @@ class Controller:
         self._events = Events(kube, clock)
         self._queue: WorkQueue[ObjectKey | SecretKey] = WorkQueue()
         self._store = Store(changed=self._queue.add)
-        self._issuers = Issuers(kube, settings.cluster_resource_namespace, clock, self._wake_dependents)
+        self._issuers = Issuers(kube, settings.cluster_resource_namespace, clock, self._wake_dependents, challenges)
         self._slots = Slots()
         self._failures: dict[ObjectKey, dict[ObjectKey | None, Failure]] = {}
         self._unrevoked: dict[ObjectKey, dict[ObjectKey, Failure]] = {}

@@ -2,17 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
 import kopf
 
+from .alpn import AlpnCertificates
+from .challenge_server import serve_http, serve_tls
 from .controller import Controller
 from .kube import KubeClient, KubeError, Unreachable
 from .metrics import REGISTRY, RequestCollector
 from .model import GROUP, MANAGER, VERSION, Kind
+from .responder import Challenges
 from .settings import Settings
 from .watch import follow_secrets, forget_gone, wait_until_listed
 from .web import serve
@@ -81,11 +85,13 @@ class Operator:
             patience=self._settings.api_timeout,
             silence=self._settings.watch_silence,
         )
-        self._controller = Controller(self._settings, self._kube, self._clock)
+        alpn = AlpnCertificates() if self._settings.acme_tls_host else None
+        self._challenges = Challenges(self._kube, self._settings.namespace, self._clock, alpn)
+        self._controller = Controller(self._settings, self._kube, self._clock, self._challenges)
         collector = RequestCollector(self._controller.samples)
         REGISTRY.register(collector)
         try:
-            async with serve(self._settings.metrics_host, self._settings.metrics_port, self._synced):
+            async with self._listeners(alpn):
                 await self._check_credentials()
                 await kopf.operator(
                     registry=self._registry(),
@@ -104,6 +110,17 @@ class Operator:
             await self._kube.close()
         if self._failure is not None:
             raise OperatorFailed(str(self._failure)) from self._failure
+
+    @asynccontextmanager
+    async def _listeners(self, alpn: AlpnCertificates | None) -> AsyncIterator[None]:
+        ours = self._settings
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(serve(ours.metrics_host, ours.metrics_port, self._synced))
+            http = serve_http(ours.acme_http_host, ours.acme_http_port, self._challenges.answer)
+            await stack.enter_async_context(http)
+            if alpn is not None:
+                await stack.enter_async_context(serve_tls(ours.acme_tls_host, ours.acme_tls_port, alpn.listener()))
+            yield
 
     async def _check_credentials(self) -> None:
         try:
@@ -142,6 +159,7 @@ class Operator:
         await wait_until_listed(self._kube, self._controller, namespaces)
         self._controller.start()
         self._relisted.clear()
+        self._begin("challenges", self._challenges.sweep_for_ever())
         self._begin("forget", forget_gone(self._kube, self._controller, namespaces, self._relisted))
         self._synced.set()
         logger.info("ready: all that there is has been listed")

@@ -19,6 +19,7 @@ from .metrics import CA_CALLS
 from .model import Issuer, ObjectKey, Raw, SecretKey, is_newer
 from .parse import parse_issuer
 from .publish import publish_secret
+from .responder import Challenges, IssuerResponder
 from .status import condition_bodies, issuer_conditions
 
 logger = logging.getLogger(__name__)
@@ -51,8 +52,9 @@ class Issuers:
         cluster_resource_namespace: str,
         clock: Callable[[], datetime],
         changed: Callable[[ObjectKey], None],
+        challenges: Challenges,
     ) -> None:
-        self._kube, self._clock, self._changed = kube, clock, changed
+        self._kube, self._clock, self._changed, self._challenges = kube, clock, changed, challenges
         self._cluster_resource_namespace = cluster_resource_namespace
         self._session: aiohttp.ClientSession | None = None
         self._live: dict[ObjectKey, Live] = {}
@@ -140,7 +142,8 @@ class Issuers:
         if issuer.problem:
             return Live(issuer, None, issuer.problem)
         try:
-            context = Context(read_secret, publish, self._clock, self._http)
+            responder = IssuerResponder(self._challenges, issuer)
+            context = Context(read_secret, publish, self._clock, self._http, responder)
             backend = backend_class(issuer.backend).create(issuer.config, context)
         except Misconfigured as error:
             return Live(issuer, None, str(error))

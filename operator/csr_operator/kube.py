@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 from urllib.parse import urlencode
@@ -38,6 +39,21 @@ _WATCH_SECONDS = 300
 Object = dict[str, Any]
 
 
+class RouteKind(StrEnum):
+    """What leads a CA's challenge to the operator, or only remembers it (`challenge_routes.py`)."""
+
+    INGRESS = "Ingress"
+    HTTP_ROUTE = "HTTPRoute"
+    CONFIG_MAP = "ConfigMap"
+
+
+_ROUTES = {
+    RouteKind.INGRESS: ("/apis/networking.k8s.io/v1", "ingresses"),
+    RouteKind.HTTP_ROUTE: ("/apis/gateway.networking.k8s.io/v1", "httproutes"),
+    RouteKind.CONFIG_MAP: ("/api/v1", "configmaps"),
+}
+
+
 class KubeError(Exception):
     """The API server refused; `reason` is that of its Status (https://kubernetes.io/docs/reference/using-api/)."""
 
@@ -64,6 +80,12 @@ class Kube(Protocol):
     async def release_secret(self, key: SecretKey, uid: str) -> None: ...
     async def patch_finalizers(self, key: ObjectKey, resource_version: str, finalizers: list[str]) -> Object: ...
     async def namespace_labels(self, namespace: str) -> dict[str, str]: ...
+
+
+class RouteKube(Protocol):
+    async def apply_route(self, kind: RouteKind, namespace: str, body: Object) -> None: ...
+    async def delete_route(self, kind: RouteKind, namespace: str, name: str, resource_version: str = "") -> None: ...
+    def list_routes(self, kind: RouteKind, namespace: str, selector: str) -> AsyncIterator[Object]: ...
 
 
 class KubeClient:
@@ -214,6 +236,38 @@ class KubeClient:
         path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
         await self._call("create", "POST", "events", path, body=body, accept=_METADATA)
 
+    async def apply_route(self, kind: RouteKind, namespace: str, body: Object) -> None:
+        """Server-side apply, which makes it if it is not there."""
+        await self._call(
+            "apply",
+            "PATCH",
+            _ROUTES[kind][1],
+            f"{_routes_path(kind, namespace)}/{body['metadata']['name']}",
+            query={"fieldManager": self.agent, "force": "true"},
+            body=_yaml(body),
+            content_type=_APPLY,
+            accept=_METADATA,
+        )
+
+    async def delete_route(self, kind: RouteKind, namespace: str, name: str, resource_version: str = "") -> None:
+        """One that is gone is fine, and so is one that is another one since `resource_version`."""
+        body = {"preconditions": {"resourceVersion": resource_version}} if resource_version else None
+        try:
+            await self._call("delete", "DELETE", _ROUTES[kind][1], f"{_routes_path(kind, namespace)}/{name}", body=body)
+        except KubeError as error:
+            if error.status not in (404, 409):
+                raise
+
+    async def list_routes(self, kind: RouteKind, namespace: str, selector: str) -> AsyncIterator[Object]:
+        """The metadata of those with the label `selector`; none where the cluster does not know the kind."""
+        try:
+            async for page in self._pages(_ROUTES[kind][1], _routes_path(kind, namespace), {"labelSelector": selector}):
+                for item in page["items"] or ():
+                    yield item
+        except KubeError as error:
+            if error.status != 404:
+                raise
+
     async def list_metadata(self, kind: Kind, namespace: str) -> AsyncIterator[Object]:
         """The metadata of all objects of `kind`; `namespace` empty: of the cluster."""
         async for page in self._pages(_PLURALS[kind], _path(kind, namespace), {}):
@@ -354,6 +408,11 @@ def _yaml(body: Object) -> str:
 def _path(kind: Kind, namespace: str) -> str:
     scope = f"namespaces/{namespace}/" if namespace else ""
     return f"/apis/{GROUP}/{VERSION}/{scope}{_PLURALS[kind]}"
+
+
+def _routes_path(kind: RouteKind, namespace: str) -> str:
+    root, plural = _ROUTES[kind]
+    return f"{root}/namespaces/{namespace}/{plural}"
 
 
 def _secret_path(key: SecretKey) -> str:

@@ -20,17 +20,25 @@ def own_namespace() -> str:
 class Settings:
     """Times are in seconds.
 
+    namespace: the operator's own, where it makes the Ingresses and HTTPRoutes of ACME challenges.
     namespaces: watched ones; empty for all.
     cluster_resource_namespace: where the Secrets of a ClusterIssuer live.
+    acme_http_host, acme_http_port: where CAs are answered for http-01.
+    acme_tls_host, acme_tls_port: the same for tls-alpn-01; nowhere if the host is empty.
     issuer_check_interval: how often an issuer is asked whether it is well (and whether its CA was rotated).
     rotation_spread: leaves of a rotated CA are reissued at moments spread over this time.
     api_timeout: a call that the API server has not answered by then has failed.
     watch_silence: a watch that shows nothing for so long is dead; the API server sends a bookmark about once a minute.
     """
 
+    namespace: str = "csr-operator-system"
     namespaces: tuple[str, ...] = ()
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 8080
+    acme_http_host: str = "127.0.0.1"
+    acme_http_port: int = 8089
+    acme_tls_host: str = ""
+    acme_tls_port: int = 0
     cluster_resource_namespace: str = "csr-operator-system"
     issuer_check_interval: float = 30.0
     rotation_spread: float = 300.0

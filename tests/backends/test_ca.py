@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 
-from csr_operator.backends.base import Context, Issued, Misconfigured, Order, Rejected
+from csr_operator.backends.base import Context, Issued, Misconfigured, NoResponder, Order, Rejected
 from csr_operator.backends.ca import CaBackend
 from csr_operator.backends.http import http_session
 from csr_operator.pki.crl import crl_number, is_revoked, load_crl
@@ -51,7 +51,7 @@ class Secrets:
         return load_crl(self.held["crl"]["ca.crl"])
 
     def backend(self) -> CaBackend:
-        context = Context(self.read, self.publish, lambda: self.now, http_session)
+        context = Context(self.read, self.publish, lambda: self.now, http_session, NoResponder())
         return CaBackend.create({"secretName": "ca", "crl": {"secretName": "crl"}}, context)
 
 

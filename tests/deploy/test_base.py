@@ -22,7 +22,10 @@ OBJECTS = {
     "customresourcedefinition.apiextensions.k8s.io/issuers.csr-operator.dev",
     "deployment.apps/csr-operator",
     "namespace/csr-operator-system",
+    "role.rbac.authorization.k8s.io/csr-operator-acme",
+    "rolebinding.rbac.authorization.k8s.io/csr-operator-acme",
     "service/csr-operator",
+    "service/csr-operator-acme",
     "serviceaccount/csr-operator",
     "validatingadmissionpolicy.admissionregistration.k8s.io/csr-operator-approval",
     "validatingadmissionpolicybinding.admissionregistration.k8s.io/csr-operator-approval",
@@ -43,19 +46,25 @@ def test_what_is_in_the_cluster_is_what_the_base_says(base: Kubectl, cluster: Co
 
 def test_service_and_probes_lead_to_the_port_that_the_operator_serves(base: Kubectl) -> None:
     service = base.get("service", "csr-operator")["spec"]
+    challenges = base.get("service", "csr-operator-acme")["spec"]
     template = base.get("deployment", "csr-operator")["spec"]["template"]
     [container] = template["spec"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    [served] = (argument for argument in container["args"] if argument.startswith("--metrics-address="))
+    served, answered = (
+        next(argument.rpartition(":")[2] for argument in container["args"] if argument.startswith(f"--{name}-address="))
+        for name in ("metrics", "acme-http")
+    )
 
-    assert service["selector"].items() <= template["metadata"]["labels"].items()
+    for each in (service, challenges):
+        assert each["selector"].items() <= template["metadata"]["labels"].items()
+    assert [(p["port"], str(ports[p["targetPort"]])) for p in challenges["ports"]] == [(80, answered)]
     assert [port["name"] for port in service["ports"]] == ["metrics"]
     for target in (
         service["ports"][0]["targetPort"],
         container["livenessProbe"]["httpGet"]["port"],
         container["readinessProbe"]["httpGet"]["port"],
     ):
-        assert str(ports[target]) == served.rpartition(":")[2]
+        assert str(ports[target]) == served
 
 
 def test_an_overlay_sets_the_image(base: Kubectl, tmp_path: Path) -> None:

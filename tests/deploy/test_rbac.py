@@ -27,9 +27,14 @@ OPERATOR = {
     "namespaces": {"get"},
     "events.events.k8s.io": {"create"},
 }
+# What it has in its own namespace only.
+ITS_OWN = {
+    resource: {"list", "create", "patch", "delete"}
+    for resource in ("ingresses.networking.k8s.io", "httproutes.gateway.networking.k8s.io", "configmaps")
+}
 NOT_THE_OPERATORS = (
     *(f"{kind}/finalizers.{GROUP}" for kind in KINDS),
-    "configmaps",
+    *ITS_OWN,
     "events",
     "nodes",
     "pods",
@@ -69,7 +74,7 @@ def ask(base: Kubectl) -> Ask:
     return answers
 
 
-def _review(user: str, resource: str, verb: str) -> dict[str, object]:
+def _review(user: str, resource: str, verb: str, namespace: str = TENANT) -> dict[str, object]:
     resource, _, group = resource.partition(".")
     resource, _, subresource = resource.partition("/")
     groups = ["system:authenticated"]
@@ -77,7 +82,7 @@ def _review(user: str, resource: str, verb: str) -> dict[str, object]:
         groups += ["system:serviceaccounts", f"system:serviceaccounts:{user.split(':')[2]}"]
     attributes = {"group": group, "resource": resource, "subresource": subresource, "verb": verb}
     if resource != "clusterissuers":
-        attributes["namespace"] = TENANT
+        attributes["namespace"] = namespace
     return {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",
@@ -95,6 +100,19 @@ def operator_may(base: Kubectl, ask: Ask) -> dict[Question, bool]:
 def test_the_operator_may_do_what_it_needs_and_nothing_else(operator_may: dict[Question, bool], resource: str) -> None:
     allowed = {verb for (_, asked, verb), yes in operator_may.items() if asked == resource and yes}
     assert allowed == OPERATOR.get(resource, set())
+
+
+@pytest.mark.parametrize("resource", ITS_OWN)
+def test_what_leads_a_ca_to_the_operator_is_made_in_its_own_namespace(base: Kubectl, resource: str) -> None:
+    user = f"system:serviceaccount:{base.namespace}:csr-operator"
+    reviews = [_review(user, resource, verb, base.namespace) for verb in VERBS]
+    output = 'jsonpath={.status.allowed}{"\\n"}'
+    said = base(
+        *("create", "-f", "-", "-o", output),
+        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": reviews}),
+    )
+    allowed = {verb for verb, word in zip(VERBS, said.split(), strict=True) if word == "true"}
+    assert allowed == ITS_OWN[resource]
 
 
 @pytest.fixture(scope="module")

@@ -56,11 +56,12 @@ class OperatorProcess:
         installed: Path | None = None,
     ) -> None:
         variant = ("shifted", clock_offset) if patience is None else ("impatient", patience)
-        self.port = _free_port()
+        self.port, self.acme_port = _free_port(), _free_port()
         self.log = log
         self._command = [
             *(sys.executable, "-m", f"tests.support.{variant[0]}_operator", str(variant[1])),
-            *("run", "--metrics-address", f"127.0.0.1:{self.port}", "--issuer-check-interval", "2", *arguments),
+            *("run", "--metrics-address", f"127.0.0.1:{self.port}", "--issuer-check-interval", "2"),
+            *("--acme-http-address", f"127.0.0.1:{self.acme_port}", *arguments),
         ]
         self._env = {**os.environ, "KUBECONFIG": str(kubeconfig)}
         if installed is not None:

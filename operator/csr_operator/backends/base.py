@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import aiohttp
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_operator.pki.keys import PrivateKey
 from csr_operator.pki.profile import Profile
@@ -114,6 +115,54 @@ class Health:
     fingerprint: str = ""
 
 
+class Responder(Protocol):
+    """Answers the challenges for which a CA connects to the name itself. A name may be an IP address."""
+
+    def check_http(self, route: Mapping[str, Any]) -> None:
+        """Raises Misconfigured if `present_http` would never do for this `route`. No I/O."""
+        ...
+
+    async def present_http(self, host: str, token: str, answer: str, route: Mapping[str, Any]) -> None:
+        """Answer http-01 (RFC 8555, section 8.3) at http://host/.well-known/acme-challenge/token with `answer`.
+
+        route: the `http01` of an ACME solver; makes the Ingress or HTTPRoute that it asks for. There already counts as
+        done, and costs no call. Raises Rejected, Retryable, Misconfigured.
+        """
+        ...
+
+    async def withdraw_http(self, host: str, token: str) -> None:
+        """Stop answering, and remove what was made for it. Gone already counts as done. Raises Retryable,
+        Misconfigured."""
+        ...
+
+    def present_alpn(self, identifier: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        """Answer tls-alpn-01 (RFC 8737, RFC 8738) with this certificate. Raises Misconfigured if nothing listens."""
+        ...
+
+    def withdraw_alpn(self, identifier: str) -> None:
+        """Gone already counts as done."""
+        ...
+
+
+class NoResponder:
+    """A `Responder` where no CA can connect, such as in a command or a test."""
+
+    def check_http(self, route: Mapping[str, Any]) -> None:
+        pass
+
+    async def present_http(self, host: str, token: str, answer: str, route: Mapping[str, Any]) -> None:
+        raise Misconfigured(f"http-01: nothing answers for {host} here")
+
+    async def withdraw_http(self, host: str, token: str) -> None:
+        pass
+
+    def present_alpn(self, identifier: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        raise Misconfigured(f"tls-alpn-01: nothing answers for {identifier} here")
+
+    def withdraw_alpn(self, identifier: str) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a backend gets of the world.
@@ -122,13 +171,14 @@ class Context:
     None if there is none. publish: change the data of a Secret there that is the issuer's own to write, and made if it
     is missing; the change is a function of the data so far, and is made again if somebody else was faster. clock: the
     time now, in UTC. session: for HTTP (`http.py`);
-    it is shared by all issuers, so that each call says whom it trusts.
+    it is shared by all issuers, so that each call says whom it trusts. responder: for ACME.
     """
 
     read_secret: Callable[[str], Awaitable[Mapping[str, bytes] | None]]
     publish: Callable[[str, Callable[[Mapping[str, bytes]], Mapping[str, bytes]]], Awaitable[None]]
     clock: Callable[[], datetime]
     session: Callable[[], aiohttp.ClientSession]
+    responder: Responder
 
 
 class Backend(Protocol):

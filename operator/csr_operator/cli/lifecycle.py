@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from csr_operator.backends.base import Context, Misconfigured
+from csr_operator.backends.base import Context, Misconfigured, NoResponder
 from csr_operator.backends.registry import backend
 from csr_operator.decide import issuer_name, owns
 from csr_operator.kube import KubeError, Object, secret_data
@@ -172,7 +172,7 @@ def _revokes(issuer: Issuer) -> bool | None:
         raise AssertionError("`create` does no I/O")
 
     try:
-        context = Context(nothing, nothing, lambda: datetime.now(UTC), no_session)
+        context = Context(nothing, nothing, lambda: datetime.now(UTC), no_session, NoResponder())
         return backend(issuer.backend).create(issuer.config, context).revokes
     except Misconfigured:
         return None

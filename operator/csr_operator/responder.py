@@ -1,0 +1,188 @@
+"""Answers the challenges for which a CA connects to the name itself, whichever replica presented them."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from .alpn import AlpnCertificates
+from .backends.base import BackendError, Misconfigured, Rejected, Retryable
+from .challenge_routes import (
+    CHALLENGE_LABEL,
+    Challenge,
+    check_route,
+    host_name,
+    is_answer,
+    is_token,
+    parse_challenge,
+    presented_at,
+    route_kind,
+    route_object,
+)
+from .kube import KubeError, RouteKind, RouteKube, Unreachable
+from .model import Issuer
+
+logger = logging.getLogger(__name__)
+
+_LIST_PAUSE = 1.0
+"""Seconds from one look at what other replicas presented to the next, however often unknown tokens are asked for."""
+
+_FRESH = timedelta(hours=6)
+"""How long a challenge in memory is taken for there; presented later, its object is written again, and so renewed."""
+
+_FORGOTTEN = timedelta(hours=24)
+"""An object that nobody presented for so long is of no order any more."""
+
+_SWEEP = 3600.0
+
+_Key = tuple[str, str]  # host and token
+
+
+@dataclass(frozen=True, slots=True)
+class _Presented:
+    challenge: Challenge
+    route: Mapping[str, Any]
+    at: datetime
+
+
+class Challenges:
+    """What this process answers. namespace: the operator's own. clock: the time now, in UTC."""
+
+    def __init__(
+        self, kube: RouteKube, namespace: str, clock: Callable[[], datetime], alpn: AlpnCertificates | None
+    ) -> None:
+        self._kube, self._namespace, self._clock = kube, namespace, clock
+        self.alpn = alpn
+        self._presented: dict[_Key, _Presented] = {}
+        self._seen: Mapping[_Key, Challenge] = {}
+        self._queued: asyncio.Task[None] | None = None
+        self._looking = asyncio.Lock()
+        self._next_look = 0.0
+
+    async def answer(self, host: str, token: str) -> str | None:
+        """The key authorization for `token` at `host` (a header Host); None if nobody presented that.
+
+        What is not in memory is looked up in the cluster, where at most one look a second serves all who ask.
+        """
+        if not is_token(token):
+            return None
+        key = (host_name(host), token)
+        if key in self._presented:
+            return self._presented[key].challenge.answer
+        if key not in self._seen:
+            if self._queued is None:
+                self._queued = asyncio.create_task(self._look())
+            await asyncio.shield(self._queued)
+        return self._seen[key].answer if key in self._seen else None
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        async with self._looking:
+            await asyncio.sleep(self._next_look - loop.time())
+            self._queued = None  # who comes from now on needs a look that begins later
+            self._next_look = loop.time() + _LIST_PAUSE
+            seen: dict[_Key, Challenge] = {}
+            for kind in RouteKind:
+                try:
+                    async for obj in self._kube.list_routes(kind, self._namespace, CHALLENGE_LABEL):
+                        if (found := parse_challenge(obj)) is not None:
+                            seen[found.host, found.token] = found
+                except (KubeError, Unreachable) as error:
+                    logger.warning("cannot look up a challenge: %s", error)
+            self._seen = seen
+
+    async def present(self, challenge: Challenge, route: Mapping[str, Any], issuer: Issuer) -> None:
+        """Raises Rejected, Retryable, Misconfigured."""
+        check_route(route, issuer)
+        if not (is_token(challenge.token) and is_answer(challenge.answer)):
+            raise Rejected("the CA's token is not base64url (RFC 8555, section 8.3), and so is not answered")
+        key, now = (challenge.host, challenge.token), self._clock()
+        known = self._presented.get(key)
+        if known is not None and known.challenge == challenge and known.route == route and now - known.at < _FRESH:
+            return
+        kind = route_kind(route)
+        body = route_object(challenge, route, issuer, self._namespace, now)
+        try:
+            await self._kube.apply_route(kind, self._namespace, body)
+        except (KubeError, Unreachable) as error:
+            raise _in_words(error, kind, self._namespace) from None
+        self._presented[key] = _Presented(challenge, route, now)
+
+    async def withdraw(self, host: str, token: str) -> None:
+        """Raises Retryable, Misconfigured."""
+        key = (host_name(host), token)
+        name, known = Challenge(*key, "").object_name, self._presented.get(key)
+        for kind in RouteKind if known is None else (route_kind(known.route),):
+            try:
+                await self._kube.delete_route(kind, self._namespace, name)
+            except (KubeError, Unreachable) as error:
+                raise _in_words(error, kind, self._namespace) from None
+        self._presented.pop(key, None)
+
+    async def sweep_for_ever(self) -> None:
+        """Remove, now and every hour, what no order needs any more: a crash, or a deleted issuer, left it behind.
+
+        An owner reference cannot do that: the request is in another namespace.
+        """
+        while True:
+            try:
+                await self.sweep()
+            except (KubeError, Unreachable) as error:
+                logger.warning("cannot remove old challenges in namespace %s: %s", self._namespace, error)
+            await asyncio.sleep(_SWEEP)
+
+    async def sweep(self) -> None:
+        """Raises KubeError, Unreachable."""
+        for kind in RouteKind:
+            async for obj in self._kube.list_routes(kind, self._namespace, CHALLENGE_LABEL):
+                challenge = parse_challenge(obj)
+                known = self._presented.get((challenge.host, challenge.token)) if challenge is not None else None
+                if known is not None and route_kind(known.route) is kind:
+                    continue
+                if self._clock() - presented_at(obj) < _FORGOTTEN:
+                    continue
+                metadata = obj["metadata"]
+                logger.info("removing %s %s/%s of an old challenge", kind, self._namespace, metadata["name"])
+                # One that is presented again just now has another version.
+                await self._kube.delete_route(kind, self._namespace, metadata["name"], metadata["resourceVersion"])
+
+
+class IssuerResponder:
+    """`backends.base.Responder` for one issuer."""
+
+    def __init__(self, challenges: Challenges, issuer: Issuer) -> None:
+        self._challenges, self._issuer = challenges, issuer
+
+    def check_http(self, route: Mapping[str, Any]) -> None:
+        check_route(route, self._issuer)
+
+    async def present_http(self, host: str, token: str, answer: str, route: Mapping[str, Any]) -> None:
+        await self._challenges.present(Challenge(host_name(host), token, answer), route, self._issuer)
+
+    async def withdraw_http(self, host: str, token: str) -> None:
+        await self._challenges.withdraw(host, token)
+
+    def present_alpn(self, identifier: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        if self._challenges.alpn is None:
+            raise Misconfigured("tls-alpn-01: the operator listens nowhere for it: start it with --acme-tls-address")
+        self._challenges.alpn.present(identifier, certificate, key)
+
+    def withdraw_alpn(self, identifier: str) -> None:
+        if self._challenges.alpn is not None:
+            self._challenges.alpn.withdraw(identifier)
+
+
+def _in_words(error: KubeError | Unreachable, kind: RouteKind, namespace: str) -> BackendError:
+    text = f"http01: the {kind} of the challenge, in namespace {namespace}: {error}"
+    if isinstance(error, Unreachable):
+        return Retryable(text)
+    if error.status == 404 and kind is RouteKind.HTTP_ROUTE:
+        return Misconfigured(f"{text}: is the Gateway API (gateway.networking.k8s.io/v1) installed?")
+    if error.status in (403, 404):
+        return Misconfigured(f"{text}: apply deploy/ to the namespace that the operator runs in")
+    return Rejected(text) if error.status == 422 else Retryable(text)

@@ -1,0 +1,98 @@
+"""http-01 on a real API server: what is made there, and who answers."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from csr_operator.challenge_routes import CHALLENGE_LABEL
+from csr_operator.kube import KubeClient
+from csr_operator.responder import Challenges
+from devcluster import ControlPlane
+from tests.responder.support import ISSUER, PATH, ask, challenge
+from tests.support.audit import writes
+from tests.support.kubectl import Kubectl
+from tests.support.operator import NAMESPACE, OperatorProcess
+
+INGRESS: dict[str, Any] = {"ingress": {"ingressClassName": "nginx"}}
+
+
+@pytest.mark.parametrize("route", [INGRESS, {}], ids=["Ingress", "routed by the user"])
+async def test_a_process_that_did_not_present_a_challenge_answers_it(
+    challenges: Challenges, operator: OperatorProcess, route: dict[str, Any]
+) -> None:
+    presented = challenge()
+    assert (await asyncio.to_thread(ask, operator, presented.host, PATH + presented.token))[0] == 404
+
+    await challenges.present(presented, route, ISSUER)
+
+    answer = await asyncio.to_thread(ask, operator, presented.host, PATH + presented.token)
+    assert answer == (200, presented.answer)
+    await challenges.withdraw(presented.host, presented.token)
+
+
+async def test_one_write_makes_it_and_one_removes_it(
+    challenges: Challenges, home: Kubectl, cluster: ControlPlane
+) -> None:
+    presented = challenge()
+
+    def written() -> list[str]:
+        return [call.verb for call in writes(cluster, NAMESPACE) if call.name == presented.object_name]
+
+    for _ in range(2):
+        await challenges.present(presented, INGRESS, ISSUER)
+    spec = home.get("ingress", presented.object_name)["spec"]
+    assert await challenges.answer(presented.host, presented.token) == presented.answer
+    assert written() == ["patch"]
+    assert spec["ingressClassName"] == "nginx"
+    [rule] = spec["rules"]
+    [path] = rule["http"]["paths"]
+    assert (rule["host"], path["path"], path["pathType"]) == (presented.host, PATH + presented.token, "Exact")
+    assert home.get("service", path["backend"]["service"]["name"])["spec"]["ports"][0]["port"] == 80
+
+    await challenges.withdraw(presented.host, presented.token)
+    assert written() == ["patch", "delete"]
+    assert home.get("ingress", presented.object_name) == {}
+    assert await challenges.answer(presented.host, presented.token) is None
+
+
+async def test_after_a_crash_it_is_presented_and_withdrawn_all_the_same(
+    kube: KubeClient, challenges: Challenges, home: Kubectl
+) -> None:
+    presented = challenge()
+    await challenges.present(presented, INGRESS, ISSUER)
+    restarted, again = (Challenges(kube, NAMESPACE, challenges._clock, None) for _ in range(2))
+
+    await restarted.present(presented, INGRESS, ISSUER)
+    assert await restarted.answer(presented.host, presented.token) == presented.answer
+    for process in (again, again, restarted):
+        await process.withdraw(presented.host, presented.token)
+    assert home.get("ingress", presented.object_name) == {}
+    assert home.list("ingress", "-l", CHALLENGE_LABEL) == []
+
+
+@pytest.mark.parametrize("host", ["www.example.com:80", "WWW.Example.COM", "www.example.com."])
+async def test_the_host_is_compared_as_a_name(challenges: Challenges, operator: OperatorProcess, host: str) -> None:
+    presented = challenge()
+    await challenges.present(presented, {}, ISSUER)
+    assert (await asyncio.to_thread(ask, operator, host, PATH + presented.token))[0] == 200
+    await challenges.withdraw(presented.host, presented.token)
+
+
+async def test_nothing_else_is_answered(challenges: Challenges, operator: OperatorProcess) -> None:
+    presented = challenge()
+    await challenges.present(presented, {}, ISSUER)
+    asked = {
+        ("other.example.com", PATH + presented.token, "GET"): 404,
+        ("www.example.com", PATH, "GET"): 404,
+        ("www.example.com", PATH + presented.token + "/", "GET"): 404,
+        ("www.example.com", PATH + presented.token + "%00", "GET"): 404,
+        ("www.example.com", "/metrics", "GET"): 404,
+        ("www.example.com", "/", "GET"): 404,
+        ("www.example.com", PATH + presented.token, "POST"): 405,
+        ("www.example.com", PATH + presented.token, "HEAD"): 200,
+        ("www.example.com", PATH + presented.token, "GET"): 200,
+    }
+    answered = {question: (await asyncio.to_thread(ask, operator, *question))[0] for question in asked}
+    assert answered == asked
+    await challenges.withdraw(presented.host, presented.token)
