@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,17 +53,28 @@ class _Answer:
 class AcmeClient:
     """One account at one CA.
 
-    session: trusts what the CA's certificate leads to; it is the caller's to close. account_url: of an account that
-    exists; without it, `new_account` comes first. All methods raise AcmeError.
+    session: the caller's to close. trusted: whose certificates the server may have; those of the session when None.
+    account_url: of an account that exists; without it, `new_account` comes first. All methods raise AcmeError.
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, directory_url: str, key: AccountKey, account_url: str = ""
+        self,
+        session: aiohttp.ClientSession,
+        directory_url: str,
+        key: AccountKey,
+        account_url: str = "",
+        *,
+        trusted: ssl.SSLContext | None = None,
     ) -> None:
         self._session, self._directory_url, self._key = session, directory_url, key
+        self._trusted: ssl.SSLContext | bool = True if trusted is None else trusted
         self.account_url = account_url
         self._directory: Directory | None = None
         self._nonces: deque[str] = deque(maxlen=64)
+
+    @property
+    def key(self) -> AccountKey:
+        return self._key
 
     async def directory(self) -> Directory:
         """Fetched once."""
@@ -188,12 +200,12 @@ class AcmeClient:
             if error.problem.type != "alreadyRevoked":
                 raise
 
-    async def renewal_info(self, certificate: x509.Certificate) -> RenewalInfo | None:
-        """None if the server has none of it (RFC 9773)."""
+    async def renewal_info(self, certificate_id: str) -> RenewalInfo | None:
+        """Of the certificate with that `renewal_id` (RFC 9773); None if the server has no such thing."""
         url = (await self.directory()).renewal_info
         if not url:
             return None
-        answer = await self._fetch("GET", f"{url.rstrip('/')}/{renewal_id(certificate)}")
+        answer = await self._fetch("GET", f"{url.rstrip('/')}/{certificate_id}")
         wait = answer.retry_after if answer.retry_after is not None else _ARI_RETRY_AFTER
         return _parsed(lambda: RenewalInfo.parse(answer.json(), wait), "renewal information")
 
@@ -243,12 +255,13 @@ class AcmeClient:
                 headers={"User-Agent": _USER_AGENT, **(headers or {})},
                 timeout=_TIMEOUT,
                 allow_redirects=method != "POST",
+                ssl=self._trusted,
             ) as response:
                 body = await response.content.read(_MOST_BYTES + 1) if method != "HEAD" else b""
                 while 0 < len(body) <= _MOST_BYTES and not response.content.at_eof():
                     body += await response.content.read(_MOST_BYTES + 1 - len(body))
                 links = [(relation, urljoin(url, target)) for relation, target in _links(response)]
-                answer = _Answer(response.status, dict(response.headers), links, body)
+                answer = _Answer(response.status, response.headers, links, body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(f"{_host(url)}: {str(error) or type(error).__name__}") from error
         if nonce := answer.headers.get("Replay-Nonce"):

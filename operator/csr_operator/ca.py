@@ -79,9 +79,9 @@ class Ca:
             raise Failed("IssuerUnavailable", message, by_issuer=True) from None
         except Retryable as error:
             outcome = "retryable"
-            lapsed = isinstance(error, Lapsed)
-            reason = "OrderFailed" if lapsed else "IssuerUnavailable"
-            raise Failed(reason, str(error), by_issuer=True, after=error.after, lapsed=lapsed) from error
+            if isinstance(error, Lapsed):
+                raise Failed("OrderFailed", str(error), by_issuer=True, after=error.after, lapsed=True) from error
+            raise Failed("IssuerUnavailable", str(error), by_issuer=True, after=error.after) from error
         except Rejected as error:
             outcome = "rejected"
             raise Failed("Rejected", str(error), permanent=True, needs_user=True, by_issuer=True) from error

@@ -493,7 +493,7 @@ class Controller:
             self._events.warning(request, "NotRevoked", text)
         if isinstance(action, Issue) and action.revision > 1:
             self._events.normal(request, "Issued", f"revision {action.revision}, because of {action.reason}")
-        elif isinstance(action, Resume):
+        elif isinstance(action, Resume) and action.revision > 1:
             self._events.normal(request, "Issued", f"revision {action.revision}")
         return done.csr_pem
 

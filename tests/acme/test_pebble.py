@@ -186,13 +186,13 @@ async def test_a_revocation_moves_the_suggested_window_and_a_replacement_is_anno
     client: AcmeClient, server: Pebble, key: AccountKey
 ) -> None:
     leaf = await issued(client, server, key, ["ari.example.com"])
-    before = await client.renewal_info(leaf)
+    before = await client.renewal_info(renewal_id(leaf))
     assert before is not None
     assert datetime.now(UTC) < before.end
     assert before.retry_after > 0
     await client.revoke(leaf, reason=4)
     await client.revoke(leaf, reason=4)  # done already
-    after = await client.renewal_info(leaf)
+    after = await client.renewal_info(renewal_id(leaf))
     assert after is not None
     assert after.end < datetime.now(UTC)
 
@@ -212,7 +212,7 @@ async def test_a_certificates_own_key_may_revoke_it(
     leaf = x509.load_pem_x509_certificates((await client.certificate(order))[0])[0]
     stranger = AcmeClient(session, server.directory, ec.generate_private_key(ec.SECP256R1()))
     await stranger.revoke(leaf, certificate_key=own)
-    info = await client.renewal_info(leaf)
+    info = await client.renewal_info(renewal_id(leaf))
     assert info is not None
     assert info.end < datetime.now(UTC)
 

@@ -120,12 +120,13 @@ def test_an_order_that_is_refused_costs_no_second_one(here: Site, branch: Branch
 
 
 def test_an_order_is_placed_once_and_survives_a_crash(here: Site, branch: Branch) -> None:
-    branch.will_answer("orders/1", "", *[Answer(202)] * 2)
+    branch.will_answer("orders/1", "", *[Answer(202)] * 1000)
     ask(here, "durable", name_of(branch), "good")
     pending = here.wait_condition("durable", "Reconciling", "Pending")
     assert pending["message"] == "order 1 is with the CA"
 
     here.operator.kill()
+    branch.will_answer("orders/1", "")
     here.operator.start()
 
     here.kubectl.wait_ready("durable")
@@ -145,9 +146,9 @@ def test_an_order_whose_issuer_is_deleted_is_left_for_another(here: Site, branch
 
 
 def test_an_order_that_is_allowed_no_more_is_not_fetched(here: Site, branch: Branch) -> None:
-    branch.will_answer("orders/1", "", Answer(202))
+    branch.will_answer("orders/1", "", *[Answer(202)] * 1000)
     ask(here, "tightened", name_of(branch))
-    here.wait_condition("tightened", "Reconciling", "Pending")
+    wait_until("the order is looked at", lambda: branch.count("orders/1", ""))
 
     here.kubectl.apply(external(branch, name_of(branch), "example-orders", policy={"default": "Deny"}))
 
@@ -155,6 +156,7 @@ def test_an_order_that_is_allowed_no_more_is_not_fetched(here: Site, branch: Bra
     polls = branch.count("orders/1", "")
     here.settle()
     assert branch.count("orders/1", "") == polls
+    branch.will_answer("orders/1", "")
     here.kubectl.apply(external(branch, name_of(branch), "example-orders"))
     here.kubectl.wait_ready("tightened")
     assert len(branch.orders) == 1

@@ -1,0 +1,172 @@
+"""Goes between an ACME client and Pebble: sees each exchange, and does to it what networks and busy CAs do.
+
+Pebble writes the host that it was asked for into its URLs, so that a client that was given the proxy's directory stays
+with the proxy.
+"""
+
+import asyncio
+import json
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+
+from tests.support.pebble import Pebble
+
+STEPS: Mapping[str, str] = {
+    "/dir": "directory",
+    "/nonce-plz": "nonce",
+    "/sign-me-up": "account",
+    "/order-plz": "new order",
+    "/my-order/": "order",
+    "/authZ/": "authorization",
+    "/chalZ/": "challenge",
+    "/finalize-order/": "finalize",
+    "/certZ/": "certificate",
+    "/draft-ietf-acme-ari-03/": "renewal information",
+    "/list-orderz/": "orders",
+}
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What is done with the next exchanges of one step. before: the server is not reached."""
+
+    times: int
+    do: Callable[[web.Request], None] | None = None
+    answer: tuple[int, bytes, Mapping[str, str]] | None = None
+    cut: bool = False
+    before: bool = False
+    gate: threading.Event | None = None
+
+
+@dataclass(slots=True)
+class AcmeProxy:
+    """A context manager; it serves from a thread of its own. directory: URL. seen: how often each step was made."""
+
+    server: Pebble
+    directory: str = ""
+    seen: Counter[str] = field(default_factory=Counter)
+    _plans: dict[str, list[_Plan]] = field(default_factory=dict)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _runner: web.AppRunner | None = None
+    _session: aiohttp.ClientSession | None = None
+
+    def __enter__(self) -> "AcmeProxy":
+        threading.Thread(target=self._loop.run_forever, name="acme-proxy", daemon=True).start()
+        self._run(self._start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for plans in self._plans.values():
+            for plan in plans:
+                if plan.gate is not None:
+                    plan.gate.set()
+        self._run(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def when(self, step: str, do: Callable[[], object], *, before: bool = False) -> None:
+        """Call `do` once, when the server has answered (or before it is asked) and before the client knows."""
+        self._plan(step, _Plan(1, do=lambda _: (do(), None)[1], before=before))
+
+    def refuse(self, step: str, status: int, problem: str, *, times: int = 1, **headers: str) -> None:
+        """Answer by a problem document, or (problem empty) by HTML as a proxy of the CA does. `Retry_After="3"`."""
+        body = b"<html>bad gateway</html>"
+        if problem:
+            detail = {"type": f"urn:ietf:params:acme:error:{problem}", "detail": "the proxy says so", "status": status}
+            body = json.dumps(detail).encode()
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self._plan(step, _Plan(times, answer=(status, body, named), before=True))
+
+    def cut(self, step: str, *, before: bool = False, times: int = 1) -> None:
+        """Break the connection instead of answering, after (or before) the server did as it was asked."""
+        self._plan(step, _Plan(times, cut=True, before=before))
+
+    def hold(self, step: str) -> threading.Event:
+        """Let the next answer wait until the event is set."""
+        gate = threading.Event()
+        self._plan(step, _Plan(1, gate=gate))
+        return gate
+
+    def _plan(self, step: str, plan: _Plan) -> None:
+        assert step in STEPS.values()
+        self._plans.setdefault(step, []).append(plan)
+
+    async def _start(self) -> None:
+        folder = self.server.ca_file.parent
+        trusted = ssl.create_default_context(cafile=self.server.ca_file)
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusted, limit=0))
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", self._serve)
+        self._runner = web.AppRunner(application, access_log=None)
+        await self._runner.setup()
+        served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        served.load_cert_chain(folder / "server.pem", folder / "server.key")
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=served).start()
+        port = self._runner.addresses[0][1]
+        self.directory = f"https://127.0.0.1:{port}/dir"
+
+    async def _end(self) -> None:
+        assert self._runner is not None
+        assert self._session is not None
+        await self._runner.cleanup()
+        await self._session.close()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        step = next((name for path, name in STEPS.items() if request.path.startswith(path)), "other")
+        plans = self._plans.get(step) or []
+        plan = plans[0] if plans else None
+        if plan is not None:
+            plan.times -= 1
+            if plan.times == 0:
+                plans.pop(0)
+        if plan is not None and plan.before and (answer := await self._act(plan, request)) is not None:
+            self.seen[step] += 1
+            return answer
+        response = await self._forward(request)
+        self.seen[step] += 1
+        if plan is not None and not plan.before and (answer := await self._act(plan, request)) is not None:
+            return answer
+        return response
+
+    async def _act(self, plan: _Plan, request: web.Request) -> web.Response | None:
+        if plan.gate is not None:
+            await asyncio.to_thread(plan.gate.wait, 60)
+        if plan.do is not None:
+            await asyncio.to_thread(plan.do, request)
+        if plan.cut:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        if plan.answer is not None:
+            status, body, headers = plan.answer
+            kind = "application/problem+json" if body.startswith(b"{") else "text/html"
+            return web.Response(status=status, body=body, headers={**headers, "Content-Type": kind})
+        return None
+
+    async def _forward(self, request: web.Request) -> web.Response:
+        assert self._session is not None
+        upstream = self.server.directory.removesuffix("/dir")
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+        async with self._session.request(
+            request.method,
+            f"{upstream}{request.path_qs}",
+            data=await request.read() or None,
+            headers={**headers, "Host": request.host},
+        ) as answer:
+            passed: list[tuple[str, str]] = [
+                (name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP
+            ]
+            return web.Response(status=answer.status, body=await answer.read(), headers=CIMultiDict(passed))
+
+    def _run(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=30)
+
+
+_HOP_BY_HOP = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive", "host"})
