@@ -1,0 +1,1 @@
+"""DigiCert: CertCentral (`digicert`) and Trust Lifecycle Manager (`digicertOne`), by their own APIs."""

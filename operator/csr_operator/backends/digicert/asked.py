@@ -1,0 +1,122 @@
+"""What an order asks DigiCert for. It does not read names from the CSR, so they are sent beside it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from csr_operator.backends.base import Order, Rejected
+from csr_operator.pki.errors import PkiError, quoted
+from csr_operator.pki.extensions import alternative_names
+from csr_operator.pki.profile import Profile
+from csr_operator.pki.usages import normalized_usages
+from csr_operator.pki.verify import TLS_USAGES
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """common_name: the CSR's, or else the first of the others. dns_names: host names and IP addresses, as text."""
+
+    common_name: str
+    dns_names: tuple[str, ...]
+
+
+def names_of(csr: x509.CertificateSigningRequest) -> Names:
+    """Raises Rejected if there are names that CertCentral's TLS products have no field for."""
+    given = [str(one.value) for one in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    try:
+        alternatives = alternative_names(csr)
+    except PkiError as error:
+        raise Rejected(str(error)) from None
+    texts = []
+    for name in alternatives:
+        if not isinstance(name, x509.DNSName | x509.IPAddress):
+            kind = {x509.RFC822Name: "e-mail addresses", x509.UniformResourceIdentifier: "URIs"}.get(
+                type(name), "other names"
+            )
+            raise Rejected(f"CertCentral puts no {kind} into certificates for TLS: remove them, or use another issuer")
+        texts.append(str(name.value))
+    everything = list(dict.fromkeys([*given, *texts]))
+    if not everything:
+        raise Rejected("CertCentral wants a name: give commonName or dnsNames")
+    return Names(everything[0], tuple(everything))
+
+
+def must_be_for_tls(profile: Profile, product: str) -> None:
+    """Raises Rejected for what no TLS product can give, before it is paid for."""
+    if profile.is_ca:
+        raise Rejected(f"{product} is no CA certificate: remove isCA, or use another issuer")
+    if profile.must_staple:
+        raise Rejected("DigiCert's API has no field for mustStaple: remove it, or use another issuer")
+    if profile.extensions:
+        raise Rejected("DigiCert's API has no field for extensions of one's own: remove extensions")
+    if others := normalized_usages(profile.usages) - TLS_USAGES:
+        raise Rejected(f"{product} is for TLS: remove {quoted(min(others))} from usages")
+
+
+def certificate_body(order: Order, names: Names, signature_hash: str) -> dict[str, Any]:
+    """The member `certificate` of an order or a reissue."""
+    return {
+        "common_name": names.common_name,
+        "dns_names": list(names.dns_names),
+        "csr": order.csr.public_bytes(Encoding.PEM).decode(),
+        "signature_hash": signature_hash,
+        "server_platform": {"id": -1},  # "other"
+    }
+
+
+def whole_days(duration: timedelta) -> int:
+    """Rounded up, as nobody wants less than was asked for."""
+    return max(math.ceil(duration / timedelta(days=1)), 1)
+
+
+def order_body(order: Order, names: Names, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Of POST order/certificate/{product}. config: the issuer's `spec.digicert`."""
+    certificate = certificate_body(order, names, config.get("signatureHash") or "sha256")
+    if ca := config.get("caCertId"):
+        certificate["ca_cert_id"] = ca
+    days = {"days": whole_days(order.duration)}
+    validity = config.get("validity")
+    if validity:
+        certificate["cert_validity"] = days  # an order may run for longer than its first certificate
+    body: dict[str, Any] = {
+        "certificate": certificate,
+        "order_validity": dict(validity) if validity else days,
+        "alternative_order_id": alternative_id(order.key),
+        "disable_renewal_notifications": True,  # as the operator renews
+    }
+    if organization := config.get("organizationId"):
+        body["organization"] = {"id": organization}
+    if container := config.get("containerId"):
+        body["container"] = {"id": container}
+    if fields := config.get("customFields"):
+        body["custom_fields"] = [{"metadata_id": one["metadataId"], "value": one["value"]} for one in fields]
+    for field, name in (
+        ("dcvMethod", "dcv_method"),
+        ("skipApproval", "skip_approval"),
+        ("paymentMethod", "payment_method"),
+    ):
+        if field in config:
+            body[name] = config[field]
+    return body
+
+
+def reissue_body(order: Order, names: Names, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Of POST order/certificate/{order}/reissue."""
+    certificate = certificate_body(order, names, config.get("signatureHash") or "sha256")
+    certificate["cert_validity"] = {"days": whole_days(order.duration)}
+    body: dict[str, Any] = {"certificate": certificate}
+    for field, name in (("dcvMethod", "dcv_method"), ("skipApproval", "skip_approval")):
+        if field in config:
+            body[name] = config[field]
+    return body
+
+
+def alternative_id(key: str) -> str:
+    """By which an order is found again: 128 bits of its key, as the length that DigiCert takes is not published."""
+    return key[:32]

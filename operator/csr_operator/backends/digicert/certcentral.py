@@ -1,0 +1,316 @@
+"""`digicert`: CertCentral by its Services API v2 (dev.digicert.com, Services API).
+
+An order carries its key as `alternative_order_id`, by which it is found again after a crash. DigiCert does not keep two
+orders from having the same, and does not say how soon an order is found by it: an order whose answer was lost is looked
+up once, before another is placed. A reissue has no such field and is found by its CSR.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from cryptography import x509
+
+from csr_operator.backends.base import (
+    BackendError,
+    Context,
+    Health,
+    Issued,
+    Lapsed,
+    Misconfigured,
+    Order,
+    Pending,
+    Rejected,
+    Retryable,
+)
+from csr_operator.pki.chain import load_bundle
+from csr_operator.pki.errors import PkiError
+from csr_operator.pki.keys import public_key_der
+from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
+
+from .asked import alternative_id, must_be_for_tls, names_of, order_body, reissue_body
+from .changes import WAITING, Changes, interval, last_due
+from .client import Client, Refused
+from .handle import Handle, records_of
+
+DEFAULT_URL = "https://www.digicert.com/services/v2"
+RULES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
+_DEAD = frozenset({"rejected", "canceled", "expired", "revoked"})
+_REASONS = frozenset({"keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"})
+_CHECK_AGAIN = timedelta(hours=1)
+_SOON = timedelta(minutes=1)
+_ADVICE = {
+    r"balance|funds|payment": "add funds in CertCentral, or set spec.digicert.paymentMethod",
+    r"organization": "spec.digicert.organizationId has to be one that DigiCert validated for this product",
+    r"container": "set spec.digicert.containerId to a division of the account",
+    r"custom.field|metadata": "set spec.digicert.customFields as CertCentral wants them",
+    r"validity|expir": "ask for a duration that the product allows, or set spec.digicert.validity",
+    r"csr|key": "choose another algorithm or size in privateKey",
+    r"domain|dns.name|common.name": "ask for names that the product and the account allow",
+    r"product": "set spec.digicert.product to one that the account has",
+}
+
+
+class DigicertBackend:
+    needs_private_key: ClassVar[bool] = False
+    costs: ClassVar[bool] = True
+    revokes: ClassVar[bool] = True
+
+    def __init__(self, config: Mapping[str, Any], context: Context) -> None:
+        base = config.get("url") or DEFAULT_URL
+        self._client = Client(base, "X-DC-DEVKEY", config, context, "spec.digicert", _ADVICE)
+        self._config, self._clock = config, context.clock
+        self._product = str(config["product"])
+        self._changes = Changes(self._client, context.clock)
+        self._checked: tuple[str, datetime, Health] | None = None
+
+    @classmethod
+    def create(cls, config: Mapping[str, Any], context: Context) -> "DigicertBackend":
+        if not config.get("product"):
+            text = "spec.digicert.product: write the identifier of a product, such as ssl_basic"
+            raise Misconfigured(text)
+        if config.get("cancelPending"):
+            return CancellingDigicertBackend(config, context)
+        return cls(config, context)
+
+    async def check(self) -> Health:
+        key, now = await self._client.key(), self._clock()
+        if self._checked is None or self._checked[0] != key or now - self._checked[1] >= _CHECK_AGAIN:
+            self._checked = None
+            self._checked = (key, now, await self._look())
+        return self._checked[2]
+
+    async def _look(self) -> Health:
+        products = await self._listed("product", "products", "name_id")
+        _must_be_among(self._product, products, "spec.digicert.product", "products")
+        said = f"orders {products.get(self._product) or self._product}"
+        for field, path, members in (
+            ("organizationId", "organization", "organizations"),
+            ("containerId", "container", "containers"),
+        ):
+            if (wanted := self._config.get(field)) is None:
+                continue
+            try:
+                known = await self._listed(path, members, "id")
+            except Misconfigured:
+                continue  # a key that is restricted to orders may not list them; an order will tell
+            _must_be_among(str(wanted), known, f"spec.digicert.{field}", members)
+            said += f" for {known[str(wanted)]}" if known.get(str(wanted)) else ""
+        return Health(said)
+
+    async def _listed(self, path: str, members: str, identifier: str) -> dict[str, str]:
+        """Names by identifier."""
+        answer = await self._client.get(path, {"limit": "1000"} if path != "product" else None)
+        try:
+            return {str(one[identifier]): str(one.get("name") or "") for one in answer[members]}
+        except (KeyError, TypeError, AttributeError):
+            raise Retryable(f"DigiCert's list of {members} is not of the published form") from None
+
+    async def submit(self, order: Order) -> Issued | Pending:
+        names = names_of(order.csr)
+        must_be_for_tls(order.profile, self._product)
+        running = await self._running(order) if self._config.get("renewal") == "Reissue" else None
+        if order.repeated and (found := await self._find(order, running)):
+            return await self._take_up(order, found)
+        try:
+            if running is None:
+                body = order_body(order, names, self._config)
+                answer = await self._client.send("POST", f"order/certificate/{self._product}", body)
+            else:
+                body = reissue_body(order, names, self._config)
+                answer = await self._client.send("POST", f"order/certificate/{running}/reissue", body)
+            number = int(answer["id"])
+        except (TypeError, KeyError, ValueError):
+            raise Retryable("DigiCert's answer to the order is not of the published form") from None
+        if answer.get("certificate_chain"):
+            pem = "\n".join(str(link.get("pem", "")) for link in answer["certificate_chain"])
+            return _issued(number, answer.get("certificate_id"), pem.encode())
+        records = records_of(answer, names.dns_names)
+        method = self._config.get("dcvMethod") or ""
+        return self._first(Handle(number, self._clock(), running is not None, method, records))
+
+    def _first(self, handle: Handle) -> Pending:
+        status = "reissue_pending" if handle.reissue else "pending"
+        self._changes.note(handle.order, status)
+        return self._pending(handle, status)
+
+    async def _running(self, order: Order) -> int | None:
+        """The order of the certificate that this one follows, if it can be reissued for at least half the duration."""
+        number = order.replaces.partition("/")[0]
+        if not number:
+            return None
+        try:
+            info = await self._client.get(f"order/certificate/{number}")
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+        try:
+            ends = datetime.fromisoformat(str(info.get("order_valid_till"))[:10]).replace(tzinfo=UTC)
+            same = info["product"]["name_id"] == self._product and info["status"] in ("issued", "reissue_pending")
+        except (KeyError, TypeError, ValueError):
+            return None
+        return int(number) if same and ends - self._clock() >= order.duration / 2 else None
+
+    async def _find(self, order: Order, running: int | None) -> Handle | None:
+        """An order, or a reissue, that was placed before."""
+        if running is not None and (await self._reissue_of(running, order.csr)) is not None:
+            return Handle(running, self._clock(), reissue=True, method=self._config.get("dcvMethod") or "")
+        answer = await self._client.get(f"order/alternate/{alternative_id(order.key)}")
+        alive = [one for one in (answer or {}).get("orders", ()) if one.get("status") not in _DEAD]
+        if not alive:
+            return None
+        newest = max(int(one["order_id"]) for one in alive)
+        return Handle(newest, self._clock(), method=self._config.get("dcvMethod") or "")
+
+    async def _take_up(self, order: Order, handle: Handle) -> Issued | Pending:
+        """Go on with an order whose answer was lost, and with it what proves control of the domains."""
+        if handle.method in ("dns-txt-token", "dns-cname-token", "http-token", "http-token-dynamic"):
+            try:
+                path = f"order/certificate/{handle.order}/dcv-method"
+                answer = await self._client.send("PUT", path, {"dcv_method": handle.method})
+            except Refused:
+                answer = None  # nothing is to be proven, or no longer
+            records = records_of(answer or {}, names_of(order.csr).dns_names)
+            handle = Handle(handle.order, handle.placed, handle.reissue, handle.method, records)
+        return self._first(handle)
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        kept = Handle.parse(handle)
+        now = self._clock()
+        status = await self._changes.status(kept.order, last_due(now, interval(now - kept.placed)))
+        if status in WAITING:
+            return self._pending(kept, status)
+        return await self._look_at(order, kept)
+
+    async def _look_at(self, order: Order, handle: Handle) -> Issued | Pending:
+        """Ask for the order itself."""
+        try:
+            info = await self._client.get(f"order/certificate/{handle.order}")
+        except Refused as error:
+            if error.status == 404:
+                raise Lapsed(f"DigiCert knows no order {handle.order} any more", _CHECK_AGAIN.total_seconds()) from None
+            raise
+        status, certificate = str(info.get("status")), info.get("certificate") or {}
+        if handle.reissue and status == "issued":
+            certificate = await self._reissue_of(handle.order, order.csr) or {"status": "rejected"}
+            if certificate.get("status") != "issued":
+                status = {"pending": "reissue_pending"}.get(str(certificate.get("status")), "rejected")
+        self._changes.note(handle.order, status)
+        if status in _DEAD:
+            self._changes.forget(handle.order)
+            raise _dead(handle, status)
+        if certificate.get("id") and (
+            status == "issued" or (status == "approved" and certificate.get("serial_number"))
+        ):
+            path = f"certificate/{certificate['id']}/download/format/pem_all"
+            issued = _issued(handle.order, certificate["id"], await self._client.download(path))
+            self._changes.forget(handle.order)
+            return issued
+        return self._pending(handle, status)
+
+    async def _reissue_of(self, number: int, csr: x509.CertificateSigningRequest) -> Mapping[str, Any] | None:
+        """The newest reissue of an order that was asked for with this CSR's key."""
+        answer = await self._client.get(f"order/certificate/{number}/reissue")
+        wanted = public_key_der(csr.public_key())
+        found = None
+        for one in (answer or {}).get("certificates", ()):
+            try:
+                key = x509.load_pem_x509_csr(str(one.get("csr")).encode()).public_key()
+            except ValueError:
+                continue
+            if public_key_der(key) == wanted and (found is None or one["id"] > found["id"]):
+                found = one
+        return found
+
+    def _pending(self, handle: Handle, status: str) -> Pending:
+        now = self._clock()
+        every = interval(now - handle.placed)
+        wait = max(last_due(now, every) + every - now, timedelta(seconds=1))
+        text = f"DigiCert order {handle.order} is {status}"
+        if status == "needs_approval":
+            text += ": an administrator has to approve it in CertCentral (spec.digicert.skipApproval does without)"
+        elif todo := handle.what_to_do():
+            text += f": {todo}"
+        elif handle.method == "email":
+            text += ": answer the e-mails that DigiCert sent to prove control of the domains"
+        return Pending(handle.written(), wait, text)
+
+    async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
+        body: dict[str, Any] = {
+            "revocation_reason": reason.value if reason.value in _REASONS else "unspecified",
+            "comments": "revoked by csr-operator",
+        }
+        if "skipApproval" in self._config:
+            body["skip_approval"] = self._config["skipApproval"]
+        digits = f"{certificate.serial_number:X}"
+        serial = digits.zfill(len(digits) + len(digits) % 2)
+        try:
+            answer = await self._client.send("PUT", f"certificate/{serial}/revoke", body)
+        except Refused as error:
+            if "already" in error.said and "revoked" in error.said:
+                return
+            if "reissue" in error.said:
+                raise Retryable(str(error), _CHECK_AGAIN.total_seconds()) from None
+            raise
+        if answer and answer.get("status") == "pending":
+            raise Rejected(
+                f"DigiCert waits for an administrator: approve revocation request {answer.get('id')} in CertCentral; "
+                "spec.digicert.skipApproval does without, if the API key is an administrator's"
+            )
+
+
+class CancellingDigicertBackend(DigicertBackend):
+    """With `cancelPending`: an order that nobody waits for any more is cancelled."""
+
+    async def abandon(self, key: str, handle: str) -> None:
+        if handle:
+            numbers = [Handle.parse(handle).order]
+        else:
+            answer = await self._client.get(f"order/alternate/{alternative_id(key)}")
+            numbers = [int(one["order_id"]) for one in (answer or {}).get("orders", ())]
+        for number in numbers:
+            try:
+                await self._cancel(number)
+            except Refused as error:
+                if error.status != 404:
+                    raise
+            self._changes.forget(number)
+
+    async def _cancel(self, number: int) -> None:
+        info = await self._client.get(f"order/certificate/{number}")
+        note = "its CertificateRequest was deleted or changed"
+        match info.get("status"):
+            case "needs_approval":
+                for request in info.get("requests") or ():
+                    if request.get("status") in ("pending", "submitted"):
+                        body = {"status": "rejected", "processor_comment": note}
+                        await self._client.send("PUT", f"request/{request['id']}/status", body)
+            case status if status in WAITING:
+                body = {"status": "canceled", "note": note}
+                await self._client.send("PUT", f"order/certificate/{number}/status", body)
+
+
+def _dead(handle: Handle, status: str) -> BackendError:
+    if status == "expired":
+        return Lapsed(f"DigiCert order {handle.order} expired before it was issued", _SOON.total_seconds())
+    what = "the reissue" if handle.reissue else "the order"
+    return Rejected(
+        f"DigiCert order {handle.order}: {what} was {status}: see why in CertCentral, and change the request or run "
+        "`kubectl csr renew` to order anew"
+    )
+
+
+def _issued(number: int, certificate_id: object, pem: bytes) -> Issued:
+    try:
+        certificates = load_bundle(pem)
+    except PkiError as error:
+        raise Retryable(f"the certificate of DigiCert order {number} cannot be read: {error}") from None
+    return Issued(certificates, any_duration=True, rules=RULES, reference=f"{number}/{certificate_id or ''}")
+
+
+def _must_be_among(wanted: str, known: Mapping[str, str], field: str, what: str) -> None:
+    if wanted in known:
+        return
+    have = ", ".join(f"{identifier} ({name})" if name else identifier for identifier, name in sorted(known.items()))
+    raise Misconfigured(f"{field}: DigiCert has no {wanted} for this API key; the account's {what}: {have or 'none'}")

@@ -1,0 +1,108 @@
+"""How orders stand, asked for all of them at once.
+
+All pending orders of an issuer share the answers: each is looked at when the clock passes a multiple of its interval,
+which depends on its age, so that one call serves all that are due then.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from csr_operator.backends.base import BackendError, Misconfigured, Retryable
+
+from .client import Client
+
+WAITING = frozenset({"needs_approval", "pending", "reissue_pending", "processing", "waiting_pickup", "submitted"})
+"""Statuses of orders that something is still to happen to (Services API, Glossary, "Order status")."""
+
+_FIRST, _LONGEST = timedelta(minutes=1), timedelta(minutes=32)
+_YOUNG = timedelta(minutes=10)
+_WINDOW = timedelta(days=7)  # the most that status-changes takes
+_OVERLAP = timedelta(minutes=2)  # for clocks that differ, and changes that show late
+_TOLERATED = timedelta(hours=1)
+_PAGE = 1000
+
+
+def interval(age: timedelta) -> timedelta:
+    """How often to look at an order of this age: each minute, from 20 minutes on each 2, and so on up to 32."""
+    doublings = max(math.floor(math.log2(max(age / _YOUNG, 1.0))), 0)
+    return min(_FIRST * 2.0 ** min(doublings, 16), _LONGEST)
+
+
+def last_due(now: datetime, every: timedelta) -> datetime:
+    """The last multiple of `every` (since 1970) that has passed."""
+    seconds = every.total_seconds()
+    return datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
+
+
+class Changes:
+    """Of the orders that are pending, and those that were asked for. After a restart, all pending ones of the account
+    are listed once.
+    """
+
+    def __init__(self, client: Client, clock: Callable[[], datetime]) -> None:
+        self._client, self._clock = client, clock
+        self._lock = asyncio.Lock()
+        self._known: dict[int, str] = {}
+        self._asked = self._tried = datetime.min.replace(tzinfo=UTC)  # successfully, and at all
+        self._failure: BackendError | None = None
+
+    def note(self, order: int, status: str) -> None:
+        """Remember what an answer about the order itself said."""
+        self._known[order] = status
+
+    def forget(self, order: int) -> None:
+        self._known.pop(order, None)
+
+    async def status(self, order: int, since: datetime) -> str:
+        """As it was at `since` or later; empty if only the order itself can be asked.
+
+        While DigiCert does not answer, it is taken to be as before, for an hour. Raises Retryable after that, and
+        Misconfigured.
+        """
+        async with self._lock:
+            if self._tried < since:
+                await self._ask()
+        if self._failure is not None and (
+            isinstance(self._failure, Misconfigured) or self._clock() - self._asked > _TOLERATED
+        ):
+            raise self._failure
+        return self._known.get(order, "")
+
+    async def _ask(self) -> None:
+        now = self._clock()
+        self._tried = now
+        try:
+            if now - self._asked + _OVERLAP > _WINDOW:
+                query = {f"filters[status][{n}]": status for n, status in enumerate(sorted(WAITING))}
+                found = await self._pages("order/certificate", "id", query)
+                self._known = {order: status for order, status in self._known.items() if order in found} | found
+            else:
+                seconds = math.ceil((now - self._asked + _OVERLAP).total_seconds())
+                query = {"seconds": str(seconds)}
+                found = await self._pages("order/certificate/status-changes", "order_id", query)
+                self._known |= {order: status for order, status in found.items() if order in self._known}
+        except (Retryable, Misconfigured) as error:
+            self._failure = error
+            return
+        except BackendError as error:
+            self._failure = Retryable(str(error))  # no fault of the orders
+            return
+        self._asked, self._failure = now, None
+
+    async def _pages(self, path: str, id_field: str, query: dict[str, str]) -> dict[int, str]:
+        """Status by order; raises as `Client.get` does."""
+        found: dict[int, str] = {}
+        offset = 0
+        while True:
+            answer = await self._client.get(path, {**query, "limit": str(_PAGE), "offset": str(offset)})
+            try:
+                orders = answer["orders"] if answer else []
+                found |= {int(one[id_field]): str(one["status"]) for one in orders}
+                total = int((answer.get("page") or {}).get("total", 0)) if answer else 0
+            except (KeyError, TypeError, ValueError, AttributeError):
+                raise Retryable(f"DigiCert's answer about {path} is not of the published form") from None
+            offset += len(orders)
+            if not orders or offset >= total:
+                return found

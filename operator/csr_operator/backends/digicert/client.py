@@ -1,0 +1,115 @@
+"""Calls of DigiCert's two APIs: a key in a header, JSON, and errors as a list of codes and messages."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from csr_operator.backends import http
+from csr_operator.backends.base import Context, Misconfigured, Rejected, Retryable
+
+_KEY = "api-key"
+_RATE_LIMITED = 60.0
+"""Seconds to wait where DigiCert names none: its limits count over windows of up to three minutes."""
+
+_LONGEST = 600
+
+
+class Refused(Rejected):
+    """What DigiCert said no to. status: of HTTP. said: its codes and messages in lower case."""
+
+    def __init__(self, message: str, status: int, said: str) -> None:
+        super().__init__(message)
+        self.status, self.said = status, said
+
+
+class Client:
+    """field: of the issuer's spec, such as `spec.digicert`. advice: what to do, by what the error's text holds."""
+
+    def __init__(
+        self,
+        base: str,
+        header: str,
+        config: Mapping[str, Any],
+        context: Context,
+        field: str,
+        advice: Mapping[str, str],
+    ) -> None:
+        if not (secret_name := config.get("secretName")):
+            raise Misconfigured(f"{field}.secretName: name the Secret that holds the API key as {_KEY}")
+        self._base = base.rstrip("/")
+        self._header, self._secret_name, self._field = header, str(secret_name), field
+        self._trusted = http.trust(config.get("caBundle") or "", f"{field}.caBundle")
+        self._context, self._advice = context, advice
+
+    async def key(self) -> str:
+        """Raises Misconfigured without one."""
+        data = await self._context.read_secret(self._secret_name)
+        if data is None:
+            text = f"Secret {self._secret_name}, named in {self._field}.secretName, does not exist: create it"
+            raise Misconfigured(f"{text} with the API key as {_KEY}")
+        key = data.get(_KEY, b"").strip().decode(errors="replace")
+        if not re.fullmatch(r"[!-~]+", key):
+            raise Misconfigured(f"Secret {self._secret_name}: {_KEY} is missing or no API key: put DigiCert's there")
+        return key
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """Raises Refused, Misconfigured and Retryable."""
+        return (await self._call("GET", path, query=query)).json()
+
+    async def download(self, path: str) -> bytes:
+        """As `get`, for what is no JSON."""
+        return (await self._call("GET", path)).body
+
+    async def send(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
+    ) -> Any:
+        """As `get`; None where the answer is empty."""
+        answer = await self._call(method, path, query=query, body=body)
+        return answer.json() if answer.body.strip() else None
+
+    async def _call(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+    ) -> http.Answer:
+        key = await self.key()  # for each call, so that one that was exchanged is the new one at once
+        answer = await http.call(
+            self._context.session(),
+            self._trusted,
+            method,
+            f"{self._base}/{path}",
+            headers={self._header: key},
+            query=query,
+            body=body,
+        )
+        if answer.status < 300:
+            return answer
+        said = _said(answer).replace(key, "***")
+        status = answer.status
+        if status == 401:
+            text = f"DigiCert refuses the API key ({said}): put a valid one into Secret {self._secret_name}, as {_KEY}"
+            raise Misconfigured(text)
+        if status == 403:
+            raise Misconfigured(f"the API key may not {method} {path} ({said}): give its user a role that allows it")
+        if status == 429:
+            text = f"DigiCert is asked too often by this API key ({said})"
+            raise Retryable(text, answer.retry_after or _RATE_LIMITED)
+        if status >= 500 or status == 408 or status < 400:
+            raise Retryable(f"DigiCert is not available now ({said})", answer.retry_after)
+        advice = next((what for pattern, what in self._advice.items() if re.search(pattern, said.lower())), "")
+        raise Refused(f"DigiCert says: {said}{f': {advice}' if advice else ''}", status, said.lower())
+
+
+def _said(answer: http.Answer) -> str:
+    """The messages and codes in the answer: a list, or as some answers have it, one of them alone."""
+    fallback = f"HTTP status {answer.status}"
+    try:
+        body = answer.json()
+    except Retryable:
+        return fallback
+    errors = (body.get("errors") or body.get("error") or body) if isinstance(body, dict) else None
+    texts = []
+    for error in errors if isinstance(errors, list) else [errors]:
+        if isinstance(error, dict):
+            message, code = str(error.get("message") or ""), str(error.get("code") or "")
+            texts.append(f"{message.rstrip('.')} ({code})" if message and code else message or code)
+    text = "; ".join(filter(None, texts)) or fallback
+    return "".join(c if c.isprintable() else " " for c in text)[:_LONGEST]

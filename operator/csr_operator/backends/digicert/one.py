@@ -1,0 +1,239 @@
+"""`digicertOne`: Trust Lifecycle Manager of DigiCert ONE, by its REST API (`/mpki/api/v1`, OpenAPI 1.0.0).
+
+It answers at once. A certificate that was issued for an order whose answer was lost is found among those of its seat,
+by the public key.
+"""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from csr_operator.backends.base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected, Retryable
+from csr_operator.pki.chain import load_bundle, spki_of
+from csr_operator.pki.errors import PkiError
+from csr_operator.pki.extensions import alternative_names
+from csr_operator.pki.fingerprint import sha256_fingerprint
+from csr_operator.pki.keys import public_key_der
+from csr_operator.pki.signatures import is_self_signed
+from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
+
+from .client import Client, Refused
+
+DEFAULT_URL = "https://one.digicert.com"
+RULES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
+_CHECK_AGAIN = timedelta(hours=1)
+_PAGE = 100
+_ADVICE = {
+    r"seat": "see in DigiCert ONE that the account has seats left, or set spec.digicertOne.seatId",
+    r"profile": "see that spec.digicertOne.profileId is a profile that this API key may use",
+    r"validity|duration": "ask for a duration that the profile allows",
+    r"csr|key": "choose another algorithm or size in privateKey, as the profile allows",
+    r"subject|san|attribute|extension": "ask for the names that the profile wants",
+}
+_SUBJECT = {
+    NameOID.COMMON_NAME: "common_name",
+    NameOID.ORGANIZATION_NAME: "organization_name",
+    NameOID.COUNTRY_NAME: "country",
+    NameOID.STATE_OR_PROVINCE_NAME: "state",
+    NameOID.LOCALITY_NAME: "locality",
+    NameOID.POSTAL_CODE: "postal_code",
+    NameOID.SERIAL_NUMBER: "serial_number",
+    NameOID.EMAIL_ADDRESS: "email",
+}
+_SUBJECT_LISTS = {
+    NameOID.ORGANIZATIONAL_UNIT_NAME: "organization_units",
+    NameOID.STREET_ADDRESS: "street_address",
+    NameOID.DOMAIN_COMPONENT: "domain_component",
+}
+_NAMES: dict[type[x509.GeneralName], str] = {
+    x509.DNSName: "dns_names",
+    x509.IPAddress: "ip_addresses",
+    x509.RFC822Name: "emails",
+    x509.UniformResourceIdentifier: "uris",
+}
+_REASONS = {
+    x509.ReasonFlags.key_compromise: "key_compromise",
+    x509.ReasonFlags.ca_compromise: "ca_compromise",
+    x509.ReasonFlags.affiliation_changed: "affiliation_changed",
+    x509.ReasonFlags.superseded: "superseded",
+    x509.ReasonFlags.cessation_of_operation: "cessation_of_operation",
+    x509.ReasonFlags.privilege_withdrawn: "privilege_withdrawn",
+    x509.ReasonFlags.aa_compromise: "aa_compromise",
+}
+
+
+class DigicertOneBackend:
+    needs_private_key: ClassVar[bool] = False
+    costs: ClassVar[bool] = True  # each certificate takes from the account's seats and licences
+    revokes: ClassVar[bool] = True
+
+    def __init__(self, config: Mapping[str, Any], context: Context) -> None:
+        base = f"{(config.get('url') or DEFAULT_URL).rstrip('/')}/mpki/api/v1"
+        self._client = Client(base, "x-api-key", config, context, "spec.digicertOne", _ADVICE)
+        self._profile_id, self._seat_id = str(config["profileId"]), str(config.get("seatId") or "")
+        self._clock = context.clock
+        self._checked: tuple[str, datetime, Mapping[str, Any]] | None = None
+
+    @classmethod
+    def create(cls, config: Mapping[str, Any], context: Context) -> Self:
+        if not config.get("profileId"):
+            raise Misconfigured("spec.digicertOne.profileId: write the ID of a certificate profile")
+        return cls(config, context)
+
+    async def check(self) -> Health:
+        key, now = await self._client.key(), self._clock()
+        if self._checked is None or self._checked[0] != key or now - self._checked[1] >= _CHECK_AGAIN:
+            self._checked = None
+            self._checked = (key, now, await self._look())
+        return Health(f"issues by the profile {self._checked[2].get('name') or self._profile_id}")
+
+    async def _look(self) -> Mapping[str, Any]:
+        """The profile, in full. Raises BackendError if it cannot be used."""
+        found = await self._client.get("profile")
+        profiles = found if isinstance(found, list) else (found or {}).get("items", ())
+        if self._profile_id not in {one.get("id") for one in profiles}:
+            usable = [f"{one.get('id')} ({one.get('name')})" for one in profiles if _is_usable(one)]
+            raise Misconfigured(
+                f"spec.digicertOne.profileId: DigiCert ONE has no profile {self._profile_id} for this API key; those "
+                f"that it has for REST requests: {', '.join(sorted(usable)) or 'none'}"
+            )
+        profile: Mapping[str, Any] = await self._client.get(f"profile/{self._profile_id}")
+        if not _is_usable(profile):
+            raise Misconfigured(
+                f"profile {profile.get('name')} is {profile.get('status')}, with the enrollment method "
+                f"{profile.get('enrollment_method')} and the authentication method "
+                f"{profile.get('authentication_method')}: it has to be Active, with rest_api and third_party_app"
+            )
+        return profile
+
+    async def submit(self, order: Order) -> Issued | Pending:
+        attributes = _attributes(order.csr)
+        seat = self._seat_id or _first_name(order.csr)
+        if order.repeated and (certificate := await self._find(seat, order.csr)) is not None:
+            return await self._issued([certificate])
+        body: dict[str, Any] = {
+            "profile": {"id": self._profile_id},
+            "seat": {"seat_id": seat},
+            "csr": order.csr.public_bytes(Encoding.PEM).decode(),
+            "delivery_format": "x509",
+            "include_ca_chain": True,
+            "attributes": attributes,
+        }
+        if (await self._profile()).get("override_cert_validity_via_api"):
+            body["validity"] = _validity(order.duration)
+        answer = await self._client.send("POST", "certificate", body)
+        try:
+            return await self._issued(load_bundle(str(answer["certificate"]).encode()))
+        except (TypeError, KeyError):
+            raise Retryable("DigiCert ONE's answer has no certificate") from None
+        except PkiError as error:
+            raise Retryable(f"the certificate in DigiCert ONE's answer cannot be read: {error}") from None
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        return await self.submit(order)
+
+    async def _profile(self) -> Mapping[str, Any]:
+        await self.check()
+        assert self._checked is not None
+        return self._checked[2]
+
+    async def _find(self, seat: str, csr: x509.CertificateSigningRequest) -> x509.Certificate | None:
+        wanted = public_key_der(csr.public_key())
+        offset = 0
+        while True:
+            query = {"profile_id": self._profile_id, "seat_id": seat, "status": "ISSUED"}
+            answer = await self._client.get("certificate-search", {**query, "offset": str(offset), "limit": str(_PAGE)})
+            items = (answer or {}).get("items") or ()
+            for item in items:
+                certificate = _certificate(item.get("certificate"))
+                if certificate is not None and spki_of(certificate) == wanted:
+                    return certificate
+            offset += len(items)
+            if not items or offset >= int((answer or {}).get("total", 0)):
+                return None
+
+    async def _issued(self, certificates: Sequence[x509.Certificate]) -> Issued:
+        issuers = _issuers(await self._profile())
+        roots = [one for one in issuers if is_self_signed(one)]
+        reference = f"{certificates[0].serial_number:X}"
+        return Issued((*certificates, *issuers), roots, any_duration=True, rules=RULES, reference=reference)
+
+    async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
+        digits = f"{certificate.serial_number:X}"
+        serial = digits.zfill(len(digits) + len(digits) % 2)
+        body = {"revocation_reason": _REASONS.get(reason, "unspecified")}
+        thumbprint = sha256_fingerprint(certificate).replace(":", "").upper()
+        try:
+            await self._client.send("PUT", f"certificate/{serial}/revoke", body, {"thumbprint_sha256": thumbprint})
+        except Refused:
+            known = await self._client.get(f"certificate/{serial}")
+            if str((known or {}).get("status")).lower() != "revoked":
+                raise
+
+
+def _is_usable(profile: Mapping[str, Any]) -> bool:
+    wanted = {"status": "Active", "enrollment_method": "rest_api", "authentication_method": "third_party_app"}
+    return all(profile.get(name, value) == value for name, value in wanted.items())
+
+
+def _issuers(profile: Mapping[str, Any]) -> list[x509.Certificate]:
+    """The CA that signs, and those above it."""
+    issuer = (profile.get("certificate") or {}).get("issuer") or {}
+    found = [_certificate(one.get("certificate")) for one in (issuer, *(issuer.get("chain") or ()))]
+    return [one for one in found if one is not None]
+
+
+def _certificate(text: object) -> x509.Certificate | None:
+    """From PEM, or from DER in Base64."""
+    data = str(text or "").strip().encode()
+    try:
+        if b"-----BEGIN" not in data:
+            data = base64.b64decode(b"".join(data.split()), validate=True)
+        return load_bundle(data)[0]
+    except (ValueError, PkiError):
+        return None
+
+
+def _attributes(csr: x509.CertificateSigningRequest) -> dict[str, Any]:
+    """Raises Rejected for names that the API has no field for."""
+    subject: dict[str, Any] = {}
+    for attribute in csr.subject:
+        if (name := _SUBJECT.get(attribute.oid)) is not None and name not in subject:
+            subject[name] = str(attribute.value)
+        elif (name := _SUBJECT_LISTS.get(attribute.oid)) is not None:
+            subject.setdefault(name, []).append(str(attribute.value))
+        else:
+            text = attribute.rfc4514_string()
+            raise Rejected(f"DigiCert ONE takes no further {text} in a subject: remove it, or use another issuer")
+    names: dict[str, Any] = {}
+    try:
+        for one in alternative_names(csr):
+            if (field := _NAMES.get(type(one))) is None:
+                raise Rejected("this backend sends DigiCert ONE no other names than those of hosts, people and URIs")
+            names.setdefault(field, []).append(str(one.value))
+    except PkiError as error:
+        raise Rejected(str(error)) from None
+    return {"subject": subject, "extensions": {"san": names}} if names else {"subject": subject}
+
+
+def _first_name(csr: x509.CertificateSigningRequest) -> str:
+    common_names = [str(one.value) for one in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    texts = [*common_names, *(str(one.value) for one in alternative_names(csr))]
+    if not texts:
+        raise Rejected("DigiCert ONE wants a seat: set spec.digicertOne.seatId, or ask for a name")
+    return texts[0]
+
+
+def _validity(duration: timedelta) -> dict[str, Any]:
+    """Rounded up to minutes, and in the largest unit that is exact."""
+    minutes = max(math.ceil(duration / timedelta(minutes=1)), 1)
+    for unit, size in (("days", 24 * 60), ("hours", 60)):
+        if minutes % size == 0:
+            return {"unit": unit, "duration": minutes // size}
+    return {"unit": "minutes", "duration": minutes}

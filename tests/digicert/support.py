@@ -1,0 +1,69 @@
+"""A backend as the operator has it, without the operator: orders made by hand, and a clock that is set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.x509.oid import NameOID
+
+from csr_operator.backends.base import Context, NoResponder, Order
+from csr_operator.pki.profile import Profile
+
+START = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass(slots=True)
+class World:
+    """What a backend gets of the world."""
+
+    session: aiohttp.ClientSession
+    clock: Clock = field(default_factory=Clock)
+    secrets: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
+
+    @property
+    def context(self) -> Context:
+        async def read_secret(name: str) -> Mapping[str, bytes] | None:
+            return self.secrets.get(name)
+
+        async def publish(name: str, change: Any) -> None:
+            raise AssertionError("DigiCert publishes nothing")
+
+        return Context(read_secret, publish, self.clock, lambda: self.session, NoResponder())
+
+
+def csr(*dns_names: str, common_name: str = "", others: tuple[x509.GeneralName, ...] = ()) -> Any:
+    """A CSR with a new key."""
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else []
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(attributes))
+    if names := (*map(x509.DNSName, dns_names), *others):
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.sign(generate_private_key(SECP256R1()), hashes.SHA256())
+
+
+def order(key: str = "a" * 64, *dns_names: str, **fields: Any) -> Order:
+    """For www.example.com and 90 days, unless `fields` say otherwise."""
+    wanted = {
+        "csr": csr(*(dns_names or ("www.example.com",))),
+        "profile": Profile(),
+        "duration": timedelta(days=90),
+        **fields,
+    }
+    return Order(key, **wanted)

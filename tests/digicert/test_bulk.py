@@ -1,0 +1,168 @@
+"""However many orders are pending, DigiCert is asked about all of them at once."""
+
+import heapq
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from csr_operator.backends.base import Misconfigured, Order, Pending, Retryable
+from csr_operator.backends.digicert.certcentral import DigicertBackend
+from csr_operator.backends.digicert.changes import interval
+from tests.digicert.support import Clock, csr, order
+from tests.support.contract import Damage, Reply
+from tests.vendors.digicert_server import DigicertServer, after
+
+Make = Callable[..., DigicertBackend]
+NEVER = after((0, "pending"))
+CHANGES = "/status-changes$"
+SHARED = csr("www.example.com")
+
+
+class Queue:
+    """Looks at each pending order when it is due, as the operator does. said: what was, by order."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._due: list[tuple[datetime, str, str]] = []
+        self._orders: dict[str, Order] = {}
+        self.said: dict[str, set[tuple[str, str]]] = {}
+        self.done: list[str] = []
+
+    async def submit(self, ca: DigicertBackend, count: int) -> None:
+        for n in range(count):
+            wanted = order(f"{n:064x}", csr=SHARED)
+            self._orders[wanted.key] = wanted
+            self._note(wanted.key, await ca.submit(wanted))
+
+    async def run(self, ca: DigicertBackend, until: datetime) -> None:
+        while self._due and self._due[0][0] <= until:
+            when, key, handle = heapq.heappop(self._due)
+            self._clock.now = max(when, self._clock.now)
+            self._note(key, await ca.poll(self._orders[key], handle))
+        self._clock.now = until
+
+    def all_due(self) -> None:
+        """After a restart, nothing is known of when to look again."""
+        self._due = [(self._clock.now, key, handle) for _, key, handle in self._due]
+
+    def _note(self, key: str, answer: object) -> None:
+        if isinstance(answer, Pending):
+            self.said.setdefault(key, set()).add((answer.handle, answer.message))
+            heapq.heappush(self._due, (self._clock.now + answer.poll_after, key, answer.handle))
+        else:
+            self.done.append(key)
+
+
+async def test_500_orders_pending_for_a_week_cost_400_calls_and_change_nothing(
+    backend: Make, server: DigicertServer, clock: Clock
+) -> None:
+    server.plan = NEVER
+    ca, queue = backend(), Queue(clock)
+    await queue.submit(ca, 500)
+    server.calls.clear()
+    await queue.run(ca, clock.now + timedelta(days=7))
+    assert len(server.calls) <= 400
+    assert all(len(said) == 1 for said in queue.said.values())
+
+
+async def test_a_restart_costs_a_handful_of_calls(backend: Make, server: DigicertServer, clock: Clock) -> None:
+    server.plan = NEVER
+    queue = Queue(clock)
+    await queue.submit(backend(), 300)
+    clock.advance(days=30)
+    server.calls.clear()
+    queue.all_due()
+    await queue.run(backend(), clock.now)
+    assert len(server.calls) <= 3
+
+
+async def test_each_order_is_noticed_when_it_is_issued(backend: Make, server: DigicertServer, clock: Clock) -> None:
+    server.plan = after((0, "pending"), (3600, "issued"))
+    ca, queue = backend(), Queue(clock)
+    await queue.submit(ca, 20)
+    server.plan = NEVER
+    await queue.submit(ca, 0)
+    await queue.run(ca, clock.now + timedelta(hours=1, minutes=5))
+    assert len(queue.done) == 20
+
+
+async def test_an_order_that_changed_while_nobody_looked_is_noticed(
+    backend: Make, server: DigicertServer, clock: Clock
+) -> None:
+    server.plan = after((0, "pending"), (3600, "issued"))
+    queue = Queue(clock)
+    await queue.submit(backend(), 5)
+    clock.advance(days=20)  # longer than status-changes reaches back
+    queue.all_due()
+    await queue.run(backend(), clock.now)
+    assert len(queue.done) == 5
+
+
+async def test_more_orders_than_a_page_holds_are_all_known(backend: Make, server: DigicertServer, clock: Clock) -> None:
+    server.plan = NEVER
+    server.page = 50
+    queue = Queue(clock)
+    await queue.submit(backend(), 120)
+    clock.advance(days=1)
+    server.calls.clear()
+    queue.all_due()
+    await queue.run(backend(), clock.now)
+    assert [call.path.rpartition("/")[2] for call in server.calls] == ["certificate"] * 3
+
+
+async def test_a_failure_is_borne_for_an_hour_without_a_word(
+    backend: Make, server: DigicertServer, clock: Clock
+) -> None:
+    server.plan = NEVER
+    ca, wanted = backend(), order()
+    first = await ca.submit(wanted)
+    assert isinstance(first, Pending)
+    clock.advance(minutes=1)
+    await ca.poll(wanted, first.handle)
+    server.fail(Reply(429, {}), "GET", times=1000)
+    server.calls.clear()
+    for _ in range(50):
+        clock.advance(minutes=1)
+        again = await ca.poll(wanted, first.handle)
+        assert isinstance(again, Pending)
+        assert again.message == first.message
+    assert len(server.calls) <= 50
+    clock.advance(minutes=30)
+    with pytest.raises(Retryable, match="asked too often"):
+        await ca.poll(wanted, first.handle)
+    server.go_on()
+    clock.advance(minutes=30)
+    assert isinstance(await ca.poll(wanted, first.handle), Pending)
+
+
+@pytest.mark.parametrize("damage", [Damage.LOST, Damage.TRUNCATED])
+async def test_a_damaged_answer_makes_no_order_fail(
+    backend: Make, server: DigicertServer, clock: Clock, damage: Damage
+) -> None:
+    server.plan = NEVER
+    ca, wanted = backend(), order()
+    first = await ca.submit(wanted)
+    assert isinstance(first, Pending)
+    await ca.poll(wanted, first.handle)
+    server.fail(damage, "GET", CHANGES)
+    clock.advance(minutes=2)
+    again = await ca.poll(wanted, first.handle)
+    assert isinstance(again, Pending)
+    assert again.message == first.message
+
+
+async def test_a_key_that_expired_is_told_at_once(backend: Make, server: DigicertServer, clock: Clock) -> None:
+    server.plan = NEVER
+    ca, wanted = backend(), order()
+    first = await ca.submit(wanted)
+    assert isinstance(first, Pending)
+    server.keys.clear()
+    clock.advance(minutes=1)
+    with pytest.raises(Misconfigured, match="refuses the API key"):
+        await ca.poll(wanted, first.handle)
+
+
+def test_the_older_an_order_the_rarer_it_is_looked_at() -> None:
+    minutes = [int(interval(timedelta(minutes=age)).total_seconds() // 60) for age in (0, 10, 20, 40, 80, 640, 10**6)]
+    assert minutes == [1, 1, 2, 4, 8, 32, 32]
