@@ -4,8 +4,6 @@ Its signatures are cryptography's to judge; which keys a certificate may be for 
 """
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import parameters_of
-from devcluster.build import ensure_go
+from tests.support.tools import go_module
 
 MODULE = "github.com/c2sp/wycheproof@v0.0.0-20260902155932-3fa63dd0344a"
 CURVES = {"secp256r1": ("ECDSA", 256), "secp384r1": ("ECDSA", 384), "secp521r1": ("ECDSA", 521)}
@@ -23,11 +21,7 @@ CURVES = {"secp256r1": ("ECDSA", 256), "secp384r1": ("ECDSA", 384), "secp521r1":
 
 @pytest.fixture(scope="module")
 def vectors() -> Path:
-    """Fetched as a Go module, which is checked against the checksum database."""
-    go = ensure_go(lambda line: print(line, file=sys.stderr))
-    command: list[str | Path] = [go.path, "mod", "download", "-json", MODULE]
-    answer = subprocess.run(command, env=go.env(), check=True, capture_output=True, text=True, timeout=300)
-    return Path(json.loads(answer.stdout)["Dir"]) / "testvectors_v1"
+    return go_module(MODULE) / "testvectors_v1"
 
 
 def keys(vectors: Path, pattern: str) -> Iterator[tuple[dict[str, object], bytes]]:

@@ -22,11 +22,11 @@ async def test_a_process_that_did_not_present_a_challenge_answers_it(
     challenges: Challenges, operator: OperatorProcess, route: dict[str, Any]
 ) -> None:
     presented = challenge()
-    assert (await asyncio.to_thread(ask, operator, presented.host, PATH + presented.token))[0] == 404
+    assert (await asyncio.to_thread(ask, operator.acme_port, presented.host, PATH + presented.token))[0] == 404
 
     await challenges.present(presented, route, ISSUER)
 
-    answer = await asyncio.to_thread(ask, operator, presented.host, PATH + presented.token)
+    answer = await asyncio.to_thread(ask, operator.acme_port, presented.host, PATH + presented.token)
     assert answer == (200, presented.answer)
     await challenges.withdraw(presented.host, presented.token)
 
@@ -75,7 +75,7 @@ async def test_after_a_crash_it_is_presented_and_withdrawn_all_the_same(
 async def test_the_host_is_compared_as_a_name(challenges: Challenges, operator: OperatorProcess, host: str) -> None:
     presented = challenge()
     await challenges.present(presented, {}, ISSUER)
-    assert (await asyncio.to_thread(ask, operator, host, PATH + presented.token))[0] == 200
+    assert (await asyncio.to_thread(ask, operator.acme_port, host, PATH + presented.token))[0] == 200
     await challenges.withdraw(presented.host, presented.token)
 
 
@@ -93,6 +93,6 @@ async def test_nothing_else_is_answered(challenges: Challenges, operator: Operat
         ("www.example.com", PATH + presented.token, "HEAD"): 200,
         ("www.example.com", PATH + presented.token, "GET"): 200,
     }
-    answered = {question: (await asyncio.to_thread(ask, operator, *question))[0] for question in asked}
+    answered = {question: (await asyncio.to_thread(ask, operator.acme_port, *question))[0] for question in asked}
     assert answered == asked
     await challenges.withdraw(presented.host, presented.token)

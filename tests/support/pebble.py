@@ -74,11 +74,24 @@ class Pebble:
 
 @contextmanager
 def pebble(
-    folder: Path, *, reject_nonces: int = 20, external: bool = False, dns_port: int | None = None
+    folder: Path,
+    *,
+    reject_nonces: int = 20,
+    external: bool = False,
+    dns_port: int | None = None,
+    http_port: int | None = None,
+    tls_port: int | None = None,
 ) -> Iterator[Pebble]:
-    """Run both. reject_nonces: percent; external: accounts need an external binding; dns_port: another DNS server."""
-    ports = _free_ports(6)
-    listen, management, http, tls, challenges, dns = ports
+    """Run both.
+
+    reject_nonces: percent. external: accounts need an external binding. dns_port: another DNS server. http_port,
+    tls_port: where others answer http-01 and tls-alpn-01; every name is at 127.0.0.1, if the DNS server is not another.
+    """
+    listen, management, http, tls, challenges, dns = free_ports(6)
+    own_http, own_tls = (
+        f"127.0.0.1:{own}" if others is None else "" for own, others in ((http, http_port), (tls, tls_port))
+    )
+    http, tls = http_port or http, tls_port or tls
     _certificate(folder)
     config: dict[str, Any] = {
         "listenAddress": f"127.0.0.1:{listen}",
@@ -111,7 +124,7 @@ def pebble(
     helper: list[str | Path] = [
         go_tool(*CHALLENGE_SERVER),
         *("-management", f"127.0.0.1:{challenges}", "-dnsserver", f"127.0.0.1:{dns}", "-defaultIPv6", ""),
-        *("-http01", f"127.0.0.1:{http}", "-https01", "", "-tlsalpn01", f"127.0.0.1:{tls}", "-doh", ""),
+        *("-http01", own_http, "-https01", "", "-tlsalpn01", own_tls, "-doh", ""),
     ]
     log = folder / "pebble.log"
     with log.open("wb") as output, (folder / "challtestsrv.log").open("wb") as other:
@@ -121,7 +134,7 @@ def pebble(
         ]
         try:
             for port in (listen, management, challenges):
-                wait_until(f"port {port} answers: {log.read_text()[-500:]}", lambda p=port: _answers(p))  # type: ignore[misc]
+                wait_until(f"port {port} answers: {log.read_text()[-500:]}", lambda p=port: answers(p))  # type: ignore[misc]
             yield Pebble(
                 directory=f"https://127.0.0.1:{listen}/dir",
                 ca_file=folder / "ca.pem",
@@ -182,7 +195,8 @@ def _loopback() -> x509.IPAddress:
     return x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback address that nobody listens on."""
     probes = [socket.socket() for _ in range(count)]
     try:
         for probe in probes:
@@ -193,7 +207,8 @@ def _free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Whether something listens on that port of the loopback address."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,5 +1,6 @@
 """Checking tools that no package of Python or Debian brings, built once by Go and kept outside the checkout."""
 
+import json
 import os
 import subprocess
 import sys
@@ -29,3 +30,11 @@ def go_tool(module: str, version: str) -> Path:
         kept.parent.mkdir(exist_ok=True)
         Path(folder, name).replace(kept)
     return kept
+
+
+def go_module(module: str) -> Path:
+    """The folder with the files of a Go module (`path@version`), which Go checks against the checksum database."""
+    go = ensure_go(lambda line: print(line, file=sys.stderr))
+    command: list[str | Path] = [go.path, "mod", "download", "-json", module]
+    answer = subprocess.run(command, env=go.env(), check=True, capture_output=True, text=True, timeout=300)
+    return Path(json.loads(answer.stdout)["Dir"])
