@@ -29,13 +29,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request as it came in. headers: names in lower case. body: as JSON has it, or a form; None without one."""
+    """A request as it came in. headers: names in lower case. body: as JSON has it, or a form; None without one.
+
+    peer: the common name in the client certificate, if one of `ContractServer.client_ca` was shown.
+    """
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str] = field(repr=False)
     body: Any = None
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,7 @@ class ContractServer:
     journal: the file that everything is kept in, so that another server with the same file goes on where this one
     ended. clock: what the vendor takes for the time, in UTC. tls: without it, it speaks plain HTTP.
 
+    client_ca: a CA (PEM) whose client certificates are asked for, and known by `Call.peer`; to be set before it serves.
     calls: all that came in, in order. carried_out: called with each call that has done its work, before it is answered.
     """
 
@@ -138,6 +143,7 @@ class ContractServer:
             self.journal["ca"] = VendorCa.make(self.name).pem()
             self.journal["https"] = loopback_certificate()
         self.ca = VendorCa.load(self.journal["ca"])
+        self.client_ca = ""
         self.calls: list[Call] = []
         self.carried_out: Callable[[Call], None] = lambda call: None
         self._faults: list[Fault] = []
@@ -252,6 +258,9 @@ class ContractServer:
             file.write("".join(self.journal["https"]))
             file.flush()
             context.load_cert_chain(file.name)
+        if self.client_ca:
+            context.load_verify_locations(cadata=self.client_ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
         return context
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -278,7 +287,9 @@ async def _call(request: web.Request) -> Call:
             except ValueError:
                 body = data.decode(errors="replace")
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return Call(request.method, request.path, dict(request.query), headers, body)
+    shown = request.get_extra_info("peercert") or {}
+    names = dict(pair for part in shown.get("subject", ()) for pair in part)
+    return Call(request.method, request.path, dict(request.query), headers, body, names.get("commonName", ""))
 
 
 def _response(reply: Reply) -> web.Response:

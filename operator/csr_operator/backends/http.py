@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,22 @@ def trust(ca_bundle: str, field: str) -> ssl.SSLContext:
         return ssl.create_default_context(cadata=ca_bundle or None)
     except (ssl.SSLError, ValueError) as error:
         raise Misconfigured(f"{field}: holds no CA certificates in PEM ({error}): paste them whole") from None
+
+
+def identify(context: ssl.SSLContext, certificate: bytes, key: bytes, field: str) -> None:
+    """Show servers that ask for it the client certificate (PEM, with its chain) of an unencrypted private key (PEM).
+
+    Raises Misconfigured, naming `field`.
+    """
+    # OpenSSL reads keys from files alone: one that nobody else may read, and that is gone before this returns.
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(certificate + b"\n" + key)
+        file.flush()
+        try:
+            context.load_cert_chain(file.name, password=b"")
+        except (ssl.SSLError, ValueError):
+            text = "needs a certificate in tls.crt and its private key, without a password, in tls.key (both PEM)"
+            raise Misconfigured(f"{field}: {text}") from None
 
 
 @dataclass(frozen=True, slots=True)

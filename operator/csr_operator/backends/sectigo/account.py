@@ -1,0 +1,134 @@
+"""What the account has: the organization and the certificate profile that the issuer names."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from csr_operator.backends.base import Misconfigured, Rejected
+
+from .client import Client
+from .settings import Settings
+from .words import Refusal, clean, judge
+
+_FRESH = timedelta(minutes=10)
+_MOST_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """terms: that the profile offers, in days, the shortest first."""
+
+    organization: int
+    organization_name: str
+    profile: int
+    profile_name: str
+    terms: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    id: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.name})"
+
+
+class Account:
+    """Asked at most every ten minutes, as issuers are checked far more often than accounts change."""
+
+    def __init__(self, client: Client, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self._client, self._settings, self._clock = client, settings, clock
+        self._known: tuple[datetime, Choice] | None = None
+        self._asking = asyncio.Lock()
+
+    def forget(self) -> None:
+        """Something has changed: have the account asked again."""
+        self._known = None
+
+    async def choose(self) -> Choice:
+        """Raises Misconfigured, with what the account does have, and Retryable."""
+        async with self._asking:
+            if self._known is None or self._clock() - self._known[0] > _FRESH:
+                try:
+                    self._known = (self._clock(), await self._ask())
+                except Refusal as refusal:
+                    raise judge(refusal) from None
+            return self._known[1]
+
+    async def _ask(self) -> Choice:
+        settings = self._settings
+        organization = _pick(
+            settings.organization, _organizations(await self._client.get("/organization/v1")), "organization"
+        )
+        listed = await self._client.get("/ssl/v1/types", {"organizationId": str(organization.id)})
+        terms = {int(one["id"]): tuple(sorted(int(term) for term in one.get("terms") or ())) for one in listed}
+        profiles = [_entry(one) for one in listed]
+        profile = _pick(settings.profile, profiles, "profile", f" for organization {organization}")
+        if settings.term and settings.term not in terms[profile.id]:
+            raise Misconfigured(
+                f"spec.sectigo.term: certificate profile {profile} has no term of {settings.term} days; it has "
+                + ", ".join(map(str, terms[profile.id]))
+            )
+        await self._check_custom_fields()
+        return Choice(organization.id, organization.name, profile.id, profile.name, terms[profile.id])
+
+    async def _check_custom_fields(self) -> None:
+        known = await self._client.get("/ssl/v1/customFields")
+        given = {name for name, value in self._settings.custom_fields if value}
+        names = {str(one["name"]) for one in known}
+        if unknown := sorted(given - names):
+            raise Misconfigured(
+                f"spec.sectigo.customFields: the account has no {_listed(unknown)}; it has {_listed(sorted(names))}"
+            )
+        if missing := sorted({str(one["name"]) for one in known if one.get("mandatory")} - given):
+            raise Misconfigured(f"spec.sectigo.customFields: {_listed(missing)} is mandatory: give it a value")
+
+
+def term_for(choice: Choice, settings: Settings, duration: timedelta) -> int:
+    """The term in days: the issuer's, or else the shortest that lasts as long as the request asks for.
+
+    Raises Rejected if none does.
+    """
+    if settings.term:
+        return settings.term
+    if (term := next((term for term in choice.terms if timedelta(days=term) >= duration), None)) is not None:
+        return term
+    raise Rejected(
+        f"spec.duration: certificate profile {choice.profile_name} has no term as long; it has "
+        f"{', '.join(map(str, choice.terms))} days: ask for at most {max(choice.terms, default=0) * 24}h"
+    )
+
+
+def _organizations(listed: Any) -> list[_Entry]:
+    """Each with its departments, which order by IDs of their own."""
+    found = []
+    for one in listed:
+        found += [_entry(one), *(_entry(department) for department in one.get("departments") or ())]
+    return found
+
+
+def _entry(one: Any) -> _Entry:
+    return _Entry(int(one["id"]), clean(one.get("name", ""), ()))
+
+
+def _pick(wanted: str, entries: Sequence[_Entry], field: str, where: str = "") -> _Entry:
+    """By its ID, or by its name if only one has it."""
+    found = [one for one in entries if wanted == str(one.id)] or [one for one in entries if wanted == one.name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Misconfigured(
+            f"spec.sectigo.{field}: {len(found)} have the name {wanted}: write its ID; {_listed(found)}"
+        )
+    has = f"it has {_listed(entries)}" if entries else "it has none"
+    what = "organization or department" if field == "organization" else "certificate profile"
+    raise Misconfigured(f"spec.sectigo.{field}: the account has no {what} {wanted}{where}; {has}")
+
+
+def _listed(entries: Iterable[object]) -> str:
+    texts = [str(one) for one in entries]
+    more = f" and {len(texts) - _MOST_SHOWN} more" if len(texts) > _MOST_SHOWN else ""
+    return ", ".join(texts[:_MOST_SHOWN]) + more

@@ -1,0 +1,236 @@
+"""The backend: what becomes of a request at Sectigo, and what its user is told meanwhile."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from cryptography import x509
+
+from csr_operator.backends.base import (
+    Context,
+    Health,
+    Issued,
+    Lapsed,
+    Misconfigured,
+    Order,
+    Pending,
+    Rejected,
+    Retryable,
+)
+from csr_operator.pki.chain import load_bundle
+from csr_operator.pki.errors import PkiError
+from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
+
+from .account import Account, term_for
+from .client import Client
+from .names import is_for, names_of
+from .orders import Orders
+from .settings import Settings
+from .waiting import Kind, Placed, Waiting
+from .words import ALREADY_REVOKED, DEAD, NOT_YET, PENDING, Refusal, State, dcv_instructions, judge, state_of
+
+_RULES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
+"""What a public CA writes of its own: the organization that it validated, and the usages of TLS."""
+_GONE = 3600.0
+_REASONS = {
+    x509.ReasonFlags.key_compromise: 1,
+    x509.ReasonFlags.affiliation_changed: 3,
+    x509.ReasonFlags.superseded: 4,
+    x509.ReasonFlags.cessation_of_operation: 5,
+}
+"""Those that the API takes (Mozilla Root Store Policy 2.8, section 6.1.1); all others are unspecified, 0."""
+
+
+class SectigoBackend:
+    """An order is found again by the marker in its comments, which any administrator can change.
+
+    Sectigo takes no idempotency key: an order whose answer was lost is looked for a minute later, and is placed a
+    second time if it shows up in Sectigo's lists only after that.
+    """
+
+    needs_private_key: ClassVar[bool] = False
+    costs: ClassVar[bool] = True
+    revokes: ClassVar[bool] = True
+
+    def __init__(self, settings: Settings, context: Context) -> None:
+        self._settings, self._clock = settings, context.clock
+        self._client = Client(settings, context)
+        self._account = Account(self._client, settings, context.clock)
+        self._orders = Orders(self._client, settings)
+        self._waiting = Waiting(self._client, context.clock)
+        self._dcv: dict[int, tuple[datetime, str]] = {}
+        self._credentials = ""
+
+    @classmethod
+    def create(cls, config: Mapping[str, Any], context: Context) -> "SectigoBackend":
+        settings = Settings.parse(config)
+        return (DecliningSectigoBackend if settings.cancels else SectigoBackend)(settings, context)
+
+    async def check(self) -> Health:
+        if (credentials := await self._client.credentials()) != self._credentials:
+            self._account.forget()
+            self._credentials = credentials
+        choice = await self._account.choose()
+        days = f"for {self._settings.term} days" if self._settings.term else "for as long as is asked"
+        return Health(f"orders {choice.profile_name} ({choice.profile}) {days}, for {choice.organization_name}")
+
+    async def submit(self, order: Order) -> Issued | Pending:
+        if order.profile.is_ca:
+            raise Rejected("Sectigo signs no CAs: remove isCA, or use another issuer")
+        names_of(order.csr)  # raises Rejected
+        placed = await self._orders.find(order, self._clock()) if order.repeated else None
+        if placed is None:
+            try:
+                choice = await self._account.choose()
+                term = term_for(choice, self._settings, order.duration)
+                placed = await self._orders.place(order, choice, term, self._clock())
+            except Misconfigured:
+                self._account.forget()  # whatever the last check said
+                raise
+        new = Placed(*placed, since=self._clock())
+        return self._pending(new, f"{_called(new)} is placed")
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        try:
+            placed = Placed.parse(handle)
+        except ValueError:
+            raise Lapsed(f"the order's handle {handle} is not one of this issuer's") from None
+        try:
+            if placed.kind is Kind.REPLACE:
+                return await self._replaced(order, placed)
+            state = await self._waiting.state(placed, await self._account.choose())
+            if state is None:
+                status = (await self._orders.details(placed.id)).get("status")
+                state = state_of(status)
+                if state is None:
+                    return self._pending(placed, f"{_called(placed)} is in a state that is not documented, {status}")
+            return await self._judged(order, placed, state)
+        except Refusal as refusal:
+            if refusal.status == 404 or refusal.is_one_of((-124, -5101), "id|not found"):
+                # Never a new order for this: credentials of another account would repeat all there are.
+                text = f"{_called(placed)} is not there any more for this account: {judge(refusal)}"
+                raise Retryable(
+                    f"{text}; check the credentials, or have `kubectl csr renew` order another", _GONE
+                ) from None
+            raise judge(refusal) from None
+
+    async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
+        serial = _serial(certificate)
+        body = {"reasonCode": _REASONS.get(reason, 0), "reason": f"csr-operator: {reason.value}"}
+        try:
+            await self._client.call("POST", f"/ssl/v1/revoke/serial/{serial}", body=body)
+        except Refusal as refusal:
+            if refusal.is_one_of(*ALREADY_REVOKED) or await self._is_revoked(serial):
+                return
+            raise judge(refusal) from None
+
+    async def _judged(self, order: Order, placed: Placed, state: State) -> Issued | Pending:
+        if state is State.ISSUED:
+            return await self._collected(order, placed, placed.id)
+        if state in DEAD:
+            self._done(placed)
+            raise Rejected(f"{_called(placed)} is {state}: {DEAD[state]}")
+        if state is State.EXPIRED:
+            self._done(placed)
+            self._orders.give_up(order.key)
+            raise Lapsed(f"{_called(placed)} expired before it could be collected: another one is ordered")
+        text = f"{_called(placed)} is {state}: {PENDING[state]}"
+        if state in (State.APPROVED, State.APPLIED) and (asked := await self._dcv_of(placed)):
+            text += f", once it has seen who controls the domains; {asked}"
+        return self._pending(placed, text)
+
+    async def _collected(self, order: Order, placed: Placed, ssl_id: int) -> Issued | Pending:
+        try:
+            data = await self._orders.collect(ssl_id)
+        except Refusal as refusal:
+            if refusal.is_one_of(*NOT_YET):
+                return self._pending(placed, f"{_called(placed)} is issued, and being made ready for collection")
+            raise
+        try:
+            certificates = load_bundle(data)
+        except PkiError as error:
+            raise Retryable(f"{_called(placed)} is issued, and was collected damaged: {error}") from None
+        if placed.kind is Kind.RENEW and not is_for(data, order.csr):
+            self._done(placed)
+            self._orders.give_up(order.key)
+            raise Lapsed(f"{_called(placed)} turned out to be for another key: another one is ordered")
+        self._done(placed)
+        return Issued(certificates, any_duration=True, reference=str(ssl_id), rules=_RULES)
+
+    async def _replaced(self, order: Order, placed: Placed) -> Issued | Pending:
+        """Sectigo does not say which certificate takes another's place: its key shows."""
+        for ssl_id, details in [*await self._orders.namesakes(order.csr, after=placed.id), (placed.id, {})]:
+            state = state_of(details.get("status", State.ISSUED))
+            if state is State.ISSUED:
+                try:
+                    if is_for(await self._orders.collect(ssl_id), order.csr):
+                        return await self._collected(order, placed, ssl_id)
+                except Refusal:
+                    continue  # it is on its way
+        return self._pending(placed, f"SSL certificate {placed.id} is being replaced")
+
+    async def _dcv_of(self, placed: Placed) -> str:
+        """What is to be done for it; asked again after a quarter of the order's age, at most a day."""
+        if not self._settings.dcv:
+            return ""
+        now = self._clock()
+        due = max(placed.interval(now), min((now - placed.since) / 4, timedelta(days=1)))
+        known = self._dcv.get(placed.id)
+        if known is None or now - known[0] >= due:
+            try:
+                known = (now, dcv_instructions(await self._client.get(f"/ssl/v1/{placed.id}/dcv")))
+            except Refusal:
+                known = (now, known[1] if known else "")  # the order is what counts
+            self._dcv[placed.id] = known
+        return known[1]
+
+    async def _is_revoked(self, serial: str) -> bool:
+        """The order with this serial number is, whatever the answer to revoking it was."""
+        try:
+            for one in await self._client.get("/ssl/v1", {"serialNumber": serial}):
+                if state_of((await self._orders.details(int(one["sslId"]))).get("status")) is State.REVOKED:
+                    return True
+        except (Refusal, KeyError, TypeError, ValueError):
+            pass
+        return False
+
+    def _pending(self, placed: Placed, message: str) -> Pending:
+        return Pending(placed.handle(), placed.interval(self._clock()), message)
+
+    def _done(self, placed: Placed) -> None:
+        self._waiting.done(placed.id)
+        self._dcv.pop(placed.id, None)
+
+
+class DecliningSectigoBackend(SectigoBackend):
+    """With `cancelPending`: an order that nobody waits for any more is declined, if it still waits for approval.
+
+    Once the CA has it, the API offers nothing.
+    """
+
+    async def abandon(self, key: str, handle: str) -> None:
+        if not handle:
+            return  # the ID was never kept, and nothing else leads to the order
+        placed = Placed.parse(handle)
+        self._done(placed)
+        if placed.kind is Kind.REPLACE:
+            return
+        try:
+            if state_of((await self._orders.details(placed.id)).get("status")) is State.REQUESTED:
+                message = {"message": "its CertificateRequest was deleted or changed"}
+                await self._client.call("POST", f"/ssl/v1/decline/{placed.id}", body=message)
+        except Refusal as refusal:
+            if refusal.status != 404:
+                raise judge(refusal) from None
+
+
+def _called(placed: Placed) -> str:
+    if placed.kind is Kind.REPLACE:
+        return f"the replacement of SSL certificate {placed.id}"
+    return f"SSL certificate {placed.id}"
+
+
+def _serial(certificate: x509.Certificate) -> str:
+    text = f"{certificate.serial_number:X}"
+    text = text.zfill(len(text) + len(text) % 2)
+    return ":".join(text[i : i + 2] for i in range(0, len(text), 2))

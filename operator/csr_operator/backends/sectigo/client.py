@@ -1,0 +1,188 @@
+"""Calls of the API, by whichever credentials the issuer names; they are read for each call, so that new ones count."""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from csr_operator.backends import http
+from csr_operator.backends.base import Context, Misconfigured, Retryable
+
+from .settings import Access, Settings
+from .words import ROLE, Refusal, clean, said
+
+_BUSY = 60.0
+"""Seconds to leave a server alone that is overloaded or broken and does not say for how long."""
+_KEYS = {
+    Access.LOGIN: ("login", "password"),
+    Access.CLIENT_CERTIFICATE: ("tls.crt", "tls.key"),
+    Access.OAUTH: ("clientID", "clientSecret"),
+}
+"""Of the Secret."""
+_EARLY = 0.1
+"""The last part of a token's life, in which another one is fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """How a call is made, and what no message may show."""
+
+    headers: Mapping[str, str] = field(repr=False)
+    context: ssl.SSLContext
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """of: the credentials that it was given for."""
+
+    text: str = field(repr=False)
+    of: tuple[str, str] = field(repr=False)
+    until: datetime
+
+
+class Client:
+    def __init__(self, settings: Settings, context: Context) -> None:
+        self._settings, self._context = settings, context
+        self._trusted = http.trust(settings.ca_bundle, "spec.sectigo.caBundle")
+        self._shown: tuple[tuple[bytes, bytes], ssl.SSLContext] | None = None
+        self._token: _Token | None = None
+        self._fetching = asyncio.Lock()
+
+    async def credentials(self) -> str:
+        """A digest of what is in the Secret. Raises Misconfigured."""
+        return sha256("\0".join(await self._read(*_KEYS[self._settings.access])).encode()).hexdigest()
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """The JSON of an answer. Raises Refusal, Retryable, Misconfigured."""
+        return (await self.call("GET", path, query=query)).json()
+
+    async def call(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None
+    ) -> http.Answer:
+        """An answer that means success. Raises Refusal where it depends on the order what an error means."""
+        identity = await self._identity()
+        answer = await self._send(identity, method, path, query, body)
+        if answer.status == 401 and self._settings.access is Access.OAUTH:
+            # A token may end before its time. Nothing has been done, so that the call may be made again.
+            self._forget(identity)
+            identity = await self._identity()
+            answer = await self._send(identity, method, path, query, body)
+        if 200 <= answer.status < 300:
+            return answer
+        raise self._error(answer, identity.secrets)
+
+    async def _send(
+        self, identity: _Identity, method: str, path: str, query: Mapping[str, str] | None, body: Any
+    ) -> http.Answer:
+        url = self._settings.url + path
+        return await http.call(
+            self._context.session(), identity.context, method, url, headers=identity.headers, query=query, body=body
+        )
+
+    def _error(self, answer: http.Answer, secrets: tuple[str, ...]) -> Exception:
+        refusal = _refusal(answer, secrets)
+        if answer.status == 429:
+            return Retryable(f"Sectigo wants fewer calls: {refusal}", answer.retry_after or _BUSY)
+        if answer.status >= 500:
+            return Retryable(f"Sectigo is not available: {refusal}", answer.retry_after or _BUSY)
+        if 300 <= answer.status < 400:
+            text = f"{self._settings.url} leads elsewhere (HTTP status {answer.status}): check spec.sectigo.url"
+            return Misconfigured(text)
+        if answer.status == 401:
+            return Misconfigured(f"{said(refusal)}: check the credentials in Secret {self._settings.access_secret}")
+        if answer.status == 403:
+            return Misconfigured(f"{said(refusal)}: {ROLE}")
+        return refusal
+
+    async def _identity(self) -> _Identity:
+        settings = self._settings
+        match settings.access:
+            case Access.LOGIN:
+                login, password = await self._read(*_KEYS[Access.LOGIN])
+                headers = {"login": login, "password": password, "customerUri": settings.customer_uri}
+                return _Identity(headers, self._trusted, (password,))
+            case Access.CLIENT_CERTIFICATE:
+                pair = await self._read(*_KEYS[Access.CLIENT_CERTIFICATE])
+                headers = {"login": settings.login, "customerUri": settings.customer_uri}
+                return _Identity(headers, self._showing((pair[0].encode(), pair[1].encode())), ())
+            case Access.OAUTH:
+                client_id, secret = await self._read(*_KEYS[Access.OAUTH])
+                token = await self._bearer(client_id, secret)
+                return _Identity({"Authorization": f"Bearer {token}"}, self._trusted, (secret, token))
+
+    async def _read(self, *names: str) -> list[str]:
+        secret_name, field_name = self._settings.access_secret, f"spec.sectigo.{self._settings.access}.secretName"
+        data = await self._context.read_secret(secret_name)
+        if data is None:
+            raise Misconfigured(f"Secret {secret_name}, named in {field_name}, does not exist: create it")
+        values = []
+        for name in names:
+            try:
+                value = data.get(name, b"").decode().strip()
+            except UnicodeDecodeError:
+                value = ""
+            if not value or (not name.startswith("tls.") and not value.isprintable()):
+                raise Misconfigured(
+                    f"Secret {secret_name}: {name} is missing or no text; it needs {' and '.join(names)}"
+                )
+            values.append(value)
+        return values
+
+    def _showing(self, pair: tuple[bytes, bytes]) -> ssl.SSLContext:
+        if self._shown is None or self._shown[0] != pair:
+            context = http.trust(self._settings.ca_bundle, "spec.sectigo.caBundle")
+            http.identify(context, *pair, f"Secret {self._settings.access_secret}")
+            self._shown = (pair, context)
+        return self._shown[1]
+
+    def _forget(self, identity: _Identity) -> None:
+        if self._token is not None and self._token.text in identity.secrets:  # else there is another one already
+            self._token = None
+
+    async def _bearer(self, client_id: str, secret: str) -> str:
+        async with self._fetching:
+            if (
+                self._token is None
+                or self._token.of != (client_id, secret)
+                or self._context.clock() >= self._token.until
+            ):
+                self._token = await self._fetch(client_id, secret)
+            return self._token.text
+
+    async def _fetch(self, client_id: str, secret: str) -> _Token:
+        """RFC 6749, section 4.4."""
+        form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
+        now = self._context.clock()
+        answer = await http.call(self._context.session(), self._trusted, "POST", self._settings.token_url, form=form)
+        if answer.status == 429 or answer.status >= 500:
+            text = f"the token server is not available (HTTP status {answer.status})"
+            raise Retryable(text, answer.retry_after or _BUSY)
+        if answer.status != 200:
+            why = clean(_refusal(answer, (secret,)), (secret,))
+            text = f"the token server refuses the credentials in Secret {self._settings.access_secret}: {why}"
+            raise Misconfigured(f"{text}: check clientID and clientSecret")
+        body = answer.json()
+        token, lasts = (body.get("access_token"), body.get("expires_in")) if isinstance(body, dict) else (None, None)
+        if not isinstance(token, str) or not token or not token.isprintable():
+            raise Retryable("the token server's answer holds no access_token", _BUSY)
+        life = float(lasts) if isinstance(lasts, int | float) else 60.0
+        return _Token(token, (client_id, secret), now + timedelta(seconds=life * (1 - _EARLY)))
+
+
+def _refusal(answer: http.Answer, secrets: tuple[str, ...]) -> Refusal:
+    """From `{code, description}`, a token server's `{error, error_description}`, or whatever else came."""
+    code, text = 0, ""
+    try:
+        body = answer.json()
+    except Retryable:
+        body = None
+    if isinstance(body, dict):
+        text = (
+            body.get("description") or body.get("error_description") or body.get("error") or body.get("message") or ""
+        )
+        code = body["code"] if isinstance(body.get("code"), int) else 0
+    return Refusal(answer.status, code, clean(text, secrets) or f"HTTP status {answer.status}")

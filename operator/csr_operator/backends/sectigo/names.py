@@ -1,0 +1,66 @@
+"""The names of a CSR and of an order, as the API has them."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from csr_operator.backends.base import Rejected
+from csr_operator.pki.chain import load_bundle, spki_of
+from csr_operator.pki.errors import PkiError
+from csr_operator.pki.extensions import alternative_names
+from csr_operator.pki.keys import public_key_der
+
+
+def common_name(csr: x509.CertificateSigningRequest) -> str:
+    return next((str(one.value) for one in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)), "")
+
+
+def subject_alternative_names(csr: x509.CertificateSigningRequest) -> list[str]:
+    """Raises Rejected for names that the API does not take, and if there is no name at all."""
+    found = []
+    for name in alternative_names(csr):
+        match name:
+            case x509.DNSName():
+                found.append(name.value)
+            case x509.IPAddress():
+                found.append(str(name.value))
+            case _:
+                text = "remove uris, emailAddresses and otherNames"
+                raise Rejected(f"SSL certificates of Sectigo hold DNS names and IP addresses alone: {text}")
+    if not found and not common_name(csr):
+        raise Rejected("SSL certificates of Sectigo need a DNS name or an IP address: set dnsNames")
+    return found
+
+
+def names_of(csr: x509.CertificateSigningRequest) -> set[str]:
+    return _lower([*subject_alternative_names(csr), common_name(csr)])
+
+
+def names_in(details: Mapping[str, Any]) -> set[str]:
+    """The names of an order. Whether the common name is repeated among the alternative ones is up to Sectigo."""
+    return _lower([*(details.get("subjectAlternativeNames") or ()), details.get("commonName") or ""])
+
+
+def is_for(data: bytes, csr: x509.CertificateSigningRequest) -> bool:
+    """One of the certificates holds the key of `csr`."""
+    try:
+        return any(spki_of(one) == public_key_der(csr.public_key()) for one in load_bundle(data))
+    except PkiError:
+        return False
+
+
+def day(text: Any) -> datetime | None:
+    """A date as the API writes it: in the US form unless it was asked for another."""
+    for form in ("%m/%d/%Y", "%Y-%m-%d"):
+        try:
+            return datetime.strptime(str(text)[:10], form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    return None
+
+
+def _lower(names: Iterable[str]) -> set[str]:
+    return {name.lower() for name in names if name}

@@ -1,0 +1,241 @@
+"""Places orders: a new one, a renewal or a replacement; and finds one that was placed before.
+
+Which of the account's orders is which of ours is written into their comments. A renewal and a replacement take none
+along: for these, what else shows has to do.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from csr_operator.backends.base import Misconfigured, Order, Retryable
+
+from .account import Choice
+from .client import Client
+from .names import common_name, day, is_for, names_in, names_of, subject_alternative_names
+from .settings import Following, Settings
+from .waiting import Kind
+from .words import NOT_FOLLOWED, Refusal, State, is_final, judge, state_of
+
+_MARK = "csr-operator:"
+_MOST_COMMENTS = 1024
+_MOST_LISTED, _MOST_LOOKED_AT = 2000, 100
+_SETTLE = 60.0
+"""Seconds in which an order that was placed may still be on its way into the lists."""
+
+
+class Orders:
+    """All methods raise Retryable and Misconfigured; Refusal only where they say so."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client, self._settings = client, settings
+        self._without: set[str] = set()  # keys that have no order, as far as is known
+        self._tried: dict[str, datetime] = {}  # keys for which something may have been ordered, and at the latest when
+
+    async def place(self, order: Order, choice: Choice, term: int, now: datetime) -> tuple[Kind, int]:
+        """The order's ID; of a replacement, that of the certificate to be replaced. Raises Rejected as well."""
+        self._without.discard(order.key)
+        self._tried[order.key] = now
+        try:
+            placed = await self._place(order, choice, term, now)
+        except Refusal as refusal:
+            if is_final(refusal):
+                self.give_up(order.key)
+            raise judge(refusal) from None
+        except Misconfigured:
+            self.give_up(order.key)
+            raise
+        del self._tried[order.key]
+        return placed
+
+    def give_up(self, key: str) -> None:
+        """There is no order for this key that could be found."""
+        self._without.add(key)
+        self._tried.pop(key, None)
+
+    async def _place(self, order: Order, choice: Choice, term: int, now: datetime) -> tuple[Kind, int]:
+        """Raises Refusal."""
+        if order.replaces.isdigit() and self._settings.following is not Following.ENROLL:
+            followed = await self._follow(order, choice, term, now)
+            if followed is not None:
+                return followed
+        return Kind.ENROLL, await self._placed("/ssl/v1/enroll", self._enrolment(order, choice, term))
+
+    async def find(self, order: Order, now: datetime) -> tuple[Kind, int] | None:
+        """The order that was placed before for this key, if it can be told; None not before it must show."""
+        if order.key in self._without:
+            return None
+        try:
+            found = await self._find(order)
+        except Refusal as refusal:
+            raise judge(refusal) from None
+        left = _SETTLE - (now - self._tried.setdefault(order.key, now)).total_seconds()
+        if found is None and left > 0:
+            raise Retryable("it may have been ordered a moment ago: it is looked for at Sectigo again", left)
+        if found is not None:
+            del self._tried[order.key]
+        return found
+
+    async def _find(self, order: Order) -> tuple[Kind, int] | None:
+        """Raises Refusal."""
+        candidates = await self.namesakes(order.csr)
+        for ssl_id, details in candidates:
+            if _marker(order.key) in str(details.get("comments")):
+                return None if _is_over(details) else (Kind.ENROLL, ssl_id)
+        if order.replaces.isdigit() and self._settings.following is not Following.ENROLL:
+            return await self._find_follower(order, int(order.replaces), candidates)
+        return None
+
+    async def details(self, ssl_id: int) -> dict[str, Any]:
+        """GET /ssl/v1/{sslId}. Raises Refusal."""
+        found = await self._client.get(f"/ssl/v1/{ssl_id}")
+        if not isinstance(found, dict):
+            raise Retryable(f"Sectigo's answer about SSL certificate {ssl_id} is not as documented")
+        return found
+
+    async def collect(self, ssl_id: int) -> bytes:
+        """The certificate with its chain. Raises Refusal."""
+        return (await self._client.call("GET", f"/ssl/v1/collect/{ssl_id}", query={"format": "x509"})).body
+
+    async def namesakes(self, csr: x509.CertificateSigningRequest, after: int = 0) -> list[tuple[int, dict[str, Any]]]:
+        """IDs above `after`, and details, of what has the common name of the CSR, or else its first alternative name.
+
+        The latest come first, and there are at most 100. Raises Refusal.
+        """
+        name = common_name(csr)
+        query = {"commonName": name} if name else {"subjectAlternativeName": subject_alternative_names(csr)[0]}
+        found: set[int] = set()
+        try:
+            for position in range(0, _MOST_LISTED, 200):
+                page = await self._client.get("/ssl/v1", {**query, "size": "200", "position": str(position)})
+                found |= {int(one["sslId"]) for one in page}
+                if len(page) < 200:
+                    break
+        except (KeyError, TypeError, ValueError):
+            raise Retryable("Sectigo's list of orders is not as documented") from None
+        latest = sorted((ssl_id for ssl_id in found if ssl_id > after), reverse=True)[:_MOST_LOOKED_AT]
+        return [(ssl_id, await self.details(ssl_id)) for ssl_id in latest]
+
+    def _enrolment(self, order: Order, choice: Choice, term: int) -> dict[str, Any]:
+        settings = self._settings
+        body: dict[str, Any] = {
+            "orgId": choice.organization,
+            "csr": _pem(order.csr),
+            "certType": choice.profile,
+            "term": term,
+            "comments": self._comments(order.key),
+            **settings.dcv,
+        }
+        if names := subject_alternative_names(order.csr):
+            body["subjAltNames"] = ",".join(names)
+        if settings.external_requesters:
+            body["externalRequester"] = ", ".join(settings.external_requesters)
+        if settings.custom_fields:
+            body["customFields"] = [{"name": name, "value": value} for name, value in settings.custom_fields]
+        return body
+
+    async def _follow(self, order: Order, choice: Choice, term: int, now: datetime) -> tuple[Kind, int] | None:
+        """None if the earlier certificate is not to be followed, and nothing was ordered. Raises Refusal."""
+        earlier = int(order.replaces)
+        try:
+            details = await self.details(earlier)
+            if not _is_like(details, choice) or state_of(details.get("status")) is not State.ISSUED:
+                return None
+            if self._settings.following is Following.REPLACE:
+                ends = day(details.get("expires"))
+                if ends is None or ends - now < order.duration / 2:
+                    return None  # what replaces it ends when it does
+                await self._client.call("POST", f"/ssl/v1/replace/{earlier}", body=self._replacement(order))
+                return Kind.REPLACE, earlier
+            if details.get("term") != term or names_in(details) != names_of(order.csr):
+                return None  # a renewal has the names and the term of the one before it
+            new = await self._placed(f"/ssl/v1/renewById/{earlier}", {"csr": _pem(order.csr), **self._settings.dcv})
+        except Refusal as refusal:
+            if refusal.is_one_of(*NOT_FOLLOWED) or refusal.status == 404:
+                return None
+            raise
+        await self._mark(new, order.key)
+        return Kind.RENEW, new
+
+    async def _placed(self, path: str, body: Any) -> int:
+        try:
+            answer = (await self._client.call("POST", path, body=body)).json()
+            return int(answer["sslId"])
+        except (KeyError, TypeError, ValueError):
+            raise Retryable("Sectigo's answer to the order is not as documented", _SETTLE) from None
+        except Retryable as error:
+            raise Retryable(str(error), max(error.after, _SETTLE)) from None
+
+    async def _mark(self, ssl_id: int, key: str) -> None:
+        with suppress(Refusal, Retryable):  # the ID is about to be kept: the comments only help if that fails
+            await self._client.call("PUT", "/ssl/v1", body={"sslId": ssl_id, "comments": self._comments(key)})
+
+    def _replacement(self, order: Order) -> dict[str, Any]:
+        name = common_name(order.csr)
+        return {
+            "csr": _pem(order.csr),
+            "reason": f"asked for by {_marker(order.key)}",
+            "subjectAlternativeNames": subject_alternative_names(order.csr),
+            **({"commonName": name} if name else {}),
+            **self._settings.dcv,
+        }
+
+    def _comments(self, key: str) -> str:
+        mark = _marker(key)
+        return f"{self._settings.comments[: _MOST_COMMENTS - len(mark) - 1]} {mark}".strip()
+
+    async def _find_follower(
+        self, order: Order, earlier: int, candidates: Sequence[tuple[int, dict[str, Any]]]
+    ) -> tuple[Kind, int] | None:
+        """A renewal that was not marked, or a replacement. Raises Refusal."""
+        before = await self.details(earlier)
+        if self._settings.following is Following.REPLACE:
+            replaced = before.get("replaced") or state_of(before.get("status")) is State.REPLACED
+            return (Kind.REPLACE, earlier) if replaced else None
+        if not before.get("renewed"):
+            return None
+        for ssl_id, details in candidates:
+            comments = details.get("comments") or ""
+            if (
+                ssl_id > earlier
+                and not _is_over(details)
+                # It may have the comments of the one before it; with others of ours it is another order.
+                and (_MARK not in comments or comments == before.get("comments"))
+                and names_in(details) == names_of(order.csr)
+                and await self._may_be_for(ssl_id, details, order.csr)
+            ):
+                return Kind.RENEW, ssl_id
+        return None
+
+    async def _may_be_for(self, ssl_id: int, details: dict[str, Any], csr: x509.CertificateSigningRequest) -> bool:
+        """Only the certificate shows whose key an order is for."""
+        if state_of(details.get("status")) is not State.ISSUED:
+            return True
+        try:
+            return is_for(await self.collect(ssl_id), csr)
+        except Refusal:
+            return True
+
+
+def _marker(key: str) -> str:
+    return f"{_MARK}{key[:40]}"
+
+
+def _is_like(details: dict[str, Any], choice: Choice) -> bool:
+    profile = details.get("certType")
+    return isinstance(profile, dict) and (profile.get("id"), details.get("orgId")) == (
+        choice.profile,
+        choice.organization,
+    )
+
+
+def _is_over(details: dict[str, Any]) -> bool:
+    return state_of(details.get("status")) is State.EXPIRED
+
+
+def _pem(csr: x509.CertificateSigningRequest) -> str:
+    return csr.public_bytes(Encoding.PEM).decode()

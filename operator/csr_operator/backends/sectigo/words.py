@@ -1,0 +1,195 @@
+"""What the errors and states of the API mean, in words, and what is to be done about them.
+
+Codes are used again for other errors (-9, -39, -62, -105 and -159 each stand for two), so that a code counts only with
+the words that it is documented with: anything else is tried again, and the order's state decides.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+from typing import Any
+
+from csr_operator.backends.base import BackendError, Misconfigured, Rejected, Retryable
+
+_SOON, _LATER = 60.0, 900.0
+"""Seconds until what passes by itself, and what needs somebody, is tried again."""
+_MOST = 500
+
+
+class Refusal(Exception):
+    """What the API answered, other than success. status: of HTTP. code: 0 if it gave none."""
+
+    def __init__(self, status: int, code: int, text: str) -> None:
+        super().__init__(text)
+        self.status, self.code, self.text = status, code, text
+
+    def is_one_of(self, codes: Iterable[int], words: str) -> bool:
+        return self.code in codes and bool(re.search(words, self.text, re.IGNORECASE))
+
+
+class State(StrEnum):
+    """Of an order, as `status` in GET /ssl/v1/{sslId}."""
+
+    INIT = "Init"
+    REQUESTED = "Requested"
+    APPROVED = "Approved"
+    SA_APPROVED = "SA Approved"
+    APPLIED = "Applied"
+    ISSUED = "Issued"
+    DECLINED = "Declined"
+    REJECTED = "Rejected"
+    INVALID = "Invalid"
+    REVOKED = "Revoked"
+    EXPIRED = "Expired"
+    REPLACED = "Replaced"
+
+
+def state_of(status: Any) -> State | None:
+    """None if no document knows it. The reference writes "SAApproved", the OpenAPI document "SA Approved"."""
+    text = str(status).replace(" ", "").lower()
+    return next((state for state in State if state.replace(" ", "").lower() == text), None)
+
+
+PENDING = {
+    State.INIT: "it is being entered",
+    State.REQUESTED: "it waits for an administrator of Sectigo Certificate Manager: approve it there",
+    State.APPROVED: "it is approved, and being handed to the CA",
+    State.SA_APPROVED: "it is approved, and being handed to the CA",
+    State.APPLIED: "the CA is working on it",
+}
+DEAD = {
+    State.DECLINED: "an administrator declined it: ask why, and change the request",
+    State.REJECTED: "the CA rejected it: see there why, and change the request",
+    State.INVALID: "it is invalid: see there why, and change the request or the issuer",
+    State.REVOKED: "it was revoked before it could be collected: ask why; `kubectl csr renew` orders another one",
+    State.REPLACED: "it was replaced by somebody else: `kubectl csr renew` orders another one",
+}
+
+NOT_YET = ((-1400, -183, -103, -109, -169), "process|collect|available")
+"""From `collect`: issued, and not to be had yet."""
+ALREADY_REVOKED = ((-110, -159), "revoked")
+NOT_FOLLOWED = (
+    (-105, -123, -124, -130, -180, -1144, -1148),
+    "renew|wrong ssl certificate id|not ''?issued|re-discovered|replace is forbidden",
+)
+"""From `renewById` and `replace`: this certificate cannot be, and nothing was ordered."""
+
+
+ROLE = "give the account the role for it in Sectigo Certificate Manager"
+
+
+class _Kind(Enum):
+    WAIT = auto()
+    USER = auto()  # somebody has to do something at Sectigo
+    REQUEST = auto()  # it will never be signed
+    ISSUER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    codes: tuple[int, ...]
+    words: str
+    kind: _Kind
+    remedy: str
+
+
+_RULES = (
+    _Rule((-16, -970), "user|credential|login", _Kind.ISSUER, "check the credentials"),
+    _Rule((-3, -25, -37, -226, -738), "authorized|denied|privilege", _Kind.ISSUER, ROLE),
+    _Rule((-410, -429), "customer", _Kind.ISSUER, "check spec.sectigo.customerURI"),
+    _Rule(
+        (-107, -724, -737, -1137),
+        "validat",
+        _Kind.USER,
+        "validate the domain in Sectigo Certificate Manager (Domains), or set spec.sectigo.dcv",
+    ),
+    _Rule((-843,), "validation status", _Kind.USER, "have the organization validated in Sectigo Certificate Manager"),
+    _Rule((-715,), "inactive", _Kind.USER, "activate the domain in Sectigo Certificate Manager"),
+    _Rule(
+        (-727, -1010),
+        "domain",
+        _Kind.REQUEST,
+        "have the domain delegated to the organization in Sectigo Certificate Manager, or ask for other names",
+    ),
+    _Rule((-36,), "term", _Kind.ISSUER, "check spec.sectigo.term"),
+    _Rule((-39, -111), "profile", _Kind.ISSUER, "check spec.sectigo.profile"),
+    _Rule((-639, -1021, -1023), "organi[sz]ation|orgid", _Kind.ISSUER, "check spec.sectigo.organization"),
+    _Rule((-62, -64, -131, -135, -159), "custom field|optional field", _Kind.ISSUER, "check spec.sectigo.customFields"),
+    _Rule((-62,), "ip address", _Kind.REQUEST, "change ipAddresses"),
+    _Rule(
+        (-9, -10, -11, -13, -78, -138, -141, -170, -194, -1138),
+        "csr|key",
+        _Kind.REQUEST,
+        "ask for another key, as in privateKey: {algorithm: RSA, size: 2048}, or for other names",
+    ),
+    _Rule((-164, -306, -714, -732), "domain", _Kind.REQUEST, "ask for other names"),
+    _Rule((-1601,), "invalid value", _Kind.REQUEST, "change it in the request, or in the issuer"),
+    _Rule((-1, -2, -14, -65), "error", _Kind.WAIT, ""),
+    _Rule((-129, -140, -195, -196), "connection|unavailable|not available", _Kind.WAIT, ""),
+    _Rule(*NOT_YET, _Kind.WAIT, ""),
+)
+
+
+def said(refusal: Refusal) -> str:
+    return f"Sectigo says: {refusal.text.rstrip('.!')}" + (f" (code {refusal.code})" if refusal.code else "")
+
+
+def judge(refusal: Refusal) -> BackendError:
+    """The error for the user, of a call that was refused."""
+    text = said(refusal)
+    rule = _rule(refusal)
+    if rule is None:
+        return Retryable(f"{text}; HTTP status {refusal.status}", _LATER)
+    match rule.kind:
+        case _Kind.WAIT:
+            return Retryable(text, _SOON)
+        case _Kind.USER:
+            return Retryable(f"{text}: {rule.remedy}", _LATER)
+        case _Kind.REQUEST:
+            return Rejected(f"{text}: {rule.remedy}")
+        case _Kind.ISSUER:
+            return Misconfigured(f"{text}: {rule.remedy}")
+
+
+def is_final(refusal: Refusal) -> bool:
+    """Whoever placed an order with this result has placed none."""
+    rule = _rule(refusal)
+    return rule is not None and rule.kind is not _Kind.WAIT
+
+
+def _rule(refusal: Refusal) -> _Rule | None:
+    return next((rule for rule in _RULES if refusal.is_one_of(rule.codes, rule.words)), None)
+
+
+def clean(text: Any, secrets: Iterable[str]) -> str:
+    """Text of the vendor's as a condition may show it: on one line, not too long, and without credentials."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    for secret in secrets:
+        if secret:
+            line = line.replace(secret, "***")
+    return line if len(line) <= _MOST else f"{line[: _MOST - 3]}..."
+
+
+def dcv_instructions(details: Any) -> str:
+    """What GET /ssl/v1/{sslId}/dcv asks for; empty if nothing is left to be done."""
+    log = (details.get("dcvLog") or {}).get("log") or ()
+    done = {one.get("domainName") for one in log if str(one.get("dcvStatus")).lower() == "validated"}
+    wanted = [
+        f"{clean(one.get('domainName', ''), ())}: {_instruction(one)}"
+        for one in details.get("instructions") or ()
+        if one.get("domainName") not in done
+    ]
+    more = f"; and {len(wanted) - 5} more" if len(wanted) > 5 else ""
+    return "; ".join(wanted[:5]) + more
+
+
+def _instruction(one: Any) -> str:
+    def show(name: str) -> str:
+        return clean(one.get(name, ""), ())
+
+    if one.get("url"):
+        return f"serve the text {show('file')} at {show('url')}"
+    if one.get("dcvEmail"):
+        return f"follow the link in the mail to {show('dcvEmail')}"
+    return f"add the {show('dcvMode')} record {show('host')} with the value {show('point')}"

@@ -1,0 +1,27 @@
+"""The emulation of Sectigo Certificate Manager, and a backend that talks to it."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from csr_operator.backends.http import http_session
+from tests.vendors.sectigo_server import SectigoServer
+from tests.vendors.sectigo_world import Clock, World
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def server(tmp_path: Path, clock: Clock) -> Iterator[SectigoServer]:
+    with SectigoServer(tmp_path / "journal", clock) as server:
+        yield server
+
+
+@pytest.fixture
+async def world(server: SectigoServer, clock: Clock) -> AsyncIterator[World]:
+    async with http_session() as session:
+        yield World(server, clock, session)
