@@ -45,6 +45,10 @@ def ca(**crl: Any) -> dict[str, Any]:
     return {"ca": {"secretName": "ca", "crl": crl}}
 
 
+def acme(**fields: Any) -> dict[str, Any]:
+    return {"acme": {"server": "letsencrypt", "privateKeySecretRef": {"name": "account"}, **fields}}
+
+
 def policy(**fields: Any) -> dict[str, Any]:
     return {"selfSigned": {}, "policy": fields}
 
@@ -64,7 +68,7 @@ NO_NAMESPACES: tuple[dict[str, Any], ...] = (
 )
 NO_LISTS: tuple[dict[str, Any], ...] = (EMPTY, {"suffixes": [], "exact": []})
 RULE = "spec.policy.rules[0]"
-ONE_BACKEND = "Forbidden: spec names more than one backend; keep one of selfSigned, ca, manual and external"
+ONE_BACKEND = "Forbidden: spec names more than one backend; keep one of selfSigned, ca, manual, acme and external"
 
 
 class Refused(NamedTuple):
@@ -574,7 +578,7 @@ REFUSED = [
             ({}, "spec", 'Required value: spec names no backend; set one: "selfSigned: {}"'),
             *(
                 ({"selfSigned": {}, **other}, "spec", f"{ONE_BACKEND}, and create another {kind}")
-                for other in (ca(secretName="b"), {"manual": EMPTY}, {"external": {"name": "x"}})
+                for other in (ca(secretName="b"), {"manual": EMPTY}, acme(), {"external": {"name": "x"}})
             ),
             ({"ca": {"secretName": "CA"}}, "spec.ca.secretName", "use lower-case letters, digits, hyphens and dots"),
             (ca(secretName="a_b"), "spec.ca.crl.secretName", "use lower-case letters, digits, hyphens and dots"),
@@ -593,12 +597,40 @@ REFUSED = [
                 "paste CA certificates in PEM, from -----BEGIN CERTIFICATE----- on",
             ),
             *(
+                (acme(server=server), "spec.acme.server", "or the whole URL that the CA gave you")
+                for server in ("acme.example.com", "http://acme.example.com/dir", "LetsEncrypt", "https://a b")
+            ),
+            (acme(caBundle="MIIB"), "spec.acme.caBundle", "paste CA certificates in PEM, from -----BEGIN"),
+            *(
+                (acme(email=email), "spec.acme.email", "write one, such as admin@example.com")
+                for email in ("mailto:a", "a@b@c", "a b@c")
+            ),
+            (
+                acme(disableAccountKeyGeneration=True, privateKeyRotation="2026"),
+                "spec.acme.privateKeyRotation",
+                "which disableAccountKeyGeneration forbids; remove one of them",
+            ),
+            (
+                acme(privateKeySecretRef={"name": "a_b"}),
+                "spec.acme.privateKeySecretRef.name",
+                "use lower-case letters, digits, hyphens and dots",
+            ),
+            (
+                acme(externalAccountBinding={"keyID": "k", "keySecretRef": {"name": "a_b"}}),
+                "spec.acme.externalAccountBinding.keySecretRef.name",
+                "use lower-case letters, digits, hyphens and dots",
+            ),
+            *(
+                (acme(solvers=[solver]), "spec.acme.solvers[0]", "exactly one of http01, dns01 and tlsALPN01")
+                for solver in (EMPTY, {"http01": EMPTY, "dns01": EMPTY}, {"selector": {"dnsZones": ["a.example"]}})
+            ),
+            *(
                 ({"external": {"name": name}}, "spec.external.name", "with a letter or digit at both ends")
                 for name in ("my ca", "-ca", "ca.", "a/b")
             ),
             *(
                 ({"external": {"name": name}}, "spec.external.name", "use the field of that name in spec instead")
-                for name in ("selfSigned", "ca", "manual")
+                for name in ("selfSigned", "ca", "manual", "acme")
             ),
             *(
                 (policy(**empty), "spec.policy", "Required value: policy is empty; set policy.default to Deny, or add")
@@ -941,6 +973,22 @@ ACCEPTED_ISSUERS: list[Mapping[str, Any]] = [
     ca(secretName="crl", distributionPoints=["http://pki.example.com/ca.crl", "ldap://a/cn=x?c;binary"]),
     {"manual": {}},
     {"manual": {"caBundle": "-----BEGIN CERTIFICATE-----"}},
+    acme(),
+    acme(server="letsencrypt-staging", email="a+b@example.com", termsOfServiceAgreed=True),
+    acme(
+        server="https://127.0.0.1:14000/dir",
+        disableAccountKeyGeneration=False,
+        privateKeyRotation="2026-11",
+        externalAccountBinding={"keyID": "k", "keySecretRef": {"name": "hmac", "key": "k"}},
+        preferredChain="Some Root",
+        profile="shortlived",
+        renewalInfo="Ignore",
+        solvers=[
+            {"selector": {"dnsNames": ["*.example.com", "192.0.2.1"], "dnsZones": ["example.com"]}, "dns01": EMPTY},
+            {"http01": EMPTY},
+            {"tlsALPN01": EMPTY},
+        ],
+    ),
     {"external": {"name": "a"}},
     {"external": {"name": "example.com_Ca-1", "config": {"url": "https://ca.example", "deep": {"er": [1, "a", None]}}}},
     {"selfSigned": {}, "approval": "Manual", "limits": {"concurrent": 1, "perMinute": 100000}},

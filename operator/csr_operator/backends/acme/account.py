@@ -1,0 +1,187 @@
+"""The ACME account of an issuer (RFC 8555, section 7.3): its key is in a Secret, and all else follows from that."""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from csr_acme import AcmeClient, ExternalAccount, Refused
+from csr_acme.jose import AccountKey
+from csr_operator.backends.base import Context, Misconfigured
+from csr_operator.pki.errors import PkiError
+from csr_operator.pki.keys import load_private_key
+
+from .words import in_words
+
+PRESETS: Mapping[str, str] = {
+    "letsencrypt": "https://acme-v02.api.letsencrypt.org/directory",
+    "letsencrypt-staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
+}
+_LOOK_AGAIN = timedelta(hours=1)
+"""How often the CA itself is asked whether the account is well; the Secret is read at each check."""
+
+_NEXT, _ROTATION = "next.key", "rotation"
+"""Data of the Secret: the key that a rollover is under way to, and the `privateKeyRotation` of the one in use."""
+
+Data = Mapping[str, bytes]
+
+
+class Account:
+    """config: `spec.acme`. All methods raise BackendError."""
+
+    def __init__(self, config: Mapping[str, Any], context: Context, trusted: ssl.SSLContext) -> None:
+        self._config, self._context, self._trusted = config, context, trusted
+        self._secret = config["privateKeySecretRef"]["name"]
+        self._key_name = config["privateKeySecretRef"].get("key") or "tls.key"
+        self._directory: str = PRESETS.get(config["server"], config["server"])
+        self._lock = asyncio.Lock()
+        self._used: Data = {}
+        self._client: AcmeClient | None = None
+        self._asked_at: datetime | None = None
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self._directory).hostname or self._directory
+
+    async def client(self) -> AcmeClient:
+        """With the account; made at the first use."""
+        async with self._lock:
+            return self._client or await self._open()
+
+    async def check(self) -> AcmeClient:
+        """Look whether the key is still the same, and now and then whether the CA still knows it."""
+        async with self._lock:
+            now = self._context.clock()
+            fresh = self._asked_at is not None and now < self._asked_at + _LOOK_AGAIN
+            if self._client is not None and fresh and await self._context.read_secret(self._secret) == self._used:
+                return self._client
+            self._client = None
+            return await self._open()
+
+    async def _open(self) -> AcmeClient:
+        now = self._context.clock()
+        data = await self._stored()
+        with in_words(now):
+            data = await self._finish_rollover(data)
+            client = self._new(self._key(data, self._key_name))
+            await self._register(client)
+        if self._config.get("deactivateAccount"):
+            with in_words(now):
+                await client.deactivate_account()
+            raise Misconfigured("the account was deactivated, as spec.acme.deactivateAccount says")
+        data = await self._rotate(client, data)
+        self._used, self._client, self._asked_at = data, client, now
+        return client
+
+    async def _stored(self) -> Data:
+        data = await self._context.read_secret(self._secret)
+        if data is not None and data.get(self._key_name):
+            return data
+        if self._config.get("disableAccountKeyGeneration"):
+            raise Misconfigured(
+                f"Secret {self._secret}, named in spec.acme.privateKeySecretRef, has no {self._key_name}: put the "
+                "account's key there, or remove disableAccountKeyGeneration to have one made"
+            )
+        fresh = {self._key_name: _pem(), _ROTATION: self._rotation}
+        return await self._write(lambda before: before if before.get(self._key_name) else {**before, **fresh})
+
+    async def _write(self, change: Any) -> Data:
+        await self._context.publish(self._secret, change)
+        return await self._context.read_secret(self._secret) or {}
+
+    def _key(self, data: Data, name: str) -> AccountKey:
+        try:
+            key = load_private_key(data.get(name, b""))
+        except PkiError as error:
+            raise Misconfigured(f"Secret {self._secret}: {name}: {error}") from None
+        if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
+            raise Misconfigured(f"Secret {self._secret}: {name} is no key for ACME: use RSA, ECDSA or Ed25519")
+        return key
+
+    def _new(self, key: AccountKey) -> AcmeClient:
+        return AcmeClient(self._context.session(), self._directory, key, trusted=self._trusted)
+
+    async def _register(self, client: AcmeClient) -> None:
+        """Find the account of the key, or make it."""
+        directory = await client.directory()
+        if directory.terms_of_service and not self._config.get("termsOfServiceAgreed"):
+            raise Misconfigured(
+                f"{self.host} has terms of service: read {directory.terms_of_service} and, if you agree, set "
+                "spec.acme.termsOfServiceAgreed to true"
+            )
+        external = await self._external(required=directory.external_account_required)
+        email = self._config.get("email")
+        contact = [f"mailto:{email}"] if email else []
+        only_existing = bool(self._config.get("disableAccountKeyGeneration") or self._config.get("deactivateAccount"))
+        account = await client.new_account(
+            contact, terms_agreed=True, external=None if only_existing else external, only_existing=only_existing
+        )
+        if account.status != "valid":
+            raise Misconfigured(
+                f"the account {account.url} is {account.status}: name another Secret in spec.acme.privateKeySecretRef"
+            )
+        # Some CAs tell no contact, and are told it once more then.
+        if email and contact != list(account.contact) and not self._config.get("deactivateAccount"):
+            await client.update_account(contact)
+
+    async def _external(self, *, required: bool) -> ExternalAccount | None:
+        binding = self._config.get("externalAccountBinding")
+        if binding is None:
+            if required:
+                raise Misconfigured(
+                    f"{self.host} takes accounts of its customers only: set spec.acme.externalAccountBinding to the "
+                    "key identifier and HMAC key that it gave you"
+                )
+            return None
+        reference = binding["keySecretRef"]
+        name, key = reference["name"], reference.get("key") or "secret"
+        data = await self._context.read_secret(name)
+        if data is None or not data.get(key):
+            raise Misconfigured(
+                f"Secret {name}, named in spec.acme.externalAccountBinding.keySecretRef, has no {key}: put the HMAC "
+                "key there"
+            )
+        return ExternalAccount(binding["keyID"], data[key].decode(errors="replace").strip())
+
+    # Key rollover: the new key is stored before the CA is told, and becomes the one in use when the CA has it.
+
+    @property
+    def _rotation(self) -> bytes:
+        return (self._config.get("privateKeyRotation") or "").encode()
+
+    async def _rotate(self, client: AcmeClient, data: Data) -> Data:
+        if not self._rotation or data.get(_ROTATION) == self._rotation:
+            return data
+        fresh = _pem()
+        data = await self._write(lambda before: before if before.get(_NEXT) else {**before, _NEXT: fresh})
+        with in_words(self._context.clock()):
+            await client.change_key(self._key(data, _NEXT))
+        return await self._write(self._take_next)
+
+    async def _finish_rollover(self, data: Data) -> Data:
+        """One that a crash has interrupted: the CA may know the new key only."""
+        if not data.get(_NEXT):
+            return data
+        try:
+            await self._new(self._key(data, _NEXT)).new_account(only_existing=True)
+        except Refused as error:
+            if error.problem.type != "accountDoesNotExist":
+                raise
+            return data
+        return await self._write(self._take_next)
+
+    def _take_next(self, before: Data) -> Data:
+        if not before.get(_NEXT):
+            return before
+        rest = {name: value for name, value in before.items() if name != _NEXT}
+        return {**rest, self._key_name: before[_NEXT], _ROTATION: self._rotation}
+
+
+def _pem() -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

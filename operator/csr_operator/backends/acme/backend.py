@@ -1,0 +1,407 @@
+"""The life of an ACME order: each `poll` looks where it stands at the CA, and takes it as far as it goes at once."""
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, ClassVar, Self, TypeVar
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+import csr_acme
+from csr_acme import AcmeClient, AcmeError, Authorization, Identifier, Refused
+from csr_acme.client import renewal_id
+from csr_operator.backends.base import (
+    BackendError,
+    Context,
+    Health,
+    Issued,
+    Lapsed,
+    Misconfigured,
+    Order,
+    Pending,
+    Rejected,
+    Renewal,
+    Retryable,
+)
+from csr_operator.backends.http import trust
+from csr_operator.pki.chain import load_bundle, spki_of
+from csr_operator.pki.errors import PkiError
+from csr_operator.pki.extensions import alternative_names
+from csr_operator.pki.general_names import dns_name
+from csr_operator.pki.keys import public_key_der
+from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
+
+from .account import Account
+from .solvers import Proof, Solver, Solvers, missing
+from .words import failure, in_words, translated
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 8
+"""Of one order's names, how many are worked on at the same time."""
+
+_SOONEST, _LATEST = 1.0, 60.0
+"""Seconds between two looks at an order; more each time that nothing has changed."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0
+"""Seconds until another order after one that failed; CAs allow few failures in an hour."""
+
+_RULES = Rules(SubjectRule.SUBSET, TLS_USAGES)
+"""A public CA leaves out what it has not validated, and has its own usages."""
+
+_REASONS = {
+    x509.ReasonFlags.key_compromise: 1,
+    x509.ReasonFlags.ca_compromise: 2,
+    x509.ReasonFlags.affiliation_changed: 3,
+    x509.ReasonFlags.superseded: 4,
+    x509.ReasonFlags.cessation_of_operation: 5,
+}
+"""CRLReason (RFC 5280, section 5.3.1)."""
+
+_MOST_LISTED = 30
+"""Of the account's orders, how many of the last are looked at for one that was placed just before a crash."""
+
+_NAMED = 5
+"""How many names a message has at most."""
+
+_UNRELATED = frozenset({"rateLimited", "badNonce", "userActionRequired", "rejectedIdentifier", "invalidProfile"})
+"""Refusals that have nothing to do with what an order replaces."""
+
+Pairs = dict[str, tuple[Solver, Proof]]
+"""What is, or may be, set up for an order, by authorization."""
+
+
+class AcmeBackend:
+    needs_private_key: ClassVar[bool] = False
+    costs: ClassVar[bool] = True
+    revokes: ClassVar[bool] = True
+
+    def __init__(self, config: Mapping[str, Any], context: Context) -> None:
+        self._config, self._clock = config, context.clock
+        self._account = Account(config, context, trust(config.get("caBundle") or "", "spec.acme.caBundle"))
+        self._solvers = Solvers(config.get("solvers") or (), context)
+        self._traces: dict[str, Pairs] = {}  # by order
+        self._set_up: set[str] = set()  # authorizations, by this process
+        self._left: list[tuple[Solver, Proof]] = []  # could not be removed so far
+        self._finding = asyncio.Lock()
+        self._looks: dict[str, int] = {}  # by order
+        self._failures: dict[str, int] = {}  # by the request's key
+
+    @classmethod
+    def create(cls, config: Mapping[str, Any], context: Context) -> Self:
+        return cls(config, context)
+
+    async def check(self) -> Health:
+        client = await self._account.check()
+        with in_words(self._clock()):
+            profiles = (await client.directory()).profiles
+        wanted = self._config.get("profile")
+        if wanted and wanted not in profiles:
+            offered = ", ".join(sorted(profiles)) or "none"
+            raise Misconfigured(f"spec.acme.profile: {self._account.host} has no profile {wanted}; it offers {offered}")
+        self._left = [pair for pair in self._left if not await self._withdrawn(pair)]
+        return Health(f"has the account {client.account_url}")
+
+    async def submit(self, order: Order) -> Issued | Pending:
+        identifiers = _identifiers(order)
+        client = await self._account.client()
+        with in_words(self._clock()):
+            url = await self._find(client, identifiers) if order.repeated else ""
+            if not url:
+                url = (await self._place(client, order, identifiers)).url
+                self._traces[url] = {}
+        return Pending(url, timedelta(0), f"order {url} is placed")
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        client = await self._account.client()
+        try:
+            found = await self._known(client, handle)
+            if found.status == "pending":
+                pending = await self._prove(client, order, found)
+                if pending is not None:
+                    return pending
+                found = await client.order(handle)
+            if found.status in ("ready", "processing", "valid"):
+                await self._clean_up(handle)
+            if found.status == "ready":
+                found = await client.finalize(found, order.csr)
+            if found.status == "valid":
+                issued = await self._download(client, order, found)
+                self._forget(handle)
+                self._failures.pop(order.key, None)
+                return issued
+            if found.status == "invalid":
+                raise await self._failed(client, order, found)
+        except AcmeError as error:
+            raise translated(error, self._clock()) from error
+        what = "issue the certificate" if found.status == "processing" else "go on with the order"
+        return self._later(handle, f"waits for {self._account.host} to {what}", found.retry_after)
+
+    async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
+        client = await self._account.client()
+        with in_words(self._clock()):
+            await client.revoke(certificate, _REASONS.get(reason, 0))
+
+    async def suggest_renewal(self, reference: str) -> Renewal | None:
+        if self._config.get("renewalInfo") == "Ignore":
+            return None
+        client = await self._account.client()
+        with in_words(self._clock()):
+            info = await client.renewal_info(reference)
+        return None if info is None else Renewal(info.start, info.end, timedelta(seconds=info.retry_after))
+
+    async def abandon(self, key: str, handle: str) -> None:
+        self._failures.pop(key, None)
+        if not handle:
+            return  # nothing is set up before the order's URL is stored
+        client = await self._account.client()
+        with in_words(self._clock()):
+            try:
+                found = await self._known(client, handle)
+                await self._deactivate(client, await _each(found.authorizations, client.authorization))
+            except Lapsed:
+                pass  # the CA does not know it any more; what this process set up is all that is known
+        await _each(self._traces.get(handle, {}).values(), lambda pair: pair[0].withdraw(pair[1]))
+        self._forget(handle)
+
+    # Placing an order.
+
+    async def _find(self, client: AcmeClient, identifiers: Sequence[Identifier]) -> str:
+        """One that was placed just before a crash, and is nobody's; empty if there is none."""
+        async with self._finding:
+            for url in (await client.orders())[-_MOST_LISTED:]:
+                if url in self._traces:
+                    continue
+                found = await client.order(url)
+                if found.status in ("pending", "ready") and set(found.identifiers) == set(identifiers):
+                    self._traces[url] = {}
+                    return url
+        return ""
+
+    async def _place(self, client: AcmeClient, order: Order, identifiers: Sequence[Identifier]) -> csr_acme.Order:
+        directory = await client.directory()
+        until = self._clock() + order.duration if self._config.get("enableDurationFeature") else None
+        profile = self._config.get("profile") or ""
+        replaces = order.replaces if directory.renewal_info and self._config.get("renewalInfo") != "Ignore" else ""
+        try:
+            return await client.new_order(identifiers, profile=profile, replaces=replaces, not_after=until)
+        except Refused as error:
+            # It was replaced already, or the CA does not know it any more: that is no reason to let it expire.
+            if not replaces or not 400 <= error.status < 500 or error.problem.type in _UNRELATED:
+                raise
+            return await client.new_order(identifiers, profile=profile, not_after=until)
+
+    async def _known(self, client: AcmeClient, handle: str) -> csr_acme.Order:
+        """The order, with what another process may have set up for it. Raises Lapsed if the CA does not know it."""
+        try:
+            found = await client.order(handle)
+        except Refused as error:
+            if error.status not in (401, 403, 404):
+                raise
+            raise Lapsed(f"{self._account.host} does not know the order any more: {error}") from None
+        if handle not in self._traces:
+            traces: Pairs = {}
+            for one in await _each(found.authorizations, client.authorization):
+                try:
+                    pair = self._solvers.choose(one, client.account_url, client.key)
+                except Rejected:
+                    continue
+                if pair is not None:
+                    traces[one.url] = pair
+            self._traces[handle] = traces
+        return found
+
+    # Proving control over its names.
+
+    async def _prove(self, client: AcmeClient, order: Order, found: csr_acme.Order) -> Pending | None:
+        """None when every name is proven; raises Lapsed when one cannot be."""
+        authorizations = await _each(found.authorizations, client.authorization)
+        pending = [one for one in authorizations if one.status == "pending"]
+        if any(one.status not in ("pending", "valid") for one in authorizations):
+            raise await self._failed(client, order, found, authorizations)
+        if not pending:
+            return None
+        waiting = []
+        for one in pending:
+            pair = self._solvers.choose(one, client.account_url, client.key)
+            if pair is None:
+                raise Rejected(self._solvers.not_offered(one))
+            if pair[1].challenge.status == "pending":
+                waiting.append(pair)
+
+        async def present(pair: tuple[Solver, Proof]) -> None:
+            url = pair[1].authorization.url
+            if url not in self._set_up:
+                self._traces[found.url][url] = pair  # before, as it may fail half-way
+                await pair[0].present(pair[1])
+                self._set_up.add(url)
+
+        await _each(waiting, present)
+        unseen = await missing(waiting)
+        told = [pair for pair in waiting if pair[1].name not in unseen]
+        await _each(told, lambda pair: client.respond(pair[1].challenge))
+        if told:
+            # Some CAs have looked before the answer is read.
+            authorizations = await _each(found.authorizations, client.authorization)
+            if any(one.status not in ("pending", "valid") for one in authorizations):
+                raise await self._failed(client, order, found, authorizations)
+            if all(one.status == "valid" for one in authorizations):
+                return None
+        if unseen:
+            return self._later(found.url, _unseen(unseen), None)
+        names = ", ".join(sorted(_name(one) for one in authorizations if one.status == "pending")[:_NAMED])
+        wait = max((one.retry_after or 0.0 for one in authorizations), default=0.0)
+        return self._later(found.url, f"waits for {self._account.host} to validate {names}", wait)
+
+    async def _failed(
+        self,
+        client: AcmeClient,
+        order: Order,
+        found: csr_acme.Order,
+        authorizations: Sequence[Authorization] | None = None,
+    ) -> BackendError:
+        """What to raise for an order that will not come to anything, after tidying up."""
+        if authorizations is None:
+            authorizations = await _each(found.authorizations, client.authorization)
+        await self._clean_up(found.url)
+        await self._deactivate(client, authorizations)
+        self._forget(found.url)
+        failed = [one for one in authorizations if one.status not in ("pending", "valid")]
+        problems = [(_name(one), next((c.error for c in one.challenges if c.error), None)) for one in failed]
+        text = failure(problems) if problems else found.error.words() if found.error else "the order failed"
+        failures = self._failures.get(order.key, 0)
+        self._failures[order.key] = failures + 1
+        return Lapsed(text, min(_FIRST_PAUSE * 2.0**failures, _LONGEST_PAUSE))
+
+    async def _clean_up(self, handle: str) -> None:
+        """Take back what was set up. What cannot be, now, delays no certificate: `check` tries again."""
+        for pair in self._traces.get(handle, {}).values():
+            if not await self._withdrawn(pair):
+                self._left.append(pair)
+        self._traces[handle] = {}
+
+    async def _withdrawn(self, pair: tuple[Solver, Proof]) -> bool:
+        solver, proof = pair
+        try:
+            await solver.withdraw(proof)
+        except BackendError as error:
+            logger.warning("%s: what proved it to the CA is not removed yet: %s", proof.name, error)
+            return False
+        self._set_up.discard(proof.authorization.url)
+        return True
+
+    async def _deactivate(self, client: AcmeClient, authorizations: Sequence[Authorization]) -> None:
+        """Have the CA forget what is still to be proven: it counts against the account."""
+        for one in authorizations:
+            if one.status == "pending":
+                with suppress(Refused):  # it is a courtesy
+                    await client.deactivate_authorization(one.url)
+
+    # The certificate.
+
+    async def _download(self, client: AcmeClient, order: Order, found: csr_acme.Order) -> Issued:
+        try:
+            chains = [load_bundle(pem) for pem in await client.certificate(found)]
+        except PkiError as error:
+            raise Retryable(f"{self._account.host}: its certificate cannot be read: {error}") from None
+        chain = self._preferred(chains)
+        if all(spki_of(one) != public_key_der(order.csr.public_key()) for one in chain):
+            raise Lapsed("the order was fulfilled for another key")
+        directory, reference, renewal = await client.directory(), "", None
+        if directory.renewal_info:
+            try:
+                reference = renewal_id(chain[0])
+                renewal = await self.suggest_renewal(reference)
+            except (BackendError, ValueError):
+                pass  # it is asked again, if it can be
+        return Issued(
+            chain,
+            any_duration=not self._config.get("enableDurationFeature"),
+            rules=_RULES,
+            reference=reference,
+            renewal=renewal,
+        )
+
+    def _preferred(self, chains: Sequence[Sequence[x509.Certificate]]) -> Sequence[x509.Certificate]:
+        wanted = self._config.get("preferredChain")
+        for chain in chains if wanted else ():
+            names = [name for one in chain[1:] for name in (one.subject, one.issuer)] + [chain[0].issuer]
+            if any(a.value == wanted for name in names for a in name.get_attributes_for_oid(NameOID.COMMON_NAME)):
+                return chain
+        return chains[0]
+
+    # What both have in common.
+
+    def _later(self, handle: str, message: str, retry_after: float | None) -> Pending:
+        looks = self._looks.get(handle, 0)
+        self._looks[handle] = looks + 1
+        wait = retry_after or min(_SOONEST * 1.5**looks, _LATEST)
+        return Pending(handle, timedelta(seconds=wait), message)
+
+    def _forget(self, handle: str) -> None:
+        for url in self._traces.pop(handle, {}):
+            self._set_up.discard(url)
+        self._looks.pop(handle, None)
+
+
+async def _each(items: Iterable[Any], work: Callable[[Any], Awaitable[T]]) -> list[T]:
+    """`work` on all, a few at once; the first error after all have ended."""
+    free = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(item: Any) -> T:
+        async with free:
+            return await work(item)
+
+    results = await asyncio.gather(*(one(item) for item in items), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+def _identifiers(order: Order) -> list[Identifier]:
+    """What the CSR asks for, as ACME has it (RFC 8555, section 7.1.3; RFC 8738). Raises Rejected."""
+    if order.profile.is_ca:
+        raise Rejected("an ACME CA signs no CA certificates: remove spec.isCA, or use another issuer")
+    found: dict[Identifier, None] = {}
+    for name in alternative_names(order.csr):
+        if isinstance(name, x509.DNSName):
+            found[Identifier("dns", name.value.lower())] = None
+        elif isinstance(name, x509.IPAddress):
+            found[Identifier("ip", str(name.value))] = None
+        else:
+            raise Rejected("an ACME CA signs DNS names and IP addresses alone: remove the other names from the request")
+    for attribute in order.csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
+        found.setdefault(_common_name(str(attribute.value)))
+    if not found:
+        raise Rejected("an ACME CA needs a DNS name or an IP address: set spec.dnsNames")
+    return list(found)
+
+
+def _common_name(text: str) -> Identifier:
+    try:
+        return Identifier("ip", str(ipaddress.ip_address(text)))
+    except ValueError:
+        pass
+    try:
+        return Identifier("dns", dns_name(text))
+    except PkiError:
+        raise Rejected(
+            "spec.commonName: an ACME CA takes only a DNS name or an IP address: write one, or none"
+        ) from None
+
+
+def _name(authorization: Authorization) -> str:
+    return ("*." if authorization.wildcard else "") + authorization.identifier.value
+
+
+def _unseen(unseen: Mapping[str, str]) -> str:
+    first = [f"{name}: {why}" for name, why in sorted(unseen.items())[:_NAMED]]
+    more = f"; and {len(unseen) - _NAMED} more" if len(unseen) > _NAMED else ""
+    return "; ".join(first) + more

@@ -1,0 +1,158 @@
+"""How control over a name is proven: which of an issuer's solvers serves it, and what that one sets up."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from csr_acme import Authorization, Challenge, Identifier, challenges
+from csr_acme.jose import AccountKey
+from csr_operator.backends.base import Context, Misconfigured, Rejected
+from csr_operator.reachability import reachable
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a CA wants to see. name: as the user wrote it, with `*.` for a wildcard."""
+
+    name: str
+    authorization: Authorization
+    challenge: Challenge
+    account_url: str
+    key: AccountKey = field(repr=False)
+
+    @property
+    def identifier(self) -> Identifier:
+        return self.authorization.identifier
+
+
+class Solver(Protocol):
+    """All methods raise BackendError."""
+
+    @property
+    def challenge_type(self) -> str: ...
+
+    async def present(self, proof: Proof) -> None:
+        """Set up what the CA looks at; there already counts as done."""
+        ...
+
+    async def missing(self, proofs: Collection[Proof]) -> dict[str, str]:
+        """For each name that the CA would not see proven yet: what is missing, to the user."""
+        ...
+
+    async def withdraw(self, proof: Proof) -> None:
+        """Gone already counts as done."""
+        ...
+
+
+class Http01:
+    challenge_type: ClassVar[str] = "http-01"
+
+    def __init__(self, route: Mapping[str, Any], context: Context) -> None:
+        context.responder.check_http(route)
+        self._route, self._responder, self._session = route, context.responder, context.session
+
+    async def present(self, proof: Proof) -> None:
+        answer = challenges.key_authorization(proof.challenge.token, proof.key)
+        await self._responder.present_http(proof.identifier.value, proof.challenge.token, answer, self._route)
+
+    async def missing(self, proofs: Collection[Proof]) -> dict[str, str]:
+        if not self._route.get("selfCheck"):
+            return {}
+
+        async def look(proof: Proof) -> str:
+            answer = challenges.key_authorization(proof.challenge.token, proof.key)
+            return await reachable(self._session(), proof.identifier.value, proof.challenge.token, answer)
+
+        found = await asyncio.gather(*map(look, proofs))
+        return {proof.name: why for proof, why in zip(proofs, found, strict=True) if why}
+
+    async def withdraw(self, proof: Proof) -> None:
+        await self._responder.withdraw_http(proof.identifier.value, proof.challenge.token)
+
+
+class TlsAlpn01:
+    challenge_type: ClassVar[str] = "tls-alpn-01"
+
+    def __init__(self, context: Context) -> None:
+        self._responder, self._clock = context.responder, context.clock
+
+    async def present(self, proof: Proof) -> None:
+        certificate, key = challenges.alpn_certificate(
+            proof.identifier, proof.challenge.token, proof.key, self._clock()
+        )
+        self._responder.present_alpn(proof.identifier.value, certificate, key)
+
+    async def missing(self, proofs: Collection[Proof]) -> dict[str, str]:
+        return {}
+
+    async def withdraw(self, proof: Proof) -> None:
+        self._responder.withdraw_alpn(proof.identifier.value)
+
+
+class Solvers:
+    """config: `spec.acme.solvers`. Raises Misconfigured."""
+
+    def __init__(self, config: Sequence[Mapping[str, Any]], context: Context) -> None:
+        self._solvers = [
+            (solver.get("selector") or {}, _solver(solver, context, f"spec.acme.solvers[{number}]"))
+            for number, solver in enumerate(config)
+        ]
+
+    def choose(self, authorization: Authorization, account_url: str, key: AccountKey) -> tuple[Solver, Proof] | None:
+        """The best of those that fit the name and prove it in a way that the CA offers.
+
+        None if the CA offers none that fits, though there are such solvers: it may have settled the matter otherwise.
+        Raises Rejected if no solver fits the name.
+        """
+        name = ("*." if authorization.wildcard else "") + authorization.identifier.value
+        fitting = sorted(
+            ((rank, number) for number, (selector, _) in enumerate(self._solvers) if (rank := _rank(selector, name))),
+            key=lambda one: (tuple(-part for part in one[0]), one[1]),
+        )
+        if not fitting:
+            raise Rejected(
+                f"{name}: no solver of the issuer fits: add one to spec.acme.solvers, or extend the selector of one"
+            )
+        for _, number in fitting:
+            solver = self._solvers[number][1]
+            for challenge in authorization.challenges:
+                if challenge.type == solver.challenge_type:
+                    return solver, Proof(name, authorization, challenge, account_url, key)
+        return None
+
+    def not_offered(self, authorization: Authorization) -> str:
+        """For the user, when `choose` found none."""
+        offered = ", ".join(challenge.type for challenge in authorization.challenges) or "nothing"
+        ours = ", ".join(sorted({solver.challenge_type for _, solver in self._solvers}))
+        value = ("*." if authorization.wildcard else "") + authorization.identifier.value
+        return f"{value}: the CA can be shown {offered}, and the issuer's solvers show {ours}: add one that fits"
+
+
+async def missing(chosen: Collection[tuple[Solver, Proof]]) -> dict[str, str]:
+    """As `Solver.missing`, of several at once."""
+    by_solver: dict[int, tuple[Solver, list[Proof]]] = {}
+    for solver, proof in chosen:
+        by_solver.setdefault(id(solver), (solver, []))[1].append(proof)
+    found = await asyncio.gather(*(solver.missing(proofs) for solver, proofs in by_solver.values()))
+    return {name: why for each in found for name, why in each.items()}
+
+
+def _solver(config: Mapping[str, Any], context: Context, where: str) -> Solver:
+    if "http01" in config:
+        return Http01(config["http01"], context)
+    if "tlsALPN01" in config:
+        return TlsAlpn01(context)
+    raise Misconfigured(f"{where}: write http01 or tlsALPN01; dns01 is still to come")
+
+
+def _rank(selector: Mapping[str, Any], name: str) -> tuple[int, int] | None:
+    """How well a selector fits: by the exact name, then by the longest zone, then by fitting all; None: not at all."""
+    names, zones = selector.get("dnsNames") or (), selector.get("dnsZones") or ()
+    if name in {one.lower() for one in names}:
+        return (2, 0)
+    bare = name.removeprefix("*.")
+    fitting = [zone for one in zones if bare == (zone := one.lower().strip(".")) or bare.endswith(f".{zone}")]
+    if fitting:
+        return (1, max(map(len, fitting)))
+    return None if names or zones else (0, 0)
