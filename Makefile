@@ -9,7 +9,8 @@ BUILDER ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo buildah)
 
 BIN := .venv/bin
 DEMO_TOOLS := nginx:nginx-light openssl /etc/ssl/certs/ca-certificates.crt:ca-certificates
-TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:default-jre-headless
+TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:default-jre-headless \
+	named:bind9
 
 # Debian keeps nginx and debootstrap where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin

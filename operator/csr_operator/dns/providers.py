@@ -1,0 +1,25 @@
+"""Which provider an issuer's `dns01` object names."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from csr_operator.backends.base import Context, Misconfigured
+
+from .base import Provider
+from .resolve import Resolver, resolver
+from .rfc2136 import Rfc2136
+
+_Make = Callable[[Mapping[str, Any], Context, Resolver, str], Provider]
+
+_KINDS: Mapping[str, _Make] = {
+    "rfc2136": lambda config, context, _, field: Rfc2136(config, context, field),
+}
+
+
+def provider(config: Mapping[str, Any], context: Context, field: str) -> Provider:
+    """From a `dns01` object, whose place in the issuer is `field`. Raises Misconfigured. No I/O."""
+    named = [kind for kind in _KINDS if config.get(kind) is not None]
+    if len(named) != 1:
+        raise Misconfigured(f"{field}: set exactly one of {', '.join(_KINDS)}")
+    (kind,) = named
+    return _KINDS[kind](config[kind], context, resolver(config, field), f"{field}.{kind}")
