@@ -12,6 +12,7 @@ from csr_operator.challenge_routes import Challenge
 from csr_operator.model import Issuer, Kind
 
 PATH = "/.well-known/acme-challenge/"
+TENANT = Issuer(Kind.ISSUER, "team-a", "letsencrypt", "uid", "1", 1, "acme", {})
 ISSUER = Issuer(Kind.CLUSTER_ISSUER, "", "letsencrypt", "uid", "1", 1, "acme", {})
 
 

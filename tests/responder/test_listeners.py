@@ -1,0 +1,196 @@
+"""The two ports that everybody can reach."""
+
+import asyncio
+import ssl
+from datetime import UTC, datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from csr_acme import Identifier
+from csr_acme.challenges import alpn_certificate
+from csr_operator import challenge_server
+from csr_operator.alpn import AlpnCertificates, server_name
+from csr_operator.challenge_server import serve_http, serve_tls
+from csr_operator.web import CannotListen
+from tests.responder.support import PATH
+from tests.support.pebble import free_ports
+
+DEADLINE = 30
+REQUEST = f"GET {PATH}token HTTP/1.1\r\nHost: www.example.com\r\n\r\n".encode()
+
+
+async def answer(host: str, token: str) -> str | None:
+    return "token.thumbprint" if (host, token) == ("www.example.com", "token") else None
+
+
+@pytest.fixture
+def port() -> int:
+    return free_ports(1)[0]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(challenge_server, "_PATIENCE", 0.2)
+
+
+async def until_closed(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(DEADLINE):
+        try:
+            return await reader.read()
+        except ConnectionResetError:
+            return b""
+
+
+async def asked(port: int, request: bytes = REQUEST) -> bytes:
+    """All that comes back until the server closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    said = await until_closed(reader)
+    writer.close()
+    return said
+
+
+async def test_an_answer_and_then_the_connection_is_closed(port: int) -> None:
+    async with serve_http("127.0.0.1", port, answer):
+        said = await asked(port)
+    head, body = said.split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nContent-Type: application/octet-stream" in head
+    assert body == b"token.thumbprint"
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET ", REQUEST[:-2], b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n"])
+@pytest.mark.usefixtures("impatient")
+async def test_who_dawdles_is_cut_off(port: int, sent: bytes) -> None:
+    async with serve_http("127.0.0.1", port, answer):
+        await asked(port, sent)
+        assert b" 200 " in await asked(port)
+
+
+async def test_what_is_no_http_is_answered_and_not_logged(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    async with serve_http("127.0.0.1", port, answer):
+        assert b" 400 " in await asked(port, b"\x16\x03\x01 hello\r\n\r\n")
+        assert b" 400 " in await asked(port, b"GET / HTTP/1.1\r\nHost: " + b"a" * 100_000 + b"\r\n\r\n")
+    assert caplog.records == []
+
+
+async def test_a_mistake_of_our_own_is_logged_and_shows_nothing(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(host: str, token: str) -> str | None:
+        raise RuntimeError("a secret")
+
+    async with serve_http("127.0.0.1", port, broken):
+        said = await asked(port)
+    assert b" 500 " in said
+    assert b"secret" not in said
+    assert "a secret" in caplog.text
+
+
+async def test_there_are_only_so_many_connections(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(challenge_server, "_MOST", 2)
+    async with serve_http("127.0.0.1", port, answer):
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        assert await asked(port) == b""
+        idle[0][1].write(REQUEST)
+        assert b" 200 " in await until_closed(idle[0][0])
+        assert b" 200 " in await asked(port)
+        for _, writer in idle:
+            writer.close()
+
+
+def trusting(*protocols: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
+    return context
+
+
+async def shaken(port: int, name: str | None, *protocols: str) -> tuple[bytes, str | None, bytes]:
+    """The certificate (DER) and protocol of a handshake, and what comes after. Raises OSError."""
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port, ssl=trusting(*protocols), server_hostname=name or ""
+    )
+    connection = writer.get_extra_info("ssl_object")
+    found = connection.getpeercert(binary_form=True), connection.selected_alpn_protocol(), await until_closed(reader)
+    writer.close()
+    return found
+
+
+class Site:
+    """Two names and an address that have certificates."""
+
+    def __init__(self) -> None:
+        self.certificates = AlpnCertificates()
+        self.shown: dict[str, x509.Certificate] = {}
+        account = ec.generate_private_key(ec.SECP256R1())
+        for kind, name in (("dns", "one.example.com"), ("dns", "Two.example.com"), ("ip", "2001:db8::1")):
+            made, key = alpn_certificate(Identifier(kind, name), "token", account, datetime.now(UTC))
+            self.certificates.present(name, made, key)
+            self.shown[name] = made
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+@pytest.mark.parametrize("name", ["one.example.com", "Two.example.com", "2001:db8::1"])
+async def test_the_certificate_is_that_of_the_name_asked_for(port: int, site: Site, name: str) -> None:
+    async with serve_tls("127.0.0.1", port, site.certificates.listener()):
+        der, protocol, rest = await shaken(port, server_name(name), "acme-tls/1")
+    assert x509.load_der_x509_certificate(der) == site.shown[name]
+    assert (protocol, rest) == ("acme-tls/1", b"")
+
+
+def test_an_address_is_asked_for_by_its_reverse_name() -> None:
+    """RFC 8738, section 6."""
+    assert server_name("192.0.2.1") == "1.2.0.192.in-addr.arpa"
+    assert server_name("2001:db8::1") == f"1.{'0.' * 23}8.b.d.0.1.0.0.2.ip6.arpa"
+
+
+@pytest.mark.parametrize("name", ["three.example.com", None])
+async def test_a_name_without_a_certificate_gets_none(port: int, site: Site, name: str | None) -> None:
+    async with serve_tls("127.0.0.1", port, site.certificates.listener()):
+        with pytest.raises((ConnectionResetError, ssl.SSLError)):
+            await shaken(port, name, "acme-tls/1")
+        await shaken(port, "one.example.com", "acme-tls/1")
+
+
+async def test_after_it_is_withdrawn_it_is_not_shown(port: int, site: Site) -> None:
+    for _ in range(2):
+        site.certificates.withdraw("one.example.com")
+    async with serve_tls("127.0.0.1", port, site.certificates.listener()):
+        with pytest.raises((ConnectionResetError, ssl.SSLError)):
+            await shaken(port, "one.example.com", "acme-tls/1")
+        await shaken(port, "two.example.com", "acme-tls/1")
+
+
+async def test_a_browser_gets_no_page(port: int, site: Site) -> None:
+    async with serve_tls("127.0.0.1", port, site.certificates.listener()):
+        _, protocol, rest = await shaken(port, "one.example.com", "h2", "http/1.1")
+    assert (protocol, rest) == (None, b"")
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_makes_no_handshake_is_cut_off_and_others_are_served(
+    port: int, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(challenge_server, "_MOST", 2)
+    async with serve_tls("127.0.0.1", port, site.certificates.listener()):
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+        idle[0][1].write(b"GET / HTTP/1.1\r\n\r\n")
+        await shaken(port, "one.example.com", "acme-tls/1")
+        for reader, writer in idle:
+            await until_closed(reader)
+            writer.close()
+
+
+async def test_an_address_that_is_not_of_this_host() -> None:
+    with pytest.raises(CannotListen, match="--acme-http-address"):
+        async with serve_http("192.0.2.1", 80, answer):
+            pass
+    with pytest.raises(CannotListen, match="--acme-tls-address"):
+        async with serve_tls("192.0.2.1", 443, AlpnCertificates().listener()):
+            pass
