@@ -1,7 +1,7 @@
 """Specs that the API server refuses, with a part of its answer, and specs that it accepts."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 REQUEST: Mapping[str, Any] = {
@@ -49,6 +49,15 @@ def acme(**fields: Any) -> dict[str, Any]:
     return {"acme": {"server": "letsencrypt", "privateKeySecretRef": {"name": "account"}, **fields}}
 
 
+def digicert(**fields: Any) -> dict[str, Any]:
+    return {"digicert": {"secretName": "digicert", "product": "ssl_basic", **fields}}
+
+
+def digicert_one(**fields: Any) -> dict[str, Any]:
+    profile = "36f011b7-5fa1-4c6d-83f3-ee59c4d54bb0"
+    return {"digicertOne": {"secretName": "digicert", "profileId": profile, **fields}}
+
+
 def policy(**fields: Any) -> dict[str, Any]:
     return {"selfSigned": {}, "policy": fields}
 
@@ -58,6 +67,7 @@ def rule(**fields: Any) -> dict[str, Any]:
     return policy(rules=[fields])
 
 
+DIGICERT: Mapping[str, Callable[..., dict[str, Any]]] = {"digicert": digicert, "digicertOne": digicert_one}
 EMPTY: dict[str, Any] = {}
 NO_POLICY: tuple[dict[str, Any], ...] = (EMPTY, {"rules": []})
 NO_NAMESPACES: tuple[dict[str, Any], ...] = (
@@ -68,7 +78,8 @@ NO_NAMESPACES: tuple[dict[str, Any], ...] = (
 )
 NO_LISTS: tuple[dict[str, Any], ...] = (EMPTY, {"suffixes": [], "exact": []})
 RULE = "spec.policy.rules[0]"
-ONE_BACKEND = "Forbidden: spec names more than one backend; keep one of selfSigned, ca, manual, acme and external"
+BACKENDS = "selfSigned, ca, manual, acme, digicert, digicertOne and external"
+ONE_BACKEND = f"Forbidden: spec names more than one backend; keep one of {BACKENDS}"
 
 
 class Refused(NamedTuple):
@@ -578,7 +589,14 @@ REFUSED = [
             ({}, "spec", 'Required value: spec names no backend; set one: "selfSigned: {}"'),
             *(
                 ({"selfSigned": {}, **other}, "spec", f"{ONE_BACKEND}, and create another {kind}")
-                for other in (ca(secretName="b"), {"manual": EMPTY}, acme(), {"external": {"name": "x"}})
+                for other in (
+                    ca(secretName="b"),
+                    {"manual": EMPTY},
+                    acme(),
+                    digicert(),
+                    digicert_one(),
+                    {"external": {"name": "x"}},
+                )
             ),
             ({"ca": {"secretName": "CA"}}, "spec.ca.secretName", "use lower-case letters, digits, hyphens and dots"),
             (ca(secretName="a_b"), "spec.ca.crl.secretName", "use lower-case letters, digits, hyphens and dots"),
@@ -630,7 +648,37 @@ REFUSED = [
             ),
             *(
                 ({"external": {"name": name}}, "spec.external.name", "use the field of that name in spec instead")
-                for name in ("selfSigned", "ca", "manual", "acme")
+                for name in ("selfSigned", "ca", "manual", "acme", "digicert", "digicertOne")
+            ),
+            *(
+                ({**make(url=url)}, f"spec.{backend}.url", "is no HTTPS URL; write it whole, such as https://")
+                for backend, make in DIGICERT.items()
+                for url in ("http://digicert.example", "www.digicert.com", "https://", "https://a b")
+            ),
+            *(
+                case
+                for backend, make in DIGICERT.items()
+                for case in (
+                    (
+                        make(caBundle="MIIB"),
+                        f"spec.{backend}.caBundle",
+                        "paste CA certificates in PEM, from -----BEGIN",
+                    ),
+                    (make(secretName="Key"), f"spec.{backend}.secretName", "is no name of a Secret; use lower-case"),
+                )
+            ),
+            (digicert(product="Basic OV"), "spec.digicert.product", "write one such as ssl_basic"),
+            *(
+                (digicert(validity=validity), "spec.digicert.validity", "takes days or years; set one of them")
+                for validity in (EMPTY, {"days": 90, "years": 1})
+            ),
+            *(
+                (
+                    digicert_one(profileId=profile),
+                    "spec.digicertOne.profileId",
+                    "copy it from DigiCert ONE, in lower case",
+                )
+                for profile in ("x" * 36, "36F011B7-5FA1-4C6D-83F3-EE59C4D54BB0")
             ),
             *(
                 (policy(**empty), "spec.policy", "Required value: policy is empty; set policy.default to Deny, or add")
@@ -989,6 +1037,25 @@ ACCEPTED_ISSUERS: list[Mapping[str, Any]] = [
             {"tlsALPN01": EMPTY},
         ],
     ),
+    digicert(),
+    digicert(
+        url="https://certcentral.digicert.eu/services/v2",
+        caBundle="-----BEGIN CERTIFICATE-----",
+        organizationId=1,
+        containerId=2000000000,
+        caCertId="10A101A05684",
+        validity={"years": 3},
+        dcvMethod="dns-cname-token",
+        customFields=[{"metadataId": 11, "value": "Invoice #1"}, {"metadataId": 12, "value": "x"}],
+        skipApproval=True,
+        paymentMethod="profile",
+        signatureHash="sha384",
+        renewal="Reissue",
+        cancelPending=True,
+    ),
+    digicert(validity={"days": 199}),
+    digicert_one(),
+    digicert_one(url="https://demo.one.digicert.com", caBundle="-----BEGIN CERTIFICATE-----", seatId="web"),
     {"external": {"name": "a"}},
     {"external": {"name": "example.com_Ca-1", "config": {"url": "https://ca.example", "deep": {"er": [1, "a", None]}}}},
     {"selfSigned": {}, "approval": "Manual", "limits": {"concurrent": 1, "perMinute": 100000}},
