@@ -25,6 +25,7 @@ class Feature(StrEnum):
     URIS = "URIs"
     OTHER_NAMES = "other names"
     WILDCARDS = "wildcards"
+    LONG_NAMES = "no name that is short enough for a common name"
     RSA = "RSA keys"
     ED25519 = "Ed25519 keys"
     CA = "CA certificates"
@@ -202,6 +203,7 @@ CERTIFICATES = (
     ),
     _certificate(
         "a label of 63 characters",
+        Feature.LONG_NAMES,
         spec={"dnsNames": [f"{LABEL_63}.example.com"]},
         dns_names=(f"{LABEL_63}.example.com",),
     ),

@@ -11,7 +11,10 @@ _HEAD = """\
 What each backend is tested to give, by a suite that is the same for all: `.venv/bin/pytest tests/conformance`. A cell
 says `yes` where a test applies such a request to a real control plane, has that backend sign it, and compares the
 certificate with what was asked for: names, key, usages, CA bit, duration, the chain by `openssl verify -x509_strict`,
-and the status. It says `-` where the CA behind the backend cannot do it; `tests/conformance/backends.py` says why.
+and the status. It says `-` where the CA behind the backend cannot do it; `tests/conformance/backends.py` says why, and
+which CAs write the subject themselves or round the duration up.
+
+The servers behind `digicert` and `digicertOne` are emulated from published documents, and not verified by the vendor.
 
 For a backend of your own, write a `BackendUnderTest` (its docstring says what goes in) and run
 `.venv/bin/pytest tests/conformance --conformance-backend your.module:YOUR_BACKEND`.

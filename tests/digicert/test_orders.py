@@ -222,6 +222,7 @@ async def test_a_lost_answer_loses_no_random_value(backend: Make, server: Digice
         (order(csr=csr(others=(x509.RFC822Name("a@example.com"),))), "no e-mail addresses"),
         (order(csr=csr(others=(x509.UniformResourceIdentifier("urn:x"),))), "no URIs"),
         (order(csr=csr()), "give commonName or dnsNames"),
+        (order(csr=csr(f"{'a' * 63}.example.com")), "a common name of at most 64 characters: add a shorter name"),
     ],
 )
 async def test_what_no_product_can_give_is_not_ordered(
@@ -230,6 +231,12 @@ async def test_what_no_product_can_give_is_not_ordered(
     with pytest.raises(Rejected, match=says):
         await backend().submit(wanted)  # type: ignore[arg-type]
     assert not server.calls
+
+
+async def test_a_long_name_goes_beside_a_shorter_one(backend: Make, server: DigicertServer, clock: Clock) -> None:
+    wanted = order(csr=csr(f"{'a' * 63}.example.com", "www.example.com"))
+    assert_good(await backend().submit(wanted), wanted.csr, clock)
+    assert server.orders[0]["body"]["certificate"]["common_name"] == "www.example.com"
 
 
 async def test_a_refusal_is_told_with_what_to_do(backend: Make, server: DigicertServer) -> None:

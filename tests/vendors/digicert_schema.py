@@ -31,7 +31,7 @@ _DAYS = {"type": "integer", "minimum": 1, "maximum": 1095}
 _VALIDITY = {**_object(days=_DAYS, years={"enum": [1, 2, 3]}), "minProperties": 1, "maxProperties": 1}
 _CERTIFICATE = _object(
     ("common_name", "csr", "signature_hash"),
-    common_name=_STRING,
+    common_name={**_STRING, "maxLength": 64},
     dns_names={"type": "array", "items": _STRING},
     csr=_STRING,
     signature_hash={"enum": ["sha256", "sha384", "sha512"]},

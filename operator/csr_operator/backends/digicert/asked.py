@@ -17,10 +17,14 @@ from csr_operator.pki.profile import Profile
 from csr_operator.pki.usages import normalized_usages
 from csr_operator.pki.verify import TLS_USAGES
 
+_LONGEST = 64  # ub-common-name of RFC 5280, appendix A
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """common_name: the CSR's, or else the first of the others. dns_names: host names and IP addresses, as text."""
+    """common_name: the CSR's, or else the first of the others that can be one. dns_names: host names and IP addresses,
+    as text.
+    """
 
     common_name: str
     dns_names: tuple[str, ...]
@@ -44,7 +48,10 @@ def names_of(csr: x509.CertificateSigningRequest) -> Names:
     everything = list(dict.fromkeys([*given, *texts]))
     if not everything:
         raise Rejected("CertCentral wants a name: give commonName or dnsNames")
-    return Names(everything[0], tuple(everything))
+    common_name = next((name for name in everything if len(name) <= _LONGEST), None)
+    if common_name is None or (given and given[0] != common_name):
+        raise Rejected(f"CertCentral wants a common name of at most {_LONGEST} characters: add a shorter name")
+    return Names(common_name, tuple(everything))
 
 
 def must_be_for_tls(profile: Profile, product: str) -> None:

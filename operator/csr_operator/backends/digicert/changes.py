@@ -16,8 +16,8 @@ from .client import Client
 WAITING = frozenset({"needs_approval", "pending", "reissue_pending", "processing", "waiting_pickup", "submitted"})
 """Statuses of orders that something is still to happen to (Services API, Glossary, "Order status")."""
 
-_FIRST, _LONGEST = timedelta(minutes=1), timedelta(minutes=32)
-_YOUNG = timedelta(minutes=10)
+_FIRST, _LATER, _LONGEST = timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=32)
+_NEW, _YOUNG = timedelta(minutes=2), timedelta(minutes=10)
 _WINDOW = timedelta(days=7)  # the most that status-changes takes
 _OVERLAP = timedelta(minutes=2)  # for clocks that differ, and changes that show late
 _TOLERATED = timedelta(hours=1)
@@ -25,9 +25,13 @@ _PAGE = 1000
 
 
 def interval(age: timedelta) -> timedelta:
-    """How often to look at an order of this age: each minute, from 20 minutes on each 2, and so on up to 32."""
-    doublings = max(math.floor(math.log2(max(age / _YOUNG, 1.0))), 0)
-    return min(_FIRST * 2.0 ** min(doublings, 16), _LONGEST)
+    """How often to look at an order of this age: at first each 10 seconds, from 2 minutes on each minute, from 20
+    minutes on each 2, and so on up to 32.
+    """
+    if age < _NEW:
+        return _FIRST
+    doublings = math.floor(math.log2(max(age / _YOUNG, 1.0)))
+    return min(_LATER * 2.0 ** min(doublings, 16), _LONGEST)
 
 
 def last_due(now: datetime, every: timedelta) -> datetime:
