@@ -11,10 +11,15 @@ COPY operator operator
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.crt \
     /opt/build/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /dist . \
     && /opt/build/bin/pip --python /opt/csr-operator/bin/python install --no-cache-dir /dist/*.whl
+# Apart from the operator, since what Lexicon needs for Route 53 (python-dateutil 2) does not go with the Kubernetes client.
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.crt \
+    python3 -m venv --without-pip /opt/dns-lexicon \
+    && /opt/build/bin/pip --python /opt/dns-lexicon/bin/python install --no-cache-dir 'dns-lexicon[route53]>=3.25.2,<4'
 
 FROM ${PYTHON_IMAGE}
+COPY --from=build /opt/dns-lexicon /opt/dns-lexicon
 COPY --from=build /opt/csr-operator /opt/csr-operator
-ENV PATH=/opt/csr-operator/bin:$PATH
+ENV PATH=/opt/csr-operator/bin:$PATH CSR_OPERATOR_LEXICON_PYTHON=/opt/dns-lexicon/bin/python
 # Numeric, so that the kubelet can tell that it is not root.
 USER 65532:65532
 EXPOSE 8080

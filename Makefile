@@ -10,7 +10,8 @@ BUILDER ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo buildah)
 BIN := .venv/bin
 DEMO_TOOLS := nginx:nginx-light openssl /etc/ssl/certs/ca-certificates.crt:ca-certificates
 TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:default-jre-headless \
-	named:bind9
+	named:bind9 pdns_server:pdns-server \
+	/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql:pdns-backend-sqlite3
 
 # Debian keeps nginx and debootstrap where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -28,7 +29,7 @@ setup: .venv/.installed  ## create .venv with the operator (editable) and the to
 	newer is needed and $(PYTHON) is " + v + "; name another one: make setup PYTHON=python3.13")'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[lexicon]' --group dev
 	@touch $@
 
 tools:  ## install with apt-get, as root or by sudo, what the tests need and is missing

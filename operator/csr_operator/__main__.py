@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 from .handlers import Operator, OperatorFailed, utc_now
 from .kube import NoConfiguration
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc
         acme_tls_host=tls_host,
         acme_tls_port=tls_port,
         cluster_resource_namespace=options.cluster_resource_namespace,
+        dns_programs=options.dns_programs,
         issuer_check_interval=options.issuer_check_interval,
         rotation_spread=options.rotation_spread,
     )
@@ -95,6 +97,12 @@ def _parser() -> argparse.ArgumentParser:
         help="where the Secrets that a ClusterIssuer names are",
     )
     run.add_argument(
+        "--dns-programs",
+        type=_folder,
+        metavar="FOLDER",
+        help="issuers may have the programs in this folder run to write DNS records (none, if not given)",
+    )
+    run.add_argument(
         "--issuer-check-interval",
         type=_seconds,
         default=defaults.issuer_check_interval,
@@ -119,6 +127,13 @@ def _address(text: str) -> tuple[str, int]:
     if not (host and colon and port.isdigit() and int(port) < 65536):
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
     return host.strip("[]"), int(port)
+
+
+def _folder(text: str) -> Path:
+    folder = Path(text)
+    if not (folder.is_absolute() and folder.is_dir()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the absolute path of a folder")
+    return folder
 
 
 def _seconds(text: str) -> float:

@@ -102,7 +102,9 @@ class Controller:
         self._events = Events(kube, clock)
         self._queue: WorkQueue[ObjectKey | SecretKey] = WorkQueue()
         self._store = Store(changed=self._queue.add)
-        self._issuers = Issuers(kube, settings.cluster_resource_namespace, clock, self._wake_dependents, challenges)
+        self._issuers = Issuers(
+            kube, settings.cluster_resource_namespace, clock, self._wake_dependents, challenges, settings.dns_programs
+        )
         self._slots = Slots()
         self._failures: dict[ObjectKey, dict[ObjectKey | None, Failure]] = {}
         self._unrevoked: dict[ObjectKey, dict[ObjectKey, Failure]] = {}

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 import aiohttp
 
@@ -53,8 +54,10 @@ class Issuers:
         clock: Callable[[], datetime],
         changed: Callable[[ObjectKey], None],
         challenges: Challenges,
+        programs: Path | None,
     ) -> None:
         self._kube, self._clock, self._changed, self._challenges = kube, clock, changed, challenges
+        self._programs = programs
         self._cluster_resource_namespace = cluster_resource_namespace
         self._session: aiohttp.ClientSession | None = None
         self._live: dict[ObjectKey, Live] = {}
@@ -143,7 +146,7 @@ class Issuers:
             return Live(issuer, None, issuer.problem)
         try:
             responder = IssuerResponder(self._challenges, issuer)
-            context = Context(read_secret, publish, self._clock, self._http, responder)
+            context = Context(read_secret, publish, self._clock, self._http, responder, self._programs)
             backend = backend_class(issuer.backend).create(issuer.config, context)
         except Misconfigured as error:
             return Live(issuer, None, str(error))

@@ -25,6 +25,7 @@ class Settings:
     cluster_resource_namespace: where the Secrets of a ClusterIssuer live.
     acme_http_host, acme_http_port: where CAs are answered for http-01.
     acme_tls_host, acme_tls_port: the same for tls-alpn-01; nowhere if the host is empty.
+    dns_programs: the folder of the programs that issuers may have run to write DNS records; None for none.
     issuer_check_interval: how often an issuer is asked whether it is well (and whether its CA was rotated).
     rotation_spread: leaves of a rotated CA are reissued at moments spread over this time.
     api_timeout: a call that the API server has not answered by then has failed.
@@ -40,6 +41,7 @@ class Settings:
     acme_tls_host: str = ""
     acme_tls_port: int = 0
     cluster_resource_namespace: str = "csr-operator-system"
+    dns_programs: Path | None = None
     issuer_check_interval: float = 30.0
     rotation_spread: float = 300.0
     workers: int = 32

@@ -1,6 +1,7 @@
 """The image, built from the Dockerfile and run as the base's Deployment runs it."""
 
 import base64
+import json
 import os
 import shutil
 import socket
@@ -43,6 +44,16 @@ def test_it_runs_the_operator_as_a_user_that_is_not_root(image: Image) -> None:
 def test_neither_pip_nor_the_way_to_the_package_index_is_in_it(image: Image) -> None:
     traces = "/etc/pip.conf /run/secrets /src /dist /opt/build"
     assert image.run("sh", "-c", f"ls -d {traces} 2>/dev/null; command -v pip pip3; true") == ""
+
+
+def test_dns_services_are_there_with_what_route_53_needs(image: Image) -> None:
+    """It tells the options that it takes before it asks anybody for anything."""
+    asked = {"action": "present", "provider": "route53", "zone": "example.com", "name": "a.example.com", "value": "b"}
+    stdin = json.dumps({**asked, "options": {"token": ""}, "ttl": 60})
+    program = "/opt/csr-operator/lib/python3*/site-packages/csr_operator/dns/lexicon_call.py"
+    said = json.loads(image.run("sh", "-c", f"echo '{stdin}' | $CSR_OPERATOR_LEXICON_PYTHON -I {program}"))
+    assert said["error"] == "options"
+    assert "it knows auth_access_key, auth_access_secret" in said["text"]
 
 
 def test_it_issues_a_certificate_with_the_rights_and_arguments_of_the_deployment(

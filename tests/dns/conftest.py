@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -31,10 +32,10 @@ class World:
     async def publish(self, name: str, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
         raise AssertionError("no provider publishes anything")
 
-    def provider(self, config: Mapping[str, Any]) -> Provider:
+    def provider(self, config: Mapping[str, Any], programs: Path | None = None) -> Provider:
         """Of an issuer whose `dns01` object is `config`."""
         clock = lambda: datetime.now(UTC)  # noqa: E731
-        context = Context(self.read, self.publish, clock, lambda: self.session, NoResponder())
+        context = Context(self.read, self.publish, clock, lambda: self.session, NoResponder(), programs)
         return provider(config, context, FIELD)
 
 

@@ -10,6 +10,7 @@ BackendError
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import aiohttp
@@ -171,7 +172,8 @@ class Context:
     None if there is none. publish: change the data of a Secret there that is the issuer's own to write, and made if it
     is missing; the change is a function of the data so far, and is made again if somebody else was faster. clock: the
     time now, in UTC. session: for HTTP (`http.py`);
-    it is shared by all issuers, so that each call says whom it trusts. responder: for ACME.
+    it is shared by all issuers, so that each call says whom it trusts. responder: for ACME. programs: the folder of
+    those that issuers may have run to write DNS records; None if they may not.
     """
 
     read_secret: Callable[[str], Awaitable[Mapping[str, bytes] | None]]
@@ -179,6 +181,7 @@ class Context:
     clock: Callable[[], datetime]
     session: Callable[[], aiohttp.ClientSession]
     responder: Responder
+    programs: Path | None = None
 
 
 class Backend(Protocol):

@@ -5,14 +5,22 @@ from typing import Any
 
 from csr_operator.backends.base import Context, Misconfigured
 
+from .acme_dns import AcmeDns
 from .base import Provider
+from .lexicon import Lexicon
+from .programs import Exec
 from .resolve import Resolver, resolver
 from .rfc2136 import Rfc2136
+from .webhook import Webhook
 
 _Make = Callable[[Mapping[str, Any], Context, Resolver, str], Provider]
 
 _KINDS: Mapping[str, _Make] = {
     "rfc2136": lambda config, context, _, field: Rfc2136(config, context, field),
+    "acmeDNS": AcmeDns,
+    "lexicon": Lexicon,
+    "webhook": Webhook,
+    "exec": lambda config, context, _, field: Exec(config, context, field),
 }
 
 

@@ -1,0 +1,87 @@
+"""`acmeDNS`: an acme-dns server (https://github.com/joohoi/acme-dns), to which `_acme-challenge` names are delegated.
+
+It keeps the two newest values of an account and has no call to remove one, so that nothing is ever withdrawn.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from csr_operator.backends.base import BackendError, Context, Misconfigured, Rejected, Retryable
+from csr_operator.backends.http import Answer, call, trust
+
+from .base import required, secret_key
+from .process import shown
+from .resolve import Resolver
+
+_FIELDS = ("username", "password", "subdomain", "fulldomain")
+
+
+class AcmeDns:
+    def __init__(self, config: Mapping[str, Any], context: Context, resolver: Resolver, field: str) -> None:
+        self._url = str(required(config, "host", field, "the URL of the acme-dns server")).rstrip("/")
+        self._reference = required(config, "accountSecretRef", field, "name and key of the Secret with its accounts")
+        self._trusted = trust(config.get("caBundle") or "", f"{field}.caBundle")
+        self._resolver, self._context, self._field = resolver, context, field
+
+    async def present(self, name: str, value: str) -> None:
+        account = await self._account(name)
+        # A value that is written twice takes the place of the other one of the two.
+        if not await self._resolver.propagated([(name, value)]):
+            return
+        answer = await call(
+            self._context.session(),
+            self._trusted,
+            "POST",
+            f"{self._url}/update",
+            headers={"X-Api-User": account["username"], "X-Api-Key": account["password"]},
+            body={"subdomain": account["subdomain"], "txt": value},
+        )
+        if answer.status != 200:
+            raise self._failure(answer, account)
+
+    async def withdraw(self, name: str, value: str) -> None:
+        """Nothing: a later value takes its place."""
+
+    async def _account(self, name: str) -> Mapping[str, str]:
+        """That whose `fulldomain` is `name`."""
+        accounts = await self._accounts()
+        for account in accounts.values():
+            if account["fulldomain"].rstrip(".").lower() == name:
+                return account
+        for domain, account in accounts.items():
+            if name == f"_acme-challenge.{domain.removeprefix('*.')}":
+                raise Retryable(f"{name} is not delegated: create there a CNAME record to {account['fulldomain']}")
+        raise Misconfigured(
+            f"{self._field}.accountSecretRef: no account in the Secret {self._reference['name']} has the fulldomain "
+            f"{name}: register one, and add it"
+        )
+
+    async def _accounts(self) -> Mapping[str, Mapping[str, str]]:
+        field = f"{self._field}.accountSecretRef"
+        try:
+            accounts = json.loads(await secret_key(self._context, self._reference, field))
+            if all(isinstance(account[each], str) for account in accounts.values() for each in _FIELDS):
+                found: Mapping[str, Mapping[str, str]] = accounts
+                return found
+        except (ValueError, KeyError, TypeError, AttributeError):
+            pass
+        raise Misconfigured(
+            f"{field}: what the Secret holds is no JSON object of accounts by domain, each with {', '.join(_FIELDS)}: "
+            "paste what /register of acme-dns answered"
+        )
+
+    def _failure(self, answer: Answer, account: Mapping[str, str]) -> BackendError:
+        said = shown(answer.body.decode(errors="replace"), [account["password"], account["username"]])
+        match answer.status:
+            case 401:
+                return Misconfigured(
+                    f"{self._field}.accountSecretRef: acme-dns refuses the account of {account['fulldomain']}: "
+                    "username, password or subdomain is wrong, or its allowfrom lacks the operator's address"
+                )
+            case 400:
+                return Rejected(f"acme-dns refuses the value, as it takes those of 43 characters only ({said})")
+            case 404 | 405 | 301 | 302 | 307 | 308:
+                return Misconfigured(f"{self._field}.host: no acme-dns is at {self._url} (HTTP status {answer.status})")
+            case status:
+                return Retryable(f"acme-dns: HTTP status {status} ({said})", answer.retry_after)

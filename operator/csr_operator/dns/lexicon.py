@@ -1,0 +1,132 @@
+"""`lexicon`: the DNS services that dns-lexicon knows, each by the name and with the options that it has there.
+
+Lexicon blocks, sets no time limits, and takes credentials from the environment and from files if it finds some there.
+So each change is a process of its own, which ends in time and sees nothing but what the issuer brings.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+from csr_operator.backends.base import Context, Misconfigured, Retryable
+
+from .base import required, secret
+from .process import run, shown
+from .resolve import Resolver
+
+PYTHON = "CSR_OPERATOR_LEXICON_PYTHON"
+"""Names in the environment the Python that has dns-lexicon, if that is not the operator's own."""
+
+_PROGRAM = Path(__file__).with_name("lexicon_call.py")
+_LIMIT = 60.0
+_TTL = "300"
+_ISOLATION = {
+    "HOME": "/nonexistent",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+_REFUSED = {
+    "auto": "name the provider itself",
+    "ddns": "use rfc2136",
+    "localzone": "it writes files of the operator's, and no zone",
+    "oci": "it reads its credentials from files of the operator's",
+}
+
+_locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+"""Many providers write all records of a name at once, after having read them: two must not do that at the same time.
+By account and zone."""
+
+
+class Lexicon:
+    def __init__(self, config: Mapping[str, Any], context: Context, resolver: Resolver, field: str) -> None:
+        self._provider = required(config, "provider", field, "the name that dns-lexicon has for it, such as cloudflare")
+        if why := _REFUSED.get(self._provider):
+            raise Misconfigured(f"{field}.provider: {self._provider} is not to be had here: {why}")
+        self._zone = str(config.get("zone") or "").rstrip(".")
+        self._secret_name = (config.get("credentialsSecretRef") or {}).get("name") or ""
+        self._options = {name: str(value) for name, value in (config.get("options") or {}).items()}
+        if not (ttl := self._options.pop("ttl", _TTL)).isdecimal():
+            raise Misconfigured(f"{field}.options.ttl: is no number of seconds: write one, such as 300")
+        self._ttl = int(ttl)
+        self._resolver, self._context, self._field = resolver, context, field
+
+    async def present(self, name: str, value: str) -> None:
+        await self._change("present", name, value)
+
+    async def withdraw(self, name: str, value: str) -> None:
+        await self._change("withdraw", name, value)
+
+    async def _change(self, action: str, name: str, value: str) -> None:
+        credentials = await self._credentials()
+        asked = {
+            "provider": self._provider,
+            "options": self._checked(self._options | credentials),
+            "zone": self._zone or await self._resolver.zone(name),
+            "ttl": self._ttl,
+        }
+        account = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()
+        stdin = json.dumps({**asked, "action": action, "name": name, "value": value}).encode()
+        python = os.environ.get(PYTHON) or sys.executable
+        async with _locks.setdefault(account, asyncio.Lock()):
+            try:
+                done = await run([python, "-I", _PROGRAM], environment=_ISOLATION, stdin=stdin, limit=_LIMIT)
+            except OSError as error:
+                raise Retryable(f"{self._provider}: {python} cannot be run: {error.strerror}") from None
+        try:
+            answer = json.loads(done.output)
+        except ValueError:
+            answer = {"error": "failed", "text": f"ended with status {done.status}: {done.errors.decode()[-400:]}"}
+        self._judge(answer, asked["zone"], credentials)
+
+    async def _credentials(self) -> dict[str, str]:
+        if not self._secret_name:
+            return {}
+        field = f"{self._field}.credentialsSecretRef"
+        data = await secret(self._context, self._secret_name, field)
+        try:
+            return {name: value.decode().strip() for name, value in data.items()}
+        except UnicodeDecodeError:
+            raise Misconfigured(f"{field}: the Secret {self._secret_name} holds something that is no text") from None
+
+    def _checked(self, options: Mapping[str, str]) -> Mapping[str, str]:
+        """Refuses what would have Lexicon read files of the operator's."""
+        for name, value in options.items():
+            if value.startswith("file::") or name.endswith("_file"):
+                raise Misconfigured(
+                    f"{self._field}: {name} names a file, and none is read: put what it holds, as Lexicon "
+                    "takes it after base64::, into the Secret"
+                )
+        if self._provider == "transip" and not options.get("auth_api_key", "").startswith("base64::"):
+            raise Misconfigured(f"{self._field}: put auth_api_key, as base64:: and the key in base64, into the Secret")
+        if self._provider == "powerdns" and not options.get("pdns_server", "").startswith(("http://", "https://")):
+            raise Misconfigured(
+                f"{self._field}: set pdns_server to the URL of PowerDNS, such as https://pdns.example.com"
+            )
+        return options
+
+    def _judge(self, answer: Mapping[str, str], zone: str, credentials: Mapping[str, str]) -> None:
+        text = shown(answer.get("text", ""), credentials.values())
+        match answer.get("error"):
+            case None:
+                return
+            case "missing":
+                raise Misconfigured(f"{self._field}: dns-lexicon is missing ({text}): install csr-operator[lexicon]")
+            case "provider":
+                raise Misconfigured(f"{self._field}.provider: {text}")
+            case "options":
+                also = f", or the Secret {self._secret_name}" if self._secret_name else ""
+                raise Misconfigured(f"{self._field}.options{also}: holds what {self._provider} does not know: {text}")
+            case "credentials":
+                raise Misconfigured(
+                    f"{self._field}: {self._provider} refuses the credentials, or they do not reach the zone {zone}: "
+                    + text
+                )
+            case _:
+                raise Retryable(f"{self._provider}: {text}")
