@@ -4,6 +4,8 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from tests.crds import sectigo
+
 REQUEST: Mapping[str, Any] = {
     "secretName": "tls",
     "issuerRef": {"name": "ca"},
@@ -78,7 +80,7 @@ NO_NAMESPACES: tuple[dict[str, Any], ...] = (
 )
 NO_LISTS: tuple[dict[str, Any], ...] = (EMPTY, {"suffixes": [], "exact": []})
 RULE = "spec.policy.rules[0]"
-BACKENDS = "selfSigned, ca, manual, acme, digicert, digicertOne and external"
+BACKENDS = "selfSigned, ca, manual, acme, digicert, digicertOne, sectigo and external"
 ONE_BACKEND = f"Forbidden: spec names more than one backend; keep one of {BACKENDS}"
 
 
@@ -595,6 +597,7 @@ REFUSED = [
                     acme(),
                     digicert(),
                     digicert_one(),
+                    sectigo.sectigo(),
                     {"external": {"name": "x"}},
                 )
             ),
@@ -642,13 +645,14 @@ REFUSED = [
                 (acme(solvers=[solver]), "spec.acme.solvers[0]", "exactly one of http01, dns01 and tlsALPN01")
                 for solver in (EMPTY, {"http01": EMPTY, "dns01": EMPTY}, {"selector": {"dnsZones": ["a.example"]}})
             ),
+            *sectigo.REFUSED,
             *(
                 ({"external": {"name": name}}, "spec.external.name", "with a letter or digit at both ends")
                 for name in ("my ca", "-ca", "ca.", "a/b")
             ),
             *(
                 ({"external": {"name": name}}, "spec.external.name", "use the field of that name in spec instead")
-                for name in ("selfSigned", "ca", "manual", "acme", "digicert", "digicertOne")
+                for name in ("selfSigned", "ca", "manual", "acme", "digicert", "digicertOne", "sectigo")
             ),
             *(
                 ({**make(url=url)}, f"spec.{backend}.url", "is no HTTPS URL; write it whole, such as https://")
@@ -1056,6 +1060,7 @@ ACCEPTED_ISSUERS: list[Mapping[str, Any]] = [
     digicert(validity={"days": 199}),
     digicert_one(),
     digicert_one(url="https://demo.one.digicert.com", caBundle="-----BEGIN CERTIFICATE-----", seatId="web"),
+    *sectigo.ACCEPTED,
     {"external": {"name": "a"}},
     {"external": {"name": "example.com_Ca-1", "config": {"url": "https://ca.example", "deep": {"er": [1, "a", None]}}}},
     {"selfSigned": {}, "approval": "Manual", "limits": {"concurrent": 1, "perMinute": 100000}},
