@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from tests.crds import sectigo
+from tests.crds import http01, sectigo
 
 REQUEST: Mapping[str, Any] = {
     "secretName": "tls",
@@ -584,6 +584,8 @@ REFUSED = [
         "only who has it may have its certificate revoked: remove revocation, and have the CA revoke",
     ),
     # Issuers
+    *(Refused(spec, field, says, "Issuer") for spec, field, says in http01.REFUSED_ISSUERS),
+    *(Refused(spec, field, says, "ClusterIssuer") for spec, field, says in http01.REFUSED_CLUSTER_ISSUERS),
     *(
         Refused(spec, field, says, kind)
         for kind in ("Issuer", "ClusterIssuer")
@@ -646,6 +648,7 @@ REFUSED = [
                 for solver in (EMPTY, {"http01": EMPTY, "dns01": EMPTY}, {"selector": {"dnsZones": ["a.example"]}})
             ),
             *sectigo.REFUSED,
+            *http01.REFUSED,
             *(
                 ({"external": {"name": name}}, "spec.external.name", "with a letter or digit at both ends")
                 for name in ("my ca", "-ca", "ca.", "a/b")
@@ -1061,6 +1064,7 @@ ACCEPTED_ISSUERS: list[Mapping[str, Any]] = [
     digicert_one(),
     digicert_one(url="https://demo.one.digicert.com", caBundle="-----BEGIN CERTIFICATE-----", seatId="web"),
     *sectigo.ACCEPTED,
+    *http01.ACCEPTED,
     {"external": {"name": "a"}},
     {"external": {"name": "example.com_Ca-1", "config": {"url": "https://ca.example", "deep": {"er": [1, "a", None]}}}},
     {"selfSigned": {}, "approval": "Manual", "limits": {"concurrent": 1, "perMinute": 100000}},

@@ -8,7 +8,16 @@ from typing import NamedTuple
 import pytest
 
 from devcluster import ControlPlane
-from tests.crds.cases import ACCEPTED, ACCEPTED_ISSUERS, CHANGED, REFUSED, Changed, Refused, request
+from tests.crds import http01
+from tests.crds.cases import (
+    ACCEPTED,
+    ACCEPTED_ISSUERS,
+    CHANGED,
+    REFUSED,
+    Changed,
+    Refused,
+    request,
+)
 from tests.crds.schema import Manifest, Rule, answers, as_pattern, manifest, rules
 from tests.support.kubectl import Kubectl
 
@@ -34,8 +43,11 @@ def answered(cluster: ControlPlane) -> Answers:
     after = [manifest("CertificateRequest", f"changed-{i}", case.after) for i, case in enumerate(CHANGED)]
     issuers = [
         manifest(kind, f"{kind.lower()}-{i}", spec)
-        for kind in ("Issuer", "ClusterIssuer")
-        for i, spec in enumerate(ACCEPTED_ISSUERS)
+        for kind, specs in (
+            ("Issuer", ACCEPTED_ISSUERS),
+            ("ClusterIssuer", [*ACCEPTED_ISSUERS, *http01.ACCEPTED_CLUSTER_ISSUERS]),
+        )
+        for i, spec in enumerate(specs)
     ]
     assert not any(create(before))
     return Answers(
@@ -67,7 +79,7 @@ def test_accepted(answered: Answers, name: str) -> None:
 
 
 def test_issuers_accepted(answered: Answers) -> None:
-    assert answered.issuers == ("",) * 2 * len(ACCEPTED_ISSUERS)
+    assert answered.issuers == ("",) * (2 * len(ACCEPTED_ISSUERS) + len(http01.ACCEPTED_CLUSTER_ISSUERS))
 
 
 @pytest.mark.parametrize("rule", list(rules()), ids=lambda rule: f"{rule.kind}.{'.'.join(rule.path)}")

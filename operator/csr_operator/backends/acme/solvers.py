@@ -57,7 +57,7 @@ class Http01:
         await self._responder.present_http(proof.identifier.value, proof.challenge.token, answer, self._route)
 
     async def missing(self, proofs: Collection[Proof]) -> dict[str, str]:
-        if not self._route.get("selfCheck"):
+        if self._route.get("selfCheck") is False:
             return {}
 
         async def look(proof: Proof) -> str:
