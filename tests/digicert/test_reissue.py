@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from csr_operator.backends.base import Abandons, Issued, Order, Pending, Rejected, Retryable
-from csr_operator.backends.digicert.certcentral import CancellingDigicertBackend, DigicertBackend
+from csr_operator.backends.digicert.certcentral import AbandoningDigicertBackend, DigicertBackend
 from csr_operator.pki.chain import spki_of
 from csr_operator.pki.keys import public_key_der
 from tests.digicert.support import Clock, order
@@ -115,7 +115,7 @@ async def test_a_pending_order_is_cancelled_if_the_issuer_says_so(backend: Make,
     ca = backend(cancelPending=True)
     answer = await ca.submit(order())
     assert isinstance(answer, Pending)
-    assert isinstance(ca, CancellingDigicertBackend)
+    assert isinstance(ca, AbandoningDigicertBackend)
     await ca.abandon("a" * 64, answer.handle)
     assert server.orders[0]["status"] == "canceled"
     await ca.abandon("a" * 64, answer.handle)  # done already counts as done
@@ -127,7 +127,7 @@ async def test_an_order_whose_answer_was_lost_is_cancelled_as_well(backend: Make
     ca = backend(cancelPending=True)
     with pytest.raises(Retryable):
         await ca.submit(order())
-    assert isinstance(ca, CancellingDigicertBackend)
+    assert isinstance(ca, AbandoningDigicertBackend)
     await ca.abandon("a" * 64, "")
     assert server.orders[0]["status"] == "canceled"
 
@@ -137,7 +137,7 @@ async def test_an_order_that_waits_for_approval_is_taken_back(backend: Make, ser
     ca = backend(cancelPending=True)
     answer = await ca.submit(order())
     assert isinstance(answer, Pending)
-    assert isinstance(ca, CancellingDigicertBackend)
+    assert isinstance(ca, AbandoningDigicertBackend)
     await ca.abandon("a" * 64, answer.handle)
     assert server.orders[0]["status"] == "rejected"
 
@@ -148,7 +148,7 @@ async def test_a_pending_reissue_is_cancelled_and_the_order_stays(backend: Make,
     ca = backend(**PLAN, cancelPending=True)
     answer = await ca.submit(wanted)
     assert isinstance(answer, Pending)
-    assert isinstance(ca, CancellingDigicertBackend)
+    assert isinstance(ca, AbandoningDigicertBackend)
     await ca.abandon(wanted.key, answer.handle)
     assert server.orders[0]["status"] == "issued"
 
@@ -158,7 +158,7 @@ async def test_an_issued_order_is_left_alone(backend: Make, server: DigicertServ
     ca = backend(cancelPending=True)
     answer = await ca.submit(order())
     assert isinstance(answer, Pending)
-    assert isinstance(ca, CancellingDigicertBackend)
+    assert isinstance(ca, AbandoningDigicertBackend)
     clock.advance(minutes=15)
     await ca.abandon("a" * 64, answer.handle)
     assert server.orders[0]["status"] == "issued"

@@ -6,13 +6,13 @@ up once, before another is placed. A reissue has no such field and is found by i
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from cryptography import x509
 
 from csr_operator.backends.base import (
-    BackendError,
     Context,
     Health,
     Issued,
@@ -23,22 +23,19 @@ from csr_operator.backends.base import (
     Rejected,
     Retryable,
 )
-from csr_operator.pki.chain import load_bundle
-from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import public_key_der
-from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
 
+from .answers import DEAD, dead, issued, must_be_among
 from .asked import alternative_id, must_be_for_tls, names_of, order_body, reissue_body
 from .changes import WAITING, Changes, interval, last_due
 from .client import Client, Refused
+from .dcv import METHOD, Dcv
 from .handle import Handle, records_of
 
 DEFAULT_URL = "https://www.digicert.com/services/v2"
-RULES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
-_DEAD = frozenset({"rejected", "canceled", "expired", "revoked"})
 _REASONS = frozenset({"keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"})
 _CHECK_AGAIN = timedelta(hours=1)
-_SOON = timedelta(minutes=1)
+_HURRY = timedelta(minutes=30)
 _ADVICE = {
     r"balance|funds|payment": "add funds in CertCentral, or set spec.digicert.paymentMethod",
     r"organization": "spec.digicert.organizationId has to be one that DigiCert validated for this product",
@@ -62,6 +59,7 @@ class DigicertBackend:
         self._config, self._clock = config, context.clock
         self._product = str(config["product"])
         self._changes = Changes(self._client, context.clock)
+        self._dcv = Dcv(config["dns01"], context) if config.get("dns01") else None
         self._checked: tuple[str, datetime, Health] | None = None
 
     @classmethod
@@ -69,11 +67,15 @@ class DigicertBackend:
         if not config.get("product"):
             text = "spec.digicert.product: write the identifier of a product, such as ssl_basic"
             raise Misconfigured(text)
-        if config.get("cancelPending"):
-            return CancellingDigicertBackend(config, context)
+        if config.get("dns01") and config.get("dcvMethod") != METHOD:
+            raise Misconfigured(f"spec.digicert.dcvMethod: has to be {METHOD} where dns01 sets the records")
+        if config.get("cancelPending") or config.get("dns01"):
+            return AbandoningDigicertBackend(config, context)
         return cls(config, context)
 
     async def check(self) -> Health:
+        if self._dcv is not None:
+            await self._dcv.retry()
         key, now = await self._client.key(), self._clock()
         if self._checked is None or self._checked[0] != key or now - self._checked[1] >= _CHECK_AGAIN:
             self._checked = None
@@ -82,7 +84,7 @@ class DigicertBackend:
 
     async def _look(self) -> Health:
         products = await self._listed("product", "products", "name_id")
-        _must_be_among(self._product, products, "spec.digicert.product", "products")
+        must_be_among(self._product, products, "spec.digicert.product", "products")
         said = f"orders {products.get(self._product) or self._product}"
         for field, path, members in (
             ("organizationId", "organization", "organizations"),
@@ -94,7 +96,7 @@ class DigicertBackend:
                 known = await self._listed(path, members, "id")
             except Misconfigured:
                 continue  # a key that is restricted to orders may not list them; an order will tell
-            _must_be_among(str(wanted), known, f"spec.digicert.{field}", members)
+            must_be_among(str(wanted), known, f"spec.digicert.{field}", members)
             said += f" for {known[str(wanted)]}" if known.get(str(wanted)) else ""
         return Health(said)
 
@@ -124,7 +126,7 @@ class DigicertBackend:
             raise Retryable("DigiCert's answer to the order is not of the published form") from None
         if answer.get("certificate_chain"):
             pem = "\n".join(str(link.get("pem", "")) for link in answer["certificate_chain"])
-            return _issued(number, answer.get("certificate_id"), pem.encode())
+            return issued(number, answer.get("certificate_id"), pem.encode())
         records = records_of(answer, names.dns_names)
         method = self._config.get("dcvMethod") or ""
         return self._first(Handle(number, self._clock(), running is not None, method, records))
@@ -132,7 +134,9 @@ class DigicertBackend:
     def _first(self, handle: Handle) -> Pending:
         status = "reissue_pending" if handle.reissue else "pending"
         self._changes.note(handle.order, status)
-        return self._pending(handle, status)
+        pending = self._pending(handle, status)
+        # The handle comes first: it tells after a crash which records to remove.
+        return replace(pending, poll_after=timedelta(0)) if self._dcv is not None and handle.records else pending
 
     async def _running(self, order: Order) -> int | None:
         """The order of the certificate that this one follows, if it can be reissued for at least half the duration."""
@@ -157,7 +161,7 @@ class DigicertBackend:
         if running is not None and (await self._reissue_of(running, order.csr)) is not None:
             return Handle(running, self._clock(), reissue=True, method=self._config.get("dcvMethod") or "")
         answer = await self._client.get(f"order/alternate/{alternative_id(order.key)}")
-        alive = [one for one in (answer or {}).get("orders", ()) if one.get("status") not in _DEAD]
+        alive = [one for one in (answer or {}).get("orders", ()) if one.get("status") not in DEAD]
         if not alive:
             return None
         newest = max(int(one["order_id"]) for one in alive)
@@ -179,9 +183,30 @@ class DigicertBackend:
         kept = Handle.parse(handle)
         now = self._clock()
         status = await self._changes.status(kept.order, last_due(now, interval(now - kept.placed)))
-        if status in WAITING:
+        if status in WAITING and not await self._prove(kept, now):
             return self._pending(kept, status)
         return await self._look_at(order, kept)
+
+    async def _prove(self, handle: Handle, now: datetime) -> bool:
+        """Show what proves control, where that is the operator's to do; whether DigiCert then says that it issued.
+
+        DigiCert looks by itself as well, again and again: it is only hurried while somebody may be waiting.
+        """
+        if self._dcv is None or not handle.records:
+            return False
+        new = await self._dcv.show(handle.order, handle.records)
+        if not (new or now - handle.placed < _HURRY) or not await self._dcv.are_visible(handle.records):
+            return False
+        try:
+            answer = await self._client.send("PUT", f"order/certificate/{handle.order}/check-dcv")
+        except Refused:
+            return False  # it has not seen them yet, or has something else to validate
+        return bool(answer) and answer.get("order_status") == "issued"
+
+    async def _over(self, handle: Handle) -> None:
+        self._changes.forget(handle.order)
+        if self._dcv is not None:
+            await self._dcv.clean_up(handle.order, handle.records)
 
     async def _look_at(self, order: Order, handle: Handle) -> Issued | Pending:
         """Ask for the order itself."""
@@ -197,16 +222,16 @@ class DigicertBackend:
             if certificate.get("status") != "issued":
                 status = {"pending": "reissue_pending"}.get(str(certificate.get("status")), "rejected")
         self._changes.note(handle.order, status)
-        if status in _DEAD:
-            self._changes.forget(handle.order)
-            raise _dead(handle, status)
+        if status in DEAD:
+            await self._over(handle)
+            raise dead(handle, status)
         if certificate.get("id") and (
             status == "issued" or (status == "approved" and certificate.get("serial_number"))
         ):
             path = f"certificate/{certificate['id']}/download/format/pem_all"
-            issued = _issued(handle.order, certificate["id"], await self._client.download(path))
-            self._changes.forget(handle.order)
-            return issued
+            answer = issued(handle.order, certificate["id"], await self._client.download(path))
+            await self._over(handle)
+            return answer
         return self._pending(handle, status)
 
     async def _reissue_of(self, number: int, csr: x509.CertificateSigningRequest) -> Mapping[str, Any] | None:
@@ -230,6 +255,8 @@ class DigicertBackend:
         text = f"DigiCert order {handle.order} is {status}"
         if status == "needs_approval":
             text += ": an administrator has to approve it in CertCentral (spec.digicert.skipApproval does without)"
+        elif self._dcv is not None and handle.records:
+            text += ": its TXT records are being set"
         elif todo := handle.what_to_do():
             text += f": {todo}"
         elif handle.method == "email":
@@ -260,22 +287,29 @@ class DigicertBackend:
             )
 
 
-class CancellingDigicertBackend(DigicertBackend):
-    """With `cancelPending`: an order that nobody waits for any more is cancelled."""
+class AbandoningDigicertBackend(DigicertBackend):
+    """With `dns01`, records are left behind; with `cancelPending`, the order itself is not to be."""
 
     async def abandon(self, key: str, handle: str) -> None:
         if handle:
-            numbers = [Handle.parse(handle).order]
-        else:
+            kept = Handle.parse(handle)
+            if self._dcv is not None:
+                await self._dcv.remove(kept.order, kept.records)
+            numbers = [kept.order]
+        elif self._config.get("cancelPending"):
             answer = await self._client.get(f"order/alternate/{alternative_id(key)}")
             numbers = [int(one["order_id"]) for one in (answer or {}).get("orders", ())]
+        else:
+            return  # nothing was shown before the handle was kept
         for number in numbers:
+            self._changes.forget(number)
+            if not self._config.get("cancelPending"):
+                continue
             try:
                 await self._cancel(number)
             except Refused as error:
                 if error.status != 404:
                     raise
-            self._changes.forget(number)
 
     async def _cancel(self, number: int) -> None:
         info = await self._client.get(f"order/certificate/{number}")
@@ -289,28 +323,3 @@ class CancellingDigicertBackend(DigicertBackend):
             case status if status in WAITING:
                 body = {"status": "canceled", "note": note}
                 await self._client.send("PUT", f"order/certificate/{number}/status", body)
-
-
-def _dead(handle: Handle, status: str) -> BackendError:
-    if status == "expired":
-        return Lapsed(f"DigiCert order {handle.order} expired before it was issued", _SOON.total_seconds())
-    what = "the reissue" if handle.reissue else "the order"
-    return Rejected(
-        f"DigiCert order {handle.order}: {what} was {status}: see why in CertCentral, and change the request or run "
-        "`kubectl csr renew` to order anew"
-    )
-
-
-def _issued(number: int, certificate_id: object, pem: bytes) -> Issued:
-    try:
-        certificates = load_bundle(pem)
-    except PkiError as error:
-        raise Retryable(f"the certificate of DigiCert order {number} cannot be read: {error}") from None
-    return Issued(certificates, any_duration=True, rules=RULES, reference=f"{number}/{certificate_id or ''}")
-
-
-def _must_be_among(wanted: str, known: Mapping[str, str], field: str, what: str) -> None:
-    if wanted in known:
-        return
-    have = ", ".join(f"{identifier} ({name})" if name else identifier for identifier, name in sorted(known.items()))
-    raise Misconfigured(f"{field}: DigiCert has no {wanted} for this API key; the account's {what}: {have or 'none'}")

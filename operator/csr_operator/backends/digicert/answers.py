@@ -1,0 +1,44 @@
+"""What CertCentral's answers mean to the operator, and in words to the user."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from csr_operator.backends.base import BackendError, Issued, Lapsed, Misconfigured, Rejected, Retryable
+from csr_operator.pki.chain import load_bundle
+from csr_operator.pki.errors import PkiError
+from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
+
+from .handle import Handle
+
+DEAD = frozenset({"rejected", "canceled", "expired", "revoked"})
+"""Statuses of orders that nothing more comes of."""
+
+RULES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
+"""DigiCert writes the subject that it validated, and the usages of its products."""
+
+_SOON = timedelta(minutes=1)
+
+
+def dead(handle: Handle, status: str) -> BackendError:
+    if status == "expired":
+        return Lapsed(f"DigiCert order {handle.order} expired before it was issued", _SOON.total_seconds())
+    what = "the reissue" if handle.reissue else "the order"
+    return Rejected(
+        f"DigiCert order {handle.order}: {what} was {status}: see why in CertCentral, and change the request or run "
+        "`kubectl csr renew` to order anew"
+    )
+
+
+def issued(number: int, certificate_id: object, pem: bytes) -> Issued:
+    try:
+        certificates = load_bundle(pem)
+    except PkiError as error:
+        raise Retryable(f"the certificate of DigiCert order {number} cannot be read: {error}") from None
+    return Issued(certificates, any_duration=True, rules=RULES, reference=f"{number}/{certificate_id or ''}")
+
+
+def must_be_among(wanted: str, known: Mapping[str, str], field: str, what: str) -> None:
+    if wanted in known:
+        return
+    have = ", ".join(f"{identifier} ({name})" if name else identifier for identifier, name in sorted(known.items()))
+    raise Misconfigured(f"{field}: DigiCert has no {wanted} for this API key; the account's {what}: {have or 'none'}")
