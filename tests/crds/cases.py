@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from tests.crds import http01, sectigo
+from tests.crds import dns01, http01, sectigo
 
 REQUEST: Mapping[str, Any] = {
     "secretName": "tls",
@@ -649,6 +649,7 @@ REFUSED = [
             ),
             *sectigo.REFUSED,
             *http01.REFUSED,
+            *dns01.REFUSED,
             *(
                 ({"external": {"name": name}}, "spec.external.name", "with a letter or digit at both ends")
                 for name in ("my ca", "-ca", "ca.", "a/b")
@@ -1044,6 +1045,7 @@ ACCEPTED_ISSUERS: list[Mapping[str, Any]] = [
             {"tlsALPN01": EMPTY},
         ],
     ),
+    *dns01.ACCEPTED,
     digicert(),
     digicert(
         url="https://certcentral.digicert.eu/services/v2",
