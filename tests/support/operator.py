@@ -43,6 +43,8 @@ class OperatorProcess:
 
     patience: seconds of silence after which it takes a connection for dead, if not as usual.
 
+    names_at: the port of the loopback address to which its issuers find every name to lead.
+
     installed: a folder with what is installed beside it.
     """
 
@@ -53,9 +55,14 @@ class OperatorProcess:
         *arguments: str,
         clock_offset: float = 0.0,
         patience: float | None = None,
+        names_at: int | None = None,
         installed: Path | None = None,
     ) -> None:
-        variant = ("shifted", clock_offset) if patience is None else ("impatient", patience)
+        variant: tuple[str, float] = ("shifted", clock_offset)
+        if patience is not None:
+            variant = ("impatient", patience)
+        if names_at is not None:
+            variant = ("rerouted", names_at)
         self.port, self.acme_port = _free_port(), _free_port()
         self.log = log
         self._command = [

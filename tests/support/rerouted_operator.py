@@ -1,0 +1,40 @@
+"""`python -m tests.support.rerouted_operator PORT ARGUMENTS...`: csr-operator for which every name leads to PORT.
+
+Of the loopback address, whatever port is asked for. It is for the self-check of http-01, which asks for port 80.
+"""
+
+import socket
+import sys
+from unittest.mock import patch
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from csr_operator import issuers
+from csr_operator.__main__ import main
+
+
+class Loopback(AbstractResolver):
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(hostname=host, host="127.0.0.1", port=self._port, family=socket.AF_INET, proto=0, flags=0)
+        ]
+
+    async def close(self) -> None:
+        pass
+
+
+def session(port: int) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=0, resolver=Loopback(port))
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+
+
+if __name__ == "__main__":
+    to = int(sys.argv[1])
+    with patch.object(issuers, "http_session", lambda: session(to)):
+        sys.exit(main(sys.argv[2:]))
