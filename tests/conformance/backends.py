@@ -11,9 +11,10 @@ from tests.conformance.cases import Feature
 from tests.support.authorities import opaque
 from tests.support.kubectl import Kubectl
 from tests.support.manifests import issuer, root_and_ca
-from tests.vendors import digicert_server
+from tests.vendors import digicert_server, sectigo_server
 from tests.vendors.digicert_one_server import DigicertOneServer
 from tests.vendors.digicert_server import DigicertServer
+from tests.vendors.sectigo_server import SectigoServer
 
 EVERYTHING = frozenset(Feature)
 
@@ -71,6 +72,22 @@ def _digicert_one(kubectl: Kubectl) -> Iterator[str]:
         yield _with_key(kubectl, "digicertOne", config)
 
 
+@contextmanager
+def _sectigo(kubectl: Kubectl) -> Iterator[str]:
+    with SectigoServer() as server:
+        config = {
+            "url": f"{server.url}/api",
+            "caBundle": server.ca_bundle,
+            "customerURI": sectigo_server.CUSTOMER,
+            "login": {"secretName": "sectigo"},
+            "organization": "Example Inc",
+            "profile": "Public OV SSL",
+        }
+        login = {"login": sectigo_server.LOGIN, "password": sectigo_server.PASSWORD}
+        kubectl.apply(opaque("sectigo", **login), issuer("sectigo", "Issuer", sectigo=config))
+        yield "sectigo"
+
+
 def _with_key(kubectl: Kubectl, backend: str, config: dict[str, Any]) -> str:
     kubectl.apply(
         opaque("digicert", **{"api-key": digicert_server.KEY}), issuer("digicert", "Issuer", **{backend: config})
@@ -96,5 +113,12 @@ BACKENDS = (
         "digicertOne",
         _digicert_one,
         EVERYTHING - {Feature.CA, Feature.OTHER_NAMES},
+    ),
+    # As above. Certificates for TLS with the terms of the profile, and with a subject as digicert's.
+    BackendUnderTest(
+        "sectigo",
+        _sectigo,
+        frozenset({Feature.IP_ADDRESSES, Feature.WILDCARDS, Feature.RSA, Feature.USAGES, Feature.USERS_CSR}),
+        SubjectRule.CA_DECIDES,
     ),
 )

@@ -14,7 +14,8 @@ certificate with what was asked for: names, key, usages, CA bit, duration, the c
 and the status. It says `-` where the CA behind the backend cannot do it; `tests/conformance/backends.py` says why, and
 which CAs write the subject themselves or round the duration up.
 
-The servers behind `digicert` and `digicertOne` are emulated from published documents, and not verified by the vendor.
+The servers behind `digicert`, `digicertOne` and `sectigo` are emulated from published documents, and not verified by
+the vendors.
 
 For a backend of your own, write a `BackendUnderTest` (its docstring says what goes in) and run
 `.venv/bin/pytest tests/conformance --conformance-backend your.module:YOUR_BACKEND`.

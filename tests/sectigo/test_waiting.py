@@ -31,7 +31,7 @@ async def test_the_longer_an_order_waits_the_more_rarely_it_is_looked_at(world: 
         world.clock.now += answer.poll_after
         answer = await backend.poll(wanted, answer.handle)
     assert waits == sorted(waits)
-    assert (waits[0], waits[-1]) == (timedelta(seconds=15), timedelta(minutes=15))
+    assert (waits[0], waits[-1]) == (timedelta(seconds=5), timedelta(minutes=15))
 
 
 async def test_many_orders_are_looked_at_by_a_list(world: World) -> None:

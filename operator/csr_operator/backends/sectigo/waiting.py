@@ -13,7 +13,7 @@ from .account import Choice
 from .client import Client
 from .words import Refusal, State
 
-_FIRST, _LAST = timedelta(seconds=15), timedelta(minutes=15)
+_FIRST, _LAST = timedelta(seconds=5), timedelta(minutes=15)
 _FEW = 4
 _PAGE = 200  # the most that the API gives at once
 _MOST_PAGES = 50
@@ -44,7 +44,7 @@ class Placed:
         return cls(Kind(kind), int(number), datetime.fromtimestamp(int(since), UTC))
 
     def interval(self, now: datetime) -> timedelta:
-        """How long to wait for the next look: a tenth of its age, between 15 s and 15 min."""
+        """How long to wait for the next look: a tenth of its age, between 5 s and 15 min."""
         return min(max((now - self.since) / 10, _FIRST), _LAST)
 
 
@@ -70,10 +70,15 @@ class Waiting:
         if len(self._looked) <= _FEW:
             return None
         async with self._listing:
-            # Half the interval, so that an order never waits for much longer than that.
-            if self._listed_at is None or now - self._listed_at > placed.interval(now) / 2:
+            if self._is_stale(placed, now):
                 await self._list(choice)
             return self._states.get(placed.id)
+
+    def _is_stale(self, placed: Placed, now: datetime) -> bool:
+        """Half the interval, so that an order never waits for much longer than that."""
+        if self._listed_at is None or self._listed_at <= placed.since:
+            return True
+        return now - self._listed_at > max(placed.interval(now) / 2, _FIRST)
 
     async def _list(self, choice: Choice) -> None:
         now = self._clock()
