@@ -24,8 +24,8 @@ def dead(handle: Handle, status: str) -> BackendError:
         return Lapsed(f"DigiCert order {handle.order} expired before it was issued", _SOON.total_seconds())
     what = "the reissue" if handle.reissue else "the order"
     return Rejected(
-        f"DigiCert order {handle.order}: {what} was {status}: see why in CertCentral, and change the request or run "
-        "`kubectl csr renew` to order anew"
+        f"DigiCert order {handle.order}: {what} was {status}: see why in CertCentral, and change the request, or "
+        "delete it and create it again"
     )
 
 
