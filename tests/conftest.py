@@ -5,9 +5,11 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from kubernetes import client, config
 
 from devcluster import ControlPlane, control_plane
 from tests.support.kubectl import Kubectl
@@ -53,3 +55,10 @@ def operator(operator_credentials: Path, namespace: str, tmp_path: Path) -> Iter
     """The operator, started, for this test's namespace and the ClusterIssuers."""
     with OperatorProcess(operator_credentials, tmp_path / "operator.log", "--namespace", namespace) as process:
         yield process
+
+
+@pytest.fixture
+def core(cluster: ControlPlane) -> Iterator[Any]:
+    """The official client's CoreV1Api, for what has to be quicker than kubectl."""
+    with config.new_client_from_config(str(cluster.kubeconfig)) as api:  # type: ignore[no-untyped-call]
+        yield client.CoreV1Api(api)

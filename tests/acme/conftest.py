@@ -1,13 +1,17 @@
 """One Pebble for the whole folder, and clients of it."""
 
 import ssl
+import uuid
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import AcmeClient
+from devcluster import ControlPlane
+from tests.support.acme_scene import Scene, running_scene
 from tests.support.pebble import Pebble, pebble
 
 
@@ -36,3 +40,26 @@ async def client(server: Pebble, session: aiohttp.ClientSession, key: ec.Ellipti
     found = AcmeClient(session, server.directory, key)
     await found.new_account(["mailto:admin@example.com"], terms_agreed=True)
     return found
+
+
+@pytest.fixture(scope="session")
+def scene(
+    cluster: ControlPlane, operator_credentials: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
+    """An operator with a CA, which the tests of the folder share: each has issuers and names of its own."""
+    with running_scene(cluster, operator_credentials, tmp_path_factory.mktemp("scene")) as running:
+        yield running
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test has."""
+    return f"x{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+async def scene_session(scene: Scene) -> AsyncIterator[aiohttp.ClientSession]:
+    """Trusts the scene's Pebble."""
+    context = ssl.create_default_context(cafile=scene.pebble.ca_file)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), trust_env=False) as found:
+        yield found

@@ -3,10 +3,8 @@
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from kubernetes import client, config
 
 from devcluster import ControlPlane, control_plane
 from tests.support.kubectl import Kubectl
@@ -23,13 +21,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 @pytest.fixture(scope="session")
 def operator_credentials(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return operator_kubeconfig(cluster, tmp_path_factory.mktemp("resilience-operator"))
-
-
-@pytest.fixture
-def core(cluster: ControlPlane) -> Iterator[Any]:
-    """The official client's CoreV1Api, for what has to be quicker than kubectl."""
-    with config.new_client_from_config(str(cluster.kubeconfig)) as api:  # type: ignore[no-untyped-call]
-        yield client.CoreV1Api(api)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ with the proxy.
 """
 
 import asyncio
+import base64
 import json
 import ssl
 import threading
@@ -31,6 +32,7 @@ STEPS: Mapping[str, str] = {
     "/certZ/": "certificate",
     "/draft-ietf-acme-ari-03/": "renewal information",
     "/list-orderz/": "orders",
+    "/rollover-account-key": "key change",
 }
 
 
@@ -48,18 +50,28 @@ class _Plan:
 
 @dataclass(slots=True)
 class AcmeProxy:
-    """A context manager; it serves from a thread of its own. directory: URL. seen: how often each step was made."""
+    """A context manager; it serves from a thread of its own.
+
+    directory: URL. seen: how often each step was made. placed: the identifiers of each order that the server took, and
+    replaced: what such an order was to replace (RFC 9773).
+    overrides: headers of the answers to a step.
+    """
 
     server: Pebble
     directory: str = ""
+    overrides: dict[str, Mapping[str, str]] = field(default_factory=dict)
     seen: Counter[str] = field(default_factory=Counter)
+    placed: list[frozenset[str]] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
     _plans: dict[str, list[_Plan]] = field(default_factory=dict)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _thread: threading.Thread | None = None
     _runner: web.AppRunner | None = None
     _session: aiohttp.ClientSession | None = None
 
     def __enter__(self) -> "AcmeProxy":
-        threading.Thread(target=self._loop.run_forever, name="acme-proxy", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="acme-proxy", daemon=True)
+        self._thread.start()
         self._run(self._start())
         return self
 
@@ -70,6 +82,9 @@ class AcmeProxy:
                     plan.gate.set()
         self._run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
+        if self._thread is not None:
+            self._thread.join()
+        self._loop.close()
 
     def when(self, step: str, do: Callable[[], object], *, before: bool = False) -> None:
         """Call `do` once, when the server has answered (or before it is asked) and before the client knows."""
@@ -129,7 +144,7 @@ class AcmeProxy:
         if plan is not None and plan.before and (answer := await self._act(plan, request)) is not None:
             self.seen[step] += 1
             return answer
-        response = await self._forward(request)
+        response = await self._forward(request, step)
         self.seen[step] += 1
         if plan is not None and not plan.before and (answer := await self._act(plan, request)) is not None:
             return answer
@@ -150,23 +165,36 @@ class AcmeProxy:
             return web.Response(status=status, body=body, headers={**headers, "Content-Type": kind})
         return None
 
-    async def _forward(self, request: web.Request) -> web.Response:
+    async def _forward(self, request: web.Request, step: str) -> web.Response:
         assert self._session is not None
         upstream = self.server.directory.removesuffix("/dir")
+        body = await request.read()
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
         async with self._session.request(
             request.method,
             f"{upstream}{request.path_qs}",
-            data=await request.read() or None,
+            data=body or None,
             headers={**headers, "Host": request.host},
         ) as answer:
             passed: list[tuple[str, str]] = [
                 (name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP
             ]
-            return web.Response(status=answer.status, body=await answer.read(), headers=CIMultiDict(passed))
+            if step == "new order" and answer.status == 201:
+                asked = _payload(body)
+                self.placed.append(frozenset(identifier["value"] for identifier in asked["identifiers"]))
+                self.replaced += [asked["replaces"]] if "replaces" in asked else []
+            replaced = CIMultiDict(passed)
+            replaced.update(self.overrides.get(step, {}))
+            return web.Response(status=answer.status, body=await answer.read(), headers=replaced)
 
     def _run(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=30)
 
 
 _HOP_BY_HOP = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive", "host"})
+
+
+def _payload(body: bytes) -> Any:
+    """Of a JWS."""
+    payload = json.loads(body)["payload"]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

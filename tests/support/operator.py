@@ -98,6 +98,10 @@ class OperatorProcess:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
 
+    def has_ended(self) -> bool:
+        assert self._process is not None
+        return self._process.poll() is not None
+
     def kill(self) -> None:
         """kill -9."""
         assert self._process is not None

@@ -58,8 +58,27 @@ class Pebble:
 
     def roots(self) -> bytes:
         """What issued certificates lead to (PEM)."""
+        return self._ask("roots/0")
+
+    def root_name(self, number: int) -> str:
+        """The common name of a root: 0 is that of the chain that is offered first, 1 that of the alternate."""
+        (root,) = x509.load_pem_x509_certificates(self._ask(f"roots/{number}"))
+        return str(root.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+
+    def status_of(self, certificate: x509.Certificate) -> str:
+        """`Valid` or `Revoked`."""
+        return str(json.loads(self._ask(f"cert-status-by-serial/{certificate.serial_number:x}"))["Status"])
+
+    def set_renewal_info(self, certificate: x509.Certificate, answer: Mapping[str, Any]) -> None:
+        """What Pebble says about when to renew a certificate from now on."""
+        pem = certificate.public_bytes(Encoding.PEM).decode()
+        body = json.dumps({"Certificate": pem, "ARIResponse": json.dumps(answer)}).encode()
+        self._ask("set-renewal-info/", body)
+
+    def _ask(self, path: str, body: bytes | None = None) -> bytes:
         context = ssl.create_default_context(cafile=self.ca_file)
-        with urllib.request.urlopen(f"{self.management}/roots/0", context=context, timeout=10) as answer:
+        asked = urllib.request.Request(f"{self.management}/{path}", body)
+        with urllib.request.urlopen(asked, context=context, timeout=10) as answer:
             return bytes(answer.read())
 
     def orders(self) -> int:

@@ -68,3 +68,14 @@ def await_objects(
         if len(seen) == count:
             return
     raise AssertionError(f"{len(seen)} of {count} objects were written within {seconds:.0f} s")
+
+
+def await_changes(core: Any, namespace: str, count: int, version: str, seconds: float = 60) -> None:
+    """Return at once when `count` changes of Secrets were made since the resource version."""
+    events = watch.Watch().stream(  # type: ignore[no-untyped-call]
+        core.list_namespaced_secret, namespace, resource_version=version, timeout_seconds=int(seconds)
+    )
+    for number, _ in enumerate(events, start=1):
+        if number == count:
+            return
+    raise AssertionError(f"there were no {count} changes within {seconds:.0f} s")

@@ -64,6 +64,9 @@ _REASONS = {
 }
 """CRLReason (RFC 5280, section 5.3.1)."""
 
+_ASK_SOONEST, _ASK_LATEST = 60.0, 86400.0
+"""Seconds until a CA is asked again when it wants a certificate renewed, whatever it says (RFC 9773, section 4.3.2)."""
+
 _MOST_LISTED = 30
 """Of the account's orders, how many of the last are looked at for one that was placed just before a crash."""
 
@@ -154,7 +157,10 @@ class AcmeBackend:
         client = await self._account.client()
         with in_words(self._clock()):
             info = await client.renewal_info(reference)
-        return None if info is None else Renewal(info.start, info.end, timedelta(seconds=info.retry_after))
+        if info is None:
+            return None
+        again = min(max(info.retry_after, _ASK_SOONEST), _ASK_LATEST)
+        return Renewal(info.start, info.end, timedelta(seconds=again))
 
     async def abandon(self, key: str, handle: str) -> None:
         self._failures.pop(key, None)

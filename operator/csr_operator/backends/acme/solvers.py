@@ -8,6 +8,9 @@ from typing import Any, ClassVar, Protocol
 from csr_acme import Authorization, Challenge, Identifier, challenges
 from csr_acme.jose import AccountKey
 from csr_operator.backends.base import Context, Misconfigured, Rejected
+from csr_operator.dns.base import Provider
+from csr_operator.dns.providers import provider
+from csr_operator.dns.resolve import Resolver
 from csr_operator.reachability import reachable
 
 
@@ -90,6 +93,56 @@ class TlsAlpn01:
         self._responder.withdraw_alpn(proof.identifier.value)
 
 
+class Dns:
+    """dns-01, dns-account-01 and dns-persist-01. Without a provider, a person sets the record."""
+
+    def __init__(self, config: Mapping[str, Any], context: Context, where: str) -> None:
+        self.challenge_type: str = config.get("challengeType") or "dns-01"
+        settings = ("challengeType", "recursiveNameservers", "recursiveNameserversOnly")
+        named = {key: value for key, value in config.items() if key not in settings}
+        self._provider: Provider | None = provider(named, context, where) if named else None
+        self._resolver = Resolver(
+            config.get("recursiveNameservers") or (),
+            only=bool(config.get("recursiveNameserversOnly")),
+            field=f"{where}.recursiveNameservers",
+        )
+
+    def record(self, proof: Proof) -> tuple[str, str]:
+        """Name and value of the TXT record."""
+        domain, token = proof.identifier.value, proof.challenge.token
+        match self.challenge_type:
+            case "dns-persist-01":
+                issuers = proof.challenge.extra.get("issuer-domain-names") or [""]
+                value = challenges.dns_persist_value(
+                    str(issuers[0]), proof.account_url, wildcard=proof.authorization.wildcard
+                )
+                return challenges.dns_persist_name(domain), value
+            case "dns-account-01":
+                name = challenges.dns_account_name(domain, proof.account_url)
+            case _:
+                name = challenges.dns_name(domain)
+        return name, challenges.dns_value(token, proof.key)
+
+    async def present(self, proof: Proof) -> None:
+        if self._provider is not None:
+            name, value = self.record(proof)
+            await self._provider.present(await self._resolver.target(name), value)
+
+    async def missing(self, proofs: Collection[Proof]) -> dict[str, str]:
+        wanted = [self.record(proof) for proof in proofs]
+        targets = await asyncio.gather(*(self._resolver.target(name) for name, _ in wanted))
+        records = {(where, value): proof for where, (_, value), proof in zip(targets, wanted, proofs, strict=True)}
+        unseen = await self._resolver.propagated(records)
+        if self._provider is None:
+            return {records[record].name: f'set the TXT record {record[0]} to "{record[1]}"' for record in unseen}
+        return {records[record].name: why for record, why in unseen.items()}
+
+    async def withdraw(self, proof: Proof) -> None:
+        if self._provider is not None and self.challenge_type != "dns-persist-01":  # that one is to stay
+            name, value = self.record(proof)
+            await self._provider.withdraw(await self._resolver.target(name), value)
+
+
 class Solvers:
     """config: `spec.acme.solvers`. Raises Misconfigured."""
 
@@ -143,7 +196,9 @@ def _solver(config: Mapping[str, Any], context: Context, where: str) -> Solver:
         return Http01(config["http01"], context)
     if "tlsALPN01" in config:
         return TlsAlpn01(context)
-    raise Misconfigured(f"{where}: write http01 or tlsALPN01; dns01 is still to come")
+    if "dns01" in config:
+        return Dns(config["dns01"], context, f"{where}.dns01")
+    raise Misconfigured(f"{where}: write one of http01, dns01 and tlsALPN01")
 
 
 def _rank(selector: Mapping[str, Any], name: str) -> tuple[int, int] | None:
