@@ -11,7 +11,8 @@ BIN := .venv/bin
 DEMO_TOOLS := nginx:nginx-light openssl /etc/ssl/certs/ca-certificates.crt:ca-certificates
 TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:default-jre-headless \
 	named:bind9 pdns_server:pdns-server \
-	/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql:pdns-backend-sqlite3
+	/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql:pdns-backend-sqlite3 \
+	/usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream
 
 # Debian keeps nginx and debootstrap where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin

@@ -14,6 +14,7 @@ import yaml
 from csr_operator import model
 from devcluster import ControlPlane
 from docs.generate import REFERENCE, render
+from tests.support.ingress import install_gateway_api
 from tests.support.kubectl import Kubectl
 
 TOP = Path(__file__).parents[2]
@@ -91,6 +92,8 @@ def test_the_example_of_a_backend_registers_as_the_page_says() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_manifests_are_accepted(page: Path, cluster: ControlPlane, kubectl: Kubectl) -> None:
     """By a server-side dry run."""
+    if "gateway.networking.k8s.io" in page.read_text():
+        install_gateway_api(cluster)
     for block in _blocks(page, "yaml"):
         for document in yaml.safe_load_all(block):
             if document["kind"] == "Kustomization":

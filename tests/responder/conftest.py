@@ -1,16 +1,21 @@
 """Challenges presented by one process of the operator's, with the rights of `deploy/`, and answered by another."""
 
+import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import aiohttp
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from csr_acme import AcmeClient
 from csr_operator.kube import KubeClient
 from csr_operator.responder import Challenges
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl
 from tests.support.operator import NAMESPACE
+from tests.support.pebble import Pebble
 
 
 @pytest.fixture
@@ -30,3 +35,18 @@ def challenges(kube: KubeClient) -> Challenges:
 def home(cluster: ControlPlane, operator_credentials: Path) -> Kubectl:
     """kubectl in the operator's own namespace."""
     return Kubectl(cluster, NAMESPACE)
+
+
+@pytest.fixture
+def key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture
+async def client(server: Pebble, key: ec.EllipticCurvePrivateKey) -> AsyncIterator[AcmeClient]:
+    """An account at the module's `server`."""
+    context = ssl.create_default_context(cafile=server.ca_file)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), trust_env=False) as session:
+        found = AcmeClient(session, server.directory, key)
+        await found.new_account(terms_agreed=True)
+        yield found

@@ -1,16 +1,21 @@
 """What the tests of challenges present, and how they ask for it as a CA does."""
 
+import asyncio
 import secrets
 import socket
+import ssl
 import urllib.error
 import urllib.request
 
 import aiohttp
 from aiohttp.abc import ResolveResult
 
+from csr_acme import AcmeClient, Identifier
+from csr_acme import Challenge as AcmeChallenge
 from csr_operator.challenge_routes import Challenge
 from csr_operator.model import Issuer, Kind
 
+DEADLINE = 30
 PATH = "/.well-known/acme-challenge/"
 TENANT = Issuer(Kind.ISSUER, "team-a", "letsencrypt", "uid", "1", 1, "acme", {})
 ISSUER = Issuer(Kind.CLUSTER_ISSUER, "", "letsencrypt", "uid", "1", 1, "acme", {})
@@ -32,6 +37,27 @@ def ask(port: int, host: str, path: str, method: str = "GET") -> tuple[int, str]
             return error.code, error.read().decode()
 
 
+async def asked(client: AcmeClient, identifier: Identifier, kind: str) -> tuple[str, AcmeChallenge]:
+    """The URL of a new order for it, and its challenge of that kind."""
+    order = await client.new_order([identifier])
+    authorization = await client.authorization(order.authorizations[0])
+    return order.url, next(c for c in authorization.challenges if c.type == kind)
+
+
+async def proven(client: AcmeClient, order_url: str, challenge: AcmeChallenge) -> str:
+    """The order's status when the CA has looked; what the CA said, if it did not find the answer."""
+    await client.respond(challenge)
+    order = await client.order(order_url)
+    async with asyncio.timeout(DEADLINE):
+        while order.status == "pending":
+            await asyncio.sleep(order.retry_after or 0.05)
+            order = await client.order(order_url)
+    if order.status == "invalid":
+        authorization = await client.authorization(order.authorizations[0])
+        return str([c.error for c in authorization.challenges if c.error])
+    return order.status
+
+
 class _Loopback(aiohttp.TCPConnector):
     """A resolver would do, were it asked for IP addresses, too."""
 
@@ -48,3 +74,30 @@ class _Loopback(aiohttp.TCPConnector):
 def rerouted(port: int, tls_port: int = 0) -> aiohttp.ClientSession:
     """A session for which every name and address is the loopback one, port 443 is `tls_port`, and others are `port`."""
     return aiohttp.ClientSession(connector=_Loopback(port, tls_port), trust_env=False)
+
+
+async def until_closed(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(DEADLINE):
+        try:
+            return await reader.read()
+        except ConnectionResetError:
+            return b""
+
+
+def trusting(*protocols: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
+    return context
+
+
+async def shaken(port: int, name: str | None, *protocols: str) -> tuple[bytes, str | None, bytes]:
+    """The certificate (DER) and protocol of a handshake, and what comes after. Raises OSError."""
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port, ssl=trusting(*protocols), server_hostname=name or ""
+    )
+    connection = writer.get_extra_info("ssl_object")
+    found = connection.getpeercert(binary_form=True), connection.selected_alpn_protocol(), await until_closed(reader)
+    writer.close()
+    return found

@@ -14,10 +14,9 @@ from csr_operator import challenge_server
 from csr_operator.alpn import AlpnCertificates, server_name
 from csr_operator.challenge_server import serve_http, serve_tls
 from csr_operator.web import CannotListen
-from tests.responder.support import PATH
+from tests.responder.support import PATH, shaken, until_closed
 from tests.support.pebble import free_ports
 
-DEADLINE = 30
 REQUEST = f"GET {PATH}token HTTP/1.1\r\nHost: www.example.com\r\n\r\n".encode()
 
 
@@ -35,15 +34,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(challenge_server, "_PATIENCE", 0.2)
 
 
-async def until_closed(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(DEADLINE):
-        try:
-            return await reader.read()
-        except ConnectionResetError:
-            return b""
-
-
-async def asked(port: int, request: bytes = REQUEST) -> bytes:
+async def fetched(port: int, request: bytes = REQUEST) -> bytes:
     """All that comes back until the server closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
@@ -54,7 +45,7 @@ async def asked(port: int, request: bytes = REQUEST) -> bytes:
 
 async def test_an_answer_and_then_the_connection_is_closed(port: int) -> None:
     async with serve_http("127.0.0.1", port, answer):
-        said = await asked(port)
+        said = await fetched(port)
     head, body = said.split(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
     assert b"\r\nContent-Type: application/octet-stream" in head
@@ -65,14 +56,14 @@ async def test_an_answer_and_then_the_connection_is_closed(port: int) -> None:
 @pytest.mark.usefixtures("impatient")
 async def test_who_dawdles_is_cut_off(port: int, sent: bytes) -> None:
     async with serve_http("127.0.0.1", port, answer):
-        await asked(port, sent)
-        assert b" 200 " in await asked(port)
+        await fetched(port, sent)
+        assert b" 200 " in await fetched(port)
 
 
 async def test_what_is_no_http_is_answered_and_not_logged(port: int, caplog: pytest.LogCaptureFixture) -> None:
     async with serve_http("127.0.0.1", port, answer):
-        assert b" 400 " in await asked(port, b"\x16\x03\x01 hello\r\n\r\n")
-        assert b" 400 " in await asked(port, b"GET / HTTP/1.1\r\nHost: " + b"a" * 100_000 + b"\r\n\r\n")
+        assert b" 400 " in await fetched(port, b"\x16\x03\x01 hello\r\n\r\n")
+        assert b" 400 " in await fetched(port, b"GET / HTTP/1.1\r\nHost: " + b"a" * 100_000 + b"\r\n\r\n")
     assert caplog.records == []
 
 
@@ -81,7 +72,7 @@ async def test_a_mistake_of_our_own_is_logged_and_shows_nothing(port: int, caplo
         raise RuntimeError("a secret")
 
     async with serve_http("127.0.0.1", port, broken):
-        said = await asked(port)
+        said = await fetched(port)
     assert b" 500 " in said
     assert b"secret" not in said
     assert "a secret" in caplog.text
@@ -91,31 +82,12 @@ async def test_there_are_only_so_many_connections(port: int, monkeypatch: pytest
     monkeypatch.setattr(challenge_server, "_MOST", 2)
     async with serve_http("127.0.0.1", port, answer):
         idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
-        assert await asked(port) == b""
+        assert await fetched(port) == b""
         idle[0][1].write(REQUEST)
         assert b" 200 " in await until_closed(idle[0][0])
-        assert b" 200 " in await asked(port)
+        assert b" 200 " in await fetched(port)
         for _, writer in idle:
             writer.close()
-
-
-def trusting(*protocols: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if protocols:
-        context.set_alpn_protocols(list(protocols))
-    return context
-
-
-async def shaken(port: int, name: str | None, *protocols: str) -> tuple[bytes, str | None, bytes]:
-    """The certificate (DER) and protocol of a handshake, and what comes after. Raises OSError."""
-    reader, writer = await asyncio.open_connection(
-        "127.0.0.1", port, ssl=trusting(*protocols), server_hostname=name or ""
-    )
-    connection = writer.get_extra_info("ssl_object")
-    found = connection.getpeercert(binary_form=True), connection.selected_alpn_protocol(), await until_closed(reader)
-    writer.close()
-    return found
 
 
 class Site:

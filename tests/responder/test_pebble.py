@@ -1,17 +1,15 @@
 """A CA that really connects: Pebble, to an Nginx that follows what was made in the cluster, and to the TLS listener."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from csr_acme import AcmeClient, Challenge, Identifier
+from csr_acme import AcmeClient, Identifier
 from csr_acme.challenges import alpn_certificate, key_authorization
 from csr_operator import challenge_routes
 from csr_operator.alpn import AlpnCertificates
@@ -20,14 +18,13 @@ from csr_operator.challenge_server import serve_tls
 from csr_operator.reachability import reachable
 from csr_operator.responder import Challenges
 from devcluster import ControlPlane
-from tests.responder.support import ISSUER, PATH, rerouted
+from tests.responder.support import DEADLINE, ISSUER, PATH, asked, proven, rerouted
 from tests.support.audit import writes
 from tests.support.ingress import GATEWAY, INGRESS_CLASS, IngressController, ingress_controller
 from tests.support.kubectl import Kubectl
 from tests.support.operator import NAMESPACE, OperatorProcess
 from tests.support.pebble import Pebble, free_ports, pebble
 
-DEADLINE = 30
 INGRESS = {"ingress": {"ingressClassName": INGRESS_CLASS}}
 GATEWAY_ROUTE = {"gatewayHTTPRoute": {"parentRefs": [GATEWAY], "labels": {"team": "web"}}}
 
@@ -65,41 +62,6 @@ def server(nginx: IngressController, tls_port: int, tmp_path_factory: pytest.Tem
     folder = tmp_path_factory.mktemp("pebble")
     with pebble(folder, http_port=nginx.port, tls_port=tls_port) as running:
         yield running
-
-
-@pytest.fixture
-def key() -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
-
-
-@pytest.fixture
-async def client(server: Pebble, key: ec.EllipticCurvePrivateKey) -> AsyncIterator[AcmeClient]:
-    context = ssl.create_default_context(cafile=server.ca_file)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), trust_env=False) as session:
-        found = AcmeClient(session, server.directory, key)
-        await found.new_account(terms_agreed=True)
-        yield found
-
-
-async def asked(client: AcmeClient, identifier: Identifier, kind: str) -> tuple[str, Challenge]:
-    """The URL of a new order for it, and its challenge of that kind."""
-    order = await client.new_order([identifier])
-    authorization = await client.authorization(order.authorizations[0])
-    return order.url, next(c for c in authorization.challenges if c.type == kind)
-
-
-async def proven(client: AcmeClient, order_url: str, challenge: Challenge) -> str:
-    """The order's status when the CA has looked; what the CA said, if it did not find the answer."""
-    await client.respond(challenge)
-    order = await client.order(order_url)
-    async with asyncio.timeout(DEADLINE):
-        while order.status == "pending":
-            await asyncio.sleep(order.retry_after or 0.05)
-            order = await client.order(order_url)
-    if order.status == "invalid":
-        authorization = await client.authorization(order.authorizations[0])
-        return str([c.error for c in authorization.challenges if c.error])
-    return order.status
 
 
 async def until_reachable(port: int, host: str, token: str, answer: str) -> None:

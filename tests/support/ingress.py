@@ -51,12 +51,14 @@ class Route(NamedTuple):
 
 
 def install_gateway_api(cluster: ControlPlane) -> None:
-    """The CRD of HTTPRoutes, as the project publishes it."""
-    name = "gateway.networking.k8s.io_httproutes.yaml"
-    file = go_module(GATEWAY_API) / "config" / "crd" / "standard" / name
+    """Some of its CRDs, as the project publishes them."""
+    folder = go_module(GATEWAY_API) / "config" / "crd" / "standard"
+    kinds = ("gateways", "httproutes", "referencegrants")
+    files = [f"--filename={folder}/gateway.networking.k8s.io_{kind}.yaml" for kind in kinds]
+    names = [f"crd/{kind}.gateway.networking.k8s.io" for kind in kinds]
     for arguments in (
-        ("apply", "--server-side", "-f", str(file)),
-        ("wait", "--for=condition=Established", "--timeout=30s", "crd/httproutes.gateway.networking.k8s.io"),
+        ("apply", "--server-side", *files),
+        ("wait", "--for=condition=Established", "--timeout=30s", *names),
     ):
         subprocess.run([cluster.kubectl, *arguments], env=dict(cluster.env), check=True, capture_output=True)
 
