@@ -134,3 +134,30 @@ async def test_a_python_of_its_own(
     monkeypatch.setenv(PYTHON, str(tmp_path / "gone"))
     with pytest.raises(Retryable, match="gone cannot be run: No such file"):
         await world.provider(solver(service)).present(name, "value")
+
+
+async def test_one_that_is_given_up_delays_no_other(world: World, service: PowerDns, name: str) -> None:
+    world.secrets["dns"] = {"auth_token": service.token.encode()}
+    provider = world.provider(solver(service))
+    records = [(f"{i}.{name}", "value") for i in range(30)]
+    tasks = [asyncio.create_task(provider.present(*record)) for record in records]
+    await asyncio.sleep(0)
+    for task in tasks[::3]:
+        task.cancel()
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(one, asyncio.CancelledError) for one in done] == [i % 3 == 0 for i in range(30)]
+    shown = [service.records(ZONE, record[0]) for record in records]
+    assert [values for i, values in enumerate(shown) if i % 3] == [["value"]] * 20
+
+
+async def test_what_the_service_says_of_one_is_not_said_of_another(world: World, service: PowerDns, name: str) -> None:
+    """They go together."""
+    world.secrets["dns"] = {"auth_token": service.token.encode()}
+    provider = world.provider(solver(service))
+    too_long = f"{'a' * 64}.{name}"
+    good, bad = await asyncio.gather(
+        provider.present(name, "value"), provider.present(too_long, "value"), return_exceptions=True
+    )
+    assert good is None
+    assert "powerdns: HTTPError: 422" in str(bad)
+    assert service.records(ZONE, name) == ["value"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from csr_operator.backends.base import Misconfigured, Retryable
+from csr_operator.backends.base import Misconfigured, Rejected, Retryable
 from csr_operator.dns.resolve import Resolver, resolver
 from tests.dns.conftest import FIELD
 from tests.support.bind import Bind, bind, free_port
@@ -140,3 +140,9 @@ async def test_aliases_that_lead_in_a_circle(server: Bind) -> None:
 def test_nameservers_that_cannot_be(config: dict[str, object], says: str) -> None:
     with pytest.raises(Misconfigured, match=says):
         resolver(config, FIELD)
+
+
+async def test_a_name_that_is_too_long_for_a_challenge(server: Bind) -> None:
+    name = "_acme-challenge." + ".".join(["a" * 60] * 4)
+    with pytest.raises(Rejected, match="cannot be looked up in the DNS: A DNS name is > 255 octets long"):
+        await Resolver([server.nameserver]).target(name)

@@ -1,7 +1,7 @@
 """`lexicon`: the DNS services that dns-lexicon knows, each by the name and with the options that it has there.
 
 Lexicon blocks, sets no time limits, and takes credentials from the environment and from files if it finds some there.
-So each change is a process of its own, which ends in time and sees nothing but what the issuer brings.
+So it runs as a process of its own, which ends in time and sees nothing but what the issuer brings.
 """
 
 import asyncio
@@ -9,12 +9,13 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from csr_operator.backends.base import Context, Misconfigured, Retryable
+from csr_operator.backends.base import BackendError, Context, Misconfigured, Retryable
 
 from .base import required, secret
 from .process import run, shown
@@ -25,6 +26,7 @@ PYTHON = "CSR_OPERATOR_LEXICON_PYTHON"
 
 _PROGRAM = Path(__file__).with_name("lexicon_call.py")
 _LIMIT = 60.0
+_TOGETHER = 20
 _TTL = "300"
 _ISOLATION = {
     "HOME": "/nonexistent",
@@ -39,9 +41,28 @@ _REFUSED = {
     "oci": "it reads its credentials from files of the operator's",
 }
 
-_locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
-"""Many providers write all records of a name at once, after having read them: two must not do that at the same time.
-By account and zone."""
+
+@dataclass(eq=False, slots=True)
+class _Change:
+    """outcome: not there before it was tried."""
+
+    action: str
+    name: str
+    value: str = field(repr=False)
+    outcome: Mapping[str, Any] | BackendError | None = None
+
+
+@dataclass(eq=False, slots=True, weakref_slot=True)
+class _Account:
+    """Many services are told all records of a name at once, after having been asked for them: two changes with one
+    account in one zone must not be under way at the same time. So they wait for their turn, and go together then."""
+
+    waiting: list[_Change] = field(default_factory=list)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+_accounts: WeakValueDictionary[bytes, _Account] = WeakValueDictionary()
+"""By account and zone."""
 
 
 class Lexicon:
@@ -71,19 +92,38 @@ class Lexicon:
             "zone": self._zone or await self._resolver.zone(name),
             "ttl": self._ttl,
         }
-        account = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()
-        stdin = json.dumps({**asked, "action": action, "name": name, "value": value}).encode()
-        python = os.environ.get(PYTHON) or sys.executable
-        async with _locks.setdefault(account, asyncio.Lock()):
-            try:
-                done = await run([python, "-I", _PROGRAM], environment=_ISOLATION, stdin=stdin, limit=_LIMIT)
-            except OSError as error:
-                raise Retryable(f"{self._provider}: {python} cannot be run: {error.strerror}") from None
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()
+        account = _accounts.setdefault(digest, _Account())
+        change = _Change(action, name, value)
+        account.waiting.append(change)
         try:
-            answer = json.loads(done.output)
+            async with account.turn:
+                while change.outcome is None:
+                    await self._carry_out(account.waiting[:_TOGETHER], asked)
+                    account.waiting[:] = [each for each in account.waiting if each.outcome is None]
+        finally:
+            if change in account.waiting:
+                account.waiting.remove(change)
+        self._judge(change.outcome, asked["zone"], credentials)
+
+    async def _carry_out(self, changes: Sequence[_Change], asked: Mapping[str, Any]) -> None:
+        """Settles the first at least."""
+        listed = [{"action": each.action, "name": each.name, "value": each.value} for each in changes]
+        stdin = json.dumps({**asked, "changes": listed}).encode()
+        python = os.environ.get(PYTHON) or sys.executable
+        outcomes: Sequence[Mapping[str, Any] | BackendError]
+        try:
+            done = await run([python, "-I", _PROGRAM], environment=_ISOLATION, stdin=stdin, limit=_LIMIT)
+            outcomes = json.loads(done.output)
+        except Retryable as error:
+            outcomes = [error] * len(changes)
+        except OSError as error:
+            outcomes = [Retryable(f"{python} cannot be run: {error.strerror}")] * len(changes)
         except ValueError:
-            answer = {"error": "failed", "text": f"ended with status {done.status}: {done.errors.decode()[-400:]}"}
-        self._judge(answer, asked["zone"], credentials)
+            text = f"ended with status {done.status}: {done.errors.decode(errors='replace')[-400:]}"
+            outcomes = [{"error": "failed", "text": text}] * len(changes)
+        for change, outcome in zip(changes, outcomes, strict=False):
+            change.outcome = outcome
 
     async def _credentials(self) -> dict[str, str]:
         if not self._secret_name:
@@ -111,9 +151,11 @@ class Lexicon:
             )
         return options
 
-    def _judge(self, answer: Mapping[str, str], zone: str, credentials: Mapping[str, str]) -> None:
-        text = shown(answer.get("text", ""), credentials.values())
-        match answer.get("error"):
+    def _judge(self, outcome: Mapping[str, Any] | BackendError, zone: str, credentials: Mapping[str, str]) -> None:
+        if isinstance(outcome, BackendError):
+            raise Retryable(f"{self._provider}: {outcome}")
+        text = shown(outcome.get("text", ""), credentials.values())
+        match outcome.get("error"):
             case None:
                 return
             case "missing":
@@ -129,4 +171,4 @@ class Lexicon:
                     + text
                 )
             case _:
-                raise Retryable(f"{self._provider}: {text}")
+                raise Retryable(f"{self._provider}: {text}", outcome.get("after", 0))

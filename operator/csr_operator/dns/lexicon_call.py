@@ -1,8 +1,10 @@
-"""One change by dns-lexicon, as a program of its own: a JSON object on stdin, another one on stdout.
+"""Changes by dns-lexicon, as a program of its own: a JSON object on stdin, a list of them on stdout.
 
-In:  {"action": "present" | "withdraw", "provider": str, "zone": str, "name": str, "value": str,
-      "options": {str: str}, "ttl": int}
-Out: {} when done, else {"error": "missing" | "provider" | "options" | "credentials" | "failed", "text": str}
+In:  {"provider": str, "zone": str, "ttl": int, "options": {str: str},
+      "changes": [{"action": "present" | "withdraw", "name": str, "value": str}, ...]}
+Out: an object for each change, in order: {} when done, else {"text": str, "after": seconds to wait (0: any),
+     "error": "missing" | "provider" | "options" | "credentials" | "failed"}
+     It answers one at least, and begins no other one after half a minute.
 
 It is run by a path, perhaps with another Python than the operator's: it imports nothing but dns-lexicon.
 """
@@ -11,20 +13,28 @@ import argparse
 import json
 import logging
 import sys
+import time
+from collections.abc import Iterator
 from typing import Any
+
+_PATIENCE = 30.0
+_MOST = 2000
+
+Json = dict[str, Any]
 
 
 def main() -> None:
-    print(json.dumps(_answer(json.load(sys.stdin))))
+    stdout, sys.stdout = sys.stdout, sys.stderr  # a provider may print
+    json.dump(_answers(json.load(sys.stdin)), stdout)
 
 
-def _answer(asked: dict[str, Any]) -> dict[str, str]:
+def _answers(asked: Json) -> list[Json]:
     try:
         from lexicon.client import Client
         from lexicon.config import ConfigResolver
-        from lexicon.exceptions import AuthenticationError, ProviderNotAvailableError
+        from lexicon.exceptions import ProviderNotAvailableError
     except ImportError as error:
-        return {"error": "missing", "text": str(error)}
+        return _all(asked, "missing", str(error))
     import dns.name
     import dns.resolver
 
@@ -45,33 +55,60 @@ def _answer(asked: dict[str, Any]) -> dict[str, str]:
         client.provider_class.configure_parser(parser)
         known = sorted(action.dest for action in parser._actions)
         if unknown := sorted(set(asked["options"]) - set(known)):
-            return {"error": "options", "text": f"{', '.join(unknown)}; it knows {', '.join(known)}"}
+            return _all(asked, "options", f"{', '.join(unknown)}; it knows {', '.join(known)}")
         with client as operations:
-            done = _change(operations, asked)
+            return list(_carry_out(operations, asked["changes"], logged))
     except ProviderNotAvailableError as error:
-        return {"error": "provider", "text": str(error)}
-    except AuthenticationError as error:
-        return {"error": "credentials", "text": str(error)}
-    except Exception as error:  # whatever a provider's module raises
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        body = getattr(getattr(error, "response", None), "text", "")
-        kind = "credentials" if status in (401, 403) else "failed"
-        return {"error": kind, "text": f"{type(error).__name__}: {error} {body}"}
-    if not done or logged.texts:
-        return {"error": "failed", "text": "; ".join(logged.texts) or "the provider did not say why"}
-    return {}
+        return _all(asked, "provider", str(error))
+    except Exception as error:
+        return [_failure(error)] * len(asked["changes"])
 
 
-def _change(operations: Any, asked: dict[str, Any]) -> bool:
+def _carry_out(operations: Any, changes: list[Json], logged: "_Errors") -> Iterator[Json]:
+    begun = time.monotonic()
+    for number, change in enumerate(changes):
+        if number and time.monotonic() - begun > _PATIENCE:
+            return
+        logged.texts.clear()
+        try:
+            done = _change(operations, change)
+        except Exception as error:
+            yield _failure(error)
+            continue
+        if done and not logged.texts:
+            yield {}
+        else:
+            yield {"error": "failed", "after": 0, "text": "; ".join(logged.texts)[:_MOST] or "it did not say why"}
+
+
+def _all(asked: Json, error: str, text: str) -> list[Json]:
+    return [{"error": error, "after": 0, "text": text}] * len(asked["changes"])
+
+
+def _failure(error: Exception) -> Json:
+    """Of whatever a provider's module raises; if it asked over HTTP, with what came back."""
+    from lexicon.exceptions import AuthenticationError
+
+    response = getattr(error, "response", None)
+    status, headers = getattr(response, "status_code", None), getattr(response, "headers", {})
+    after = str(headers.get("Retry-After", ""))
+    return {
+        "error": "credentials" if isinstance(error, AuthenticationError) or status in (401, 403) else "failed",
+        "after": int(after) if after.isdecimal() else 0,
+        "text": f"{type(error).__name__}: {error} {getattr(response, 'text', '')}"[:_MOST],
+    }
+
+
+def _change(operations: Any, change: Json) -> bool:
     """Some providers refuse to make again what is there, and others to remove what is not: it is looked for first."""
-    name, value = asked["name"], asked["value"]
+    name, value = change["name"], change["value"]
     try:
         listed = operations.list_records("TXT", name)
         there = any(str(record["content"]).strip('"') == value for record in listed)
     except Exception:
         # Not all can list; those that cannot be reached will say so when the change is tried.
-        there = asked["action"] == "withdraw"
-    if there == (asked["action"] == "present"):
+        there = change["action"] == "withdraw"
+    if there == (change["action"] == "present"):
         return True
     if there:
         return bool(operations.delete_record(None, "TXT", name, value))

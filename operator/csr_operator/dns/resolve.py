@@ -18,6 +18,7 @@ import dns.resolver
 
 from csr_operator.backends.base import BackendError, Misconfigured, Retryable
 
+from .names import parsed, written
 from .servers import addresses, server
 
 _MOST_ALIASES = 8
@@ -63,26 +64,26 @@ class Resolver:
         self._cache = dns.resolver.LRUCache(1000)
 
     async def target(self, name: str) -> str:
-        """The name at which a record for `name` has to be written: the end of its CNAMEs. Raises Retryable.
+        """The name at which a record for `name` has to be written: the end of its CNAMEs. Raises Retryable, Rejected.
 
         The CNAME of a wildcard is no delegation: a record at `name` itself comes before it.
         """
-        current = dns.name.from_text(name)
+        current = parsed(name)
         for _ in range(_MOST_ALIASES):
             following = await self._alias(current)
             if following == current or following == await self._alias(_sibling(current)):
-                return _text(current)
+                return written(current)
             current = following
         raise Retryable(f"{name}: its CNAME records lead on and on: let them end at a name of their own")
 
     async def zone(self, name: str) -> str:
-        """The zone that `name` lies in. Raises Retryable."""
-        return _text(await self._zone(dns.name.from_text(name)))
+        """The zone that `name` lies in. Raises Retryable, Rejected."""
+        return written(await self._zone(parsed(name)))
 
     async def propagated(self, records: Collection[Record]) -> dict[Record, str]:
         """Those that not every authoritative server shows yet, each with the reason, in words that stay the same while
         nothing changes; empty if all are visible. All names are looked for at once, and nothing is waited for."""
-        names = {name: dns.name.from_text(name) for name, _ in records}
+        names = {name: parsed(name) for name, _ in records}
         found = await asyncio.gather(*(self._servers_for(name) for name in names.values()))
         servers = dict(zip(names, found, strict=True))
         # Names of one zone have one list: each of its servers is asked once for each name.
@@ -96,7 +97,7 @@ class Resolver:
         try:
             return response.resolve_chaining().canonical_name.canonicalize()
         except dns.exception.DNSException:
-            raise Retryable(f"{_text(name)}: its CNAME records lead in a circle: let them end at a name") from None
+            raise Retryable(f"{written(name)}: its CNAME records lead in a circle: let them end at a name") from None
 
     async def _zone(self, name: dns.name.Name) -> dns.name.Name:
         current = name
@@ -106,7 +107,7 @@ class Resolver:
                 if rrset.rdtype == dns.rdatatype.SOA and current.is_subdomain(rrset.name):
                     return rrset.name.canonicalize()
             if current == dns.name.root:
-                raise Retryable(f"{_text(name)}: no zone holds it, as no name above it has an SOA record")
+                raise Retryable(f"{written(name)}: no zone holds it, as no name above it has an SOA record")
             current = current.parent()
 
     async def _servers_for(self, name: dns.name.Name) -> Sequence[_Server] | str:
@@ -117,16 +118,16 @@ class Resolver:
                 return [_Server(*one, each) for one, each in zip(self._nameservers, ips, strict=True)]
             zone = await self._zone(name)
             response = await self._lookup(zone, dns.rdatatype.NS)
-            hosts = sorted({_text(each.target) for each in _rdata(response, zone, dns.rdatatype.NS)})
+            hosts = sorted({written(each.target) for each in _rdata(response, zone, dns.rdatatype.NS)})
             if not hosts:
-                return f"the zone {_text(zone)} has no NS records"
+                return f"the zone {written(zone)} has no NS records"
             found = await asyncio.gather(*map(self._addresses, hosts))
             return [_Server(host, self._port, each) for host, each in zip(hosts, found, strict=True)]
         except BackendError as error:
             return str(error)
 
     async def _addresses(self, host: str) -> Sequence[str]:
-        name = dns.name.from_text(host)
+        name = parsed(host)
         kinds = (dns.rdatatype.A, dns.rdatatype.AAAA)
         responses = await asyncio.gather(*(self._lookup(name, kind) for kind in kinds))
         found: list[str] = []
@@ -183,9 +184,9 @@ class Resolver:
                 text = "the system names no DNS server in /etc/resolv.conf: set recursiveNameservers"
                 raise Retryable(text) from None
             except dns.resolver.LifetimeTimeout:
-                raise Retryable(f"the DNS server does not answer for {_text(name)}") from None
+                raise Retryable(f"the DNS server does not answer for {written(name)}") from None
             except (dns.exception.DNSException, OSError) as error:
-                raise Retryable(f"{_text(name)} cannot be looked up: {_words(error)}") from None
+                raise Retryable(f"{written(name)} cannot be looked up: {_words(error)}") from None
 
     async def _recursive(self) -> dns.asyncresolver.Resolver:
         resolver = dns.asyncresolver.Resolver(configure=not self._nameservers)
@@ -235,7 +236,3 @@ def _rdata(response: dns.message.Message, name: dns.name.Name, kind: dns.rdataty
 def _sibling(name: dns.name.Name) -> dns.name.Name:
     """A name beside it that nobody has made, to tell a record of its own from one of a wildcard."""
     return dns.name.Name((uuid.uuid4().hex.encode(), *name.labels[1:]))
-
-
-def _text(name: dns.name.Name) -> str:
-    return name.to_text(omit_final_dot=True)

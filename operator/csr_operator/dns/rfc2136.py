@@ -23,6 +23,7 @@ from dns.rdtypes.ANY.TXT import TXT
 from csr_operator.backends.base import BackendError, Context, Misconfigured, Retryable
 
 from .base import required, secret_key
+from .names import parsed, written
 from .servers import addresses, server
 
 ALGORITHMS = {
@@ -61,7 +62,7 @@ class Rfc2136:
 
     async def _update(self, name: str) -> tuple[dns.update.UpdateMessage, dns.name.Name, dns.tsig.Key | None]:
         """An empty update of the zone that `name` lies in."""
-        key, owner = await self._key(), dns.name.from_text(name)
+        key, owner = await self._key(), parsed(name)
         return dns.update.UpdateMessage(await self._zone(owner, key)), owner, key
 
     async def _zone(self, name: dns.name.Name, key: dns.tsig.Key | None) -> dns.name.Name:
@@ -74,7 +75,7 @@ class Rfc2136:
                 if rrset.rdtype == dns.rdatatype.SOA and current.is_subdomain(rrset.name):
                     return rrset.name
             current = current.parent()
-        raise Misconfigured(f"{self._field}.nameserver: {self._server} serves no zone that holds {_text(name)}")
+        raise Misconfigured(f"{self._field}.nameserver: {self._server} serves no zone that holds {written(name)}")
 
     async def _send(self, update: dns.update.UpdateMessage, key: dns.tsig.Key | None) -> None:
         response = await self._ask(update, key)
@@ -112,7 +113,7 @@ class Rfc2136:
             raise Misconfigured(f"{self._field}.tsigKeyName: is no domain name: {error}") from None
 
     def _refusal(self, rcode: dns.rcode.Rcode, name: dns.name.Name) -> BackendError:
-        said = f"the DNS server {self._server} answers {dns.rcode.to_text(rcode)} for {_text(name)}"
+        said = f"the DNS server {self._server} answers {dns.rcode.to_text(rcode)} for {written(name)}"
         match rcode:
             case dns.rcode.REFUSED:
                 key = f"the key {self._key_name}" if self._key_name else "whoever has no key"
@@ -159,7 +160,3 @@ def _txt(value: str) -> TXT:
     data = value.encode()
     strings = [data[i : i + 255] for i in range(0, len(data), 255)]
     return TXT(dns.rdataclass.IN, dns.rdatatype.TXT, strings)
-
-
-def _text(name: dns.name.Name) -> str:
-    return name.to_text(omit_final_dot=True)
