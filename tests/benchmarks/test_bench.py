@@ -37,3 +37,16 @@ def test_isolation_is_measured_as_a_ratio() -> None:
     rounds = re.findall(r"^  round \d +([\d.]+) +([\d.]+) +([\d.]+)$", done.stdout, re.MULTILINE)
     assert len(rounds) == 2
     assert re.search(r"^median of the ratios +\d+\.\d\d$", done.stdout, re.MULTILINE)
+
+
+def test_orders_that_stay_pending_cost_no_write() -> None:
+    """The exit status is 1 if anything was written, or anything changed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.pending", "-n", "10", "--days", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    assert re.search(r"^  day 1 +\d+ +0 +\d+$", done.stdout, re.MULTILINE)

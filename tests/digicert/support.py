@@ -1,5 +1,6 @@
 """A backend as the operator has it, without the operator: orders made by hand, and a clock that is set."""
 
+import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.x509.oid import NameOID
 
-from csr_operator.backends.base import Context, NoResponder, Order
+from csr_operator.backends.base import Context, NoResponder, Order, Pending
+from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.pki.profile import Profile
 
 START = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
@@ -67,3 +69,43 @@ def order(key: str = "a" * 64, *dns_names: str, **fields: Any) -> Order:
         **fields,
     }
     return Order(key, **wanted)
+
+
+_SHARED = csr("www.example.com")
+
+
+class Queue:
+    """Looks at each pending order when it is due, as the operator does. said: what was, by order."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._due: list[tuple[datetime, str, str]] = []
+        self._orders: dict[str, Order] = {}
+        self.said: dict[str, set[tuple[str, str]]] = {}
+        self.done: list[str] = []
+        self.looks = 0
+
+    async def submit(self, ca: DigicertBackend, count: int) -> None:
+        for n in range(count):
+            wanted = order(f"{n:064x}", csr=_SHARED)
+            self._orders[wanted.key] = wanted
+            self._note(wanted.key, await ca.submit(wanted))
+
+    async def run(self, ca: DigicertBackend, until: datetime) -> None:
+        while self._due and self._due[0][0] <= until:
+            when, key, handle = heapq.heappop(self._due)
+            self.looks += 1
+            self._clock.now = max(when, self._clock.now)
+            self._note(key, await ca.poll(self._orders[key], handle))
+        self._clock.now = until
+
+    def all_due(self) -> None:
+        """After a restart, nothing is known of when to look again."""
+        self._due = [(self._clock.now, key, handle) for _, key, handle in self._due]
+
+    def _note(self, key: str, answer: object) -> None:
+        if isinstance(answer, Pending):
+            self.said.setdefault(key, set()).add((answer.handle, answer.message))
+            heapq.heappush(self._due, (self._clock.now + answer.poll_after, key, answer.handle))
+        else:
+            self.done.append(key)

@@ -1,57 +1,20 @@
 """However many orders are pending, DigiCert is asked about all of them at once."""
 
-import heapq
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from csr_operator.backends.base import Misconfigured, Order, Pending, Retryable
+from csr_operator.backends.base import Misconfigured, Pending, Retryable
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.backends.digicert.changes import interval
-from tests.digicert.support import Clock, csr, order
+from tests.digicert.support import Clock, Queue, order
 from tests.support.contract import Damage, Reply
 from tests.vendors.digicert_server import DigicertServer, after
 
 Make = Callable[..., DigicertBackend]
 NEVER = after((0, "pending"))
 CHANGES = "/status-changes$"
-SHARED = csr("www.example.com")
-
-
-class Queue:
-    """Looks at each pending order when it is due, as the operator does. said: what was, by order."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._due: list[tuple[datetime, str, str]] = []
-        self._orders: dict[str, Order] = {}
-        self.said: dict[str, set[tuple[str, str]]] = {}
-        self.done: list[str] = []
-
-    async def submit(self, ca: DigicertBackend, count: int) -> None:
-        for n in range(count):
-            wanted = order(f"{n:064x}", csr=SHARED)
-            self._orders[wanted.key] = wanted
-            self._note(wanted.key, await ca.submit(wanted))
-
-    async def run(self, ca: DigicertBackend, until: datetime) -> None:
-        while self._due and self._due[0][0] <= until:
-            when, key, handle = heapq.heappop(self._due)
-            self._clock.now = max(when, self._clock.now)
-            self._note(key, await ca.poll(self._orders[key], handle))
-        self._clock.now = until
-
-    def all_due(self) -> None:
-        """After a restart, nothing is known of when to look again."""
-        self._due = [(self._clock.now, key, handle) for _, key, handle in self._due]
-
-    def _note(self, key: str, answer: object) -> None:
-        if isinstance(answer, Pending):
-            self.said.setdefault(key, set()).add((answer.handle, answer.message))
-            heapq.heappush(self._due, (self._clock.now + answer.poll_after, key, answer.handle))
-        else:
-            self.done.append(key)
 
 
 async def test_500_orders_pending_for_a_week_cost_400_calls_and_change_nothing(
