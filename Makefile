@@ -17,11 +17,11 @@ TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:
 # Debian keeps nginx and debootstrap where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help setup tools lint test demo run bench image clean
+.PHONY: help setup tools lint test test-vendor demo run bench image clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.installed  ## create .venv with the operator (editable) and the tools for its development
 
@@ -45,6 +45,9 @@ lint: setup  ## ruff, mypy --strict and the import contracts
 test: setup tools  ## all tests, or those of ARGS; the first time builds the control plane for minutes
 	$(BIN)/python -m devcluster build
 	$(BIN)/python -m pytest $(ARGS)
+
+test-vendor: setup  ## orders from the accounts at CA vendors that environment variables name: see tests/vendor
+	CSR_OPERATOR_VENDOR_TESTS=1 $(BIN)/python -m pytest tests/vendor $(ARGS)
 
 demo: setup  ## from a self-signed root to a Secret that Nginx serves, on a control plane of its own
 	@sh .ci/tools $(DEMO_TOOLS)

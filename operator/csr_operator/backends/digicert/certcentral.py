@@ -51,7 +51,7 @@ _ADVICE = {
 class DigicertBackend:
     needs_private_key: ClassVar[bool] = False
     costs: ClassVar[bool] = True
-    revokes: ClassVar[bool] = True
+    revokes: bool = True
 
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         base = config.get("url") or DEFAULT_URL

@@ -71,7 +71,7 @@ _REASONS = {
 class DigicertOneBackend:
     needs_private_key: ClassVar[bool] = False
     costs: ClassVar[bool] = True  # each certificate takes from the account's seats and licences
-    revokes: ClassVar[bool] = True
+    revokes: bool = True
 
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         base = f"{(config.get('url') or DEFAULT_URL).rstrip('/')}/mpki/api/v1"
