@@ -42,6 +42,10 @@ class Challenge:
     answer: str
 
     @property
+    def key(self) -> tuple[str, str]:
+        return self.host, self.token
+
+    @property
     def object_name(self) -> str:
         return f"acme-{hashlib.sha256(f'{self.host} {self.token}'.encode()).hexdigest()[:32]}"
 

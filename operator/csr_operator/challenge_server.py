@@ -71,12 +71,16 @@ async def _respond(request: web.BaseRequest, answer: Callable[[str, str], Awaita
         return web.Response(status=404)
     if request.method not in ("GET", "HEAD"):
         return web.Response(status=405, headers={"Allow": "GET, HEAD"})
+    host = request.headers.get("Host", "")
     try:
-        found = await answer(request.headers.get("Host", ""), path.removeprefix(HTTP_PATH))
+        found = await answer(host, path.removeprefix(HTTP_PATH))
     except Exception:
         logger.exception("unexpected, at a challenge")
         return web.Response(status=500)
-    return web.Response(status=404) if found is None else web.Response(body=found.encode(), headers=_HEADERS)
+    if found is None:
+        return web.Response(status=404)
+    logger.info("http-01: answered %s, which asked for %s", request.remote, host)
+    return web.Response(body=found.encode(), headers=_HEADERS)
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,10 +33,13 @@ _LIST_PAUSE = 1.0
 """Seconds from one look at what other replicas presented to the next, however often unknown tokens are asked for."""
 
 _FRESH = timedelta(hours=6)
-"""How long a challenge in memory is taken for there; presented later, its object is written again, and so renewed."""
+"""After this an object that is still needed is written again, which tells the other replicas that it is."""
 
 _FORGOTTEN = timedelta(hours=24)
-"""An object that nobody presented for so long is of no order any more."""
+"""An object that nobody wrote for so long is of no order any more."""
+
+_LONGEST = timedelta(days=7)
+"""No order waits longer than that (Let's Encrypt's own limit); its backend went without withdrawing the challenge."""
 
 _SWEEP = 3600.0
 
@@ -47,7 +50,9 @@ _Key = tuple[str, str]  # host and token
 class _Presented:
     challenge: Challenge
     route: Mapping[str, Any]
-    at: datetime
+    issuer: Issuer
+    since: datetime
+    written: datetime
 
 
 class Challenges:
@@ -91,7 +96,7 @@ class Challenges:
                 try:
                     async for obj in self._kube.list_routes(kind, self._namespace, CHALLENGE_LABEL):
                         if (found := parse_challenge(obj)) is not None:
-                            seen[found.host, found.token] = found
+                            seen[found.key] = found
                 except (KubeError, Unreachable) as error:
                     logger.warning("cannot look up a challenge: %s", error)
             self._seen = seen
@@ -101,52 +106,70 @@ class Challenges:
         check_route(route, issuer)
         if not (is_token(challenge.token) and is_answer(challenge.answer)):
             raise Rejected("the CA's token is not base64url (RFC 8555, section 8.3), and so is not answered")
-        key, now = (challenge.host, challenge.token), self._clock()
-        known = self._presented.get(key)
-        if known is not None and known.challenge == challenge and known.route == route and now - known.at < _FRESH:
-            return
-        kind = route_kind(route)
-        body = route_object(challenge, route, issuer, self._namespace, now)
+        known, now = self._presented.get(challenge.key), self._clock()
+        if known is None or (known.challenge, known.route) != (challenge, route):
+            presented = _Presented(challenge, route, issuer, since=now, written=now)
+            await self._write(presented)
+            self._presented[challenge.key] = presented
+
+    async def _write(self, presented: _Presented) -> None:
+        kind, now = route_kind(presented.route), presented.written
+        body = route_object(presented.challenge, presented.route, presented.issuer, self._namespace, now)
         try:
             await self._kube.apply_route(kind, self._namespace, body)
         except (KubeError, Unreachable) as error:
             raise _in_words(error, kind, self._namespace) from None
-        self._presented[key] = _Presented(challenge, route, now)
 
     async def withdraw(self, host: str, token: str) -> None:
         """Raises Retryable, Misconfigured."""
-        key = (host_name(host), token)
-        name, known = Challenge(*key, "").object_name, self._presented.get(key)
+        asked = Challenge(host_name(host), token, "")
+        known = self._presented.get(asked.key)
         for kind in RouteKind if known is None else (route_kind(known.route),):
             try:
-                await self._kube.delete_route(kind, self._namespace, name)
+                await self._kube.delete_route(kind, self._namespace, asked.object_name)
             except (KubeError, Unreachable) as error:
                 raise _in_words(error, kind, self._namespace) from None
-        self._presented.pop(key, None)
+        self._presented.pop(asked.key, None)
 
     async def sweep_for_ever(self) -> None:
-        """Remove, now and every hour, what no order needs any more: a crash, or a deleted issuer, left it behind.
+        """Now and every hour: remove what no order needs any more, as a crash or a deleted issuer left it behind.
 
         An owner reference cannot do that: the request is in another namespace.
         """
         while True:
-            try:
-                await self.sweep()
-            except (KubeError, Unreachable) as error:
-                logger.warning("cannot remove old challenges in namespace %s: %s", self._namespace, error)
+            await self.sweep()
             await asyncio.sleep(_SWEEP)
 
     async def sweep(self) -> None:
-        """Raises KubeError, Unreachable."""
+        for key in list(self._presented):
+            try:
+                await self._refresh(key)
+            except BackendError as error:
+                logger.warning("%s", error)
         for kind in RouteKind:
-            async for obj in self._kube.list_routes(kind, self._namespace, CHALLENGE_LABEL):
-                challenge = parse_challenge(obj)
-                known = self._presented.get((challenge.host, challenge.token)) if challenge is not None else None
-                if known is not None and route_kind(known.route) is kind:
-                    continue
-                if self._clock() - presented_at(obj) < _FORGOTTEN:
-                    continue
-                metadata = obj["metadata"]
+            try:
+                await self._remove_old(kind)
+            except (KubeError, Unreachable) as error:
+                logger.warning("cannot remove old challenges of kind %s in %s: %s", kind, self._namespace, error)
+
+    async def _refresh(self, key: _Key) -> None:
+        presented, now = self._presented.get(key), self._clock()
+        if presented is None:
+            return
+        if now - presented.since >= _LONGEST:
+            await self.withdraw(*key)
+        elif now - presented.written >= _FRESH:
+            renewed = replace(presented, written=now)
+            await self._write(renewed)
+            if self._presented.get(key) is presented:  # not withdrawn meanwhile
+                self._presented[key] = renewed
+
+    async def _remove_old(self, kind: RouteKind) -> None:
+        async for obj in self._kube.list_routes(kind, self._namespace, CHALLENGE_LABEL):
+            challenge, metadata = parse_challenge(obj), obj["metadata"]
+            known = self._presented.get(challenge.key) if challenge is not None else None
+            needed = known is not None and route_kind(known.route) is kind
+            if not needed and self._clock() - presented_at(obj) >= _FORGOTTEN:
                 logger.info("removing %s %s/%s of an old challenge", kind, self._namespace, metadata["name"])
                 # One that is presented again just now has another version.
                 await self._kube.delete_route(kind, self._namespace, metadata["name"], metadata["resourceVersion"])

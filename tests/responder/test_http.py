@@ -7,7 +7,7 @@ import pytest
 
 from csr_operator.challenge_routes import CHALLENGE_LABEL
 from csr_operator.kube import KubeClient
-from csr_operator.responder import Challenges
+from csr_operator.responder import Challenges, IssuerResponder
 from devcluster import ControlPlane
 from tests.responder.support import ISSUER, PATH, ask, challenge
 from tests.support.audit import writes
@@ -71,12 +71,26 @@ async def test_after_a_crash_it_is_presented_and_withdrawn_all_the_same(
     assert home.list("ingress", "-l", CHALLENGE_LABEL) == []
 
 
-@pytest.mark.parametrize("host", ["www.example.com:80", "WWW.Example.COM", "www.example.com."])
-async def test_the_host_is_compared_as_a_name(challenges: Challenges, operator: OperatorProcess, host: str) -> None:
-    presented = challenge()
-    await challenges.present(presented, {}, ISSUER)
-    assert (await asyncio.to_thread(ask, operator.acme_port, host, PATH + presented.token))[0] == 200
-    await challenges.withdraw(presented.host, presented.token)
+@pytest.mark.parametrize(
+    ("presented_for", "asked"),
+    [
+        ("www.example.com", "www.example.com:80"),
+        ("www.example.com", "WWW.Example.COM"),
+        ("WWW.example.com", "www.example.com."),
+        ("192.0.2.1", "192.0.2.1:8080"),
+        ("2001:db8::1", "[2001:DB8:0::1]"),
+        ("2001:0db8::1", "[2001:db8::1]:80"),
+    ],
+)
+async def test_the_host_is_compared_as_a_name_or_an_address(
+    challenges: Challenges, operator: OperatorProcess, presented_for: str, asked: str
+) -> None:
+    presented = challenge(presented_for)
+    responder = IssuerResponder(challenges, ISSUER)
+    await responder.present_http(presented_for, presented.token, presented.answer, {})
+    answer = await asyncio.to_thread(ask, operator.acme_port, asked, PATH + presented.token)
+    assert answer == (200, presented.answer)
+    await responder.withdraw_http(presented_for, presented.token)
 
 
 async def test_nothing_else_is_answered(challenges: Challenges, operator: OperatorProcess) -> None:

@@ -62,22 +62,38 @@ async def test_what_nobody_presented_for_a_day_is_removed_at_the_start(
     home("delete", "ingress", *left)
 
 
-async def test_what_is_still_presented_stays_however_old(kube: KubeClient, home: Kubectl) -> None:
-    clock, waiting = Clock(ago=2 * DAY), challenge()
-    at_work = Challenges(kube, NAMESPACE, clock, None)
+async def test_what_is_still_presented_stays_until_no_order_can_wait_for_it(kube: KubeClient, home: Kubectl) -> None:
+    clock, waiting = Clock(ago=10 * DAY), challenge()
+    at_work, another = (Challenges(kube, NAMESPACE, clock, None) for _ in range(2))
     await at_work.present(waiting, INGRESS, ISSUER)
-    clock.now += 2 * DAY
 
+    for _ in range(5):
+        clock.now += DAY
+        await at_work.sweep()  # which shows the other one that it is not forgotten
+        await another.sweep()
+        assert home.get("ingress", waiting.object_name)
+
+    home("delete", "ingress", waiting.object_name)
+    clock.now += DAY
     await at_work.sweep()
     assert home.get("ingress", waiting.object_name)
 
-    await at_work.present(waiting, INGRESS, ISSUER)  # shows the other replicas that it is not forgotten
-    await Challenges(kube, NAMESPACE, clock, None).sweep()
-    assert home.get("ingress", waiting.object_name)
-
-    clock.now += 2 * DAY
-    await Challenges(kube, NAMESPACE, clock, None).sweep()
+    clock.now += DAY
+    await at_work.sweep()
     assert not home.get("ingress", waiting.object_name)
+    assert await at_work.answer(waiting.host, waiting.token) is None
+
+
+async def test_what_a_process_left_behind_is_removed_by_another(kube: KubeClient, home: Kubectl) -> None:
+    clock, left = Clock(ago=2 * DAY), challenge()
+    await Challenges(kube, NAMESPACE, clock, None).present(left, INGRESS, ISSUER)
+    another = Challenges(kube, NAMESPACE, clock, None)
+    clock.now += DAY - timedelta(minutes=1)
+    await another.sweep()
+    assert home.get("ingress", left.object_name)
+    clock.now += timedelta(minutes=1)
+    await another.sweep()
+    assert not home.get("ingress", left.object_name)
 
 
 async def test_a_challenge_of_another_route_is_made_anew_and_the_old_one_goes(kube: KubeClient, home: Kubectl) -> None:
