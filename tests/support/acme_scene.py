@@ -26,7 +26,7 @@ HTTP: dict[str, Any] = {"http01": {"selfCheck": False}}
 class Scene:
     """An operator and an ACME CA. pebble: connects to the operator for http-01, and asks `bind` for records.
 
-    proxy: the same CA, with faults.
+    proxy: the same CA, with faults. programs: the folder of those that issuers may have run.
     """
 
     cluster: ControlPlane
@@ -34,6 +34,7 @@ class Scene:
     pebble: Pebble
     bind: Bind
     proxy: AcmeProxy
+    programs: Path
 
     @property
     def kubectl(self) -> Kubectl:
@@ -82,7 +83,11 @@ def running_scene(cluster: ControlPlane, credentials: Path, folder: Path, **serv
     """server_options: of `pebble`."""
     kubectl = Kubectl(cluster, new_namespace(cluster))
     (http_port,) = free_ports(1)
-    arguments = ("--namespace", kubectl.namespace, "--acme-http-address", f"127.0.0.1:{http_port}")
+    (programs := folder / "programs").mkdir()
+    arguments = (
+        *("--namespace", kubectl.namespace, "--acme-http-address", f"127.0.0.1:{http_port}"),
+        *("--dns-programs", str(programs)),
+    )
     with (
         bind(folder, ["example.com"]) as dns,
         pebble(folder, dns_port=dns.port, http_port=http_port, **server_options) as server,
@@ -90,7 +95,7 @@ def running_scene(cluster: ControlPlane, credentials: Path, folder: Path, **serv
         OperatorProcess(credentials, folder / "operator.log", *arguments) as operator,
     ):
         kubectl.apply(rfc2136_secret(dns))
-        yield Scene(cluster, Site(kubectl, operator), server, dns, proxy)
+        yield Scene(cluster, Site(kubectl, operator), server, dns, proxy, programs)
 
 
 def names(certificate: x509.Certificate) -> set[str]:

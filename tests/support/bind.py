@@ -95,9 +95,10 @@ class Bind:
         update.add(f"{name}.", 60, kind, value)
         self._send(update)
 
-    def remove(self, name: str, kind: str) -> None:
+    def remove(self, name: str, kind: str, *value: str) -> None:
+        """All of that kind, or the one with this value."""
         update = self._update(name)
-        update.delete(f"{name}.", kind)
+        update.delete(f"{name}.", kind, *value)
         self._send(update)
 
     def fetch(self, zone: str) -> None:

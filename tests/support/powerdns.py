@@ -19,14 +19,18 @@ _SCHEMA = Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql")
 
 @dataclass(frozen=True, slots=True)
 class PowerDns:
-    """url: of its API. token: what the API asks for."""
+    """url: of its API. token: what the API asks for. port: where it answers DNS, on 127.0.0.1."""
 
     url: str
     token: str = field(repr=False)
+    port: int
 
     def create(self, zone: str) -> None:
+        """All names of it have the address 127.0.0.1."""
+        addresses = {"name": f"*.{zone}.", "type": "A", "ttl": 60, "records": [{"content": "127.0.0.1"}]}
         servers = [f"ns1.{zone}."]
-        self._call("POST", "zones", {"name": f"{zone}.", "kind": "Native", "nameservers": servers})
+        body = {"name": f"{zone}.", "kind": "Native", "nameservers": servers, "rrsets": [addresses]}
+        self._call("POST", "zones", body)
 
     def records(self, zone: str, name: str) -> list[str]:
         """The TXT records at `name`, sorted, without their quotes."""
@@ -50,18 +54,22 @@ def powerdns(folder: Path) -> Iterator[PowerDns]:
     with sqlite3.connect(database) as connection:
         connection.executescript(_SCHEMA.read_text())
     connection.close()
-    running = PowerDns(f"http://127.0.0.1:{free_port('127.0.0.1')}", os.urandom(16).hex())
+    running = PowerDns(f"http://127.0.0.1:{free_port('127.0.0.1')}", os.urandom(16).hex(), free_port("127.0.0.1"))
     settings = {
         "launch": "gsqlite3",
         "gsqlite3-database": database,
         "local-address": "127.0.0.1",
-        "local-port": free_port("127.0.0.1"),
+        "local-port": running.port,
         "socket-dir": folder,
         "api": "yes",
         "api-key": running.token,
         "webserver": "yes",
         "webserver-address": "127.0.0.1",
         "webserver-port": running.url.rpartition(":")[2],
+        "cache-ttl": 0,
+        "query-cache-ttl": 0,
+        "negquery-cache-ttl": 0,
+        "zone-cache-refresh-interval": 0,
         "security-poll-suffix": "",
     }
     (folder / "pdns.conf").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

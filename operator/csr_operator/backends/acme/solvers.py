@@ -10,7 +10,7 @@ from csr_acme.jose import AccountKey
 from csr_operator.backends.base import Context, Misconfigured, Rejected
 from csr_operator.dns.base import Provider
 from csr_operator.dns.providers import provider
-from csr_operator.dns.resolve import Resolver
+from csr_operator.dns.resolve import resolver
 from csr_operator.reachability import reachable
 
 
@@ -98,14 +98,9 @@ class Dns:
 
     def __init__(self, config: Mapping[str, Any], context: Context, where: str) -> None:
         self.challenge_type: str = config.get("challengeType") or "dns-01"
-        settings = ("challengeType", "recursiveNameservers", "recursiveNameserversOnly")
-        named = {key: value for key, value in config.items() if key not in settings}
-        self._provider: Provider | None = provider(named, context, where) if named else None
-        self._resolver = Resolver(
-            config.get("recursiveNameservers") or (),
-            only=bool(config.get("recursiveNameserversOnly")),
-            field=f"{where}.recursiveNameservers",
-        )
+        settings = {"challengeType", "recursiveNameservers", "recursiveNameserversOnly"}
+        self._provider: Provider | None = provider(config, context, where) if config.keys() - settings else None
+        self._resolver = resolver(config, where)
 
     def record(self, proof: Proof) -> tuple[str, str]:
         """Name and value of the TXT record."""
