@@ -123,6 +123,28 @@ def test_a_name_that_does_not_lead_here_is_told_to_the_user_and_not_to_the_ca(si
     assert looked in ca.log.read_text()
 
 
+@pytest.mark.parametrize("what", ["the request", "nothing"])
+def test_nothing_is_left_after_a_crash(site: Site, ca: Pebble, what: str) -> None:
+    """Of a challenge that waits, when the request is deleted, or when it goes on."""
+    name = what.replace(" ", "-")
+    nobody = {"http01": {"ingress": {"ingressClassName": "of-nobody"}}}
+
+    def challenges() -> list[dict[str, Any]]:
+        found = site.kubectl.list("ingress", "--namespace", NAMESPACE, "-l", CHALLENGE_LABEL)
+        return [obj for obj in found if obj["spec"]["rules"][0]["host"] == f"{name}.example.com"]
+
+    site.kubectl.apply(acme_issuer(name, ca, nobody), request(name, name))
+    wait_until("the challenge waits", challenges)
+    site.operator.kill()
+    site.operator.start()
+    if what == "the request":
+        site.kubectl("delete", "certificaterequest", name)
+    else:
+        site.kubectl.apply(acme_issuer(name, ca, {"http01": SOLVERS["ingress"][1]}))
+        site.kubectl.wait_ready(name, seconds=90)
+    wait_until("it is removed", lambda: not challenges(), seconds=60)
+
+
 def test_an_issuer_that_asks_for_what_is_not_its_own_is_not_ready(site: Site, ca: Pebble) -> None:
     site.kubectl.apply(acme_issuer("greedy", ca, {"http01": SOLVERS["gateway"][1]}))
     found = site.wait_condition("greedy", "Ready", "Misconfigured", object_kind="issuer")
