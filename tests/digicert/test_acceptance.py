@@ -10,6 +10,7 @@ import pytest
 from devcluster import ControlPlane
 from tests.support.audit import writes
 from tests.support.authorities import opaque
+from tests.support.bind import bind
 from tests.support.contract import Damage, Reply
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request
@@ -75,7 +76,7 @@ def customer(
 @pytest.fixture(autouse=True)
 def quiet(customer: Customer) -> Iterator[None]:
     """Each test finds CertCentral as it comes."""
-    customer.server.plan, customer.server.approvals = AT_ONCE, False
+    customer.server.plan, customer.server.approvals, customer.server.txt = AT_ONCE, False, None
     yield
     customer.server.go_on()
 
@@ -112,6 +113,26 @@ def test_a_domain_that_is_to_be_validated_is_told_with_the_record_to_set(custome
     customer.wait_message("validated", f'set the TXT record _dnsauth.validated.example.com to "{random}"')
     customer.server.set_status(customer.order("validated")["id"], "issued")
     customer.site.kubectl.wait_ready("validated")
+
+
+def test_domains_are_validated_by_the_operator_s_own_records(customer: Customer, tmp_path: Path) -> None:
+    with bind(tmp_path, ("example.com",)) as dns:
+        customer.server.txt = lambda name: set(dns.records(name))
+        updates = {
+            "nameserver": dns.nameserver,
+            "tsigKeyName": dns.key_name,
+            "tsigSecretSecretRef": {"name": "tsig", "key": "secret"},
+        }
+        own = {"recursiveNameservers": [dns.nameserver], "recursiveNameserversOnly": True}
+        spec = customer.spec(
+            product=DV, organizationId=None, dcvMethod="dns-txt-token", dns01={"rfc2136": updates, **own}
+        )
+        customer.site.kubectl.apply(
+            opaque("tsig", secret=dns.secret), issuer("own-dns", "Issuer", **spec), request("by-dns", "own-dns")
+        )
+        customer.site.kubectl.wait_ready("by-dns")
+        assert dns.records("_dnsauth.by-dns.example.com") == []
+        assert "_dnsauth.by-dns.example.com" in dns.log.read_text()
 
 
 def test_a_rejected_order_is_told(customer: Customer) -> None:
