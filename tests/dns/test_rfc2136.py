@@ -1,10 +1,16 @@
 """`rfc2136` against BIND."""
 
 import asyncio
+import base64
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
+import dns.message
+import dns.opcode
+import dns.rrset
+import dns.tsig
 import pytest
 
 from csr_operator.backends.base import Misconfigured, Retryable
@@ -123,3 +129,37 @@ async def test_a_server_that_is_not_there(world: World, server: Bind, name: str)
 def test_a_solver_that_cannot_work(world: World, server: Bind, changes: dict[str, Any], says: str) -> None:
     with pytest.raises(Misconfigured, match=says):
         world.provider(solver(server, **changes))
+
+
+async def test_clocks_that_differ(
+    world: World, server: Bind, name: str, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time
+    monkeypatch.setattr("time.time", lambda: now() - 3600)
+    with pytest.raises(Retryable, match=r"the clocks of the DNS server .* differ by more than 5 minutes \(BADTIME\)"):
+        await provider.present(name, "value")
+
+
+async def test_an_answer_that_is_not_signed_is_not_believed(world: World) -> None:
+    """No server does that to a signed update, but somebody between may."""
+    key = dns.tsig.Key("k", b"secret", dns.tsig.HMAC_SHA256)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        size = int.from_bytes(await reader.readexactly(2))
+        query = dns.message.from_wire(await reader.readexactly(size), keyring=key)
+        reply = dns.message.make_response(query)
+        if query.opcode() == dns.opcode.QUERY:
+            reply.answer.append(dns.rrset.from_text("example.com.", 60, "IN", "SOA", "ns. h. 1 1 1 1 1"))
+        reply.tsig = None
+        wire = reply.to_wire()
+        writer.write(len(wire).to_bytes(2) + wire)
+        await writer.drain()
+        writer.close()
+
+    world.secrets["tsig"] = {"secret": base64.b64encode(b"secret")}
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as liar:
+        nameserver = f"127.0.0.1:{liar.sockets[0].getsockname()[1]}"
+        reference = {"name": "tsig", "key": "secret"}
+        config = {"nameserver": nameserver, "tsigKeyName": "k", "tsigSecretSecretRef": reference}
+        with pytest.raises(Retryable, match="is not to be used: response requires a TSIG but does not have one"):
+            await world.provider({"rfc2136": config}).present("_acme-challenge.example.com", "value")

@@ -78,25 +78,23 @@ class Rfc2136:
         raise Misconfigured(f"{self._field}.nameserver: {self._server} serves no zone that holds {written(name)}")
 
     async def _send(self, update: dns.update.UpdateMessage, key: dns.tsig.Key | None) -> None:
-        response = await self._ask(update, key)
-        if (rcode := response.rcode()) != dns.rcode.NOERROR:
+        if (rcode := (await self._ask(update, key)).rcode()) != dns.rcode.NOERROR:
             raise self._refusal(rcode, update.zone[0].name)
-        if key is not None and not response.had_tsig:
-            raise Retryable(f"the DNS server {self._server} did not sign its answer: nobody knows whose it is")
 
     async def _ask(self, query: dns.message.Message, key: dns.tsig.Key | None) -> dns.message.Message:
         if key is not None:
             query.use_tsig(key)
-        ip = (await addresses(self._host))[0]
-        try:
-            return await dns.asyncquery.tcp(query, ip, _TIMEOUT, self._port)
-        except dns.exception.Timeout:
-            raise Retryable(f"the DNS server {self._server} does not answer") from None
-        except (OSError, EOFError) as error:
-            said = str(error) or "it closed the connection"
-            raise Retryable(f"the DNS server {self._server} cannot be reached: {said}") from None
-        except dns.exception.DNSException as error:
-            raise self._failure(error) from None
+        why = ""
+        for ip in await addresses(self._host):
+            try:
+                return await dns.asyncquery.tcp(query, ip, _TIMEOUT, self._port)
+            except dns.exception.Timeout:
+                why = why or "does not answer"
+            except (OSError, EOFError) as error:
+                why = why or f"cannot be reached: {error or 'it closed the connection'}"
+            except dns.exception.DNSException as error:
+                raise self._failure(error) from None
+        raise Retryable(f"the DNS server {self._server} {why}")
 
     async def _key(self) -> dns.tsig.Key | None:
         if not self._key_name:
@@ -152,7 +150,8 @@ class Rfc2136:
             case dns.tsig.BadAlgorithm() | dns.tsig.BadKey():
                 return Misconfigured(f"{self._field}: the DNS server {self._server} answers with another key ({error})")
             case _:
-                return Retryable(f"the DNS server {self._server} answers with what is no answer: {error}")
+                # Also an answer that is not signed, though the question was.
+                return Retryable(f"the answer of the DNS server {self._server} is not to be used: {error}")
 
 
 def _txt(value: str) -> TXT:
