@@ -16,7 +16,6 @@ from csr_operator.backends.base import (
     Context,
     Health,
     Issued,
-    Lapsed,
     Misconfigured,
     Order,
     Pending,
@@ -36,6 +35,7 @@ DEFAULT_URL = "https://www.digicert.com/services/v2"
 _REASONS = frozenset({"keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"})
 _CHECK_AGAIN = timedelta(hours=1)
 _HURRY = timedelta(minutes=30)
+_SOON = timedelta(minutes=1)
 _ADVICE = {
     r"balance|funds|payment": "add funds in CertCentral, or set spec.digicert.paymentMethod",
     r"organization": "spec.digicert.organizationId has to be one that DigiCert validated for this product",
@@ -209,29 +209,31 @@ class DigicertBackend:
             await self._dcv.clean_up(handle.order, handle.records)
 
     async def _look_at(self, order: Order, handle: Handle) -> Issued | Pending:
-        """Ask for the order itself."""
+        """Ask for the order itself. Its status alone says that it came to nothing: what is not there now may come."""
         try:
             info = await self._client.get(f"order/certificate/{handle.order}")
+            status, certificate = str(info["status"]), info.get("certificate") or {}
+            if handle.reissue and status == "issued":
+                certificate = await self._reissue_of(handle.order, order.csr) or {}
+                if certificate.get("status") != "issued":
+                    status = "rejected" if certificate.get("status") == "rejected" else "reissue_pending"
+            self._changes.note(handle.order, status)
+            if certificate.get("id") and (
+                status == "issued" or (status == "approved" and certificate.get("serial_number"))
+            ):
+                path = f"certificate/{certificate['id']}/download/format/pem_all"
+                answer = issued(handle.order, certificate["id"], await self._client.download(path))
+                await self._over(handle)
+                return answer
         except Refused as error:
-            if error.status == 404:
-                raise Lapsed(f"DigiCert knows no order {handle.order} any more", _CHECK_AGAIN.total_seconds()) from None
-            raise
-        status, certificate = str(info.get("status")), info.get("certificate") or {}
-        if handle.reissue and status == "issued":
-            certificate = await self._reissue_of(handle.order, order.csr) or {"status": "rejected"}
-            if certificate.get("status") != "issued":
-                status = {"pending": "reissue_pending"}.get(str(certificate.get("status")), "rejected")
-        self._changes.note(handle.order, status)
+            text = f"order {handle.order}: {error}: see whether the API key is still one of the same account"
+            raise Retryable(text, _SOON.total_seconds()) from None
+        except (TypeError, KeyError, AttributeError):
+            text = f"DigiCert's answer about order {handle.order} is not of the published form"
+            raise Retryable(text, _SOON.total_seconds()) from None
         if status in DEAD:
             await self._over(handle)
             raise dead(handle, status)
-        if certificate.get("id") and (
-            status == "issued" or (status == "approved" and certificate.get("serial_number"))
-        ):
-            path = f"certificate/{certificate['id']}/download/format/pem_all"
-            answer = issued(handle.order, certificate["id"], await self._client.download(path))
-            await self._over(handle)
-            return answer
         return self._pending(handle, status)
 
     async def _reissue_of(self, number: int, csr: x509.CertificateSigningRequest) -> Mapping[str, Any] | None:
