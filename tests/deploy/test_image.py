@@ -48,10 +48,11 @@ def test_neither_pip_nor_the_way_to_the_package_index_is_in_it(image: Image) -> 
 
 def test_dns_services_are_there_with_what_route_53_needs(image: Image) -> None:
     """It tells the options that it takes before it asks anybody for anything."""
-    asked = {"action": "present", "provider": "route53", "zone": "example.com", "name": "a.example.com", "value": "b"}
-    stdin = json.dumps({**asked, "options": {"token": ""}, "ttl": 60})
+    change = {"action": "present", "name": "a.example.com", "value": "b"}
+    asked = {"provider": "route53", "zone": "example.com", "options": {"token": ""}, "ttl": 60, "changes": [change]}
     program = "/opt/csr-operator/lib/python3*/site-packages/csr_operator/dns/lexicon_call.py"
-    said = json.loads(image.run("sh", "-c", f"echo '{stdin}' | $CSR_OPERATOR_LEXICON_PYTHON -I {program}"))
+    command = f"echo '{json.dumps(asked)}' | $CSR_OPERATOR_LEXICON_PYTHON -I {program}"
+    [said] = json.loads(image.run("sh", "-c", command))
     assert said["error"] == "options"
     assert "it knows auth_access_key, auth_access_secret" in said["text"]
 
