@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -144,7 +145,9 @@ def bind(
             text += f"@ NS ns{number}\nns{number} A {each}\n"
         (folder / f"{zone}.zone").write_text(text)
     (folder / "named.conf").write_text(config)
-    command: list[str | Path] = ["named", "-g", "-n", "1", "-c", folder / "named.conf"]
+    # Where AppArmor is, Debian's profile keeps the program at its own path from every other folder.
+    program = shutil.copy(shutil.which("named") or "/usr/sbin/named", folder / "named")
+    command: list[str | Path] = [program, "-g", "-n", "1", "-c", folder / "named.conf"]
     with running.log.open("wb") as log, ExitStack() as stack:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
