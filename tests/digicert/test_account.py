@@ -35,6 +35,14 @@ async def test_what_the_account_does_not_have_is_told_with_what_it_has(
     assert str(refused.value) == says
 
 
+async def test_an_account_with_more_organizations_than_a_page_holds(backend: Make, server: DigicertServer) -> None:
+    server.page = 100
+    server.organizations = {n: f"Branch {n}" for n in range(1, 251)}
+    assert (await backend(organizationId=250).check()).message == "orders Basic OV for Branch 250"
+    with pytest.raises(Misconfigured, match="and 200 more"):
+        await backend(organizationId=251).check()
+
+
 @pytest.mark.parametrize(
     ("secret", "says"),
     [

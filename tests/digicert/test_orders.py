@@ -136,6 +136,25 @@ async def test_an_order_that_never_came_through_is_placed(backend: Make, server:
     assert len(server.orders) == 1
 
 
+@pytest.mark.parametrize("reply", [Reply(404, {"errors": [{"code": "not_found"}]}), Reply(200, {"orders": []})])
+async def test_it_is_placed_however_digicert_says_that_there_is_none(
+    backend: Make, server: DigicertServer, clock: Clock, reply: Reply
+) -> None:
+    server.fail(reply, "GET", "/order/alternate/")
+    wanted = order(repeated=True)
+    assert_good(await backend().submit(wanted), wanted.csr, clock)
+
+
+@pytest.mark.parametrize("reply", [Reply(503), Reply(200, {"page": {}}), Reply(200, b"<html>"), Reply(200, [])])
+async def test_nothing_is_placed_while_it_cannot_be_looked_up(
+    backend: Make, server: DigicertServer, reply: Reply
+) -> None:
+    server.fail(reply, "GET", "/order/alternate/")
+    with pytest.raises(Retryable):
+        await backend().submit(order(repeated=True))
+    assert not server.orders
+
+
 @pytest.mark.parametrize("status", ["rejected", "canceled", "revoked"])
 async def test_a_refused_order_is_told_and_not_placed_again(
     backend: Make, server: DigicertServer, clock: Clock, status: str

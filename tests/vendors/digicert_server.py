@@ -42,8 +42,8 @@ class DigicertServer(ContractServer):
     """plan: what becomes of orders that are placed from now on; with AT_ONCE the answer has the certificate.
 
     keys: what is taken for an API key. approvals: orders and revocations wait for an administrator, unless they skip
-    it. page: the most that a list has at once. txt: what the DNS has at a name; with it, DV orders are issued as soon
-    as their records are there, and not before.
+    it. organizations: names by ID. page: the most that a list has at once. txt: what the DNS has at a name; with it, DV
+    orders are issued as soon as their records are there, and not before.
     """
 
     name = "DigiCert"
@@ -59,6 +59,7 @@ class DigicertServer(ContractServer):
         self.plan = plan
         self.keys = {KEY}
         self.approvals = False
+        self.organizations = {ORGANIZATION: "Example Inc."}
         self.page = 1000
         self.txt: Callable[[str], set[str]] | None = None
 
@@ -98,8 +99,9 @@ class DigicertServer(ContractServer):
             case ["GET", "product"]:
                 return Reply(body={"products": [{"name_id": i, "name": name} for i, name in _PRODUCTS.items()]})
             case ["GET", "organization"]:
-                found = {"id": ORGANIZATION, "name": "Example Inc.", "status": "active", "is_active": True}
-                return Reply(body={"organizations": [found], "page": self._page(1, call.query)})
+                known = [{"id": i, "name": name, "is_active": True} for i, name in self.organizations.items()]
+                page = self._page(len(known), call.query)
+                return Reply(body={"organizations": known[page["offset"] :][: page["limit"]], "page": page})
             case ["GET", "container"]:
                 return Reply(body={"containers": [{"id": CONTAINER, "name": "Web"}], "page": self._page(1, call.query)})
             case ["GET", "order", "certificate"]:

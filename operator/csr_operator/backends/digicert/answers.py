@@ -1,9 +1,8 @@
 """What CertCentral's answers mean to the operator, and in words to the user."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 
-from csr_operator.backends.base import BackendError, Issued, Lapsed, Misconfigured, Rejected, Retryable
+from csr_operator.backends.base import BackendError, Issued, Lapsed, Rejected, Retryable
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
@@ -35,10 +34,3 @@ def issued(number: int, certificate_id: object, pem: bytes) -> Issued:
     except PkiError as error:
         raise Retryable(f"the certificate of DigiCert order {number} cannot be read: {error}") from None
     return Issued(certificates, any_duration=True, rules=RULES, reference=f"{number}/{certificate_id or ''}")
-
-
-def must_be_among(wanted: str, known: Mapping[str, str], field: str, what: str) -> None:
-    if wanted in known:
-        return
-    have = ", ".join(f"{identifier} ({name})" if name else identifier for identifier, name in sorted(known.items()))
-    raise Misconfigured(f"{field}: DigiCert has no {wanted} for this API key; the account's {what}: {have or 'none'}")

@@ -24,7 +24,8 @@ from csr_operator.backends.base import (
 )
 from csr_operator.pki.keys import public_key_der
 
-from .answers import DEAD, dead, issued, must_be_among
+from .account import AccountCheck
+from .answers import DEAD, dead, issued
 from .asked import alternative_id, must_be_for_tls, names_of, order_body, reissue_body
 from .changes import WAITING, Changes, interval, last_due
 from .client import Client, Refused
@@ -33,7 +34,7 @@ from .handle import Handle, records_of
 
 DEFAULT_URL = "https://www.digicert.com/services/v2"
 _REASONS = frozenset({"keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"})
-_CHECK_AGAIN = timedelta(hours=1)
+_MUCH_LATER = timedelta(hours=1)
 _HURRY = timedelta(minutes=30)
 _SOON = timedelta(minutes=1)
 _ADVICE = {
@@ -60,7 +61,7 @@ class DigicertBackend:
         self._product = str(config["product"])
         self._changes = Changes(self._client, context.clock)
         self._dcv = Dcv(config["dns01"], context) if config.get("dns01") else None
-        self._checked: tuple[str, datetime, Health] | None = None
+        self._account = AccountCheck(self._client, config, context.clock)
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> "DigicertBackend":
@@ -76,37 +77,7 @@ class DigicertBackend:
     async def check(self) -> Health:
         if self._dcv is not None:
             await self._dcv.retry()
-        key, now = await self._client.key(), self._clock()
-        if self._checked is None or self._checked[0] != key or now - self._checked[1] >= _CHECK_AGAIN:
-            self._checked = None
-            self._checked = (key, now, await self._look())
-        return self._checked[2]
-
-    async def _look(self) -> Health:
-        products = await self._listed("product", "products", "name_id")
-        must_be_among(self._product, products, "spec.digicert.product", "products")
-        said = f"orders {products.get(self._product) or self._product}"
-        for field, path, members in (
-            ("organizationId", "organization", "organizations"),
-            ("containerId", "container", "containers"),
-        ):
-            if (wanted := self._config.get(field)) is None:
-                continue
-            try:
-                known = await self._listed(path, members, "id")
-            except Misconfigured:
-                continue  # a key that is restricted to orders may not list them; an order will tell
-            must_be_among(str(wanted), known, f"spec.digicert.{field}", members)
-            said += f" for {known[str(wanted)]}" if known.get(str(wanted)) else ""
-        return Health(said)
-
-    async def _listed(self, path: str, members: str, identifier: str) -> dict[str, str]:
-        """Names by identifier."""
-        answer = await self._client.get(path, {"limit": "1000"} if path != "product" else None)
-        try:
-            return {str(one[identifier]): str(one.get("name") or "") for one in answer[members]}
-        except (KeyError, TypeError, AttributeError):
-            raise Retryable(f"DigiCert's list of {members} is not of the published form") from None
+        return await self._account.health()
 
     async def submit(self, order: Order) -> Issued | Pending:
         names = names_of(order.csr)
@@ -160,12 +131,22 @@ class DigicertBackend:
         """An order, or a reissue, that was placed before."""
         if running is not None and (await self._reissue_of(running, order.csr)) is not None:
             return Handle(running, self._clock(), reissue=True, method=self._config.get("dcvMethod") or "")
-        answer = await self._client.get(f"order/alternate/{alternative_id(order.key)}")
-        alive = [one for one in (answer or {}).get("orders", ()) if one.get("status") not in DEAD]
+        alive = [number for number, status in (await self._orders_of(order.key)).items() if status not in DEAD]
         if not alive:
             return None
-        newest = max(int(one["order_id"]) for one in alive)
-        return Handle(newest, self._clock(), method=self._config.get("dcvMethod") or "")
+        return Handle(max(alive), self._clock(), method=self._config.get("dcvMethod") or "")
+
+    async def _orders_of(self, key: str) -> dict[int, str]:
+        """Status by order. Raises BackendError."""
+        try:
+            answer = await self._client.get(f"order/alternate/{alternative_id(key)}")
+            return {int(one["order_id"]): str(one["status"]) for one in answer["orders"]}
+        except Refused as error:
+            if error.status == 404:
+                return {}
+            raise
+        except (TypeError, KeyError, ValueError):
+            raise Retryable("DigiCert's list of orders is not of the published form") from None
 
     async def _take_up(self, order: Order, handle: Handle) -> Issued | Pending:
         """Go on with an order whose answer was lost, and with it what proves control of the domains."""
@@ -280,7 +261,7 @@ class DigicertBackend:
             if "already" in error.said and "revoked" in error.said:
                 return
             if "reissue" in error.said:
-                raise Retryable(str(error), _CHECK_AGAIN.total_seconds()) from None
+                raise Retryable(str(error), _MUCH_LATER.total_seconds()) from None
             raise
         if answer and answer.get("status") == "pending":
             raise Rejected(
@@ -299,8 +280,7 @@ class AbandoningDigicertBackend(DigicertBackend):
                 await self._dcv.remove(kept.order, kept.records)
             numbers = [kept.order]
         elif self._config.get("cancelPending"):
-            answer = await self._client.get(f"order/alternate/{alternative_id(key)}")
-            numbers = [int(one["order_id"]) for one in (answer or {}).get("orders", ())]
+            numbers = list(await self._orders_of(key))
         else:
             return  # nothing was shown before the handle was kept
         for number in numbers:

@@ -1,0 +1,73 @@
+"""Whether an account at CertCentral has what its issuer names, and if not, what it has instead."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from csr_operator.backends.base import Health, Misconfigured, Retryable
+
+from .client import Client
+
+_AGAIN = timedelta(hours=1)
+_PAGE = 1000
+_SHOWN = 50
+
+
+class AccountCheck:
+    """config: `spec.digicert`. clock: in UTC."""
+
+    def __init__(self, client: Client, config: Mapping[str, Any], clock: Callable[[], datetime]) -> None:
+        self._client, self._config, self._clock = client, config, clock
+        self._product = str(config["product"])
+        self._checked: tuple[str, datetime, Health] | None = None
+
+    async def health(self) -> Health:
+        """What was good is good for an hour, unless the key is another. Raises BackendError."""
+        key, now = await self._client.key(), self._clock()
+        if self._checked is None or self._checked[0] != key or now - self._checked[1] >= _AGAIN:
+            self._checked = None
+            self._checked = (key, now, await self._look())
+        return self._checked[2]
+
+    async def _look(self) -> Health:
+        products = await self._listed("product", "products", "name_id")
+        _must_be_among(self._product, products, "spec.digicert.product", "products")
+        said = f"orders {products.get(self._product) or self._product}"
+        for field, path, members in (
+            ("organizationId", "organization", "organizations"),
+            ("containerId", "container", "containers"),
+        ):
+            if (wanted := self._config.get(field)) is None:
+                continue
+            try:
+                known = await self._listed(path, members, "id")
+            except Misconfigured:
+                continue  # a key that is restricted to orders may not list them; an order will tell
+            _must_be_among(str(wanted), known, f"spec.digicert.{field}", members)
+            said += f" for {known[str(wanted)]}" if known.get(str(wanted)) else ""
+        return Health(said)
+
+    async def _listed(self, path: str, members: str, identifier: str) -> dict[str, str]:
+        """Names by identifier."""
+        found: dict[str, str] = {}
+        while True:
+            query = {"limit": str(_PAGE), "offset": str(len(found))} if path != "product" else None
+            answer = await self._client.get(path, query)
+            try:
+                known = len(found)
+                found |= {str(one[identifier]): str(one.get("name") or "") for one in answer[members]}
+                total = int((answer.get("page") or {}).get("total", 0))
+            except (KeyError, TypeError, ValueError, AttributeError):
+                raise Retryable(f"DigiCert's list of {members} is not of the published form") from None
+            if len(found) in (known, total) or len(found) > total:
+                return found
+
+
+def _must_be_among(wanted: str, known: Mapping[str, str], field: str, what: str) -> None:
+    if wanted in known:
+        return
+    have = [f"{identifier} ({name})" if name else identifier for identifier, name in sorted(known.items())]
+    if len(have) > _SHOWN:
+        have[_SHOWN:] = [f"and {len(have) - _SHOWN} more"]
+    listed = ", ".join(have) or "none"
+    raise Misconfigured(f"{field}: DigiCert has no {wanted} for this API key; the account's {what}: {listed}")
