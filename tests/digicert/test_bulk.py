@@ -29,6 +29,19 @@ async def test_500_orders_pending_for_a_week_cost_400_calls_and_change_nothing(
     assert all(len(said) == 1 for said in queue.said.values())
 
 
+@pytest.mark.parametrize("status", ["approved", "a_status_of_tomorrow"])
+async def test_a_status_that_is_not_clear_is_looked_into_once(
+    backend: Make, server: DigicertServer, clock: Clock, status: str
+) -> None:
+    server.plan = after((0, "pending"), (30, status), (12 * 3600, "issued"))
+    ca, queue = backend(), Queue(clock)
+    await queue.submit(ca, 20)
+    await queue.run(ca, clock.now + timedelta(hours=11))
+    assert server.count("GET", r"/certificate/\d+$") <= 2 * 20
+    await queue.run(ca, clock.now + timedelta(hours=2))
+    assert len(queue.done) == 20
+
+
 async def test_a_restart_costs_a_handful_of_calls(backend: Make, server: DigicertServer, clock: Clock) -> None:
     server.plan = NEVER
     queue = Queue(clock)

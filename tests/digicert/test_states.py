@@ -33,7 +33,7 @@ def test_every_published_status_is_one_or_the_other() -> None:
     assert set(STATUSES) - {"approved"} <= WAITING | ENDS.keys()
 
 
-@pytest.mark.parametrize("number", range(40))
+@pytest.mark.parametrize("number", range(30))
 async def test_an_order_ends_as_digicert_says(backend: Make, server: DigicertServer, clock: Clock, number: int) -> None:
     """Through any statuses in any order, with a restart of the operator here and there."""
     seed = os.environ.get("CSR_OPERATOR_TEST_SEED") or str(random.SystemRandom().getrandbits(32))
@@ -42,7 +42,7 @@ async def test_an_order_ends_as_digicert_says(backend: Make, server: DigicertSer
     steps, when = [], 0.0
     for _ in range(chance.randint(0, 6)):
         steps.append((when, chance.choice(ON_THE_WAY)))
-        when += chance.choice([5.0, 120.0, 3600.0, DAY, 10 * DAY])
+        when += chance.choice([5.0, 120.0, 3600.0, DAY])
     end = chance.choice(sorted(ENDS))
     server.plan = after((0, "pending"), *steps, (when + 5, end))
     print([status for _, status in steps], end)

@@ -61,6 +61,7 @@ class DigicertBackend:
         self._product = str(config["product"])
         self._changes = Changes(self._client, context.clock)
         self._dcv = Dcv(config["dns01"], context) if config.get("dns01") else None
+        self._looked: dict[int, str] = {}  # orders that wait, as they say themselves, with a status that is not clear
         self._account = AccountCheck(self._client, config, context.clock)
 
     @classmethod
@@ -164,7 +165,8 @@ class DigicertBackend:
         kept = Handle.parse(handle)
         now = self._clock()
         status = await self._changes.status(kept.order, last_due(now, interval(now - kept.placed)))
-        if status in WAITING and not await self._prove(kept, now):
+        waits = status in WAITING or (bool(status) and status == self._looked.get(kept.order))
+        if waits and not await self._prove(kept, now):
             return self._pending(kept, status)
         return await self._look_at(order, kept)
 
@@ -184,8 +186,12 @@ class DigicertBackend:
             return False  # it has not seen them yet, or has something else to validate
         return bool(answer) and answer.get("order_status") == "issued"
 
+    def _forget(self, order: int) -> None:
+        self._changes.forget(order)
+        self._looked.pop(order, None)
+
     async def _over(self, handle: Handle) -> None:
-        self._changes.forget(handle.order)
+        self._forget(handle.order)
         if self._dcv is not None:
             await self._dcv.clean_up(handle.order, handle.records)
 
@@ -215,6 +221,7 @@ class DigicertBackend:
         if status in DEAD:
             await self._over(handle)
             raise dead(handle, status)
+        self._looked[handle.order] = status
         return self._pending(handle, status)
 
     async def _reissue_of(self, number: int, csr: x509.CertificateSigningRequest) -> Mapping[str, Any] | None:
@@ -284,7 +291,7 @@ class AbandoningDigicertBackend(DigicertBackend):
         else:
             return  # nothing was shown before the handle was kept
         for number in numbers:
-            self._changes.forget(number)
+            self._forget(number)
             if not self._config.get("cancelPending"):
                 continue
             try:
