@@ -210,6 +210,21 @@ async def test_what_proves_control_is_told_and_stays_the_same(
     assert pending(await again.poll(wanted, answer.handle)).message == answer.message
 
 
+async def test_a_value_that_is_no_longer_good_is_replaced(backend: Make, server: DigicertServer, clock: Clock) -> None:
+    server.plan = after((0, "pending"))
+    ca, wanted = backend(product=DV, organizationId=None, dcvMethod="dns-txt-token"), order()
+    first = pending(await ca.submit(wanted))
+    clock.advance(days=28)
+    assert pending(await ca.poll(wanted, first.handle)).message == first.message
+    clock.advance(days=1)
+    second = pending(await ca.poll(wanted, first.handle))
+    assert server.orders[0]["random"] in second.message
+    assert second.message != first.message
+    clock.advance(days=1)
+    third = pending(await ca.poll(wanted, second.handle))
+    assert (third.handle, third.message) == (second.handle, second.message)
+
+
 @pytest.mark.parametrize(
     ("method", "says"),
     [

@@ -28,6 +28,7 @@ CONTAINER = 5
 DV, OV, PRIVATE = "ssl_dv_geotrust_flex", "ssl_basic", "private_ssl_flex"
 _PRODUCTS = {DV: "GeoTrust DV SSL", OV: "Basic OV", PRIVATE: "Private SSL OV"}
 _OPEN = frozenset({"needs_approval", "pending", "processing", "waiting_pickup", "approved", "reissue_pending"})
+_WEEKS = 28 * 24 * 3600
 
 Plan = Sequence[tuple[timedelta, str]]
 AT_ONCE: Plan = ((timedelta(0), "issued"),)
@@ -164,6 +165,7 @@ class DigicertServer(ContractServer):
             "alternative_order_id": body.get("alternative_order_id", ""),
             "body": body,
             "ends": now + _seconds(body["order_validity"]),
+            "drawn": now,
             "random": secrets.token_hex(16) if validates else "",
             "requests": [{"id": self._next("requests", 500_000), "type": "new_request", "status": "pending"}],
             "certificates": [self._new_certificate(wanted)],
@@ -241,8 +243,10 @@ class DigicertServer(ContractServer):
         if not order["random"]:
             return Reply(204)
         order["body"]["dcv_method"] = body["dcv_method"]
+        if self._now() - order["drawn"] > _WEEKS:
+            order["random"], order["drawn"] = secrets.token_hex(16), self._now()
         self._save(order)
-        expires = datetime.fromtimestamp(order["placed"], UTC) + timedelta(days=30)
+        expires = datetime.fromtimestamp(order["drawn"], UTC) + timedelta(days=30)
         return Reply(body={"dcv_random_value": order["random"], "expiration_date": expires.isoformat()})
 
     def _download(self, number: str) -> Reply:

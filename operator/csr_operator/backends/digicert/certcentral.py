@@ -30,7 +30,7 @@ from .asked import alternative_id, must_be_for_tls, names_of, order_body, reissu
 from .changes import WAITING, Changes, interval, last_due
 from .client import Client, Refused
 from .dcv import METHOD, Dcv
-from .handle import Handle, records_of
+from .handle import GOOD_FOR, TOKEN_METHODS, Handle, records_of
 
 DEFAULT_URL = "https://www.digicert.com/services/v2"
 _REASONS = frozenset({"keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"})
@@ -101,7 +101,8 @@ class DigicertBackend:
             return issued(number, answer.get("certificate_id"), pem.encode())
         records = records_of(answer, names.dns_names)
         method = self._config.get("dcvMethod") or ""
-        return self._first(Handle(number, self._clock(), running is not None, method, records))
+        now = self._clock()
+        return self._first(Handle(number, now, now, running is not None, method, records))
 
     def _first(self, handle: Handle) -> Pending:
         status = "reissue_pending" if handle.reissue else "pending"
@@ -130,12 +131,13 @@ class DigicertBackend:
 
     async def _find(self, order: Order, running: int | None) -> Handle | None:
         """An order, or a reissue, that was placed before."""
+        now, method = self._clock(), self._config.get("dcvMethod") or ""
         if running is not None and (await self._reissue_of(running, order.csr)) is not None:
-            return Handle(running, self._clock(), reissue=True, method=self._config.get("dcvMethod") or "")
+            return Handle(running, now, now, reissue=True, method=method)
         alive = [number for number, status in (await self._orders_of(order.key)).items() if status not in DEAD]
         if not alive:
             return None
-        return Handle(max(alive), self._clock(), method=self._config.get("dcvMethod") or "")
+        return Handle(max(alive), now, now, method=method)
 
     async def _orders_of(self, key: str) -> dict[int, str]:
         """Status by order. Raises BackendError."""
@@ -150,20 +152,27 @@ class DigicertBackend:
             raise Retryable("DigiCert's list of orders is not of the published form") from None
 
     async def _take_up(self, order: Order, handle: Handle) -> Issued | Pending:
-        """Go on with an order whose answer was lost, and with it what proves control of the domains."""
-        if handle.method in ("dns-txt-token", "dns-cname-token", "http-token", "http-token-dynamic"):
-            try:
-                path = f"order/certificate/{handle.order}/dcv-method"
-                answer = await self._client.send("PUT", path, {"dcv_method": handle.method})
-            except Refused:
-                answer = None  # nothing is to be proven, or no longer
-            records = records_of(answer or {}, names_of(order.csr).dns_names)
-            handle = Handle(handle.order, handle.placed, handle.reissue, handle.method, records)
-        return self._first(handle)
+        """Go on with an order whose answer was lost."""
+        return self._first(await self._with_records(order, handle))
+
+    async def _with_records(self, order: Order, handle: Handle) -> Handle:
+        """Ask again for what proves control of the domains, which the answer to an order tells once."""
+        if handle.method not in TOKEN_METHODS:
+            return handle
+        try:
+            path = f"order/certificate/{handle.order}/dcv-method"
+            answer = await self._client.send("PUT", path, {"dcv_method": handle.method})
+        except Refused:
+            answer = None  # nothing is to be proven, or no longer
+        records = records_of(answer or {}, names_of(order.csr).dns_names)
+        return replace(handle, records=records, shown=self._clock())
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
-        kept = Handle.parse(handle)
-        now = self._clock()
+        kept, now = Handle.parse(handle), self._clock()
+        if kept.records and now - kept.shown >= GOOD_FOR:
+            if self._dcv is not None:
+                await self._dcv.clean_up(kept.order, kept.records)
+            kept = await self._with_records(order, kept)
         status = await self._changes.status(kept.order, last_due(now, interval(now - kept.placed)))
         waits = status in WAITING or (bool(status) and status == self._looked.get(kept.order))
         if waits and not await self._prove(kept, now):

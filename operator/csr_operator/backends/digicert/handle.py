@@ -3,18 +3,27 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from csr_operator.backends.base import Retryable
 
+TOKEN_METHODS = frozenset({"dns-txt-token", "dns-cname-token", "http-token", "http-token-dynamic"})
+"""Methods of domain control validation that show a random value."""
+
+GOOD_FOR = timedelta(days=29)
+"""Random values are good for 30 days (docs.digicert.com, "DNS-based DCV methods"); another is asked for before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """placed: when, in UTC. reissue: the order existed before. records: what is to prove control, by domain."""
+    """placed: when, in UTC. reissue: the order existed before. records: what is to prove control, by domain, told at
+    `shown`.
+    """
 
     order: int
     placed: datetime
+    shown: datetime
     reissue: bool = False
     method: str = ""
     records: Mapping[str, str] = field(default_factory=dict)
@@ -25,7 +34,8 @@ class Handle:
         try:
             data = json.loads(text)
             placed = datetime.fromtimestamp(data["placed"], UTC)
-            return cls(int(data["order"]), placed, data.get("reissue", False), data["method"], data["records"])
+            shown = datetime.fromtimestamp(data["shown"], UTC)
+            return cls(int(data["order"]), placed, shown, data.get("reissue", False), data["method"], data["records"])
         except (ValueError, KeyError, TypeError, AttributeError):
             raise Retryable("what was kept of the DigiCert order cannot be read") from None
 
@@ -33,6 +43,7 @@ class Handle:
         data: dict[str, Any] = {
             "order": self.order,
             "placed": int(self.placed.timestamp()),
+            "shown": int(self.shown.timestamp()),
             "method": self.method,
             "records": dict(self.records),
         }
