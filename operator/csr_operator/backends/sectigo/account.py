@@ -12,7 +12,7 @@ from .client import Client
 from .settings import Settings
 from .words import Refusal, clean, judge
 
-_FRESH = timedelta(minutes=10)
+_FRESH = timedelta(hours=1)
 _MOST_SHOWN = 20
 
 
@@ -37,7 +37,7 @@ class _Entry:
 
 
 class Account:
-    """Asked at most every ten minutes, as issuers are checked far more often than accounts change."""
+    """Asked once an hour, as issuers are checked far more often than accounts change."""
 
     def __init__(self, client: Client, settings: Settings, clock: Callable[[], datetime]) -> None:
         self._client, self._settings, self._clock = client, settings, clock
@@ -47,6 +47,11 @@ class Account:
     def forget(self) -> None:
         """Something has changed: have the account asked again."""
         self._known = None
+
+    @property
+    def known(self) -> Choice | None:
+        """As it was when the account was last asked."""
+        return None if self._known is None else self._known[1]
 
     async def choose(self) -> Choice:
         """Raises Misconfigured, with what the account does have, and Retryable."""

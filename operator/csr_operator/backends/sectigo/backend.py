@@ -27,7 +27,7 @@ from .names import is_for, names_of
 from .orders import Orders
 from .settings import Settings
 from .waiting import Kind, Placed, Waiting
-from .words import ALREADY_REVOKED, DEAD, NOT_YET, PENDING, Refusal, State, dcv_instructions, judge, state_of
+from .words import ALREADY_REVOKED, DEAD, NOT_YET, PENDING, Refusal, State, clean, dcv_instructions, judge, state_of
 
 _RULES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
 """What a public CA writes of its own: the organization that it validated, and the usages of TLS."""
@@ -50,7 +50,7 @@ class SectigoBackend:
 
     needs_private_key: ClassVar[bool] = False
     costs: ClassVar[bool] = True
-    revokes: ClassVar[bool] = True
+    revokes: bool = True
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self._settings, self._clock = settings, context.clock
@@ -98,12 +98,9 @@ class SectigoBackend:
         try:
             if placed.kind is Kind.REPLACE:
                 return await self._replaced(order, placed)
-            state = await self._waiting.state(placed, await self._account.choose())
-            if state is None:
-                status = (await self._orders.details(placed.id)).get("status")
-                state = state_of(status)
-                if state is None:
-                    return self._pending(placed, f"{_called(placed)} is in a state that is not documented, {status}")
+            state = await self._state(placed)
+            if not isinstance(state, State):
+                return self._pending(placed, f"{_called(placed)} is in a state that is not documented, {state}")
             return await self._judged(order, placed, state)
         except Refusal as refusal:
             if refusal.status == 404 or refusal.is_one_of((-124, -5101), "id|not found"):
@@ -123,6 +120,22 @@ class SectigoBackend:
             if refusal.is_one_of(*ALREADY_REVOKED) or await self._is_revoked(serial):
                 return
             raise judge(refusal) from None
+
+    async def _state(self, placed: Placed) -> State | str:
+        """A text if no document knows it. Raises Refusal as well."""
+        try:
+            state = await self._waiting.listed(placed, self._account.known or await self._account.choose())
+            if state is not None:
+                return state
+            status = (await self._orders.details(placed.id)).get("status")
+        except Retryable:
+            if (known := self._waiting.remembered(placed.id)) is None:
+                raise
+            return known
+        if (state := state_of(status)) is None:
+            return clean(status, ())
+        self._waiting.note(placed.id, state)
+        return state
 
     async def _judged(self, order: Order, placed: Placed, state: State) -> Issued | Pending:
         if state is State.ISSUED:
@@ -174,7 +187,7 @@ class SectigoBackend:
         if not self._settings.dcv:
             return ""
         now = self._clock()
-        due = max(placed.interval(now), min((now - placed.since) / 4, timedelta(days=1)))
+        due = min((now - placed.since) / 4, timedelta(days=1))
         known = self._dcv.get(placed.id)
         if known is None or now - known[0] >= due:
             try:
@@ -195,7 +208,7 @@ class SectigoBackend:
         return False
 
     def _pending(self, placed: Placed, message: str) -> Pending:
-        return Pending(placed.handle(), placed.interval(self._clock()), message)
+        return Pending(placed.handle(), placed.next_look(self._clock()), message)
 
     def _done(self, placed: Placed) -> None:
         self._waiting.done(placed.id)

@@ -1,7 +1,8 @@
 """How pending orders are watched with few calls: more and more rarely, and many of them by one list."""
 
 import asyncio
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -13,10 +14,11 @@ from .account import Choice
 from .client import Client
 from .words import Refusal, State
 
-_FIRST, _LAST = timedelta(seconds=5), timedelta(minutes=15)
+_FIRST, _DOUBLINGS = timedelta(seconds=5), 8
 _FEW = 4
 _PAGE = 200  # the most that the API gives at once
 _MOST_PAGES = 50
+_BORNE = timedelta(hours=1)
 _LISTED = (State.REQUESTED, State.APPROVED, State.APPLIED)
 """The states that orders are listed by. What is in none of these lists is asked for by itself."""
 
@@ -43,67 +45,106 @@ class Placed:
         kind, number, since = handle.split("/")
         return cls(Kind(kind), int(number), datetime.fromtimestamp(int(since), UTC))
 
-    def interval(self, now: datetime) -> timedelta:
-        """How long to wait for the next look: a tenth of its age, between 5 s and 15 min."""
-        return min(max((now - self.since) / 10, _FIRST), _LAST)
+    def next_look(self, now: datetime) -> timedelta:
+        """How long to wait for the next look: until a multiple of the interval, so that many are looked at together."""
+        every = self._interval(now)
+        wait = every - (now - _slot(now, every))
+        return wait if wait >= every / 2 else wait + every
+
+    def last_look(self, now: datetime) -> datetime:
+        """When it was due for the last time: what is known since then is good enough."""
+        return max(_slot(now, self._interval(now)), self.since)
+
+    def _interval(self, now: datetime) -> timedelta:
+        """About a tenth of its age: 5 s at first, twice as much each time that the age has doubled, at most 21 min."""
+        doublings = math.floor(math.log2(max((now - self.since) / (10 * _FIRST), 1.0)))
+        return _FIRST * float(1 << min(doublings, _DOUBLINGS))
 
 
 class Waiting:
-    """The states of pending orders, as of the last time that they were listed."""
+    """The states of pending orders, as they were last seen."""
 
     def __init__(self, client: Client, clock: Callable[[], datetime]) -> None:
         self._client, self._clock = client, clock
-        self._looked: dict[int, datetime] = {}
-        self._states: dict[int, State] = {}
-        self._listed_at: datetime | None = None
-        self._failed: tuple[datetime, Retryable] | None = None
+        self._looked: dict[int, datetime] = {}  # when somebody last asked for it
+        self._seen: dict[int, tuple[datetime, State]] = {}
+        self._listed_at = self._failed_at = datetime.min.replace(tzinfo=UTC)
+        self._unlisted: Sequence[State] = ()  # the states that the last list left out
+        self._missed = 0  # how many were in no list since then
+        self._failure: Retryable | None = None
         self._listing = asyncio.Lock()
+
+    def note(self, ssl_id: int, state: State) -> None:
+        """It was seen to be in this state now."""
+        self._seen[ssl_id] = (self._clock(), state)
 
     def done(self, ssl_id: int) -> None:
         """It is not waited for any more."""
         self._looked.pop(ssl_id, None)
+        self._seen.pop(ssl_id, None)
 
-    async def state(self, placed: Placed, choice: Choice) -> State | None:
+    async def listed(self, placed: Placed, choice: Choice) -> State | None:
         """None where the order has to be looked at by itself. Raises Retryable, Misconfigured."""
         now = self._clock()
         self._looked[placed.id] = now
         if len(self._looked) <= _FEW:
             return None
         async with self._listing:
-            if self._is_stale(placed, now):
-                await self._list(choice)
-            return self._states.get(placed.id)
+            if self._listed_at < placed.last_look(now):
+                self._looked = {one: at for one, at in self._looked.items() if now - at <= _BORNE}
+                self._seen = {one: seen for one, seen in self._seen.items() if one in self._looked}
+                before = {state for _, state in self._seen.values()}
+                first = [state for state in _LISTED if state in before or not before]
+                await self._list(choice, first, now)
+                self._unlisted, self._missed = tuple(state for state in _LISTED if state not in first), 0
+            if (state := self._current(placed.id)) is None:
+                self._missed += 1
+                if self._unlisted and self._missed > _FEW:
+                    await self._list(choice, self._unlisted, self._listed_at)
+                    self._unlisted = ()
+            return self._current(placed.id) if state is None else state
 
-    def _is_stale(self, placed: Placed, now: datetime) -> bool:
-        """Half the interval, so that an order never waits for much longer than that."""
-        if self._listed_at is None or self._listed_at <= placed.since:
-            return True
-        return now - self._listed_at > max(placed.interval(now) / 2, _FIRST)
+    def _current(self, ssl_id: int) -> State | None:
+        """As it was listed, or looked at since."""
+        seen = self._seen.get(ssl_id)
+        return seen[1] if seen is not None and seen[0] >= self._listed_at else None
 
-    async def _list(self, choice: Choice) -> None:
-        now = self._clock()
-        if self._failed is not None and now < self._failed[0]:
-            raise self._failed[1]  # all that wait would ask the same
-        self._looked = {one: at for one, at in self._looked.items() if now - at <= 4 * _LAST}
-        states: dict[int, State] = {}
+    def remembered(self, ssl_id: int) -> State | None:
+        """While Sectigo does not answer, what was seen within the last hour is taken to be so still."""
+        seen = self._seen.get(ssl_id)
+        return seen[1] if seen is not None and self._clock() - seen[0] <= _BORNE else None
+
+    async def _list(self, choice: Choice, states: Iterable[State], now: datetime) -> None:
+        if self._failure is not None and now < self._failed_at + timedelta(seconds=self._failure.after):
+            raise self._failure  # all that wait would ask the same
         try:
-            for state in _LISTED:
-                query = {
-                    "orgId": str(choice.organization),
-                    "sslTypeId": str(choice.profile),
-                    "status": str(state),
-                    "size": str(_PAGE),
-                }
-                for page in range(_MOST_PAGES):
-                    listed = await self._client.get("/ssl/v1", {**query, "position": str(page * _PAGE)})
-                    states |= {int(one["sslId"]): state for one in listed}
-                    if len(listed) < _PAGE:
-                        break
+            listed = await self._states(choice, states)
         except Refusal:
-            states = {}  # each is asked for by itself
-        except (KeyError, TypeError, ValueError):
-            raise Retryable("Sectigo's list of orders is not as documented") from None
+            listed = {}  # each is asked for by itself
         except Retryable as error:
-            self._failed = (now + max(timedelta(seconds=error.after), _FIRST), error)
+            self._failed_at, self._failure = now, Retryable(str(error), max(error.after, _FIRST.total_seconds()))
             raise
-        self._states, self._listed_at, self._failed = states, now, None
+        self._failure, self._listed_at = None, now
+        self._seen |= {one: (now, state) for one, state in listed.items()}
+
+    async def _states(self, choice: Choice, states: Iterable[State]) -> dict[int, State]:
+        """Of all orders that are in one of `states`. Raises Refusal as well."""
+        found: dict[int, State] = {}
+        scope = {"orgId": str(choice.organization), "sslTypeId": str(choice.profile), "size": str(_PAGE)}
+        for state in states:
+            for page in range(_MOST_PAGES):
+                query = {**scope, "status": str(state), "position": str(page * _PAGE)}
+                listed = await self._client.get("/ssl/v1", query)
+                try:
+                    found |= {int(one["sslId"]): state for one in listed}
+                except (KeyError, TypeError, ValueError):
+                    raise Retryable("Sectigo's list of orders is not as documented") from None
+                if len(listed) < _PAGE:
+                    break
+        return found
+
+
+def _slot(now: datetime, every: timedelta) -> datetime:
+    """The last multiple of `every` (since 1970)."""
+    seconds = every.total_seconds()
+    return datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
