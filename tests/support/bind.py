@@ -32,6 +32,8 @@ options {{
     listen-on port {port} {{ 127.0.0.1; }};
     listen-on-v6 {{ none; }};
     recursion no;
+    tcp-clients 1000;
+    tcp-listen-queue 1000;
     dnssec-validation no;
     notify no;
     allow-query {{ any; }};

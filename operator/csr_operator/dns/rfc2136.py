@@ -4,6 +4,7 @@ The server is asked for the zone as well, with the same key: it may be one that 
 of the key another view than to others.
 """
 
+import asyncio
 import base64
 from collections.abc import Mapping
 from typing import Any
@@ -35,6 +36,8 @@ ALGORITHMS = {
 }
 _TTL = 60
 _TIMEOUT = 10.0
+_CONNECTIONS = 8
+"""At once: BIND leaves ten in its queue, unless told otherwise, and those after them unanswered."""
 
 
 class Rfc2136:
@@ -49,6 +52,7 @@ class Rfc2136:
             raise Misconfigured(f"{field}.tsigAlgorithm: {algorithm[:20]!r} is none of {', '.join(ALGORITHMS)}")
         self._algorithm = ALGORITHMS[algorithm]
         self._context, self._field = context, field
+        self._free = asyncio.Semaphore(_CONNECTIONS)
 
     async def present(self, name: str, value: str) -> None:
         update, owner, key = await self._update(name)
@@ -87,7 +91,8 @@ class Rfc2136:
         why = ""
         for ip in await addresses(self._host):
             try:
-                return await dns.asyncquery.tcp(query, ip, _TIMEOUT, self._port)
+                async with self._free:
+                    return await dns.asyncquery.tcp(query, ip, _TIMEOUT, self._port)
             except dns.exception.Timeout:
                 why = why or "does not answer"
             except (OSError, EOFError) as error:
