@@ -289,7 +289,10 @@ class Controller:
         live = self._issuers.get(action.issuer)
         if live is None or live.backend is None:
             return False  # it went away just now, which wakes this request
-        queued = self._slots.acquire(action.issuer, key, live.issuer.limits)
+        limits = live.issuer.limits
+        if isinstance(action, Resume) and (staged := self._store.staged(request)) is not None and staged.handle:
+            limits = replace(limits, per_minute=None)  # what is looked at again was begun before
+        queued = self._slots.acquire(action.issuer, key, limits)
         if queued is not None:
             if queued.message:
                 await self._write_status(request, Hold("Queued", queued.message, needs_user=False), None)

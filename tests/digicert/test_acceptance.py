@@ -104,6 +104,18 @@ def test_a_pending_order_costs_no_write_and_is_issued_when_it_is_approved(custom
     kubectl.wait_ready("slow")
 
 
+def test_how_many_may_be_begun_in_a_minute_holds_up_none_that_is_pending(customer: Customer) -> None:
+    kubectl, names = customer.site.kubectl, [f"begun-{n}" for n in range(6)]
+    customer.server.plan = SLOWLY
+    kubectl.apply(issuer("limited", "Issuer", **customer.spec()), *(request(name, "limited") for name in names))
+    for name in names:
+        customer.wait_message(name, "is pending")
+    kubectl.apply(issuer("limited", "Issuer", **customer.spec(), limits={"perMinute": 1}))
+    for name in names:
+        customer.server.set_status(customer.order(name)["id"], "issued")
+    kubectl.wait_ready(*names, seconds=45)
+
+
 def test_a_domain_that_is_to_be_validated_is_told_with_the_record_to_set(customer: Customer) -> None:
     spec = customer.spec(product=DV, organizationId=None, dcvMethod="dns-txt-token")
     customer.server.plan = SLOWLY
