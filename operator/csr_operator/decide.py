@@ -380,6 +380,9 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
     issuer = next((key for key in request.issuers if issuer_name(key) == staged.issuer), None)
     if stored or issuer is None or staged.issuance_hash != request.issuance_hash:
         return Discard()
+    failure = (world.failures or {}).get(issuer)
+    if failure is not None and failure.retry_at is None and failure.wishes.renew != request.wishes.renew:
+        return Discard()  # it came to nothing, and its user wants another one
     # Also an order that was placed gets no further than it would today.
     if (obstacle := _obstacle(request, world, issuer)) is not None:
         passes = not obstacle.needs_user and obstacle.reason != "IssuerNotFound"

@@ -410,6 +410,17 @@ def test_an_order_that_gets_nowhere_is_left_only_if_another_issuer_can_be_asked(
     assert isinstance(ask(request, None, issuers={B: other, CA: READY}, failures=passing, staged=order), Hold)
 
 
+def test_an_order_that_came_to_nothing_is_given_up_when_another_one_is_asked_for() -> None:
+    request, asked = make_request(), replace(make_request(), wishes=Wishes(renew="now"))
+    assert isinstance(ask(request, None, failure=failure(), staged=staged(request)), Hold)
+    assert ask(asked, None, failure=failure(), staged=staged(asked)) == Discard()
+    assert isinstance(ask(asked, None, failure=failure()), Issue)
+    # While it may still come to something, there is nothing to be asked for.
+    assert ask(asked, None, staged=staged(asked)) == Resume(1, CA)
+    passing = failure(retry_at=NOW + timedelta(minutes=1), needs_user=False)
+    assert ask(asked, None, failure=passing, staged=staged(asked)) == Resume(1, CA)
+
+
 def test_an_order_under_way_is_held_up_by_what_would_not_let_it_be_placed_today() -> None:
     request = make_request()
     order = staged(request)

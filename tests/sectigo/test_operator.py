@@ -107,6 +107,10 @@ def test_a_declined_order_is_told_and_not_repeated(site: Site, server: SectigoSe
     site.operator.start()
     site.wait_condition("no", "Stalled", "Rejected")
     assert len(ordered(server, "no")) == 1
+    server.steps = (("Issued", 0),)
+    site.kubectl("annotate", "certificaterequest", "no", "csr-operator.dev/renew=1")
+    site.kubectl.wait_ready("no", seconds=60)
+    assert len(ordered(server, "no")) == 2
 
 
 def test_a_pending_order_is_declined_with_its_request_if_the_issuer_says_so(site: Site, server: SectigoServer) -> None:

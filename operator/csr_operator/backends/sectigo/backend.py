@@ -27,7 +27,19 @@ from .names import is_for, names_of
 from .orders import Orders
 from .settings import Settings
 from .waiting import Kind, Placed, Waiting
-from .words import ALREADY_REVOKED, DEAD, NOT_YET, PENDING, Refusal, State, clean, dcv_instructions, judge, state_of
+from .words import (
+    AGAIN,
+    ALREADY_REVOKED,
+    DEAD,
+    NOT_YET,
+    PENDING,
+    Refusal,
+    State,
+    clean,
+    dcv_instructions,
+    judge,
+    state_of,
+)
 
 _RULES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
 """What a public CA writes of its own: the organization that it validated, and the usages of TLS."""
@@ -107,7 +119,7 @@ class SectigoBackend:
                 # Never a new order for this: credentials of another account would repeat all there are.
                 text = f"{_called(placed)} is not there any more for this account: {judge(refusal)}"
                 raise Retryable(
-                    f"{text}; check the credentials, or have `kubectl csr renew` order another", _GONE
+                    f"{text}; check the credentials; a change of the request orders another one", _GONE
                 ) from None
             raise judge(refusal) from None
 
@@ -142,7 +154,7 @@ class SectigoBackend:
             return await self._collected(order, placed, placed.id)
         if state in DEAD:
             self._done(placed)
-            raise Rejected(f"{_called(placed)} is {state}: {DEAD[state]}")
+            raise Rejected(f"{_called(placed)} is {state}: {DEAD[state]}: {AGAIN}")
         if state is State.EXPIRED:
             self._done(placed)
             self._orders.give_up(order.key)

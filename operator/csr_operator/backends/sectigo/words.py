@@ -59,12 +59,14 @@ PENDING = {
     State.APPLIED: "the CA is working on it",
 }
 DEAD = {
-    State.DECLINED: "an administrator declined it: ask why, and change the request",
-    State.REJECTED: "the CA rejected it: see there why, and change the request",
-    State.INVALID: "it is invalid: see there why, and change the request or the issuer",
-    State.REVOKED: "it was revoked before it could be collected: ask why; `kubectl csr renew` orders another one",
-    State.REPLACED: "it was replaced by somebody else: `kubectl csr renew` orders another one",
+    State.DECLINED: "an administrator declined it",
+    State.REJECTED: "the CA rejected it",
+    State.INVALID: "it is invalid",
+    State.REVOKED: "it was revoked before it could be collected",
+    State.REPLACED: "it was replaced by somebody else",
 }
+
+AGAIN = "see in Sectigo Certificate Manager why; change the request, or have `kubectl csr renew` order another one"
 
 NOT_YET = ((-1400, -183, -103, -109, -169), "process|collect|available")
 """From `collect`: issued, and not to be had yet."""
