@@ -17,7 +17,7 @@ TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:
 # Debian keeps nginx and debootstrap where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help setup tools lint test test-vendor demo run bench image clean
+.PHONY: help setup tools lint test test-vendor demo demo-acme run bench image clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -52,6 +52,10 @@ test-vendor: setup  ## orders from the accounts at CA vendors that environment v
 demo: setup  ## from a self-signed root to a Secret that Nginx serves, on a control plane of its own
 	@sh .ci/tools $(DEMO_TOOLS)
 	$(BIN)/python -m devcluster run -- $(BIN)/python -m demo $(ARGS)
+
+demo-acme: setup  ## account, challenge and certificate of an ACME CA: Pebble, which is built the first time
+	@sh .ci/tools openssl
+	$(BIN)/python -m devcluster run -- $(BIN)/python -m demo acme $(ARGS)
 
 run: setup  ## the operator against the cluster of the current kubeconfig
 	$(BIN)/csr-operator run $(ARGS)

@@ -1,5 +1,9 @@
-"""`python -m demo`: from a self-signed root to a Secret that Nginx serves, on the control plane of `devcluster run`."""
+"""`python -m demo`: from a self-signed root to a Secret that Nginx serves, on the control plane of `devcluster run`.
 
+`python -m demo acme`: an account, a challenge and a certificate of a CA that speaks ACME.
+"""
+
+import argparse
 import shutil
 import signal
 import subprocess
@@ -7,6 +11,8 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
+from demo.acme import AcmeStory
+from demo.stage import Stage
 from demo.story import Story
 from demo.terminal import DemoFailed, Terminal
 
@@ -16,12 +22,16 @@ _CONTEXT = "devcluster"
 
 def main() -> int:
     """Tell the story; return the exit status: 0, or 1 where a step failed."""
+    stories: dict[str, type[Stage]] = {"first": Story, "acme": AcmeStory}
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__.partition("\n")[0])
+    parser.add_argument("story", nargs="?", choices=stories, default="first", help="acme: by ACME, from Pebble")
+    arguments = parser.parse_args()
     for signum in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(signum, _stop)
     try:
         _check_tools()
         _check_cluster()
-        with Story(Terminal(sys.stdout)) as story:
+        with stories[arguments.story](Terminal(sys.stdout)) as story:
             story.tell()
     except DemoFailed as error:
         print(f"demo: {error}", file=sys.stderr)

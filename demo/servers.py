@@ -49,8 +49,8 @@ class Server:
             self._process.wait(_PATIENCE)
 
 
-def operator(group: ProcessGroup, env: Mapping[str, str], port: int) -> Server:
-    """`csr-operator run` with the kubeconfig that `env` names; its metrics are on `port`."""
+def operator(group: ProcessGroup, env: Mapping[str, str], port: int, acme_port: int) -> Server:
+    """`csr-operator run` with the kubeconfig that `env` names; its metrics are on `port`, http-01 on `acme_port`."""
     address = f"127.0.0.1:{port}"
 
     def ready() -> bool:
@@ -58,7 +58,7 @@ def operator(group: ProcessGroup, env: Mapping[str, str], port: int) -> Server:
             return bool(answer.status == 200)
         return False
 
-    command = ["csr-operator", "run", "--metrics-address", address, "--acme-http-address", "127.0.0.1:0"]
+    command = ["csr-operator", "run", "--metrics-address", address, "--acme-http-address", f"127.0.0.1:{acme_port}"]
     return Server("csr-operator", command, group, env, ready)
 
 

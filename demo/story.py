@@ -2,55 +2,22 @@
 
 import base64
 import json
-import os
-import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from string import Template
-from typing import Self
 
-from demo.servers import (
-    Server,
-    free_port,
-    nginx,
-    operator,
-    service_account_kubeconfig,
-    write_private,
-)
-from demo.terminal import DemoFailed, Terminal
+from demo.servers import Server, free_port, nginx, write_private
+from demo.stage import Stage
+from demo.terminal import DemoFailed
 from devcluster.errors import tail
-from devcluster.group import ProcessGroup
 
 _HOST = "www.example.com"
 _VERIFIED = "Verify return code: 0 (ok)"
 
 
-class Story:
-    """A context: what it starts has ended, and its folder is gone, when it is left, whatever happens."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-
-    def __enter__(self) -> Self:
-        self._group = ProcessGroup()
-        self._folder = self._group.directory
-        self._env = os.environ | {
-            "DEMO": str(self._folder),
-            "TMPDIR": str(self._folder),
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        }
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # Ctrl-C again must not leave keys behind.
-        for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            signal.signal(signum, signal.SIG_IGN)
-        self._group.close()
-
+class Story(Stage):
     def tell(self) -> None:
-        """Raises DemoFailed where a step fails."""
         start = time.monotonic()
         server = self._install()
         try:
@@ -65,24 +32,6 @@ class Story:
         web.stop()
         server.stop()
         self._next()
-
-    def _install(self) -> Server:
-        self._terminal.say(
-            "This is a real Kubernetes API server, fresh and for this demo alone. $DEMO is a temporary folder "
-            "that only you can read. Long dumps of bytes are folded; nothing else in the output is touched."
-        )
-        self._terminal.heading("Install the operator")
-        self._terminal.say("deploy/ holds the custom resource definitions, the rights and the Deployment.")
-        self._show("kubectl apply --server-side -k deploy/")
-        self._terminal.say(
-            "This control plane has no node that could run the Deployment's pod. So the operator runs as a process "
-            "of this machine, with a token of the same ServiceAccount: it has the rights that deploy/ gives it, and "
-            "no others."
-        )
-        kubeconfig = self._folder / "operator.kubeconfig"
-        service_account_kubeconfig(self._env, kubeconfig)
-        self._show("KUBECONFIG=$DEMO/operator.kubeconfig kubectl auth whoami")
-        return operator(self._group, self._env | {"KUBECONFIG": str(kubeconfig)}, free_port())
 
     def _certificates(self) -> None:
         self._terminal.heading("A root CA that signs itself")
@@ -165,11 +114,6 @@ class Story:
         ):
             self._terminal.line(f"  {line}")
 
-    def _apply(self, name: str) -> None:
-        self._show(f"cat examples/demo/{name}.yaml")
-        self._show(f"kubectl apply -f examples/demo/{name}.yaml")
-        self._show(f"kubectl wait csreq/{name} --for=condition=Ready --timeout=60s")
-
     def _write_secret(self) -> None:
         # One read, so that key and certificate are of one revision; not shown, as it prints the key.
         command = ["kubectl", "get", "secret", "www-tls", "--output=json"]
@@ -178,6 +122,3 @@ class Story:
             raise DemoFailed(f"{' '.join(command)}: {done.stderr.strip()}")
         for name, value in json.loads(done.stdout)["data"].items():
             write_private(self._folder / name, base64.b64decode(value))
-
-    def _show(self, command: str) -> str:
-        return self._terminal.show(command, self._env)

@@ -22,13 +22,13 @@ IN_DEVCLUSTER = [sys.executable, "-m", "devcluster", "run", "--", *DEMO]
 class Run:
     """The demo with a folder for temporary files of its own, by which its processes are known."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *story: str) -> None:
         self.folder = folder / "tmp"
         self.folder.mkdir()
         self.output = folder / "output"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                IN_DEVCLUSTER,
+                [*IN_DEVCLUSTER, *story],
                 cwd=TOP,
                 env=os.environ | {"TMPDIR": str(self.folder)},
                 stdin=subprocess.DEVNULL,
@@ -92,6 +92,20 @@ def test_it_ends_well_and_leaves_nothing_behind(run: Run) -> None:
     told = re.findall(r"serialNumber}'\n(\w+)$", output, re.MULTILINE)
     assert [int(serial, 16) for serial in served] == [int(serial, 16) for serial in told] != []
     assert "DNS:api.example.com, DNS:shop.example.com" in output
+    assert "PRIVATE KEY" not in output
+    run.assert_nothing_is_left()
+
+
+def test_that_of_acme_ends_well_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    run = Run(tmp_path, "acme")
+    status, output = run.end()
+
+    assert status == 0, output
+    assert re.search(r"^acme +True +Ready +\S+ +has the account https://127\.0\.0\.1:", output, re.MULTILINE)
+    assert re.search(r"validate w/ HTTP: http://shop\.example\.com:\d+/\.well-known/acme-challenge/", output)
+    assert re.search(r"^issuer=CN = Pebble Intermediate CA", output, re.MULTILINE)
+    assert "DNS:shop.example.com, DNS:www.shop.example.com" in output
+    assert "POST /revoke-cert" in output
     assert "PRIVATE KEY" not in output
     run.assert_nothing_is_left()
 

@@ -7,7 +7,7 @@ import socket
 import ssl
 import subprocess
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,9 @@ PEBBLE = ("github.com/letsencrypt/pebble/v2/cmd/pebble", VERSION)
 CHALLENGE_SERVER = ("github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv", VERSION)
 EXTERNAL_KEY_ID = "kid-1"
 EXTERNAL_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+
+
+Spawn = Callable[[list[str], Mapping[str, str], Path], subprocess.Popen[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +103,13 @@ def pebble(
     dns_port: int | None = None,
     http_port: int | None = None,
     tls_port: int | None = None,
+    spawn: Spawn | None = None,
 ) -> Iterator[Pebble]:
     """Run both.
 
     reject_nonces: percent. external: accounts need an external binding. dns_port: another DNS server. http_port,
     tls_port: where others answer http-01 and tls-alpn-01; every name is at 127.0.0.1, if the DNS server is not another.
+    spawn: who starts a process, given its command, environment and the file for its output.
     """
     listen, management, http, tls, challenges, dns = free_ports(6)
     own_http, own_tls = (
@@ -139,34 +144,35 @@ def pebble(
         "PEBBLE_ALTERNATE_ROOTS": "1",
         "PEBBLE_AUTHZREUSE": "0",
     }
-    server: list[str | Path] = [go_tool(*PEBBLE), "-strict", "-config", folder / "pebble.json", "-dnsserver", resolver]
-    helper: list[str | Path] = [
-        go_tool(*CHALLENGE_SERVER),
+    server = [str(go_tool(*PEBBLE)), "-strict", "-config", str(folder / "pebble.json"), "-dnsserver", resolver]
+    helper = [
+        str(go_tool(*CHALLENGE_SERVER)),
         *("-management", f"127.0.0.1:{challenges}", "-dnsserver", f"127.0.0.1:{dns}", "-defaultIPv6", ""),
         *("-http01", own_http, "-https01", "", "-tlsalpn01", own_tls, "-doh", ""),
     ]
-    log = folder / "pebble.log"
-    with log.open("wb") as output, (folder / "challtestsrv.log").open("wb") as other:
-        processes = [
-            subprocess.Popen(server, env=environment, stdout=output, stderr=output),
-            subprocess.Popen(helper, stdout=other, stderr=other),
-        ]
-        try:
-            for port in (listen, management, challenges):
-                wait_until(f"port {port} answers: {log.read_text()[-500:]}", lambda p=port: answers(p))  # type: ignore[misc]
-            yield Pebble(
-                directory=f"https://127.0.0.1:{listen}/dir",
-                ca_file=folder / "ca.pem",
-                management=f"https://127.0.0.1:{management}",
-                challenges=f"http://127.0.0.1:{challenges}",
-                http_port=http,
-                tls_port=tls,
-                log=log,
-            )
-        finally:
-            for process in processes:
-                process.kill()
-                process.wait()
+    log, start = folder / "pebble.log", spawn or _spawn
+    processes = [start(server, environment, log), start(helper, environment, folder / "challtestsrv.log")]
+    try:
+        for port in (listen, management, challenges):
+            wait_until(f"port {port} answers: see {log}", lambda p=port: answers(p))  # type: ignore[misc]
+        yield Pebble(
+            directory=f"https://127.0.0.1:{listen}/dir",
+            ca_file=folder / "ca.pem",
+            management=f"https://127.0.0.1:{management}",
+            challenges=f"http://127.0.0.1:{challenges}",
+            http_port=http,
+            tls_port=tls,
+            log=log,
+        )
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def _spawn(command: list[str], environment: Mapping[str, str], output: Path) -> subprocess.Popen[bytes]:
+    with output.open("wb") as file:
+        return subprocess.Popen(command, env=environment, stdout=file, stderr=file)
 
 
 def _certificate(folder: Path) -> None:
