@@ -136,6 +136,24 @@ async def test_a_refusal_that_is_the_issuers_fault_shows_at_the_next_check(world
         await backend.check()
 
 
+async def test_what_the_account_may_not_list_is_left_to_the_order(world: World) -> None:
+    denied = Reply(403, {"code": -3, "description": "You are not authorized to perform list."})
+    for path in ("/organization/", "/customFields"):
+        world.server.fail(denied, "GET", path, times=9)
+    with pytest.raises(Misconfigured, match="not authorized to perform list"):
+        await world.backend().check()
+    await world.backend(world.config(organization="42")).check()
+
+
+@pytest.mark.parametrize("answer", [{}, [1], [{"name": "x"}], "no"])
+async def test_an_answer_of_another_shape_is_tried_again(world: World, answer: object) -> None:
+    world.server.fail(Reply(200, answer), "GET", "/organization/")
+    backend = world.backend()
+    with pytest.raises((Retryable, Misconfigured)):
+        await backend.check()
+    await backend.check()
+
+
 async def test_a_token_is_fetched_once_and_renewed_before_it_ends(world: World) -> None:
     backend = world.backend(world.oauth())
     await asyncio.gather(*(backend.submit(order(key=f"{n:064}")) for n in range(20)))

@@ -257,6 +257,30 @@ async def test_what_has_to_be_done_for_domain_control_is_said(world: World) -> N
     )
 
 
+async def test_an_outage_changes_nothing_of_what_has_to_be_done(world: World) -> None:
+    world.server.validation.validated = ()
+    world.server.steps = (("Applied", 0),)
+    backend, wanted = world.backend(world.config(dcv={"mode": "TXT"})), order()
+    answer = await backend.submit(wanted)
+    assert isinstance(answer, Pending)
+    before = await backend.poll(wanted, answer.handle)
+    world.server.stop()
+    world.clock.advance(minutes=30)
+    assert message(await backend.poll(wanted, answer.handle)) == message(before)
+
+
+async def test_instructions_may_come_as_a_list(world: World) -> None:
+    world.server.steps = (("Applied", 0),)
+    backend, wanted = world.backend(world.config(dcv={"mode": "TXT"})), order()
+    answer = await backend.submit(wanted)
+    assert isinstance(answer, Pending)
+    one = {"domainName": "a.test", "dcvMode": "TXT", "host": "_x.a.test.", "point": "y"}
+    world.server.fail(Reply(200, [{"instructions": [one]}]), "GET", "/dcv$")
+    assert "a.test: add the TXT record _x.a.test. with the value y" in message(
+        await backend.poll(wanted, answer.handle)
+    )
+
+
 @pytest.mark.parametrize(
     ("dcv", "words"),
     [
@@ -296,6 +320,14 @@ async def test_what_a_renewal_cannot_change_is_ordered_anew(
     await issue(world, order(*names, key="b" * 64, replaces=first.reference), renewal="Renew", **change)
     assert world.server.count("POST", "/renewById/") == 0
     assert world.server.count("POST", "/enroll") == 2
+
+
+async def test_a_renewal_that_cannot_be_marked_is_a_renewal_all_the_same(world: World) -> None:
+    first = await issue(world, order(), renewal="Renew")
+    world.server.fail(Reply(403, {"code": -3, "description": "You are not authorized to perform update."}), "PUT")
+    second = await issue(world, order(key="b" * 64, replaces=first.reference), renewal="Renew")
+    assert second.reference == "102"
+    assert placed(world) == [101, 102]
 
 
 async def test_a_renewal_that_is_refused_is_ordered_anew(world: World) -> None:
@@ -369,7 +401,7 @@ async def test_a_replacement_that_is_under_way_is_waited_for_also_after_a_crash(
     answer = await backend.submit(wanted)
     assert isinstance(answer, Pending)
     answer = await backend.poll(wanted, answer.handle)
-    assert message(answer) == "SSL certificate 101 is being replaced"
+    assert message(answer) == "SSL certificate 101 is being replaced; 102 is Applied"
     world.server.become(102, "Issued")
     again = order(key="b" * 64, replaces=first.reference, pair=pair, repeated=True)
     assert isinstance(answer, Pending)

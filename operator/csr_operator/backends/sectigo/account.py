@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from csr_operator.backends.base import Misconfigured, Rejected
+from csr_operator.backends.base import Misconfigured, Rejected, Retryable
 
 from .client import Client
 from .settings import Settings
@@ -61,13 +61,13 @@ class Account:
                     self._known = (self._clock(), await self._ask())
                 except Refusal as refusal:
                     raise judge(refusal) from None
+                except (AttributeError, KeyError, TypeError, ValueError):
+                    raise Retryable("what Sectigo says of the account is not as documented") from None
             return self._known[1]
 
     async def _ask(self) -> Choice:
         settings = self._settings
-        organization = _pick(
-            settings.organization, _organizations(await self._client.get("/organization/v1")), "organization"
-        )
+        organization = _pick(settings.organization, await self._organizations(), "organization")
         listed = await self._client.get("/ssl/v1/types", {"organizationId": str(organization.id)})
         terms = {int(one["id"]): tuple(sorted(int(term) for term in one.get("terms") or ())) for one in listed}
         profiles = [_entry(one) for one in listed]
@@ -80,8 +80,25 @@ class Account:
         await self._check_custom_fields()
         return Choice(organization.id, organization.name, profile.id, profile.name, terms[profile.id])
 
+    async def _organizations(self) -> list[_Entry]:
+        """Each with its departments, which order by IDs of their own."""
+        wanted = self._settings.organization
+        try:
+            listed = await self._client.get("/organization/v1")
+        except Misconfigured:
+            if not wanted.isdigit():
+                raise
+            return [_Entry(int(wanted), wanted)]  # not every role may list them
+        found = []
+        for one in listed:
+            found += [_entry(one), *(_entry(department) for department in one.get("departments") or ())]
+        return found
+
     async def _check_custom_fields(self) -> None:
-        known = await self._client.get("/ssl/v1/customFields")
+        try:
+            known = await self._client.get("/ssl/v1/customFields")
+        except Misconfigured:
+            return  # not every role may list them
         given = {name for name, value in self._settings.custom_fields if value}
         names = {str(one["name"]) for one in known}
         if unknown := sorted(given - names):
@@ -105,14 +122,6 @@ def term_for(choice: Choice, settings: Settings, duration: timedelta) -> int:
         f"spec.duration: certificate profile {choice.profile_name} has no term as long; it has "
         f"{', '.join(map(str, choice.terms))} days: ask for at most {max(choice.terms, default=0) * 24}h"
     )
-
-
-def _organizations(listed: Any) -> list[_Entry]:
-    """Each with its departments, which order by IDs of their own."""
-    found = []
-    for one in listed:
-        found += [_entry(one), *(_entry(department) for department in one.get("departments") or ())]
-    return found
 
 
 def _entry(one: Any) -> _Entry:

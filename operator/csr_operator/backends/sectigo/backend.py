@@ -1,6 +1,6 @@
 """The backend: what becomes of a request at Sectigo, and what its user is told meanwhile."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -184,15 +184,20 @@ class SectigoBackend:
 
     async def _replaced(self, order: Order, placed: Placed) -> Issued | Pending:
         """Sectigo does not say which certificate takes another's place: its key shows."""
-        for ssl_id, details in [*await self._orders.namesakes(order.csr, after=placed.id), (placed.id, {})]:
-            state = state_of(details.get("status", State.ISSUED))
-            if state is State.ISSUED:
-                try:
-                    if is_for(await self._orders.collect(ssl_id), order.csr):
-                        return await self._collected(order, placed, ssl_id)
-                except Refusal:
-                    continue  # it is on its way
-        return self._pending(placed, f"SSL certificate {placed.id} is being replaced")
+        later = [(ssl_id, state) async for ssl_id, state in self._later(order, placed)]
+        for ssl_id in [*(ssl_id for ssl_id, state in later if state == State.ISSUED), placed.id]:
+            try:
+                if is_for(await self._orders.collect(ssl_id), order.csr):
+                    return await self._collected(order, placed, ssl_id)
+            except Refusal:
+                continue  # it is on its way
+        seen = ", ".join(f"{ssl_id} is {state}" for ssl_id, state in later if state != State.ISSUED)
+        return self._pending(placed, f"SSL certificate {placed.id} is being replaced" + (f"; {seen}" if seen else ""))
+
+    async def _later(self, order: Order, placed: Placed) -> AsyncIterator[tuple[int, str]]:
+        """The IDs and states of orders for the same name that came later."""
+        async for ssl_id, details in self._orders.namesakes(order.csr, after=placed.id):
+            yield ssl_id, state_of(details.get("status")) or clean(details.get("status"), ())
 
     async def _dcv_of(self, placed: Placed) -> str:
         """What is to be done for it; asked again after a quarter of the order's age, at most a day."""
@@ -204,7 +209,7 @@ class SectigoBackend:
         if known is None or now - known[0] >= due:
             try:
                 known = (now, dcv_instructions(await self._client.get(f"/ssl/v1/{placed.id}/dcv")))
-            except Refusal:
+            except (Refusal, Retryable):
                 known = (now, known[1] if known else "")  # the order is what counts
             self._dcv[placed.id] = known
         return known[1]

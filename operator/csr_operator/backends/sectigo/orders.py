@@ -4,7 +4,7 @@ Which of the account's orders is which of ours is written into their comments. A
 along: for these, what else shows has to do.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from csr_operator.backends.base import Misconfigured, Order, Retryable
+from csr_operator.backends.base import BackendError, Misconfigured, Order, Retryable
 
 from .account import Choice
 from .client import Client
@@ -23,7 +23,7 @@ from .words import NOT_FOLLOWED, Refusal, State, is_final, judge, state_of
 
 _MARK = "csr-operator:"
 _MOST_COMMENTS = 1024
-_MOST_LISTED, _MOST_LOOKED_AT = 2000, 100
+_MOST_LISTED, _MOST_LOOKED_AT = 2000, 50
 _SETTLE = 60.0
 """Seconds in which an order that was placed may still be on its way into the lists."""
 
@@ -82,10 +82,11 @@ class Orders:
 
     async def _find(self, order: Order) -> tuple[Kind, int] | None:
         """Raises Refusal."""
-        candidates = await self.namesakes(order.csr)
-        for ssl_id, details in candidates:
+        candidates = []
+        async for ssl_id, details in self.namesakes(order.csr):
             if _marker(order.key) in str(details.get("comments")):
                 return None if _is_over(details) else (Kind.ENROLL, ssl_id)
+            candidates.append((ssl_id, details))
         if order.replaces.isdigit() and self._settings.following is not Following.ENROLL:
             return await self._find_follower(order, int(order.replaces), candidates)
         return None
@@ -101,10 +102,12 @@ class Orders:
         """The certificate with its chain. Raises Refusal."""
         return (await self._client.call("GET", f"/ssl/v1/collect/{ssl_id}", query={"format": "x509"})).body
 
-    async def namesakes(self, csr: x509.CertificateSigningRequest, after: int = 0) -> list[tuple[int, dict[str, Any]]]:
+    async def namesakes(
+        self, csr: x509.CertificateSigningRequest, after: int = 0
+    ) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         """IDs above `after`, and details, of what has the common name of the CSR, or else its first alternative name.
 
-        The latest come first, and there are at most 100. Raises Refusal.
+        The latest come first, and there are at most 50. Raises Refusal.
         """
         name = common_name(csr)
         query = {"commonName": name} if name else {"subjectAlternativeName": subject_alternative_names(csr)[0]}
@@ -118,7 +121,8 @@ class Orders:
         except (KeyError, TypeError, ValueError):
             raise Retryable("Sectigo's list of orders is not as documented") from None
         latest = sorted((ssl_id for ssl_id in found if ssl_id > after), reverse=True)[:_MOST_LOOKED_AT]
-        return [(ssl_id, await self.details(ssl_id)) for ssl_id in latest]
+        for ssl_id in latest:
+            yield ssl_id, await self.details(ssl_id)
 
     def _enrolment(self, order: Order, choice: Choice, term: int) -> dict[str, Any]:
         settings = self._settings
@@ -171,7 +175,9 @@ class Orders:
             raise Retryable(str(error), max(error.after, _SETTLE)) from None
 
     async def _mark(self, ssl_id: int, key: str) -> None:
-        with suppress(Refusal, Retryable):  # the ID is about to be kept: the comments only help if that fails
+        with suppress(
+            Refusal, BackendError
+        ):  # it is ordered, and its ID about to be kept: the mark helps if that fails
             await self._client.call("PUT", "/ssl/v1", body={"sslId": ssl_id, "comments": self._comments(key)})
 
     def _replacement(self, order: Order) -> dict[str, Any]:

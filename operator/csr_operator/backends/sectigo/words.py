@@ -174,12 +174,17 @@ def clean(text: Any, secrets: Iterable[str]) -> str:
 
 
 def dcv_instructions(details: Any) -> str:
-    """What GET /ssl/v1/{sslId}/dcv asks for; empty if nothing is left to be done."""
-    log = (details.get("dcvLog") or {}).get("log") or ()
+    """What GET /ssl/v1/{sslId}/dcv asks for; empty if nothing is left to be done.
+
+    It is an object in the reference, and a list of such in the OpenAPI document.
+    """
+    parts = [part for part in (details if isinstance(details, list) else [details]) if isinstance(part, dict)]
+    log = [one for part in parts for one in (part.get("dcvLog") or {}).get("log") or ()]
     done = {one.get("domainName") for one in log if str(one.get("dcvStatus")).lower() == "validated"}
     wanted = [
         f"{clean(one.get('domainName', ''), ())}: {_instruction(one)}"
-        for one in details.get("instructions") or ()
+        for part in parts
+        for one in part.get("instructions") or ()
         if one.get("domainName") not in done
     ]
     more = f"; and {len(wanted) - 5} more" if len(wanted) > 5 else ""
