@@ -34,7 +34,7 @@ def assert_good(answer: object, wanted: Order, clock: Clock) -> x509.Certificate
     chain = build_chain(wanted.csr.public_key(), answer.certificates)
     now = clock() + timedelta(seconds=1)
     verify(chain, wanted.csr, wanted.profile, now=now, roots=answer.roots, rules=answer.rules)
-    assert answer.reference == f"{chain.leaf.serial_number:X}"
+    assert int(answer.reference, 16) == chain.leaf.serial_number
     return chain.leaf
 
 
@@ -91,6 +91,26 @@ async def test_what_was_issued_is_found_again(
         await ca.submit(wanted)
     assert_good(await ca.submit(replace(wanted, repeated=True)), wanted, clock)
     assert len(one_server.certificates) == 121
+
+
+async def test_a_certificate_with_the_same_key_is_not_taken_for_its_successor(
+    one: Make, one_server: DigicertOneServer, clock: Clock
+) -> None:
+    ca, wanted = one(), order()
+    first = await ca.submit(wanted)
+    assert isinstance(first, Issued)
+    clock.advance(days=60)
+    later = replace(wanted, key="e" * 64, replaces=first.reference)
+    one_server.fail(Damage.LOST, "POST")  # before it was there
+    with pytest.raises(Retryable):
+        await ca.submit(later)
+    second = await ca.submit(replace(later, repeated=True))
+    assert_good(second, wanted, clock)
+    assert isinstance(second, Issued)
+    assert second.reference != first.reference
+    third = await ca.submit(replace(later, repeated=True))
+    assert isinstance(third, Issued)
+    assert third.reference == second.reference
 
 
 async def test_what_was_revoked_meanwhile_is_not_taken(one: Make, one_server: DigicertOneServer, clock: Clock) -> None:

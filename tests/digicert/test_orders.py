@@ -283,6 +283,14 @@ async def test_a_refusal_is_told_with_what_to_do(backend: Make, server: Digicert
     )
 
 
+async def test_an_order_that_is_not_paid_for_is_tried_again(backend: Make, server: DigicertServer) -> None:
+    body = {"errors": [{"code": "not_enough_funds", "message": "The account balance is too low."}]}
+    server.fail(Reply(400, body), "POST")
+    with pytest.raises(Retryable, match="add funds in CertCentral, or set spec") as failed:
+        await backend().submit(order())
+    assert failed.value.after > 0
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [

@@ -74,6 +74,22 @@ async def test_a_reissue_whose_answer_was_lost_is_not_repeated(
     assert len(server.orders[0]["certificates"]) == 2
 
 
+async def test_a_reissue_with_the_same_key_is_not_taken_for_the_one_before(
+    backend: Make, server: DigicertServer, clock: Clock
+) -> None:
+    ca = backend(**PLAN)
+    second = await ca.submit(wanted := await followed(ca))
+    assert isinstance(second, Issued)
+    third = replace(wanted, key="3" * 64, replaces=second.reference)
+    server.fail(Damage.LOST, "POST", "/reissue$")  # before it was there
+    with pytest.raises(Retryable):
+        await ca.submit(third)
+    answer = await ca.submit(replace(third, repeated=True))
+    assert isinstance(answer, Issued)
+    assert answer.certificates[0] != second.certificates[0]
+    assert len(server.orders[0]["certificates"]) == 3
+
+
 async def test_a_reissue_that_is_refused_is_told(backend: Make, server: DigicertServer, clock: Clock) -> None:
     wanted = await followed(backend(**PLAN))
     server.plan = NEVER

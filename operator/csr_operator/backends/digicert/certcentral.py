@@ -5,6 +5,7 @@ orders from having the same, and does not say how soon an order is found by it: 
 up once, before another is placed. A reissue has no such field and is found by its CSR.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -37,8 +38,10 @@ _REASONS = frozenset({"keyCompromise", "affiliationChanged", "superseded", "cess
 _MUCH_LATER = timedelta(hours=1)
 _HURRY = timedelta(minutes=30)
 _SOON = timedelta(minutes=1)
+_LATER = timedelta(minutes=15)
+_PAYMENT = r"balance|funds|payment"
 _ADVICE = {
-    r"balance|funds|payment": "add funds in CertCentral, or set spec.digicert.paymentMethod",
+    _PAYMENT: "add funds in CertCentral, or set spec.digicert.paymentMethod",
     r"organization": "spec.digicert.organizationId has to be one that DigiCert validated for this product",
     r"container": "set spec.digicert.containerId to a division of the account",
     r"custom.field|metadata": "set spec.digicert.customFields as CertCentral wants them",
@@ -94,6 +97,10 @@ class DigicertBackend:
                 body = reissue_body(order, names, self._config)
                 answer = await self._client.send("POST", f"order/certificate/{running}/reissue", body)
             number = int(answer["id"])
+        except Refused as error:
+            if re.search(_PAYMENT, error.said):
+                raise Retryable(str(error), _LATER.total_seconds()) from None  # nobody changes the request for that
+            raise
         except (TypeError, KeyError, ValueError):
             raise Retryable("DigiCert's answer to the order is not of the published form") from None
         if answer.get("certificate_chain"):
@@ -132,7 +139,7 @@ class DigicertBackend:
     async def _find(self, order: Order, running: int | None) -> Handle | None:
         """An order, or a reissue, that was placed before."""
         now, method = self._clock(), self._config.get("dcvMethod") or ""
-        if running is not None and (await self._reissue_of(running, order.csr)) is not None:
+        if running is not None and (await self._reissue_of(running, order)) is not None:
             return Handle(running, now, now, reissue=True, method=method)
         alive = [number for number, status in (await self._orders_of(order.key)).items() if status not in DEAD]
         if not alive:
@@ -210,7 +217,7 @@ class DigicertBackend:
             info = await self._client.get(f"order/certificate/{handle.order}")
             status, certificate = str(info["status"]), info.get("certificate") or {}
             if handle.reissue and status == "issued":
-                certificate = await self._reissue_of(handle.order, order.csr) or {}
+                certificate = await self._reissue_of(handle.order, order) or {}
                 if certificate.get("status") != "issued":
                     status = "rejected" if certificate.get("status") == "rejected" else "reissue_pending"
             self._changes.note(handle.order, status)
@@ -233,17 +240,19 @@ class DigicertBackend:
         self._looked[handle.order] = status
         return self._pending(handle, status)
 
-    async def _reissue_of(self, number: int, csr: x509.CertificateSigningRequest) -> Mapping[str, Any] | None:
-        """The newest reissue of an order that was asked for with this CSR's key."""
+    async def _reissue_of(self, number: int, order: Order) -> Mapping[str, Any] | None:
+        """The newest reissue with this order's key, of those after the certificate that it follows: its key may be the
+        same.
+        """
         answer = await self._client.get(f"order/certificate/{number}/reissue")
-        wanted = public_key_der(csr.public_key())
+        wanted, before = public_key_der(order.csr.public_key()), int(order.replaces.partition("/")[2] or 0)
         found = None
         for one in (answer or {}).get("certificates", ()):
             try:
                 key = x509.load_pem_x509_csr(str(one.get("csr")).encode()).public_key()
             except ValueError:
                 continue
-            if public_key_der(key) == wanted and (found is None or one["id"] > found["id"]):
+            if public_key_der(key) == wanted and one["id"] > (before if found is None else found["id"]):
                 found = one
         return found
 

@@ -115,7 +115,7 @@ class DigicertOneBackend:
     async def submit(self, order: Order) -> Issued | Pending:
         attributes = _attributes(order.csr)
         seat = self._seat_id or _first_name(order.csr)
-        if order.repeated and (certificate := await self._find(seat, order.csr)) is not None:
+        if order.repeated and (certificate := await self._find(seat, order)) is not None:
             return await self._issued([certificate])
         body: dict[str, Any] = {
             "profile": {"id": self._profile_id},
@@ -143,30 +143,33 @@ class DigicertOneBackend:
         assert self._checked is not None
         return self._checked[2]
 
-    async def _find(self, seat: str, csr: x509.CertificateSigningRequest) -> x509.Certificate | None:
-        wanted = public_key_der(csr.public_key())
+    async def _find(self, seat: str, order: Order) -> x509.Certificate | None:
+        """The newest certificate with this order's key, if it is newer than the one that it follows: that one may have
+        the same.
+        """
+        wanted = public_key_der(order.csr.public_key())
+        found: list[x509.Certificate] = []
         offset = 0
         while True:
             query = {"profile_id": self._profile_id, "seat_id": seat, "status": "ISSUED"}
             answer = await self._client.get("certificate-search", {**query, "offset": str(offset), "limit": str(_PAGE)})
             items = (answer or {}).get("items") or ()
-            for item in items:
-                certificate = _certificate(item.get("certificate"))
-                if certificate is not None and spki_of(certificate) == wanted:
-                    return certificate
+            certificates = [_certificate(item.get("certificate")) for item in items]
+            found += [one for one in certificates if one is not None and spki_of(one) == wanted]
             offset += len(items)
             if not items or offset >= int((answer or {}).get("total", 0)):
-                return None
+                break
+        newest = max(found, key=lambda one: one.not_valid_before_utc, default=None)
+        return None if newest is None or _serial(newest) == order.replaces else newest
 
     async def _issued(self, certificates: Sequence[x509.Certificate]) -> Issued:
         issuers = _issuers(await self._profile())
         roots = [one for one in issuers if is_self_signed(one)]
-        reference = f"{certificates[0].serial_number:X}"
+        reference = _serial(certificates[0])
         return Issued((*certificates, *issuers), roots, any_duration=True, rules=RULES, reference=reference)
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
-        digits = f"{certificate.serial_number:X}"
-        serial = digits.zfill(len(digits) + len(digits) % 2)
+        serial = _serial(certificate)
         body = {"revocation_reason": _REASONS.get(reason, "unspecified")}
         thumbprint = sha256_fingerprint(certificate).replace(":", "").upper()
         try:
@@ -175,6 +178,12 @@ class DigicertOneBackend:
             known = await self._client.get(f"certificate/{serial}")
             if str((known or {}).get("status")).lower() != "revoked":
                 raise
+
+
+def _serial(certificate: x509.Certificate) -> str:
+    """In hexadecimal, of whole octets."""
+    digits = f"{certificate.serial_number:X}"
+    return digits.zfill(len(digits) + len(digits) % 2)
 
 
 def _is_usable(profile: Mapping[str, Any]) -> bool:
