@@ -53,7 +53,7 @@ class Customer:
             obj = self.site.kubectl.get(REQUEST, name)
             return text in condition(obj, kind).get("message", "")
 
-        wait_until(f"{name} says {text!r}", said)
+        wait_until(f"{name} says {text!r}", said, seconds=90)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_a_pending_order_costs_no_write_and_is_issued_when_it_is_approved(custom
     mine = [call for call in writes(customer.cluster, kubectl.namespace)[before:] if call.name.startswith("slow")]
     assert mine == []
     server.approve()
-    kubectl.wait_ready("slow")
+    kubectl.wait_ready("slow", seconds=90)
 
 
 def test_how_many_may_be_begun_in_a_minute_holds_up_none_that_is_pending(customer: Customer) -> None:
@@ -113,7 +113,7 @@ def test_how_many_may_be_begun_in_a_minute_holds_up_none_that_is_pending(custome
     kubectl.apply(issuer("limited", "Issuer", **customer.spec(), limits={"perMinute": 1}))
     for name in names:
         customer.server.set_status(customer.order(name)["id"], "issued")
-    kubectl.wait_ready(*names, seconds=45)
+    kubectl.wait_ready(*names, seconds=90)
 
 
 def test_a_domain_that_is_to_be_validated_is_told_with_the_record_to_set(customer: Customer) -> None:
@@ -124,7 +124,7 @@ def test_a_domain_that_is_to_be_validated_is_told_with_the_record_to_set(custome
     random = customer.order("validated")["random"]
     customer.wait_message("validated", f'set the TXT record _dnsauth.validated.example.com to "{random}"')
     customer.server.set_status(customer.order("validated")["id"], "issued")
-    customer.site.kubectl.wait_ready("validated")
+    customer.site.kubectl.wait_ready("validated", seconds=90)
 
 
 def test_domains_are_validated_by_the_operator_s_own_records(customer: Customer, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_orders_outlive_a_restart_of_either_side(customer: Customer) -> None:
     with customer.site.operator_away():
         customer.server.stop()
     customer.server.start()
-    customer.site.kubectl.wait_ready(*names, seconds=60)
+    customer.site.kubectl.wait_ready(*names, seconds=90)
     for name in names:
         assert customer.order(name)["status"] == "issued"
 

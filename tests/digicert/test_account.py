@@ -63,6 +63,15 @@ async def test_a_key_that_is_wrong_is_told(
         await backend().check()
 
 
+async def test_another_address_is_told_with_the_right_one(backend: Make, server: DigicertServer) -> None:
+    with pytest.raises(Rejected) as refused:
+        await backend(url=server.url).check()
+    assert str(refused.value).endswith(
+        "(not_found|route): spec.digicert.url has to be that of a Services API, such as "
+        "https://www.digicert.com/services/v2"
+    )
+
+
 async def test_a_key_that_may_only_order_is_good_enough(backend: Make, server: DigicertServer) -> None:
     server.fail(Reply(403, {"errors": [{"code": "access_denied"}]}), "GET", "/organization$")
     assert (await backend().check()).message == "orders Basic OV"

@@ -41,6 +41,7 @@ _SOON = timedelta(minutes=1)
 _LATER = timedelta(minutes=15)
 _PAYMENT = r"balance|funds|payment"
 _ADVICE = {
+    r"route|^http status 404": f"spec.digicert.url has to be that of a Services API, such as {DEFAULT_URL}",
     _PAYMENT: "add funds in CertCentral, or set spec.digicert.paymentMethod",
     r"organization": "spec.digicert.organizationId has to be one that DigiCert validated for this product",
     r"container": "set spec.digicert.containerId to a division of the account",

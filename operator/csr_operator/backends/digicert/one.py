@@ -30,6 +30,7 @@ RULES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
 _CHECK_AGAIN = timedelta(hours=1)
 _PAGE = 100
 _ADVICE = {
+    r"^http status 404": f"spec.digicertOne.url has to be that of a DigiCert ONE, such as {DEFAULT_URL}",
     r"seat": "see in DigiCert ONE that the account has seats left, or set spec.digicertOne.seatId",
     r"profile": "see that spec.digicertOne.profileId is a profile that this API key may use",
     r"validity|duration": "ask for a duration that the profile allows",
