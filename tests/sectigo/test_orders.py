@@ -47,7 +47,7 @@ async def test_a_certificate_is_ordered_waited_for_and_collected(world: World) -
         f"SSL certificate {ssl_id} is Approved: it is approved, and being handed to the CA",
         f"SSL certificate {ssl_id} is Applied: the CA is working on it",
     ]
-    assert answer.reference == str(ssl_id)
+    assert answer.reference.partition("/")[0] == str(ssl_id)
     chain = build_chain(wanted.csr.public_key(), answer.certificates)
     verify(chain, wanted.csr, wanted.profile, now=world.clock.now, roots=[world.server.ca.root], rules=answer.rules)
     assert chain.leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value == "Example Inc"
@@ -106,7 +106,7 @@ async def test_an_order_whose_answer_was_lost_is_found_and_not_placed_again(worl
     backend = world.backend()
     answer = await finish(backend, wanted, await backend.submit(wanted))
     assert len(placed(world)) == 2
-    assert answer.reference == str(placed(world)[-1])
+    assert answer.reference.startswith(f"{placed(world)[-1]}/")
 
 
 async def test_what_was_never_placed_is_placed_once_it_would_have_to_show(world: World) -> None:
@@ -326,7 +326,7 @@ async def test_a_renewal_that_cannot_be_marked_is_a_renewal_all_the_same(world: 
     first = await issue(world, order(), renewal="Renew")
     world.server.fail(Reply(403, {"code": -3, "description": "You are not authorized to perform update."}), "PUT")
     second = await issue(world, order(key="b" * 64, replaces=first.reference), renewal="Renew")
-    assert second.reference == "102"
+    assert second.reference.startswith("102/")
     assert placed(world) == [101, 102]
 
 
@@ -350,7 +350,7 @@ async def test_a_renewal_whose_answer_was_lost_is_found(world: World, state: str
     backend = world.backend(world.config(renewal="Renew"))
     answer = await backend.submit(wanted)
     world.server.become(102, "Issued")
-    assert (await finish(backend, wanted, answer)).reference == "102"
+    assert (await finish(backend, wanted, answer)).reference.startswith("102/")
     assert placed(world) == [101, 102]
 
 
@@ -369,7 +369,7 @@ async def test_a_renewal_of_somebody_else_is_not_taken_for_ours(world: World) ->
     with pytest.raises(Lapsed):
         await backend.poll(wanted, answer.handle)
     world.server.steps = (("Issued", 0),)
-    assert (await finish(backend, wanted, await backend.submit(wanted))).reference == "103"
+    assert (await finish(backend, wanted, await backend.submit(wanted))).reference.startswith("103/")
 
 
 async def test_a_replacement_takes_the_place_of_a_certificate_that_has_long_to_go(world: World) -> None:
@@ -380,8 +380,21 @@ async def test_a_replacement_takes_the_place_of_a_certificate_that_has_long_to_g
     leaf = build_chain(wanted.csr.public_key(), second.certificates).leaf
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert "new.example.com" in names.get_values_for_type(x509.DNSName)
-    assert second.reference == "102"
+    assert second.reference.startswith("102/")
     assert world.server.count("POST", "/enroll") == 1
+
+
+async def test_a_replacement_with_the_same_key_is_not_the_certificate_before_it(world: World) -> None:
+    first = await issue(world, order(), renewal="Replace")
+    world.server.steps = (("Applied", 0),)
+    wanted = order(key="b" * 64, replaces=first.reference)
+    backend = world.backend(world.config(renewal="Replace"))
+    answer = await backend.submit(wanted)
+    assert isinstance(answer, Pending)
+    answer = await backend.poll(wanted, answer.handle)
+    assert message(answer) == "SSL certificate 101 is being replaced; 102 is Applied"
+    world.server.become(102, "Issued")
+    assert (await finish(backend, wanted, answer)).reference.startswith("102/")
 
 
 async def test_a_certificate_at_its_end_is_followed_by_a_new_one_and_not_replaced(world: World) -> None:
@@ -405,7 +418,7 @@ async def test_a_replacement_that_is_under_way_is_waited_for_also_after_a_crash(
     world.server.become(102, "Issued")
     again = order(key="b" * 64, replaces=first.reference, pair=pair, repeated=True)
     assert isinstance(answer, Pending)
-    assert (await finish(backend, again, answer)).reference == "102"
+    assert (await finish(backend, again, answer)).reference.startswith("102/")
     assert world.server.count("POST", "/replace/") == 1
 
 

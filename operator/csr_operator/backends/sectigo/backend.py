@@ -1,6 +1,6 @@
 """The backend: what becomes of a request at Sectigo, and what its user is told meanwhile."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -23,7 +23,7 @@ from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
 
 from .account import Account, term_for
 from .client import Client
-from .names import is_for, names_of
+from .names import leaf_for, names_in, names_of, reference, referred, serial_of
 from .orders import Orders
 from .settings import Settings
 from .waiting import Kind, Placed, Waiting
@@ -124,7 +124,7 @@ class SectigoBackend:
             raise judge(refusal) from None
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
-        serial = _serial(certificate)
+        serial = serial_of(certificate)
         body = {"reasonCode": _REASONS.get(reason, 0), "reason": f"csr-operator: {reason.value}"}
         try:
             await self._client.call("POST", f"/ssl/v1/revoke/serial/{serial}", body=body)
@@ -175,29 +175,28 @@ class SectigoBackend:
             certificates = load_bundle(data)
         except PkiError as error:
             raise Retryable(f"{_called(placed)} is issued, and was collected damaged: {error}") from None
-        if placed.kind is Kind.RENEW and not is_for(data, order.csr):
+        leaf = leaf_for(data, order.csr)
+        if placed.kind is Kind.RENEW and leaf is None:
             self._done(placed)
             self._orders.give_up(order.key)
             raise Lapsed(f"{_called(placed)} turned out to be for another key: another one is ordered")
         self._done(placed)
-        return Issued(certificates, any_duration=True, reference=str(ssl_id), rules=_RULES)
+        return Issued(certificates, any_duration=True, reference=reference(ssl_id, leaf), rules=_RULES)
 
     async def _replaced(self, order: Order, placed: Placed) -> Issued | Pending:
-        """Sectigo does not say which certificate takes another's place: its key shows."""
-        later = [(ssl_id, state) async for ssl_id, state in self._later(order, placed)]
-        for ssl_id in [*(ssl_id for ssl_id, state in later if state == State.ISSUED), placed.id]:
+        """Sectigo does not say which certificate takes another's place: its key shows, and that it is not that one."""
+        later = {ssl_id: details async for ssl_id, details in self._orders.namesakes(order.csr, after=placed.id)}
+        ours = {one: state_of(details.get("status")) for one, details in later.items() if _has_names(details, order)}
+        _, before = referred(order.replaces) or (0, "")
+        for ssl_id in [*(one for one, state in ours.items() if state is State.ISSUED), placed.id]:
             try:
-                if is_for(await self._orders.collect(ssl_id), order.csr):
-                    return await self._collected(order, placed, ssl_id)
+                leaf = leaf_for(await self._orders.collect(ssl_id), order.csr)
             except Refusal:
                 continue  # it is on its way
-        seen = ", ".join(f"{ssl_id} is {state}" for ssl_id, state in later if state != State.ISSUED)
+            if leaf is not None and (ssl_id != placed.id or before not in ("", serial_of(leaf))):
+                return await self._collected(order, placed, ssl_id)
+        seen = ", ".join(f"{one} is {state}" for one, state in ours.items() if state not in (None, State.ISSUED))
         return self._pending(placed, f"SSL certificate {placed.id} is being replaced" + (f"; {seen}" if seen else ""))
-
-    async def _later(self, order: Order, placed: Placed) -> AsyncIterator[tuple[int, str]]:
-        """The IDs and states of orders for the same name that came later."""
-        async for ssl_id, details in self._orders.namesakes(order.csr, after=placed.id):
-            yield ssl_id, state_of(details.get("status")) or clean(details.get("status"), ())
 
     async def _dcv_of(self, placed: Placed) -> str:
         """What is to be done for it; asked again after a quarter of the order's age, at most a day."""
@@ -260,7 +259,5 @@ def _called(placed: Placed) -> str:
     return f"SSL certificate {placed.id}"
 
 
-def _serial(certificate: x509.Certificate) -> str:
-    text = f"{certificate.serial_number:X}"
-    text = text.zfill(len(text) + len(text) % 2)
-    return ":".join(text[i : i + 2] for i in range(0, len(text), 2))
+def _has_names(details: Mapping[str, Any], order: Order) -> bool:
+    return names_in(details) == names_of(order.csr)

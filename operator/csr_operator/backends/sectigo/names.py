@@ -44,12 +44,30 @@ def names_in(details: Mapping[str, Any]) -> set[str]:
     return _lower([*(details.get("subjectAlternativeNames") or ()), details.get("commonName") or ""])
 
 
-def is_for(data: bytes, csr: x509.CertificateSigningRequest) -> bool:
-    """One of the certificates holds the key of `csr`."""
+def leaf_for(data: bytes, csr: x509.CertificateSigningRequest) -> x509.Certificate | None:
+    """The one of the certificates that holds the key of `csr`."""
     try:
-        return any(spki_of(one) == public_key_der(csr.public_key()) for one in load_bundle(data))
+        return next((one for one in load_bundle(data) if spki_of(one) == public_key_der(csr.public_key())), None)
     except PkiError:
-        return False
+        return None
+
+
+def serial_of(certificate: x509.Certificate) -> str:
+    """As the API has it: bytes in capital hexadecimal, with colons."""
+    text = f"{certificate.serial_number:X}"
+    text = text.zfill(len(text) + len(text) % 2)
+    return ":".join(text[i : i + 2] for i in range(0, len(text), 2))
+
+
+def reference(ssl_id: int, certificate: x509.Certificate | None) -> str:
+    """What is kept with a certificate: its ID and serial number, for when it is followed."""
+    return f"{ssl_id}/{serial_of(certificate)}" if certificate is not None else str(ssl_id)
+
+
+def referred(text: str) -> tuple[int, str] | None:
+    """ID and serial number from `reference`; None if it is none."""
+    number, _, serial = text.partition("/")
+    return (int(number), serial) if number.isdigit() else None
 
 
 def day(text: Any) -> datetime | None:

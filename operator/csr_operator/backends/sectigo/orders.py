@@ -16,7 +16,7 @@ from csr_operator.backends.base import BackendError, Misconfigured, Order, Retry
 
 from .account import Choice
 from .client import Client
-from .names import common_name, day, is_for, names_in, names_of, subject_alternative_names
+from .names import common_name, day, leaf_for, names_in, names_of, referred, subject_alternative_names
 from .settings import Following, Settings
 from .waiting import Kind
 from .words import NOT_FOLLOWED, Refusal, State, is_final, judge, state_of
@@ -59,8 +59,9 @@ class Orders:
 
     async def _place(self, order: Order, choice: Choice, term: int, now: datetime) -> tuple[Kind, int]:
         """Raises Refusal."""
-        if order.replaces.isdigit() and self._settings.following is not Following.ENROLL:
-            followed = await self._follow(order, choice, term, now)
+        earlier = referred(order.replaces)
+        if earlier is not None and self._settings.following is not Following.ENROLL:
+            followed = await self._follow(order, earlier[0], choice, term, now)
             if followed is not None:
                 return followed
         return Kind.ENROLL, await self._placed("/ssl/v1/enroll", self._enrolment(order, choice, term))
@@ -87,8 +88,9 @@ class Orders:
             if _marker(order.key) in str(details.get("comments")):
                 return None if _is_over(details) else (Kind.ENROLL, ssl_id)
             candidates.append((ssl_id, details))
-        if order.replaces.isdigit() and self._settings.following is not Following.ENROLL:
-            return await self._find_follower(order, int(order.replaces), candidates)
+        earlier = referred(order.replaces)
+        if earlier is not None and self._settings.following is not Following.ENROLL:
+            return await self._find_follower(order, earlier[0], candidates)
         return None
 
     async def details(self, ssl_id: int) -> dict[str, Any]:
@@ -142,9 +144,10 @@ class Orders:
             body["customFields"] = [{"name": name, "value": value} for name, value in settings.custom_fields]
         return body
 
-    async def _follow(self, order: Order, choice: Choice, term: int, now: datetime) -> tuple[Kind, int] | None:
+    async def _follow(
+        self, order: Order, earlier: int, choice: Choice, term: int, now: datetime
+    ) -> tuple[Kind, int] | None:
         """None if the earlier certificate is not to be followed, and nothing was ordered. Raises Refusal."""
-        earlier = int(order.replaces)
         try:
             details = await self.details(earlier)
             if not _is_like(details, choice) or state_of(details.get("status")) is not State.ISSUED:
@@ -222,7 +225,7 @@ class Orders:
         if state_of(details.get("status")) is not State.ISSUED:
             return True
         try:
-            return is_for(await self.collect(ssl_id), csr)
+            return leaf_for(await self.collect(ssl_id), csr) is not None
         except Refusal:
             return True
 
