@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -50,3 +52,18 @@ def test_orders_that_stay_pending_cost_no_write() -> None:
 
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     assert re.search(r"^  day 1 +\d+ +0 +\d+$", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("vendor", ["digicert", "sectigo"])
+def test_an_operator_that_waits_writes_nothing(vendor: str) -> None:
+    """The exit status is 1 if it wrote anything but events."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.waiting", vendor, "-n", "6", "--days", "0.2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    assert re.search(r"^days of nothing +[1-9]\d* calls, writes: none;", done.stdout, re.MULTILINE)
+    assert re.search(r"^restart +[1-9]\d* calls, writes: none;", done.stdout, re.MULTILINE)
