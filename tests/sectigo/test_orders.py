@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+import aiohttp
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from csr_operator.backends import http
 from csr_operator.backends.base import Abandons, Issued, Lapsed, Order, Pending, Rejected, Retryable
 from csr_operator.pki.chain import build_chain
 from csr_operator.pki.keys import KeyParameters, generate
@@ -107,6 +109,22 @@ async def test_an_order_whose_answer_was_lost_is_found_and_not_placed_again(worl
     answer = await finish(backend, wanted, await backend.submit(wanted))
     assert len(placed(world)) == 2
     assert answer.reference.startswith(f"{placed(world)[-1]}/")
+
+
+async def test_an_order_that_timed_out_after_it_was_placed_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = world.backend()
+    await backend.check()
+    monkeypatch.setattr(http, "_TIMEOUT", aiohttp.ClientTimeout(total=0.2))
+    world.server.fail(Damage.HANGS, "POST", "/enroll", carried_out=True)
+    with pytest.raises(Retryable):
+        await backend.submit(order())
+    monkeypatch.undo()
+    world.server.go_on()
+    wanted = order(repeated=True)
+    await finish(backend, wanted, await backend.submit(wanted))
+    assert len(placed(world)) == 1
 
 
 async def test_what_was_never_placed_is_placed_once_it_would_have_to_show(world: World) -> None:
