@@ -2,20 +2,15 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509 import Name, NameAttribute
-from cryptography.x509.oid import NameOID
 
 from csr_operator.backends.base import BackendError, Misconfigured, Retryable
 from tests.support.contract import Damage, Reply
 from tests.support.signing import VendorCa, pem
 from tests.vendors.sectigo_server import CUSTOMER, LOGIN, PASSWORD, TOKEN_PATH, SectigoServer
-from tests.vendors.sectigo_world import LOGIN_DATA, OAUTH_DATA, Clock, World, finish, order
+from tests.vendors.sectigo_world import LOGIN_DATA, OAUTH_DATA, Clock, World, finish, member, order
 
 PROFILES = "it has 1013 (Public OV SSL), 1014 (Private TLS)"
 
@@ -221,15 +216,6 @@ def mutual(tmp_path: Path, members: VendorCa, clock: Clock) -> Iterator[SectigoS
     server.client_ca = pem(members.root) + pem(members.intermediate)
     with server:
         yield server
-
-
-def member(members: VendorCa, login: str) -> dict[str, bytes]:
-    """A Secret of type kubernetes.io/tls."""
-    key, now = generate_private_key(SECP256R1()), datetime.now(UTC)
-    name = Name([NameAttribute(NameOID.COMMON_NAME, login)])
-    leaf = members.sign(key.public_key(), name, [], now - timedelta(days=1), now + timedelta(days=1))
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return {"tls.crt": (pem(leaf) + pem(members.intermediate)).encode(), "tls.key": private}
 
 
 def by_certificate(world: World, server: SectigoServer) -> dict[str, object]:

@@ -16,13 +16,27 @@ from tests.support.certificates import assert_whole, certificate_of
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request
 from tests.support.operator import OperatorProcess
+from tests.support.signing import VendorCa, pem
 from tests.support.site import Site, decoded, new_namespace
-from tests.vendors.sectigo_server import CUSTOMER, LOGIN, PASSWORD, SectigoServer
+from tests.vendors.sectigo_server import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    CUSTOMER,
+    LOGIN,
+    PASSWORD,
+    TOKEN_PATH,
+    SectigoServer,
+)
+from tests.vendors.sectigo_world import member
+
+MEMBERS = VendorCa.make("Members")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SectigoServer]:
-    with SectigoServer(tmp_path_factory.mktemp("sectigo") / "journal") as server:
+    server = SectigoServer(tmp_path_factory.mktemp("sectigo") / "journal")
+    server.client_ca = pem(MEMBERS.root) + pem(MEMBERS.intermediate)
+    with server:
         yield server
 
 
@@ -44,11 +58,14 @@ def auto_approval(server: SectigoServer) -> None:
     server.steps = (("Requested", 0), ("Applied", 0), ("Issued", 0))
 
 
+def where(server: SectigoServer) -> dict[str, Any]:
+    url, bundle = f"{server.url}/api", server.ca_bundle
+    return {"url": url, "caBundle": bundle, "organization": "Example Inc", "profile": "Public OV SSL"}
+
+
 def sectigo(name: str, server: SectigoServer, **more: Any) -> dict[str, Any]:
     access = {"customerURI": CUSTOMER, "login": {"secretName": "account"}}
-    where = {"url": f"{server.url}/api", "caBundle": server.ca_bundle}
-    spec = {**where, **access, "organization": "Example Inc", "profile": "Public OV SSL", **more}
-    return issuer(name, sectigo=spec)
+    return issuer(name, sectigo={**where(server), **access, **more})
 
 
 def ordered(server: SectigoServer, name: str) -> list[int]:
@@ -144,6 +161,31 @@ def test_a_renewal_follows_and_the_one_before_is_revoked(site: Site, server: Sec
     assert server.orders[new]["steps"] == [["Revoked", 0]]
 
 
+def test_each_kind_of_credentials_serves(site: Site, server: SectigoServer) -> None:
+    server.token_life = 2
+    pair = {name: data.decode() for name, data in member(MEMBERS, LOGIN).items()}
+    site.kubectl.apply(
+        opaque("client", clientID=CLIENT_ID, clientSecret=CLIENT_SECRET),
+        opaque("pair", "kubernetes.io/tls", **pair),
+        issuer(
+            "tokens", sectigo=where(server) | {"oauth": {"secretName": "client", "tokenURL": server.url + TOKEN_PATH}}
+        ),
+        issuer(
+            "mutual",
+            sectigo=where(server)
+            | {
+                "url": f"{server.url}/private/api",
+                "customerURI": CUSTOMER,
+                "clientCertificate": {"secretName": "pair", "login": LOGIN},
+            },
+        ),
+    )
+    site.kubectl.wait_ready("tokens", "mutual", kind="issuer")
+    site.kubectl.apply(request("by-token", "tokens"), request("by-certificate", "mutual"))
+    site.kubectl.wait_ready("by-token", "by-certificate", seconds=60)
+    assert server.count("POST", TOKEN_PATH) > 1
+
+
 def test_credentials_are_exchanged_without_a_restart_and_shown_nowhere(site: Site, server: SectigoServer) -> None:
     site.kubectl.apply(opaque("account", login=LOGIN, password="wrong-horse"))
     told = site.wait_condition("sectigo", "Ready", "Misconfigured", "issuer")
@@ -156,5 +198,5 @@ def test_credentials_are_exchanged_without_a_restart_and_shown_nowhere(site: Sit
     for kind in ("certificaterequests", "issuers", "events"):
         seen += site.kubectl("get", kind, "-o", "json", "--show-managed-fields")
     managed = site.kubectl("get", "secrets", "-l", "csr-operator.dev/managed", "-o", "json")
-    for secret in (PASSWORD, "wrong-horse", base64.b64encode(PASSWORD.encode()).decode()):
+    for secret in (PASSWORD, "wrong-horse", CLIENT_SECRET, base64.b64encode(PASSWORD.encode()).decode()):
         assert secret not in seen + managed

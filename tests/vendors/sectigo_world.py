@@ -6,6 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509 import Name, NameAttribute
+from cryptography.x509.oid import NameOID
 
 from csr_operator.backends.base import Context, Issued, NoResponder, Order, Pending
 from csr_operator.backends.sectigo import SectigoBackend
@@ -13,6 +17,7 @@ from csr_operator.pki.csr import CsrTemplate, build_csr
 from csr_operator.pki.keys import KeyAlgorithm, KeyParameters, generate
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
+from tests.support.signing import VendorCa, pem
 from tests.vendors.sectigo_server import CLIENT_ID, CLIENT_SECRET, CUSTOMER, LOGIN, PASSWORD, TOKEN_PATH, SectigoServer
 
 LOGIN_DATA = {"login": LOGIN.encode(), "password": PASSWORD.encode()}
@@ -86,3 +91,12 @@ async def finish(backend: SectigoBackend, wanted: Order, answer: Issued | Pendin
             return answer
         answer = await backend.poll(wanted, answer.handle)
     raise AssertionError(f"still pending: {answer}")
+
+
+def member(members: VendorCa, login: str) -> dict[str, bytes]:
+    """A Secret of type kubernetes.io/tls, by a CA that the server takes for `client_ca`."""
+    key, now = generate_private_key(SECP256R1()), datetime.now(UTC)
+    name = Name([NameAttribute(NameOID.COMMON_NAME, login)])
+    leaf = members.sign(key.public_key(), name, [], now - timedelta(days=1), now + timedelta(days=1))
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {"tls.crt": (pem(leaf) + pem(members.intermediate)).encode(), "tls.key": private}
