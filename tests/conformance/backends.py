@@ -4,50 +4,62 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from csr_operator.pki.verify import SubjectRule
 from tests.conformance.cases import Feature
+from tests.support.acme import AcmeServer, acme_issuer, rfc2136, rfc2136_secret
 from tests.support.authorities import opaque
+from tests.support.bind import Bind, bind
 from tests.support.kubectl import Kubectl
 from tests.support.manifests import issuer, root_and_ca
+from tests.support.openbao import openbao
+from tests.support.pebble import pebble
+from tests.support.site import Site
+from tests.support.step_ca import step_ca
 from tests.vendors import digicert_server, sectigo_server
 from tests.vendors.digicert_one_server import DigicertOneServer
 from tests.vendors.digicert_server import DigicertServer
 from tests.vendors.sectigo_server import SectigoServer
 
 EVERYTHING = frozenset(Feature)
+_VALIDATED = frozenset({Feature.LONG_NAMES, Feature.RSA, Feature.USERS_CSR, Feature.WILDCARDS})
+"""What every ACME CA has."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackendUnderTest:
-    """install: apply the issuer in kubectl's namespace, and run whatever it needs meanwhile; gives its name.
+    """install: apply the issuer in the site's namespace, and run whatever it needs meanwhile; gives its name.
 
     features: what the CA behind it can do. What it lacks is not asked of it, and shown so in the matrix.
     subject: how far the CA writes the subject itself. rounds_up: by how much it grants more than was asked for.
+    sends_root: among the certificates that it answers with. Without it, `ca.crt` is the highest that there is.
     """
 
     name: str
-    install: Callable[[Kubectl], AbstractContextManager[str]]
+    install: Callable[[Site], AbstractContextManager[str]]
     features: frozenset[Feature] = EVERYTHING
     subject: SubjectRule = SubjectRule.EXACT
     rounds_up: timedelta = timedelta(minutes=1)
+    sends_root: bool = True
 
 
 @contextmanager
-def _self_signed(kubectl: Kubectl) -> Iterator[str]:
-    kubectl.apply(issuer("own"))
+def _self_signed(site: Site) -> Iterator[str]:
+    site.kubectl.apply(issuer("own"))
     yield "own"
 
 
 @contextmanager
-def _ca(kubectl: Kubectl) -> Iterator[str]:
-    kubectl.apply(*root_and_ca())
+def _ca(site: Site) -> Iterator[str]:
+    site.kubectl.apply(*root_and_ca())
     yield "ca"
 
 
 @contextmanager
-def _digicert(kubectl: Kubectl) -> Iterator[str]:
+def _digicert(site: Site) -> Iterator[str]:
     plan = digicert_server.after((0, "pending"), (1, "issued"))
     with DigicertServer(plan=plan) as server:
         config = {
@@ -57,11 +69,11 @@ def _digicert(kubectl: Kubectl) -> Iterator[str]:
             "product": digicert_server.PRIVATE,
             "organizationId": digicert_server.ORGANIZATION,
         }
-        yield _with_key(kubectl, "digicert", config)
+        yield _with_key(site.kubectl, "digicert", config)
 
 
 @contextmanager
-def _digicert_one(kubectl: Kubectl) -> Iterator[str]:
+def _digicert_one(site: Site) -> Iterator[str]:
     with DigicertOneServer() as server:
         config = {
             "url": server.url,
@@ -69,11 +81,11 @@ def _digicert_one(kubectl: Kubectl) -> Iterator[str]:
             "secretName": "digicert",
             "profileId": server.PROFILE,
         }
-        yield _with_key(kubectl, "digicertOne", config)
+        yield _with_key(site.kubectl, "digicertOne", config)
 
 
 @contextmanager
-def _sectigo(kubectl: Kubectl) -> Iterator[str]:
+def _sectigo(site: Site) -> Iterator[str]:
     with SectigoServer() as server:
         config = {
             "url": f"{server.url}/api",
@@ -84,8 +96,46 @@ def _sectigo(kubectl: Kubectl) -> Iterator[str]:
             "profile": "Public OV SSL",
         }
         login = {"login": sectigo_server.LOGIN, "password": sectigo_server.PASSWORD}
-        kubectl.apply(opaque("sectigo", **login), issuer("sectigo", "Issuer", sectigo=config))
+        site.kubectl.apply(opaque("sectigo", **login), issuer("sectigo", "Issuer", sectigo=config))
         yield "sectigo"
+
+
+@contextmanager
+def _pebble(site: Site) -> Iterator[str]:
+    with (
+        _zone() as (folder, dns),
+        pebble(folder, dns_port=dns.port, http_port=site.operator.acme_port) as server,
+    ):
+        yield _acme(site, server, dns, enableDurationFeature=True)
+
+
+@contextmanager
+def _step_ca(site: Site) -> Iterator[str]:
+    with (
+        _zone() as (folder, dns),
+        step_ca(folder, dns_port=dns.port, http_port=site.operator.acme_port) as server,
+    ):
+        yield _acme(site, server, dns, enableDurationFeature=True)
+
+
+@contextmanager
+def _openbao(site: Site) -> Iterator[str]:
+    with _zone() as (folder, dns), openbao(folder, dns_port=dns.port) as server:
+        yield _acme(site, server, dns)
+
+
+@contextmanager
+def _zone() -> Iterator[tuple[Path, Bind]]:
+    """A folder, and the DNS server with the names of the cases."""
+    with TemporaryDirectory() as folder, bind(Path(folder), ["example.com"]) as dns:
+        yield Path(folder), dns
+
+
+def _acme(site: Site, server: AcmeServer, dns: Bind, **fields: Any) -> str:
+    """The CA looks at the DNS records of names, and connects to the operator for addresses."""
+    solvers = (rfc2136(dns), {"http01": {"selfCheck": False}})
+    site.kubectl.apply(rfc2136_secret(dns), acme_issuer("acme", server, *solvers, **fields))
+    return "acme"
 
 
 def _with_key(kubectl: Kubectl, backend: str, config: dict[str, Any]) -> str:
@@ -104,7 +154,16 @@ BACKENDS = (
     BackendUnderTest(
         "digicert",
         _digicert,
-        frozenset({Feature.IP_ADDRESSES, Feature.WILDCARDS, Feature.RSA, Feature.USAGES, Feature.USERS_CSR}),
+        frozenset(
+            {
+                Feature.IP_ADDRESSES,
+                Feature.ANY_ADDRESS,
+                Feature.WILDCARDS,
+                Feature.RSA,
+                Feature.USAGES,
+                Feature.USERS_CSR,
+            }
+        ),
         SubjectRule.CA_DECIDES,
         timedelta(days=1),
     ),
@@ -118,7 +177,35 @@ BACKENDS = (
     BackendUnderTest(
         "sectigo",
         _sectigo,
-        frozenset({Feature.IP_ADDRESSES, Feature.WILDCARDS, Feature.RSA, Feature.USAGES, Feature.USERS_CSR}),
+        frozenset(
+            {
+                Feature.IP_ADDRESSES,
+                Feature.ANY_ADDRESS,
+                Feature.WILDCARDS,
+                Feature.RSA,
+                Feature.USAGES,
+                Feature.USERS_CSR,
+            }
+        ),
         SubjectRule.CA_DECIDES,
     ),
+    # Real servers, which look at the DNS records of names and connect to addresses. They leave out the subject, but for
+    # a common name, which has to be an alternative name as well: what is alone a common name is refused or becomes one.
+    BackendUnderTest(
+        "acme (Pebble)",
+        _pebble,
+        _VALIDATED | {Feature.DURATION, Feature.IP_ADDRESSES},
+        SubjectRule.SUBSET,
+        sends_root=False,
+    ),
+    BackendUnderTest(
+        "acme (step-ca)",
+        _step_ca,
+        _VALIDATED | {Feature.DURATION, Feature.ED25519, Feature.IP_ADDRESSES, Feature.USAGES},
+        SubjectRule.SUBSET,
+        sends_root=False,
+    ),
+    # Connects to no port but 80 for an address, takes no duration, and certifies servers alone without a role that says
+    # otherwise.
+    BackendUnderTest("acme (OpenBao)", _openbao, _VALIDATED | {Feature.ED25519}, SubjectRule.SUBSET),
 )

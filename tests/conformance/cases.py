@@ -21,6 +21,7 @@ class Feature(StrEnum):
     SUBJECT = "attributes of the subject"
     LITERAL_SUBJECT = "literal subject"
     IP_ADDRESSES = "IP addresses"
+    ANY_ADDRESS = "IP addresses that nothing answers at"
     EMAIL_ADDRESSES = "e-mail addresses"
     URIS = "URIs"
     OTHER_NAMES = "other names"
@@ -136,10 +137,11 @@ CERTIFICATES = (
         organizations=("Example Inc",),
         dns_names=("literal.example.com",),
     ),
-    _certificate("IP address", Feature.IP_ADDRESSES, spec={"ipAddresses": ["10.0.0.1"]}, ip_addresses=("10.0.0.1",)),
+    _certificate("IP address", Feature.IP_ADDRESSES, spec={"ipAddresses": ["127.0.0.1"]}, ip_addresses=("127.0.0.1",)),
     _certificate(
         "DNS name and IP addresses",
         Feature.IP_ADDRESSES,
+        Feature.ANY_ADDRESS,
         spec={"dnsNames": [_HOST], "ipAddresses": ["10.0.0.1", "2001:db8::1"]},
         dns_names=(_HOST,),
         ip_addresses=("10.0.0.1", "2001:db8::1"),
@@ -148,6 +150,7 @@ CERTIFICATES = (
         "common name and IP address",
         Feature.COMMON_NAME_ONLY,
         Feature.IP_ADDRESSES,
+        Feature.ANY_ADDRESS,
         spec={"commonName": "ip.example.com", "ipAddresses": ["10.0.0.1"]},
         common_name="ip.example.com",
         ip_addresses=("10.0.0.1",),

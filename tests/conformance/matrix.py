@@ -14,6 +14,10 @@ certificate with what was asked for: names, key, usages, CA bit, duration, the c
 and the status. It says `-` where the CA behind the backend cannot do it; `tests/conformance/backends.py` says why, and
 which CAs write the subject themselves or round the duration up.
 
+The CAs behind `acme` are Pebble 2.10.1, step-ca 0.30.2 and OpenBao 2.7.2 themselves. They validate for real: names by
+dns-01, with records that the operator sets at a BIND by RFC 2136; addresses, at Pebble and step-ca, by http-01, for
+which these connect to the operator. An address that nothing answers at cannot be asked of them.
+
 The servers behind `digicert`, `digicertOne` and `sectigo` are emulated from published documents, and not verified by
 the vendors.
 

