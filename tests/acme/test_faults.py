@@ -2,7 +2,7 @@
 
 import re
 
-from tests.support.acme import rfc2136
+from tests.support.acme import rfc2136, rfc2136_secret
 from tests.support.acme_scene import HTTP, Scene, names
 from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import request
@@ -112,6 +112,36 @@ def test_a_request_that_is_deleted_while_nobody_works_leaves_no_record_behind(sc
 
     wait_until("the record is gone", lambda: not scene.bind.records(name))
     wait_until("the order's Secret is gone", lambda: not scene.orders_of("unlucky"))
+
+
+def test_a_record_that_cannot_be_removed_keeps_a_namespace_for_an_hour_at_most(scene: Scene) -> None:
+    secret = {**rfc2136_secret(scene.bind), "metadata": {"name": "lost-key"}}
+    scene.kubectl.apply(secret)
+    solver = rfc2136(scene.bind)
+    solver["dns01"]["rfc2136"]["tsigSecretSecretRef"]["name"] = "lost-key"
+    behind_the_proxy(scene, "stuck", solver)
+    gate = scene.proxy.hold("challenge")
+    scene.kubectl.apply(request("stuck", "stuck"))
+    wait_until("the record is there", lambda: scene.bind.records("_acme-challenge.stuck.example.com"))
+
+    scene.kubectl("delete", "secret", "lost-key")
+    scene.kubectl("delete", REQUEST, "stuck", "--wait=false")
+    gate.set()
+    log, told = scene.site.operator.log, "the order is not taken back yet"
+    wait_until("the operator says so", lambda: told in log.read_text())
+    assert scene.orders_of("stuck")
+
+    operator = scene.site.operator
+    operator.stop()
+    operator.shift(3700)
+    try:
+        operator.start()
+        wait_until("the order's Secret is gone", lambda: not scene.orders_of("stuck"))
+    finally:
+        operator.stop()
+        operator.shift(0)
+        operator.start()
+    assert "the order of Issuer/stuck is not taken back" in log.read_text()
 
 
 def test_an_order_for_other_names_takes_the_place_of_one_that_is_no_longer_wanted(scene: Scene) -> None:

@@ -93,6 +93,10 @@ class OperatorProcess:
         self.launch()
         wait_until("the operator is ready", self.is_ready)
 
+    def shift(self, seconds: float) -> None:
+        """From its next start on, its clock is ahead of the real one by so much."""
+        self._command[3] = str(seconds)
+
     def launch(self) -> None:
         """Start without waiting."""
         with self.log.open("ab") as log:
