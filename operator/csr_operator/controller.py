@@ -73,6 +73,9 @@ _PATIENCE = 10.0
 _SOON = timedelta(seconds=15)
 """A pending order that is looked at again so soon is not worth a write, unless it has been so for a while."""
 
+_BRIEF = timedelta(seconds=20)
+"""So long an order may take before its user is told what it waits for."""
+
 _CONSULT_SPREAD = timedelta(hours=1)
 """After a start, CAs are asked within this time when they want certificates renewed, each once."""
 
@@ -572,11 +575,16 @@ class Controller:
             # Looked at again at least hourly, in case the wall clock was set.
             self._queue.add_after(request.key, min((until - now).total_seconds(), 3600.0))
 
+    def _is_routine(self, hold: Hold) -> bool:
+        """It goes on by itself, and soon: the condition says enough."""
+        soon = hold.until is not None and hold.until - self._clock() <= _SOON
+        return hold.reason in ("Queued", "Issuing") or (hold.reason == "Pending" and soon)
+
     def _is_brief(self, rest: Rest, staged: Staged | None, now: datetime) -> bool:
         """It waits for a CA that has usually answered before anybody has read that."""
         if not isinstance(rest, Hold) or rest.reason != "Pending" or rest.until is None or staged is None:
             return False
-        return rest.until - now <= _SOON and now - parse_time(staged.created) < timedelta(seconds=_PATIENCE)
+        return rest.until - now <= _SOON and now - parse_time(staged.created) < _BRIEF
 
     async def _write_status(self, request: CertificateRequest, rest: Rest, csr_pem: str | None) -> None:
         secret = self._store.own_secret(request)
@@ -600,7 +608,7 @@ class Controller:
             raise
         self._store.wrote_request(request, answer["metadata"]["resourceVersion"], status)
         news = [c for c in status.conditions if not any(c.says_the_same(o) for o in old.conditions)]
-        if isinstance(rest, Hold) and news and rest.reason not in ("Queued", "Issuing"):
+        if isinstance(rest, Hold) and news and not self._is_routine(rest):
             self._events.warning(request, news[-1].reason, news[-1].message)
 
 

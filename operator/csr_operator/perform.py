@@ -149,7 +149,9 @@ class Performer:
         if key is not None and key.public_key() != csr.public_key():
             await self.discard(staged)  # the key was exchanged: a certificate for this one would serve nobody
             return None
-        owed = await self._to_revoke(request, await self._own_secret(request), revoke_old)
+        # Where no Secret is known, none is looked for at each poll: the write fails if there is one.
+        existing = await self._own_secret(request) if secret is not None or revoke_old else None
+        owed = await self._to_revoke(request, existing, revoke_old)
         basis = _Basis(csr, key, passwords, owed)
         return await self._order(request, staged.revision, secret, ca, basis, staged, repeated=not staged.handle)
 

