@@ -1,5 +1,8 @@
 """A user's way with an ACME CA: an issuer, a request, and a certificate in the Secret that Pebble signed."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,3 +164,20 @@ def test_a_certificate_is_revoked_with_its_request(scene: Scene) -> None:
     scene.kubectl("delete", REQUEST, "gone")
 
     wait_until("the certificate is revoked", lambda: scene.pebble.status_of(leaf) == "Revoked")
+
+
+def test_what_the_ca_leaves_out_of_the_subject_is_no_difference(scene: Scene) -> None:
+    scene.issuer("plain", HTTP)
+    scene.kubectl.apply(request("plain", "plain", subject={"organizations": ["Example Inc"]}))
+
+    leaf = scene.ready("plain")
+    assert not leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    kubectl_csr = str(Path(sys.executable).with_name("kubectl-csr"))
+    command = [kubectl_csr, "verify", "plain", "-n", scene.kubectl.namespace]
+    done = subprocess.run(command, env=dict(scene.cluster.env), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, ": as it should be: " in done.stdout) == (0, True), done
+    # A repair keeps the certificate.
+    scene.kubectl("label", "secret", "plain-tls", "csr-operator.dev/managed-")
+    scene.kubectl("patch", "secret", "plain-tls", "-p", '{"data":{"ca.crt":""}}')
+    scene.site.settle()
+    assert scene.leaf("plain") == leaf

@@ -122,7 +122,7 @@ def test_how_it_stands(one: Seen, rank: Rank, words: str) -> None:
     assert found(one)[0].meaning
 
 
-@pytest.mark.parametrize("reason", reasons.REQUEST.keys() - {"Issued", "Issuing", "Expired"})
+@pytest.mark.parametrize("reason", sorted(reasons.REQUEST.keys() - {"Issued", "Issuing", "Expired"}))
 @pytest.mark.parametrize("kind", ["Stalled", "Reconciling"])
 def test_what_holds_it_up_is_told_with_the_operators_words_and_a_remedy(kind: str, reason: str) -> None:
     one = found(seen(condition("Ready", "False", reason), condition(kind, "True", reason, "the rule `a` says {no}")))[0]

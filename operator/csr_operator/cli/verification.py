@@ -16,6 +16,7 @@ from csr_operator.pki.errors import Mismatch, PkiError
 from csr_operator.pki.fingerprint import sha256_fingerprint
 from csr_operator.pki.keys import PrivateKey, load_private_key, parameters_of, private_key_der, private_key_pem
 from csr_operator.pki.keystores import combined_pem
+from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
 from csr_operator.pki.verify import verify as verify_chain
 
 from .certificates import title
@@ -94,7 +95,10 @@ def differences(
         found += _about_formats(request, key, chain, data)
     if data["tls.crt"] != chain.pem:
         found.append("tls.crt: it is not the certificate, and then each one that issued the one before it")
-    found += _about_chain(request, csr, chain, trusted, now)
+    # What a CA outside the cluster decides by itself was settled when the certificate came.
+    settled = meta.record is not None and bool(meta.record.reference)
+    rules = Rules(SubjectRule.CA_DECIDES, TLS_USAGES) if settled else Rules()
+    found += _about_chain(request, csr, chain, trusted, now, rules)
     return found + _about_record(request, meta.record, chain.leaf)
 
 
@@ -141,12 +145,13 @@ def _about_chain(
     chain: Chain,
     trusted: tuple[x509.Certificate, ...],
     now: datetime,
+    rules: Rules,
 ) -> list[str]:
     if csr is None:
         return []  # there is nothing to compare it with
     try:
         # How long it may be valid was settled when it came: some CAs decide that themselves.
-        verify_chain(chain, csr, request.spec.template.profile, now=now, roots=trusted)
+        verify_chain(chain, csr, request.spec.template.profile, now=now, roots=trusted, rules=rules)
     except Mismatch as error:
         return list(error.differences)
     except PkiError as error:

@@ -319,13 +319,10 @@ class AcmeBackend:
         chain = self._preferred(chains)
         if all(spki_of(one) != public_key_der(order.csr.public_key()) for one in chain):
             raise Lapsed("the order was fulfilled for another key")
-        directory, reference, renewal = await client.directory(), "", None
-        if directory.renewal_info:
-            try:
-                reference = renewal_id(chain[0])
-                renewal = await self.suggest_renewal(reference)
-            except (BackendError, ValueError):
-                pass  # it is asked again, if it can be
+        reference, renewal = "", None
+        with suppress(BackendError, ValueError):  # it is asked again, if it can be
+            reference = renewal_id(chain[0])
+            renewal = await self.suggest_renewal(reference)
         return Issued(
             chain,
             any_duration=not self._config.get("enableDurationFeature"),
