@@ -25,6 +25,13 @@ _NONCE_ATTEMPTS = 8
 _MOST_BYTES = 1024 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=60, connect=15)
 _ARI_RETRY_AFTER = 6 * 3600.0  # RFC 9773, section 4.3.3, where the server does not say
+_NOT_OFFERED = frozenset({403, 404, 405, 501})
+"""Status of HTTP by which servers say that they do not do this."""
+
+_STEP_CA_ORDERS = re.compile(r"/acme/[^/]+/account/[0-9A-Za-z]{32}/orders$")
+"""As step-ca names an account's list of orders. 0.30.2 takes no order from an account any more after the list was read
+while no order was pending."""
+
 _USER_AGENT = "csr-operator (csr_acme)"
 
 
@@ -129,10 +136,20 @@ class AcmeClient:
         self._key = new_key
 
     async def orders(self) -> list[str]:
-        """URLs of the account's orders (section 7.1.2.1), where the server lists them; all pages."""
+        """URLs of the account's orders (section 7.1.2.1), where the server lists them; all pages.
+
+        Empty as well where it names a list that it does not show (OpenBao), or had better not be asked for (step-ca).
+        """
         url, found = (await self.account()).orders, list[str]()
+        if _STEP_CA_ORDERS.search(url):
+            return found
         while url:
-            answer = await self._post(url, None)
+            try:
+                answer = await self._post(url, None)
+            except (Refused, Unreachable) as error:
+                if error.status not in _NOT_OFFERED:
+                    raise
+                return found
             found += _urls(answer)
             url = answer.link("next")
         return found
@@ -306,7 +323,9 @@ def _refusal(url: str, answer: _Answer) -> AcmeError:
         if not isinstance(raw, dict) or "type" not in raw:
             raise ValueError
     except ValueError:
-        return Unreachable(f"{_host(url)}: HTTP status {answer.status} and no problem document", answer.retry_after)
+        return Unreachable(
+            f"{_host(url)}: HTTP status {answer.status} and no problem document", answer.retry_after, answer.status
+        )
     return Refused(Problem.parse(raw), answer.status, answer.retry_after, answer.headers.get("Location", ""))
 
 

@@ -53,9 +53,11 @@ class AcmeError(Exception):
 
 
 class Unreachable(AcmeError):
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    """status: of HTTP; 0 if there was no answer."""
+
+    def __init__(self, message: str, retry_after: float | None = None, status: int = 0) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after, self.status = retry_after, status
 
 
 class Refused(AcmeError):

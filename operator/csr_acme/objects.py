@@ -138,7 +138,7 @@ class Order:
             url=url,
             status=raw["status"],
             identifiers=tuple(_identifier(identifier) for identifier in raw["identifiers"]),
-            authorizations=tuple(raw["authorizations"]),
+            authorizations=tuple(raw["authorizations"] or ()),  # null at OpenBao, of an order that failed
             finalize=raw["finalize"],
             certificate=raw.get("certificate", ""),
             error=_problem(raw),

@@ -138,6 +138,14 @@ def test_what_the_ca_refuses_is_told_in_its_words(scene: Scene) -> None:
     assert "blocked.example" in message
 
 
+def test_a_request_that_does_not_fit_its_order_is_refused_and_its_issuer_is_well(scene: Scene) -> None:
+    scene.issuer("misfit", HTTP)
+    scene.kubectl.apply(request("misfit", "misfit", commonName="misfit.example.com"))
+
+    message = scene.site.wait_condition("misfit", "Stalled", "Rejected")["message"]
+    assert message.startswith("Order includes different number of DNSnames identifiers than CSR specifies")
+
+
 def test_a_profile_and_a_preferred_chain(scene: Scene) -> None:
     scene.issuer("short", HTTP, profile="shortlived", preferredChain=scene.pebble.root_name(1))
     scene.kubectl.apply(request("short", "short"))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from csr_acme import AcmeClient, ExternalAccount, Refused
+from csr_acme import AcmeClient, ExternalAccount, Refused, Unreachable
 from csr_acme.jose import AccountKey
 from csr_operator.backends.base import Context, Misconfigured
 from csr_operator.pki.errors import PkiError
@@ -160,7 +160,15 @@ class Account:
         fresh = _pem()
         data = await self._write(lambda before: before if before.get(_NEXT) else {**before, _NEXT: fresh})
         with in_words(self._context.clock()):
-            await client.change_key(self._key(data, _NEXT))
+            try:
+                await client.change_key(self._key(data, _NEXT))
+            except (Refused, Unreachable) as error:
+                if error.status not in (404, 405, 501):
+                    raise
+                raise Misconfigured(
+                    f"{self.host} does not change the key of an account ({error}): remove "
+                    "spec.acme.privateKeyRotation, and for a new account name another Secret in privateKeySecretRef"
+                ) from None
         return await self._write(self._take_next)
 
     async def _finish_rollover(self, data: Data) -> Data:

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar, Self, TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 import csr_acme
-from csr_acme import AcmeClient, AcmeError, Authorization, Identifier, Refused
+from csr_acme import AcmeClient, AcmeError, Authorization, Identifier, Problem, Refused
 from csr_acme.client import renewal_id
 from csr_operator.backends.base import (
     BackendError,
@@ -133,7 +134,7 @@ class AcmeBackend:
             if found.status in ("ready", "processing", "valid"):
                 await self._clean_up(handle)
             if found.status == "ready":
-                found = await client.finalize(found, order.csr)
+                found = await self._finalize(client, order, found)
             if found.status == "valid":
                 issued = await self._download(client, order, found)
                 self._forget(handle)
@@ -148,8 +149,14 @@ class AcmeBackend:
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         client = await self._account.client()
+        code = _REASONS.get(reason, 0)
         with in_words(self._clock()):
-            await client.revoke(certificate, _REASONS.get(reason, 0))
+            try:
+                await client.revoke(certificate, code)
+            except Refused as error:
+                if code == 0 or error.problem.type != "badRevocationReason":
+                    raise
+                await client.revoke(certificate)  # revoked for no reason is better than not at all
 
     async def suggest_renewal(self, reference: str) -> Renewal | None:
         if self._config.get("renewalInfo") == "Ignore":
@@ -195,20 +202,31 @@ class AcmeBackend:
         until = self._clock() + order.duration if self._config.get("enableDurationFeature") else None
         profile = self._config.get("profile") or ""
         replaces = order.replaces if directory.renewal_info and self._config.get("renewalInfo") != "Ignore" else ""
+        ask = partial(client.new_order, identifiers, profile=profile, not_after=until)
         try:
-            return await client.new_order(identifiers, profile=profile, replaces=replaces, not_after=until)
+            if replaces:
+                try:
+                    return await ask(replaces=replaces)
+                except Refused as error:
+                    # It was replaced already, or the CA does not know it any more: no reason to let it expire.
+                    if not 400 <= error.status < 500 or error.problem.type in _UNRELATED:
+                        raise
+            return await ask()
         except Refused as error:
-            # It was replaced already, or the CA does not know it any more: that is no reason to let it expire.
-            if not replaces or not 400 <= error.status < 500 or error.problem.type in _UNRELATED:
+            if until is None or error.problem.type != "malformed":
                 raise
-            return await client.new_order(identifiers, profile=profile, not_after=until)
+            raise Rejected(
+                f"{error}: if {self._account.host} sets the duration itself, remove "
+                "spec.acme.enableDurationFeature from the issuer"
+            ) from None
 
     async def _known(self, client: AcmeClient, handle: str) -> csr_acme.Order:
         """The order, with what another process may have set up for it. Raises Lapsed if the CA does not know it."""
         try:
             found = await client.order(handle)
         except Refused as error:
-            if error.status not in (401, 403, 404):
+            # Nothing else can be malformed about such a request: step-ca and OpenBao say so of an order that is gone.
+            if error.status not in (401, 403, 404) and error.problem.type != "malformed":
                 raise
             raise Lapsed(f"{self._account.host} does not know the order any more: {error}") from None
         if handle not in self._traces:
@@ -261,9 +279,15 @@ class AcmeBackend:
                 return None
         if unseen:
             return self._later(found.url, _unseen(unseen), None)
-        names = ", ".join(sorted(_name(one) for one in authorizations if one.status == "pending")[:_NAMED])
+        waited_for = [one for one in authorizations if one.status == "pending"]
+        names = ", ".join(sorted(map(_name, waited_for))[:_NAMED])
+        message = f"waits for {self._account.host} to validate {names}"
+        # Some CAs look again until they see what they want, and say meanwhile what is wrong.
+        problems = [problem for one in waited_for if (problem := _problem(one))[1] is not None]
+        if problems:
+            message += f"; so far, {failure(problems[:_NAMED])}"
         wait = max((one.retry_after or 0.0 for one in authorizations), default=0.0)
-        return self._later(found.url, f"waits for {self._account.host} to validate {names}", wait)
+        return self._later(found.url, message, wait)
 
     async def _failed(
         self,
@@ -274,12 +298,13 @@ class AcmeBackend:
     ) -> BackendError:
         """What to raise for an order that will not come to anything, after tidying up."""
         if authorizations is None:
-            authorizations = await _each(found.authorizations, client.authorization)
+            urls = found.authorizations or self._traces.get(found.url, {})
+            authorizations = await _each(urls, client.authorization)
         await self._clean_up(found.url)
         await self._deactivate(client, authorizations)
         self._forget(found.url)
         failed = [one for one in authorizations if one.status not in ("pending", "valid")]
-        problems = [(_name(one), next((c.error for c in one.challenges if c.error), None)) for one in failed]
+        problems = [_problem(one) for one in failed]
         text = failure(problems) if problems else found.error.words() if found.error else "the order failed"
         failures = self._failures.get(order.key, 0)
         self._failures[order.key] = failures + 1
@@ -310,6 +335,15 @@ class AcmeBackend:
                     await client.deactivate_authorization(one.url)
 
     # The certificate.
+
+    async def _finalize(self, client: AcmeClient, order: Order, found: csr_acme.Order) -> csr_acme.Order:
+        try:
+            return await client.finalize(found, order.csr)
+        except Refused as error:
+            # The CSR does not fit the order (RFC 8555, section 7.4). The account is well, as the order was just read.
+            if error.problem.type == "unauthorized":
+                raise Rejected(str(error)) from None
+            raise
 
     async def _download(self, client: AcmeClient, order: Order, found: csr_acme.Order) -> Issued:
         try:
@@ -402,6 +436,11 @@ def _common_name(text: str) -> Identifier:
 
 def _name(authorization: Authorization) -> str:
     return ("*." if authorization.wildcard else "") + authorization.identifier.value
+
+
+def _problem(authorization: Authorization) -> tuple[str, Problem | None]:
+    """The name, and what the CA says is wrong with it, if it does."""
+    return _name(authorization), next((c.error for c in authorization.challenges if c.error), None)
 
 
 def _unseen(unseen: Mapping[str, str]) -> str:
