@@ -486,7 +486,7 @@ class Controller:
                 message=done.pending.message,
                 poll_at=now + done.pending.poll_after,
                 imported=request.wishes.imported,
-                remind_at=_next_reminder(done.staged, now),
+                remind_at=_next_reminder(done.staged, now) if done.pending.by_user else None,
             )
             return done.csr_pem
         self._waiting.pop(request.key, None)
@@ -565,12 +565,13 @@ class Controller:
         waiting, staged = self._waiting.get(request.key), self._store.staged(request)
         if not self._is_brief(rest, staged, now):
             await self._write_status(request, rest, csr_pem)
-        if waiting is not None and staged is not None and until is not None:
-            if now >= waiting.remind_at:
+        remind_at = waiting.remind_at if waiting is not None else None
+        if waiting is not None and remind_at is not None and staged is not None and until is not None:
+            if now >= remind_at:
                 self._events.warning(request, "StillPending", f"since {staged.created}: {waiting.message}")
-                waiting = replace(waiting, remind_at=_next_reminder(staged, now))
-                self._waiting[request.key] = waiting
-            until = min(until, waiting.remind_at)
+                remind_at = _next_reminder(staged, now)
+                self._waiting[request.key] = replace(waiting, remind_at=remind_at)
+            until = min(until, remind_at)
         if until is not None:
             # Looked at again at least hourly, in case the wall clock was set.
             self._queue.add_after(request.key, min((until - now).total_seconds(), 3600.0))

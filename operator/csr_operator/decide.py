@@ -62,14 +62,14 @@ class Failure:
 class Waiting:
     """The order in staging Secret `uid` is pending: ask again at `poll_at`, or when a person brings something else.
 
-    remind_at: when its user is reminded.
+    remind_at: when its user is reminded; None if there is nothing for a user to do.
     """
 
     uid: str
     message: str
     poll_at: datetime
     imported: str
-    remind_at: datetime
+    remind_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

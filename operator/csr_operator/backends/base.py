@@ -100,12 +100,13 @@ class Issued:
 class Pending:
     """The CA needs time: ask again with `handle` after `poll_after`. `message` says what it waits for, to the user.
 
-    Without a handle `submit` is called again.
+    Without a handle `submit` is called again. by_user: it waits for what the user has to do, who is reminded daily.
     """
 
     handle: str
     poll_after: timedelta
     message: str
+    by_user: bool = False
 
 
 @dataclass(frozen=True, slots=True)

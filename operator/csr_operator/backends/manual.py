@@ -42,7 +42,7 @@ class ManualBackend:
 
     async def submit(self, order: Order) -> Issued | Pending:
         if not order.answer:
-            return Pending("", _LOOK_AGAIN, _WANTED)
+            return Pending("", _LOOK_AGAIN, _WANTED, by_user=True)
         try:
             certificates = load_bundle(order.answer)
             chain = build_chain(order.csr.public_key(), certificates)
@@ -64,4 +64,4 @@ _WANTED = "have the CSR in status.csr signed, and bring the chain by `kubectl cs
 
 
 def _refused(why: str) -> Pending:
-    return Pending("", _LOOK_AGAIN, f"what was imported is refused: {why}; {_WANTED}")
+    return Pending("", _LOOK_AGAIN, f"what was imported is refused: {why}; {_WANTED}", by_user=True)

@@ -261,7 +261,7 @@ class DigicertBackend:
         now = self._clock()
         every = interval(now - handle.placed)
         wait = max(last_due(now, every) + every - now, timedelta(seconds=1))
-        text = f"DigiCert order {handle.order} is {status}"
+        text, todo = f"DigiCert order {handle.order} is {status}", ""
         if status == "needs_approval":
             text += ": an administrator has to approve it in CertCentral (spec.digicert.skipApproval does without)"
         elif self._dcv is not None and handle.records:
@@ -270,7 +270,7 @@ class DigicertBackend:
             text += f": {todo}"
         elif handle.method == "email":
             text += ": answer the e-mails that DigiCert sent to prove control of the domains"
-        return Pending(handle.written(), wait, text)
+        return Pending(handle.written(), wait, text, by_user=bool(todo))
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         body: dict[str, Any] = {
