@@ -1,13 +1,11 @@
 """The life of an ACME order: each `poll` looks where it stands at the CA, and takes it as far as it goes at once."""
 
 import asyncio
-import ipaddress
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -31,21 +29,14 @@ from csr_operator.backends.base import (
 from csr_operator.backends.http import trust
 from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
-from csr_operator.pki.extensions import alternative_names
-from csr_operator.pki.general_names import dns_name
 from csr_operator.pki.keys import public_key_der
 from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
 
 from .account import Account
-from .solvers import Proof, Solver, Solvers, missing
+from .identifiers import identifiers_of
+from .proving import Proving, each
+from .solvers import Solvers, name_of
 from .words import failure, in_words, translated
-
-T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
-
-_AT_ONCE = 8
-"""Of one order's names, how many are worked on at the same time."""
 
 _SOONEST, _LATEST = 1.0, 60.0
 """Seconds between two looks at an order; more each time that nothing has changed."""
@@ -77,9 +68,6 @@ _NAMED = 5
 _UNRELATED = frozenset({"rateLimited", "badNonce", "userActionRequired", "rejectedIdentifier", "invalidProfile"})
 """Refusals that have nothing to do with what an order replaces."""
 
-Pairs = dict[str, tuple[Solver, Proof]]
-"""What is, or may be, set up for an order, by authorization."""
-
 
 class AcmeBackend:
     needs_private_key: ClassVar[bool] = False
@@ -89,10 +77,7 @@ class AcmeBackend:
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         self._config, self._clock = config, context.clock
         self._account = Account(config, context, trust(config.get("caBundle") or "", "spec.acme.caBundle"))
-        self._solvers = Solvers(config.get("solvers") or (), context)
-        self._traces: dict[str, Pairs] = {}  # by order
-        self._set_up: set[str] = set()  # authorizations, by this process
-        self._left: list[tuple[Solver, Proof]] = []  # could not be removed so far
+        self._proving = Proving(Solvers(config.get("solvers") or (), context))
         self._finding = asyncio.Lock()
         self._looks: dict[str, int] = {}  # by order
         self._failures: dict[str, int] = {}  # by the request's key
@@ -109,17 +94,17 @@ class AcmeBackend:
         if wanted and wanted not in profiles:
             offered = ", ".join(sorted(profiles)) or "none"
             raise Misconfigured(f"spec.acme.profile: {self._account.host} has no profile {wanted}; it offers {offered}")
-        self._left = [pair for pair in self._left if not await self._withdrawn(pair)]
+        await self._proving.clean_up_rest()
         return Health(f"has the account {client.account_url}")
 
     async def submit(self, order: Order) -> Issued | Pending:
-        identifiers = _identifiers(order)
+        identifiers = identifiers_of(order)
         client = await self._account.client()
         with in_words(self._clock()):
             url = await self._find(client, identifiers) if order.repeated else ""
             if not url:
                 url = (await self._place(client, order, identifiers)).url
-                self._traces[url] = {}
+                self._proving.begin(url)
         return Pending(url, timedelta(0), f"order {url} is placed")
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
@@ -132,7 +117,7 @@ class AcmeBackend:
                     return pending
                 found = await client.order(handle)
             if found.status in ("ready", "processing", "valid"):
-                await self._clean_up(handle)
+                await self._proving.clean_up(handle)
             if found.status == "ready":
                 found = await self._finalize(client, order, found)
             if found.status == "valid":
@@ -177,10 +162,10 @@ class AcmeBackend:
         with in_words(self._clock()):
             try:
                 found = await self._known(client, handle)
-                await self._deactivate(client, await _each(found.authorizations, client.authorization))
+                await self._deactivate(client, await each(found.authorizations, client.authorization))
             except Lapsed:
                 pass  # the CA does not know it any more; what this process set up is all that is known
-        await _each(self._traces.get(handle, {}).values(), lambda pair: pair[0].withdraw(pair[1]))
+        await self._proving.take_back(handle)
         self._forget(handle)
 
     # Placing an order.
@@ -189,11 +174,11 @@ class AcmeBackend:
         """One that was placed just before a crash, and is nobody's; empty if there is none."""
         async with self._finding:
             for url in (await client.orders())[-_MOST_LISTED:]:
-                if url in self._traces:
+                if self._proving.knows(url):
                     continue
                 found = await client.order(url)
                 if found.status in ("pending", "ready") and set(found.identifiers) == set(identifiers):
-                    self._traces[url] = {}
+                    self._proving.begin(url)
                     return url
         return ""
 
@@ -221,7 +206,7 @@ class AcmeBackend:
             ) from None
 
     async def _known(self, client: AcmeClient, handle: str) -> csr_acme.Order:
-        """The order, with what another process may have set up for it. Raises Lapsed if the CA does not know it."""
+        """The order as it is. Raises Lapsed if the CA does not know it."""
         try:
             found = await client.order(handle)
         except Refused as error:
@@ -229,64 +214,25 @@ class AcmeBackend:
             if error.status not in (401, 403, 404) and error.problem.type != "malformed":
                 raise
             raise Lapsed(f"{self._account.host} does not know the order any more: {error}") from None
-        if handle not in self._traces:
-            traces: Pairs = {}
-            for one in await _each(found.authorizations, client.authorization):
-                try:
-                    pair = self._solvers.choose(one, client.account_url, client.key)
-                except Rejected:
-                    continue
-                if pair is not None:
-                    traces[one.url] = pair
-            self._traces[handle] = traces
+        await self._proving.recall(client, found)
         return found
-
-    # Proving control over its names.
 
     async def _prove(self, client: AcmeClient, order: Order, found: csr_acme.Order) -> Pending | None:
         """None when every name is proven; raises Lapsed when one cannot be."""
-        authorizations = await _each(found.authorizations, client.authorization)
-        pending = [one for one in authorizations if one.status == "pending"]
-        if any(one.status not in ("pending", "valid") for one in authorizations):
-            raise await self._failed(client, order, found, authorizations)
-        if not pending:
+        progress = await self._proving.go_on(client, found)
+        if progress.failed:
+            raise await self._failed(client, order, found, progress.authorizations)
+        if not progress.waiting:
             return None
-        waiting = []
-        for one in pending:
-            pair = self._solvers.choose(one, client.account_url, client.key)
-            if pair is None:
-                raise Rejected(self._solvers.not_offered(one))
-            if pair[1].challenge.status == "pending":
-                waiting.append(pair)
-
-        async def present(pair: tuple[Solver, Proof]) -> None:
-            url = pair[1].authorization.url
-            if url not in self._set_up:
-                self._traces[found.url][url] = pair  # before, as it may fail half-way
-                await pair[0].present(pair[1])
-                self._set_up.add(url)
-
-        await _each(waiting, present)
-        unseen = await missing(waiting)
-        told = [pair for pair in waiting if pair[1].name not in unseen]
-        await _each(told, lambda pair: client.respond(pair[1].challenge))
-        if told:
-            # Some CAs have looked before the answer is read.
-            authorizations = await _each(found.authorizations, client.authorization)
-            if any(one.status not in ("pending", "valid") for one in authorizations):
-                raise await self._failed(client, order, found, authorizations)
-            if all(one.status == "valid" for one in authorizations):
-                return None
-        if unseen:
-            return self._later(found.url, _unseen(unseen), None)
-        waited_for = [one for one in authorizations if one.status == "pending"]
-        names = ", ".join(sorted(map(_name, waited_for))[:_NAMED])
+        if progress.unseen:
+            return self._later(found.url, _unseen(progress.unseen), None)
+        names = ", ".join(sorted(map(name_of, progress.waiting))[:_NAMED])
         message = f"waits for {self._account.host} to validate {names}"
         # Some CAs look again until they see what they want, and say meanwhile what is wrong.
-        problems = [problem for one in waited_for if (problem := _problem(one))[1] is not None]
+        problems = [problem for one in progress.waiting if (problem := _problem(one))[1] is not None]
         if problems:
             message += f"; so far, {failure(problems[:_NAMED])}"
-        wait = max((one.retry_after or 0.0 for one in authorizations), default=0.0)
+        wait = max((one.retry_after or 0.0 for one in progress.waiting), default=0.0)
         return self._later(found.url, message, wait)
 
     async def _failed(
@@ -298,9 +244,8 @@ class AcmeBackend:
     ) -> BackendError:
         """What to raise for an order that will not come to anything, after tidying up."""
         if authorizations is None:
-            urls = found.authorizations or self._traces.get(found.url, {})
-            authorizations = await _each(urls, client.authorization)
-        await self._clean_up(found.url)
+            authorizations = await each(self._proving.authorizations(found), client.authorization)
+        await self._proving.clean_up(found.url)
         await self._deactivate(client, authorizations)
         self._forget(found.url)
         failed = [one for one in authorizations if one.status not in ("pending", "valid")]
@@ -308,24 +253,7 @@ class AcmeBackend:
         text = failure(problems) if problems else found.error.words() if found.error else "the order failed"
         failures = self._failures.get(order.key, 0)
         self._failures[order.key] = failures + 1
-        return Lapsed(text, min(_FIRST_PAUSE * 4.0**failures, _LONGEST_PAUSE))
-
-    async def _clean_up(self, handle: str) -> None:
-        """Take back what was set up. What cannot be, now, delays no certificate: `check` tries again."""
-        for pair in self._traces.get(handle, {}).values():
-            if not await self._withdrawn(pair):
-                self._left.append(pair)
-        self._traces[handle] = {}
-
-    async def _withdrawn(self, pair: tuple[Solver, Proof]) -> bool:
-        solver, proof = pair
-        try:
-            await solver.withdraw(proof)
-        except BackendError as error:
-            logger.warning("%s: what proved it to the CA is not removed yet: %s", proof.name, error)
-            return False
-        self._set_up.discard(proof.authorization.url)
-        return True
+        return Lapsed(text, min(_FIRST_PAUSE * 4.0 ** min(failures, 10), _LONGEST_PAUSE))
 
     async def _deactivate(self, client: AcmeClient, authorizations: Sequence[Authorization]) -> None:
         """Have the CA forget what is still to be proven: it counts against the account."""
@@ -378,69 +306,17 @@ class AcmeBackend:
     def _later(self, handle: str, message: str, retry_after: float | None) -> Pending:
         looks = self._looks.get(handle, 0)
         self._looks[handle] = looks + 1
-        wait = retry_after or min(_SOONEST * 1.5**looks, _LATEST)
+        wait = retry_after or min(_SOONEST * 1.5 ** min(looks, 20), _LATEST)
         return Pending(handle, timedelta(seconds=wait), message)
 
     def _forget(self, handle: str) -> None:
-        for url in self._traces.pop(handle, {}):
-            self._set_up.discard(url)
+        self._proving.forget(handle)
         self._looks.pop(handle, None)
-
-
-async def _each(items: Iterable[Any], work: Callable[[Any], Awaitable[T]]) -> list[T]:
-    """`work` on all, a few at once; the first error after all have ended."""
-    free = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(item: Any) -> T:
-        async with free:
-            return await work(item)
-
-    results = await asyncio.gather(*(one(item) for item in items), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return [result for result in results if not isinstance(result, BaseException)]
-
-
-def _identifiers(order: Order) -> list[Identifier]:
-    """What the CSR asks for, as ACME has it (RFC 8555, section 7.1.3; RFC 8738). Raises Rejected."""
-    if order.profile.is_ca:
-        raise Rejected("an ACME CA signs no CA certificates: remove spec.isCA, or use another issuer")
-    found: dict[Identifier, None] = {}
-    for name in alternative_names(order.csr):
-        if isinstance(name, x509.DNSName):
-            found[Identifier("dns", name.value.lower())] = None
-        elif isinstance(name, x509.IPAddress):
-            found[Identifier("ip", str(name.value))] = None
-        else:
-            raise Rejected("an ACME CA signs DNS names and IP addresses alone: remove the other names from the request")
-    for attribute in order.csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
-        found.setdefault(_common_name(str(attribute.value)))
-    if not found:
-        raise Rejected("an ACME CA needs a DNS name or an IP address: set spec.dnsNames")
-    return list(found)
-
-
-def _common_name(text: str) -> Identifier:
-    try:
-        return Identifier("ip", str(ipaddress.ip_address(text)))
-    except ValueError:
-        pass
-    try:
-        return Identifier("dns", dns_name(text))
-    except PkiError:
-        raise Rejected(
-            "spec.commonName: an ACME CA takes only a DNS name or an IP address: write one, or none"
-        ) from None
-
-
-def _name(authorization: Authorization) -> str:
-    return ("*." if authorization.wildcard else "") + authorization.identifier.value
 
 
 def _problem(authorization: Authorization) -> tuple[str, Problem | None]:
     """The name, and what the CA says is wrong with it, if it does."""
-    return _name(authorization), next((c.error for c in authorization.challenges if c.error), None)
+    return name_of(authorization), next((c.error for c in authorization.challenges if c.error), None)
 
 
 def _unseen(unseen: Mapping[str, str]) -> str:

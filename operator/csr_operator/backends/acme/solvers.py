@@ -14,6 +14,11 @@ from csr_operator.dns.resolve import resolver
 from csr_operator.reachability import reachable
 
 
+def name_of(authorization: Authorization) -> str:
+    """As the user wrote it, with `*.` for a wildcard."""
+    return ("*." if authorization.wildcard else "") + authorization.identifier.value
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What a CA wants to see. name: as the user wrote it, with `*.` for a wildcard."""
@@ -153,7 +158,7 @@ class Solvers:
         None if the CA offers none that fits, though there are such solvers: it may have settled the matter otherwise.
         Raises Rejected if no solver fits the name.
         """
-        name = ("*." if authorization.wildcard else "") + authorization.identifier.value
+        name = name_of(authorization)
         fitting = sorted(
             ((rank, number) for number, (selector, _) in enumerate(self._solvers) if (rank := _rank(selector, name))),
             key=lambda one: (tuple(-part for part in one[0]), one[1]),
@@ -173,8 +178,8 @@ class Solvers:
         """For the user, when `choose` found none."""
         offered = ", ".join(challenge.type for challenge in authorization.challenges) or "nothing"
         ours = ", ".join(sorted({solver.challenge_type for _, solver in self._solvers}))
-        value = ("*." if authorization.wildcard else "") + authorization.identifier.value
-        return f"{value}: the CA can be shown {offered}, and the issuer's solvers show {ours}: add one that fits"
+        name = name_of(authorization)
+        return f"{name}: the CA can be shown {offered}, and the issuer's solvers show {ours}: add one that fits"
 
 
 async def missing(chosen: Collection[tuple[Solver, Proof]]) -> dict[str, str]:
