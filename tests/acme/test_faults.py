@@ -120,18 +120,19 @@ def test_a_record_that_cannot_be_removed_keeps_a_namespace_for_an_hour_at_most(s
     solver = rfc2136(scene.bind)
     solver["dns01"]["rfc2136"]["tsigSecretSecretRef"]["name"] = "lost-key"
     behind_the_proxy(scene, "stuck", solver)
-    gate = scene.proxy.hold("challenge")
+    operator = scene.site.operator
+    scene.proxy.when("challenge", operator.kill, before=True)
     scene.kubectl.apply(request("stuck", "stuck"))
-    wait_until("the record is there", lambda: scene.bind.records("_acme-challenge.stuck.example.com"))
+    wait_until("the operator was killed", operator.has_ended)
+    assert scene.bind.records("_acme-challenge.stuck.example.com")
 
     scene.kubectl("delete", "secret", "lost-key")
-    scene.kubectl("delete", REQUEST, "stuck", "--wait=false")
-    gate.set()
-    log, told = scene.site.operator.log, "the order is not taken back yet"
-    wait_until("the operator says so", lambda: told in log.read_text())
+    scene.kubectl("delete", REQUEST, "stuck")
+    operator.start()
+    log, told = operator.log, "the order is not taken back yet"
+    wait_until("the operator says so", lambda: told in log.read_text(), seconds=60)
     assert scene.orders_of("stuck")
 
-    operator = scene.site.operator
     operator.stop()
     operator.shift(3700)
     try:
