@@ -162,10 +162,12 @@ class AcmeBackend:
         with in_words(self._clock()):
             try:
                 found = await self._known(client, handle)
-                await self._deactivate(client, await each(found.authorizations, client.authorization))
             except Lapsed:
-                pass  # the CA does not know it any more; what this process set up is all that is known
-        await self._proving.take_back(handle)
+                found = None  # what this process set up is all that is known
+            # Before the CA forgets what it wanted to see.
+            await self._proving.take_back(handle)
+            if found is not None:
+                await self._deactivate(client, await each(found.authorizations, client.authorization))
         self._forget(handle)
 
     # Placing an order.
