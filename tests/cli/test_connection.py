@@ -41,14 +41,14 @@ def test_as_a_plugin_of_kubectl(csr: Plugin, kubectl: Kubectl) -> None:
 
 def test_the_namespace_is_that_of_the_context_unless_another_is_given(csr: Plugin, kubectl: Kubectl) -> None:
     assert csr.json("status")["items"][0]["namespace"] == kubectl.namespace
-    assert csr.json("status", "-n", "default")["items"] == []
-    assert "not found" in csr.refused("status", "www", "--namespace", "default")
+    assert csr.json("status", "-n", "nobody-is-there")["items"] == []
+    assert "not found" in csr.refused("status", "www", "--namespace", "nobody-is-there")
     (cluster_wide,) = (i for i in csr.json("status", "-A")["items"] if i["namespace"] == kubectl.namespace)
     assert cluster_wide["name"] == "www"
 
 
 def test_the_context_and_the_file_can_be_chosen(csr: Plugin, kubectl: Kubectl, tmp_path: Path) -> None:
-    settings = config(kubectl.cluster, "default")
+    settings = config(kubectl.cluster, "nobody-is-there")
     (context,) = settings["contexts"]
     other = copy.deepcopy(context)
     other["name"], other["context"]["namespace"] = "other", kubectl.namespace

@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import AcmeClient
+from csr_operator.challenge_routes import CHALLENGE_LABEL
 from csr_operator.kube import KubeClient
 from csr_operator.responder import Challenges
 from devcluster import ControlPlane
@@ -35,6 +36,12 @@ def challenges(kube: KubeClient) -> Challenges:
 def home(cluster: ControlPlane, operator_credentials: Path) -> Kubectl:
     """kubectl in the operator's own namespace."""
     return Kubectl(cluster, NAMESPACE)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_of_others(cluster: ControlPlane, operator_credentials: Path) -> None:
+    """Operators that other tests stopped, or killed, may have left challenges behind."""
+    Kubectl(cluster, NAMESPACE)("delete", "ingress,configmap", "-l", CHALLENGE_LABEL)
 
 
 @pytest.fixture
