@@ -17,6 +17,7 @@ from csr_acme.challenges import HTTP_PATH
 from .backends.base import Misconfigured
 from .kube import Object, RouteKind
 from .model import GROUP, MANAGER, Issuer, Kind, format_time, parse_time
+from .pki.general_names import is_address
 
 SERVICE = "csr-operator-acme"
 """In `deploy/service.yaml`; its port 80 is where the operator answers."""
@@ -170,7 +171,7 @@ def _ingress_spec(challenge: Challenge, ingress: Mapping[str, Any]) -> Object:
         "backend": {"service": {"name": SERVICE, "port": {"number": _PORT}}},
     }
     # The API takes no IP address for a host; a rule without one is for all that has no rule of its own.
-    rule: Object = {} if _is_address(challenge.host) else {"host": challenge.host}
+    rule: Object = {} if is_address(challenge.host) else {"host": challenge.host}
     spec: Object = {"rules": [{**rule, "http": {"paths": [path]}}]}
     if "ingressClassName" in ingress:
         spec["ingressClassName"] = ingress["ingressClassName"]
@@ -188,14 +189,6 @@ def _http_route_spec(challenge: Challenge, route: Mapping[str, Any], issuer: Iss
             }
         ],
     }
-    if not _is_address(challenge.host):
+    if not is_address(challenge.host):
         spec["hostnames"] = [challenge.host]
     return spec
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -39,14 +39,11 @@ from .pki.fingerprint import sha256_fingerprint
 from .pki.keys import KeyAlgorithm, KeyEncoding, PrivateKey, generate, load_private_key, parameters_of, private_key_pem
 from .pki.possession import prove
 from .pki.signatures import is_self_signed, issued_by
-from .pki.verify import TLS_USAGES, Rules, SubjectRule, verify
+from .pki.verify import CA_DECIDES, verify
 from .references import References
 
 _ROUNDING = timedelta(minutes=5)
 """By how much a CA may grant more than the duration that was asked for."""
-
-_ANY_RULES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
-"""For what passed the rules of its issuer once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +190,8 @@ class Performer:
             csr = load_csr(request.spec.csr_pem.encode()) if key is None else build_csr(request.spec.template, key)
             bundle = load_bundle(data.get("tls.crt", b"") + b"\n" + data.get("ca.crt", b""))
             chain = build_chain(csr.public_key(), bundle)
-            verify(chain, csr, request.spec.template.profile, now=self._clock(), rules=_ANY_RULES)
+            # It passed the rules of its issuer once.
+            verify(chain, csr, request.spec.template.profile, now=self._clock(), rules=CA_DECIDES)
             wanted = request.spec.private_key.parameters.normalized()
             if key is not None and request.spec.key_is_ours and parameters_of(key) != wanted:
                 return None

@@ -16,7 +16,7 @@ from csr_operator.pki.errors import Mismatch, PkiError
 from csr_operator.pki.fingerprint import sha256_fingerprint
 from csr_operator.pki.keys import PrivateKey, load_private_key, parameters_of, private_key_der, private_key_pem
 from csr_operator.pki.keystores import combined_pem
-from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
+from csr_operator.pki.verify import CA_DECIDES, Rules
 from csr_operator.pki.verify import verify as verify_chain
 
 from .certificates import title
@@ -97,7 +97,7 @@ def differences(
         found.append("tls.crt: it is not the certificate, and then each one that issued the one before it")
     # What a CA outside the cluster decides by itself was settled when the certificate came.
     settled = meta.record is not None and bool(meta.record.reference)
-    rules = Rules(SubjectRule.CA_DECIDES, TLS_USAGES) if settled else Rules()
+    rules = CA_DECIDES if settled else Rules()
     found += _about_chain(request, csr, chain, trusted, now, rules)
     return found + _about_record(request, meta.record, chain.leaf)
 

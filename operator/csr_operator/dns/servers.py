@@ -1,11 +1,11 @@
 """DNS servers as an issuer names them: `host` or `host:port`."""
 
 import asyncio
-import ipaddress
 import re
 import socket
 
 from csr_operator.backends.base import Misconfigured, Retryable
+from csr_operator.pki.general_names import is_address
 
 _BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?")
 _PLAIN = re.compile(r"([A-Za-z0-9_](?:[-._A-Za-z0-9]*[A-Za-z0-9])?)(?::([0-9]{1,5}))?")
@@ -16,7 +16,7 @@ def server(text: str, field: str) -> tuple[str, int]:
 
     Raises Misconfigured, naming `field`.
     """
-    if _is_address(text):
+    if is_address(text):
         return text, 53
     if (match := _BRACKETED.fullmatch(text) or _PLAIN.fullmatch(text)) and 0 < int(match[2] or 53) < 65536:
         return match[1], int(match[2] or 53)
@@ -25,18 +25,10 @@ def server(text: str, field: str) -> tuple[str, int]:
 
 async def addresses(host: str) -> list[str]:
     """The IP addresses of a host, by the system's resolver, the most likely to be reached first. Raises Retryable."""
-    if _is_address(host):
+    if is_address(host):
         return [host]
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
     except OSError as error:
         raise Retryable(f"the DNS server {host} has no address: {error.strerror or error}") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -93,7 +93,7 @@ def _uri_host(host: str, given: str) -> str:
             return f"[{ipaddress.IPv6Address(host)}]"
         except ValueError:
             raise PkiError(f"uris: {quoted(given)} has a host that is no IPv6 address") from None
-    if _is_address(host):
+    if is_address(host):
         return host
     # SPIFFE trust domains and names of internal services use underscores, which count as letters here.
     if host.isascii() and "_" in host:
@@ -119,7 +119,7 @@ def _domain(field: str, value: str, *, wildcard: bool = False, given: str | None
         )
     if any(c.isspace() or not c.isprintable() for c in name):
         raise refuse("has white space or control characters")
-    if _is_address(name):
+    if is_address(name):
         raise refuse("is an IP address" + (": use ipAddresses" if field == "dnsNames" else ""))
     if name.endswith((".", "\u3002", "\uff0e", "\uff61")):
         raise refuse("ends in a dot: leave it out")
@@ -151,7 +151,8 @@ def _to_ascii(name: str, refuse: Callable[[str], PkiError]) -> str:
         raise refuse(f"is no internationalized domain name (RFC 5891): {error}") from None
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """It is an IP address, of either version."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -31,6 +31,10 @@ class Rules:
     clock_skew: timedelta = timedelta(minutes=5)
 
 
+CA_DECIDES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
+"""For CAs that write the subject they validated, and the usages of their products."""
+
+
 def verify(
     chain: Chain,
     csr: x509.CertificateSigningRequest,

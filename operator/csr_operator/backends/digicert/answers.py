@@ -5,15 +5,12 @@ from datetime import timedelta
 from csr_operator.backends.base import BackendError, Issued, Lapsed, Rejected, Retryable
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.errors import PkiError
-from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
+from csr_operator.pki.verify import CA_DECIDES
 
 from .handle import Handle
 
 DEAD = frozenset({"rejected", "canceled", "expired", "revoked"})
 """Statuses of orders that nothing more comes of."""
-
-RULES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
-"""DigiCert writes the subject that it validated, and the usages of its products."""
 
 _SOON = timedelta(minutes=1)
 
@@ -33,4 +30,4 @@ def issued(number: int, certificate_id: object, pem: bytes) -> Issued:
         certificates = load_bundle(pem)
     except PkiError as error:
         raise Retryable(f"the certificate of DigiCert order {number} cannot be read: {error}") from None
-    return Issued(certificates, any_duration=True, rules=RULES, reference=f"{number}/{certificate_id or ''}")
+    return Issued(certificates, any_duration=True, rules=CA_DECIDES, reference=f"{number}/{certificate_id or ''}")

@@ -23,12 +23,14 @@ from csr_operator.backends.base import (
     Rejected,
     Retryable,
 )
+from csr_operator.backends.grid import last_multiple
+from csr_operator.pki.fingerprint import serial_octets
 from csr_operator.pki.keys import public_key_der
 
 from .account import AccountCheck
 from .answers import DEAD, dead, issued
 from .asked import alternative_id, must_be_for_tls, names_of, order_body, reissue_body
-from .changes import WAITING, Changes, interval, last_due
+from .changes import WAITING, Changes, interval
 from .client import Client, Refused
 from .dcv import METHOD, Dcv
 from .handle import GOOD_FOR, TOKEN_METHODS, Handle, records_of
@@ -181,7 +183,7 @@ class DigicertBackend:
             if self._dcv is not None:
                 await self._dcv.clean_up(kept.order, kept.records)
             kept = await self._with_records(order, kept)
-        status = await self._changes.status(kept.order, last_due(now, interval(now - kept.placed)))
+        status = await self._changes.status(kept.order, last_multiple(now, interval(now - kept.placed)))
         waits = status in WAITING or (bool(status) and status == self._looked.get(kept.order))
         if waits and not await self._prove(kept, now):
             return self._pending(kept, status)
@@ -260,7 +262,7 @@ class DigicertBackend:
     def _pending(self, handle: Handle, status: str) -> Pending:
         now = self._clock()
         every = interval(now - handle.placed)
-        wait = max(last_due(now, every) + every - now, timedelta(seconds=1))
+        wait = max(last_multiple(now, every) + every - now, timedelta(seconds=1))
         text, todo = f"DigiCert order {handle.order} is {status}", ""
         if status == "needs_approval":
             text += ": an administrator has to approve it in CertCentral (spec.digicert.skipApproval does without)"
@@ -279,10 +281,8 @@ class DigicertBackend:
         }
         if "skipApproval" in self._config:
             body["skip_approval"] = self._config["skipApproval"]
-        digits = f"{certificate.serial_number:X}"
-        serial = digits.zfill(len(digits) + len(digits) % 2)
         try:
-            answer = await self._client.send("PUT", f"certificate/{serial}/revoke", body)
+            answer = await self._client.send("PUT", f"certificate/{serial_octets(certificate)}/revoke", body)
         except Refused as error:
             if "already" in error.said and "revoked" in error.said:
                 return

@@ -34,12 +34,6 @@ def interval(age: timedelta) -> timedelta:
     return min(_LATER * 2.0 ** min(doublings, 16), _LONGEST)
 
 
-def last_due(now: datetime, every: timedelta) -> datetime:
-    """The last multiple of `every` (since 1970) that has passed."""
-    seconds = every.total_seconds()
-    return datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
-
-
 class Changes:
     """Of the orders that are pending, and those that were asked for. After a restart, all pending ones of the account
     are listed once.

@@ -18,15 +18,14 @@ from csr_operator.backends.base import Context, Health, Issued, Misconfigured, O
 from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import alternative_names
-from csr_operator.pki.fingerprint import sha256_fingerprint
+from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
 from csr_operator.pki.keys import public_key_der
 from csr_operator.pki.signatures import is_self_signed
-from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
+from csr_operator.pki.verify import CA_DECIDES
 
 from .client import Client, Refused
 
 DEFAULT_URL = "https://one.digicert.com"
-RULES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
 _CHECK_AGAIN = timedelta(hours=1)
 _PAGE = 100
 _ADVICE = {
@@ -161,16 +160,16 @@ class DigicertOneBackend:
             if not items or offset >= int((answer or {}).get("total", 0)):
                 break
         newest = max(found, key=lambda one: one.not_valid_before_utc, default=None)
-        return None if newest is None or _serial(newest) == order.replaces else newest
+        return None if newest is None or serial_octets(newest) == order.replaces else newest
 
     async def _issued(self, certificates: Sequence[x509.Certificate]) -> Issued:
         issuers = _issuers(await self._profile())
         roots = [one for one in issuers if is_self_signed(one)]
-        reference = _serial(certificates[0])
-        return Issued((*certificates, *issuers), roots, any_duration=True, rules=RULES, reference=reference)
+        reference = serial_octets(certificates[0])
+        return Issued((*certificates, *issuers), roots, any_duration=True, rules=CA_DECIDES, reference=reference)
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
-        serial = _serial(certificate)
+        serial = serial_octets(certificate)
         body = {"revocation_reason": _REASONS.get(reason, "unspecified")}
         thumbprint = sha256_fingerprint(certificate).replace(":", "").upper()
         try:
@@ -179,12 +178,6 @@ class DigicertOneBackend:
             known = await self._client.get(f"certificate/{serial}")
             if str((known or {}).get("status")).lower() != "revoked":
                 raise
-
-
-def _serial(certificate: x509.Certificate) -> str:
-    """In hexadecimal, of whole octets."""
-    digits = f"{certificate.serial_number:X}"
-    return digits.zfill(len(digits) + len(digits) % 2)
 
 
 def _is_usable(profile: Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from csr_operator.backends.base import (
 )
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.errors import PkiError
-from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
+from csr_operator.pki.verify import CA_DECIDES
 
 from .account import Account, term_for
 from .client import Client
@@ -41,8 +41,6 @@ from .words import (
     state_of,
 )
 
-_RULES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
-"""What a public CA writes of its own: the organization that it validated, and the usages of TLS."""
 _GONE = 3600.0
 _REASONS = {
     x509.ReasonFlags.key_compromise: 1,
@@ -181,7 +179,7 @@ class SectigoBackend:
             self._orders.give_up(order.key)
             raise Lapsed(f"{_called(placed)} turned out to be for another key: another one is ordered")
         self._done(placed)
-        return Issued(certificates, any_duration=True, reference=reference(ssl_id, leaf), rules=_RULES)
+        return Issued(certificates, any_duration=True, reference=reference(ssl_id, leaf), rules=CA_DECIDES)
 
     async def _replaced(self, order: Order, placed: Placed) -> Issued | Pending:
         """Sectigo does not say which certificate takes another's place: its key shows, and that it is not that one."""

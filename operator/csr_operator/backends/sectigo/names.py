@@ -11,6 +11,7 @@ from csr_operator.backends.base import Rejected
 from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import alternative_names
+from csr_operator.pki.fingerprint import serial_octets
 from csr_operator.pki.keys import public_key_der
 
 
@@ -54,8 +55,7 @@ def leaf_for(data: bytes, csr: x509.CertificateSigningRequest) -> x509.Certifica
 
 def serial_of(certificate: x509.Certificate) -> str:
     """As the API has it: bytes in capital hexadecimal, with colons."""
-    text = f"{certificate.serial_number:X}"
-    text = text.zfill(len(text) + len(text) % 2)
+    text = serial_octets(certificate)
     return ":".join(text[i : i + 2] for i in range(0, len(text), 2))
 
 

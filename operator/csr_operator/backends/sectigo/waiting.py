@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Self
 
 from csr_operator.backends.base import Retryable
+from csr_operator.backends.grid import last_multiple
 
 from .account import Choice
 from .client import Client
@@ -48,12 +49,12 @@ class Placed:
     def next_look(self, now: datetime) -> timedelta:
         """How long to wait for the next look: until a multiple of the interval, so that many are looked at together."""
         every = self._interval(now)
-        wait = every - (now - _slot(now, every))
+        wait = every - (now - last_multiple(now, every))
         return wait if wait >= every / 2 else wait + every
 
     def last_look(self, now: datetime) -> datetime:
         """When it was due for the last time: what is known since then is good enough."""
-        return max(_slot(now, self._interval(now)), self.since)
+        return max(last_multiple(now, self._interval(now)), self.since)
 
     def _interval(self, now: datetime) -> timedelta:
         """About a tenth of its age: 5 s at first, twice as much each time that the age has doubled, at most 21 min."""
@@ -142,9 +143,3 @@ class Waiting:
                 if len(listed) < _PAGE:
                     break
         return found
-
-
-def _slot(now: datetime, every: timedelta) -> datetime:
-    """The last multiple of `every` (since 1970)."""
-    seconds = every.total_seconds()
-    return datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
