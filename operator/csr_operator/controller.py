@@ -277,12 +277,7 @@ class Controller:
         if isinstance(action, Rest):
             await self._rest(request, action)
             return False
-        if isinstance(action, Consult):
-            live = self._issuers.get(action.issuer)
-            if live is not None and live.backend is not None:
-                self._set_apart(self._guarded(key, self._ask_for_renewal(request, live)))
-            return live is not None and live.backend is not None
-        if not isinstance(action, Issue | Resume | Revoke):
+        if not isinstance(action, Issue | Resume | Revoke | Consult):
             self._store.begin(request)
             try:
                 await self._carry_out(request, action, None)
@@ -292,6 +287,9 @@ class Controller:
         live = self._issuers.get(action.issuer)
         if live is None or live.backend is None:
             return False  # it went away just now, which wakes this request
+        if isinstance(action, Consult):
+            self._set_apart(self._guarded(key, self._ask_for_renewal(request, live)))
+            return True
         limits = live.issuer.limits
         if isinstance(action, Resume) and (staged := self._store.staged(request)) is not None and staged.handle:
             limits = replace(limits, per_minute=None)  # what is looked at again was begun before

@@ -41,7 +41,13 @@ def staging_key(request: CertificateRequest) -> SecretKey:
 
 
 def record_of(
-    request: CertificateRequest, revision: int, issuer: str, chain: Chain, csr_pem: str, reference: str = ""
+    request: CertificateRequest,
+    revision: int,
+    issuer: str,
+    chain: Chain,
+    csr_pem: str,
+    reference: str = "",
+    renewal: Renewal | None = None,
 ) -> Record:
     leaf = chain.leaf
     above = chain.intermediates[0] if chain.intermediates else chain.root or leaf
@@ -58,6 +64,7 @@ def record_of(
         csr=csr_digest(csr_pem),
         outputs=request.spec.outputs.digest(),
         reference=reference,
+        window=window_of(renewal),
     )
 
 

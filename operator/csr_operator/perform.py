@@ -327,8 +327,9 @@ class Performer:
                 staged = await self._stage(request, revision, ca, basis, answer.handle)
             return Ordered(staged, answer, _pem(basis.csr))
         chain = self._checked(request, basis.csr, answer)
-        record = outputs.record_of(request, revision, ca.issuer, chain, _pem(basis.csr), answer.reference)
-        record = replace(record, window=outputs.window_of(answer.renewal))
+        record = outputs.record_of(
+            request, revision, ca.issuer, chain, _pem(basis.csr), answer.reference, answer.renewal
+        )
         meta = await self._write(request, record, chain, basis, secret)
         if staged is not None:
             if staged.leaves_traces:

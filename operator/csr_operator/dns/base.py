@@ -37,6 +37,18 @@ async def secret(context: Context, name: str, field: str) -> Mapping[str, bytes]
     return data
 
 
+class Credentials:
+    """What `credentialsSecretRef` of a provider names. name: of the Secret; empty if there is none."""
+
+    def __init__(self, config: Mapping[str, Any], context: Context, field: str) -> None:
+        self.name = (config.get("credentialsSecretRef") or {}).get("name") or ""
+        self._context, self.field = context, f"{field}.credentialsSecretRef"
+
+    async def data(self) -> Mapping[str, bytes]:
+        """Empty without a Secret."""
+        return await secret(self._context, self.name, self.field) if self.name else {}
+
+
 async def secret_key(context: Context, reference: Mapping[str, Any], field: str) -> bytes:
     """The value that `reference` (`name` and `key`) names."""
     name, key = required(reference, "name", field, "the name of a Secret"), required(reference, "key", field, "its key")

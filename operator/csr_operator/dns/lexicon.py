@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 
 from csr_operator.backends.base import BackendError, Context, Misconfigured, Retryable
 
-from .base import required, secret
+from .base import Credentials, required
 from .process import run, shown
 from .resolve import Resolver
 
@@ -71,12 +71,12 @@ class Lexicon:
         if why := _REFUSED.get(self._provider):
             raise Misconfigured(f"{field}.provider: {self._provider} is not to be had here: {why}")
         self._zone = str(config.get("zone") or "").rstrip(".")
-        self._secret_name = (config.get("credentialsSecretRef") or {}).get("name") or ""
+        self._secret = Credentials(config, context, field)
         self._options = {name: str(value) for name, value in (config.get("options") or {}).items()}
         if not (ttl := self._options.pop("ttl", _TTL)).isdecimal():
             raise Misconfigured(f"{field}.options.ttl: is no number of seconds: write one, such as 300")
         self._ttl = int(ttl)
-        self._resolver, self._context, self._field = resolver, context, field
+        self._resolver, self._field = resolver, field
 
     async def present(self, name: str, value: str) -> None:
         await self._change("present", name, value)
@@ -126,14 +126,11 @@ class Lexicon:
             change.outcome = outcome
 
     async def _credentials(self) -> dict[str, str]:
-        if not self._secret_name:
-            return {}
-        field = f"{self._field}.credentialsSecretRef"
-        data = await secret(self._context, self._secret_name, field)
+        secret = self._secret
         try:
-            return {name: value.decode().strip() for name, value in data.items()}
+            return {name: value.decode().strip() for name, value in (await secret.data()).items()}
         except UnicodeDecodeError:
-            raise Misconfigured(f"{field}: the Secret {self._secret_name} holds something that is no text") from None
+            raise Misconfigured(f"{secret.field}: the Secret {secret.name} holds something that is no text") from None
 
     def _checked(self, options: Mapping[str, str]) -> Mapping[str, str]:
         """Refuses what would have Lexicon read files of the operator's."""
@@ -163,7 +160,7 @@ class Lexicon:
             case "provider":
                 raise Misconfigured(f"{self._field}.provider: {text}")
             case "options":
-                also = f", or the Secret {self._secret_name}" if self._secret_name else ""
+                also = f", or the Secret {self._secret.name}" if self._secret.name else ""
                 raise Misconfigured(f"{self._field}.options{also}: holds what {self._provider} does not know: {text}")
             case "credentials":
                 raise Misconfigured(

@@ -13,7 +13,7 @@ from typing import Any
 
 from csr_operator.backends.base import Context, Misconfigured, Retryable
 
-from .base import required, secret
+from .base import Credentials, required
 from .process import run, shown
 
 _NAME = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]*")
@@ -33,8 +33,8 @@ class Exec:
         if not _NAME.fullmatch(name):
             raise Misconfigured(f"{field}.program: {name[:100]!r} is no name of a file: write one without folder")
         self._program = context.programs / name
-        self._secret_name = (config.get("credentialsSecretRef") or {}).get("name") or ""
-        self._context, self._field = context, field
+        self._secret = Credentials(config, context, field)
+        self._field = field
 
     async def present(self, name: str, value: str) -> None:
         await self._run("present", name, value)
@@ -60,13 +60,11 @@ class Exec:
 
     async def _credentials(self) -> dict[str, str]:
         """The keys of the Secret as variables of the environment."""
-        if not self._secret_name:
-            return {}
-        field = f"{self._field}.credentialsSecretRef"
-        data = await secret(self._context, self._secret_name, field)
+        secret = self._secret
+        data = await secret.data()
         if wrong := [key for key, value in data.items() if not _VARIABLE.fullmatch(key) or b"\0" in value]:
             raise Misconfigured(
-                f"{field}: the Secret {self._secret_name} has what fits no variable of the environment ({wrong[0]}): "
+                f"{secret.field}: the Secret {secret.name} has what fits no variable of the environment ({wrong[0]}): "
                 "name keys with letters, digits and underscores, and keep binary values out"
             )
         return {_PREFIX + key: os.fsdecode(value) for key, value in data.items()}

@@ -7,7 +7,7 @@ from typing import Any
 from csr_operator.backends.base import BackendError, Context, Misconfigured, Rejected, Retryable
 from csr_operator.backends.http import Answer, call, trust
 
-from .base import required, secret
+from .base import Credentials, required
 from .process import shown
 from .resolve import Resolver
 
@@ -15,7 +15,7 @@ from .resolve import Resolver
 class Webhook:
     def __init__(self, config: Mapping[str, Any], context: Context, resolver: Resolver, field: str) -> None:
         self._url = str(required(config, "url", field, "the URL of your server")).rstrip("/")
-        self._secret_name = (config.get("credentialsSecretRef") or {}).get("name") or ""
+        self._secret = Credentials(config, context, field)
         self._trusted = trust(config.get("caBundle") or "", f"{field}.caBundle")
         self._resolver, self._context, self._field = resolver, context, field
 
@@ -40,18 +40,17 @@ class Webhook:
 
     async def _credentials(self) -> tuple[Mapping[str, str], list[str]]:
         """Headers, and what must not be shown."""
-        if not self._secret_name:
+        secret = self._secret
+        if not secret.name:
             return {}, []
-        field = f"{self._field}.credentialsSecretRef"
-        data = await secret(self._context, self._secret_name, field)
-        values = {name: value.decode(errors="replace").strip() for name, value in data.items()}
+        values = {name: value.decode(errors="replace").strip() for name, value in (await secret.data()).items()}
         match values:
             case {"token": token} if token.isprintable():
                 return {"Authorization": f"Bearer {token}"}, [token]
             case {"username": user, "password": password}:
                 basic = base64.b64encode(f"{user}:{password}".encode()).decode()
                 return {"Authorization": f"Basic {basic}"}, [basic, password]
-        raise Misconfigured(f"{field}: the Secret {self._secret_name} needs token, or username and password")
+        raise Misconfigured(f"{secret.field}: the Secret {secret.name} needs token, or username and password")
 
     def _failure(self, answer: Answer, secrets: list[str]) -> BackendError:
         said = f"HTTP status {answer.status}"

@@ -119,7 +119,6 @@ class Proving:
     async def take_back(self, url: str) -> None:
         """As `clean_up`, and raises BackendError if something stays."""
         await each(self._traces.get(url, {}).values(), lambda pair: pair[0].withdraw(pair[1]))
-        self.forget(url)
 
     async def _withdrawn(self, pair: tuple[Solver, Proof]) -> bool:
         solver, proof = pair

@@ -1,14 +1,13 @@
 """Whether an account at CertCentral has what its issuer names, and if not, what it has instead."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from csr_operator.backends.base import Health, Misconfigured, Retryable
 
-from .client import Client
+from .client import Client, Looked
 
-_AGAIN = timedelta(hours=1)
 _PAGE = 1000
 _SHOWN = 50
 
@@ -17,17 +16,13 @@ class AccountCheck:
     """config: `spec.digicert`. clock: in UTC."""
 
     def __init__(self, client: Client, config: Mapping[str, Any], clock: Callable[[], datetime]) -> None:
-        self._client, self._config, self._clock = client, config, clock
+        self._client, self._config = client, config
         self._product = str(config["product"])
-        self._checked: tuple[str, datetime, Health] | None = None
+        self._looked = Looked(client, clock, self._look)
 
     async def health(self) -> Health:
-        """What was good is good for an hour, unless the key is another. Raises BackendError."""
-        key, now = await self._client.key(), self._clock()
-        if self._checked is None or self._checked[0] != key or now - self._checked[1] >= _AGAIN:
-            self._checked = None
-            self._checked = (key, now, await self._look())
-        return self._checked[2]
+        """Raises BackendError."""
+        return await self._looked.found()
 
     async def _look(self) -> Health:
         products = await self._listed("product", "products", "name_id")

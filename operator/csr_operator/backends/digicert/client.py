@@ -1,8 +1,9 @@
 """Calls of DigiCert's two APIs: a key in a header, JSON, and errors as a list of codes and messages."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
 
 from csr_operator.backends import http
 from csr_operator.backends.base import Context, Misconfigured, Rejected, Retryable
@@ -12,6 +13,9 @@ _RATE_LIMITED = 60.0
 """Seconds to wait where DigiCert names none: its limits count over windows of up to three minutes."""
 
 _LONGEST = 600
+_GOOD_FOR = timedelta(hours=1)
+
+T = TypeVar("T")
 
 
 class Refused(Rejected):
@@ -96,6 +100,22 @@ class Client:
             raise Retryable(f"DigiCert is not available now ({said})", answer.retry_after)
         advice = next((what for pattern, what in self._advice.items() if re.search(pattern, said.lower())), "")
         raise Refused(f"DigiCert says: {said}{f': {advice}' if advice else ''}", status, said.lower())
+
+
+class Looked(Generic[T]):
+    """What `look` found: it is good for an hour, unless the key is another. clock: in UTC."""
+
+    def __init__(self, client: Client, clock: Callable[[], datetime], look: Callable[[], Awaitable[T]]) -> None:
+        self._client, self._clock, self._look = client, clock, look
+        self._found: tuple[str, datetime, T] | None = None
+
+    async def found(self) -> T:
+        """Raises BackendError, as `look` does."""
+        key, now = await self._client.key(), self._clock()
+        if self._found is None or self._found[0] != key or now - self._found[1] >= _GOOD_FOR:
+            self._found = None
+            self._found = (key, now, await self._look())
+        return self._found[2]
 
 
 def _said(answer: http.Answer) -> str:

@@ -7,7 +7,7 @@ by the public key.
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar, Self
 
 from cryptography import x509
@@ -23,10 +23,9 @@ from csr_operator.pki.keys import public_key_der
 from csr_operator.pki.signatures import is_self_signed
 from csr_operator.pki.verify import CA_DECIDES
 
-from .client import Client, Refused
+from .client import Client, Looked, Refused
 
 DEFAULT_URL = "https://one.digicert.com"
-_CHECK_AGAIN = timedelta(hours=1)
 _PAGE = 100
 _ADVICE = {
     r"^http status 404": f"spec.digicertOne.url has to be that of a DigiCert ONE, such as {DEFAULT_URL}",
@@ -77,8 +76,7 @@ class DigicertOneBackend:
         base = f"{(config.get('url') or DEFAULT_URL).rstrip('/')}/mpki/api/v1"
         self._client = Client(base, "x-api-key", config, context, "spec.digicertOne", _ADVICE)
         self._profile_id, self._seat_id = str(config["profileId"]), str(config.get("seatId") or "")
-        self._clock = context.clock
-        self._checked: tuple[str, datetime, Mapping[str, Any]] | None = None
+        self._profile = Looked(self._client, context.clock, self._look)
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> Self:
@@ -87,11 +85,7 @@ class DigicertOneBackend:
         return cls(config, context)
 
     async def check(self) -> Health:
-        key, now = await self._client.key(), self._clock()
-        if self._checked is None or self._checked[0] != key or now - self._checked[1] >= _CHECK_AGAIN:
-            self._checked = None
-            self._checked = (key, now, await self._look())
-        return Health(f"issues by the profile {self._checked[2].get('name') or self._profile_id}")
+        return Health(f"issues by the profile {(await self._profile.found()).get('name') or self._profile_id}")
 
     async def _look(self) -> Mapping[str, Any]:
         """The profile, in full. Raises BackendError if it cannot be used."""
@@ -125,7 +119,7 @@ class DigicertOneBackend:
             "include_ca_chain": True,
             "attributes": attributes,
         }
-        if (await self._profile()).get("override_cert_validity_via_api"):
+        if (await self._profile.found()).get("override_cert_validity_via_api"):
             body["validity"] = _validity(order.duration)
         answer = await self._client.send("POST", "certificate", body)
         try:
@@ -137,11 +131,6 @@ class DigicertOneBackend:
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
         return await self.submit(order)
-
-    async def _profile(self) -> Mapping[str, Any]:
-        await self.check()
-        assert self._checked is not None
-        return self._checked[2]
 
     async def _find(self, seat: str, order: Order) -> x509.Certificate | None:
         """The newest certificate with this order's key, if it is newer than the one that it follows: that one may have
@@ -163,7 +152,7 @@ class DigicertOneBackend:
         return None if newest is None or serial_octets(newest) == order.replaces else newest
 
     async def _issued(self, certificates: Sequence[x509.Certificate]) -> Issued:
-        issuers = _issuers(await self._profile())
+        issuers = _issuers(await self._profile.found())
         roots = [one for one in issuers if is_self_signed(one)]
         reference = serial_octets(certificates[0])
         return Issued((*certificates, *issuers), roots, any_duration=True, rules=CA_DECIDES, reference=reference)
