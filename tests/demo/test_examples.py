@@ -13,6 +13,7 @@ from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl, wait_until
 from tests.support.openssl import openssl
 from tests.support.operator import OperatorProcess
+from tests.support.ports import free_ports
 from tests.support.site import decoded, new_namespace
 
 TOP = Path(__file__).parents[2]
@@ -75,7 +76,7 @@ def test_the_configuration_serves_the_certificate(
     cas.wait_ready(example)
     for name, value in decoded(cas.get("secret", f"{example}-tls")).items():
         (tmp_path / name).write_text(value)
-    port = _free_port()
+    (port,) = free_ports(1)
     config = cas.get("configmap", example)["data"][file]
     for container, here in {
         "*:443": f"127.0.0.1:{port}",
@@ -113,9 +114,3 @@ def _serving(command: list[str], port: int, log: Path) -> Iterator[None]:
     finally:
         server.terminate()
         server.wait(timeout=30)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

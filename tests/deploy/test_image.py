@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -19,6 +18,7 @@ from devcluster import ControlPlane
 from tests.deploy.images import Image
 from tests.support.kubectl import Kubectl
 from tests.support.manifests import issuer, request
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="debootstrap and buildah need root")
 
@@ -66,7 +66,7 @@ def test_it_issues_a_certificate_with_the_rights_and_arguments_of_the_deployment
     env = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
     [container] = base.get("deployment", "csr-operator")["spec"]["template"]["spec"]["containers"]
     # The pod's address and port are its own; here they are everybody's.
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_ports(1)[0]}"
     arguments = [*container["args"], f"--metrics-address={address}", "--acme-http-address=127.0.0.1:0"]
 
     with image.start(arguments, env=env, account=account, log=log) as process:
@@ -88,13 +88,6 @@ def _write_service_account(directory: Path, base: Kubectl) -> None:
     (directory / "ca.crt").write_bytes(base64.b64decode(base("config", "view", "--raw", "--flatten", "-o", authority)))
     (directory / "namespace").write_text(base.namespace)
     (directory / "token").write_text(base("create", "token", "csr-operator").strip())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -17,7 +17,8 @@ from csr_operator.alpn import AlpnCertificates
 from csr_operator.challenge_server import serve_tls
 from tests.responder.support import asked, proven, shaken
 from tests.support.kubectl import wait_until
-from tests.support.pebble import Pebble, answers, free_ports, pebble
+from tests.support.pebble import Pebble, pebble
+from tests.support.ports import answers, free_ports
 
 PAGE = Path(__file__).parents[2] / "docs" / "http01.md"
 HOST = "www.example.com"

@@ -14,7 +14,8 @@ from tests.support.ingress import GATEWAY, INGRESS_CLASS, ingress_controller
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request
 from tests.support.operator import NAMESPACE, OperatorProcess
-from tests.support.pebble import Pebble, free_ports, pebble
+from tests.support.pebble import Pebble, pebble
+from tests.support.ports import free_ports
 from tests.support.site import Site, new_namespace
 
 ROUTES = ("ingresses", "httproutes", "configmaps")

@@ -15,7 +15,7 @@ from csr_operator.alpn import AlpnCertificates, server_name
 from csr_operator.challenge_server import serve_http, serve_tls
 from csr_operator.web import CannotListen
 from tests.responder.support import PATH, shaken, until_closed
-from tests.support.pebble import free_ports
+from tests.support.ports import free_ports
 
 REQUEST = f"GET {PATH}token HTTP/1.1\r\nHost: www.example.com\r\n\r\n".encode()
 

@@ -23,7 +23,8 @@ from tests.support.audit import writes
 from tests.support.ingress import GATEWAY, INGRESS_CLASS, IngressController, ingress_controller
 from tests.support.kubectl import Kubectl
 from tests.support.operator import NAMESPACE, OperatorProcess
-from tests.support.pebble import Pebble, free_ports, pebble
+from tests.support.pebble import Pebble, pebble
+from tests.support.ports import free_ports
 
 INGRESS = {"ingress": {"ingressClassName": INGRESS_CLASS}}
 GATEWAY_ROUTE = {"gatewayHTTPRoute": {"parentRefs": [GATEWAY], "labels": {"team": "web"}}}

@@ -17,7 +17,7 @@ from csr_operator import reachability
 from csr_operator.alpn import AlpnCertificates
 from csr_operator.reachability import reachable
 from tests.responder.support import PATH, rerouted
-from tests.support.pebble import free_ports
+from tests.support.ports import free_ports
 
 HOST, TOKEN, ANSWER = "www.example.com", "token", "token.thumbprint"
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]

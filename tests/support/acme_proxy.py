@@ -18,6 +18,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+from tests.support.loop import LoopThread
 from tests.support.pebble import Pebble
 
 STEPS: Mapping[str, str] = {
@@ -64,15 +65,13 @@ class AcmeProxy:
     placed: list[frozenset[str]] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     _plans: dict[str, list[_Plan]] = field(default_factory=dict)
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-    _thread: threading.Thread | None = None
+    _loop: LoopThread = field(default_factory=lambda: LoopThread("acme-proxy"))
     _runner: web.AppRunner | None = None
     _session: aiohttp.ClientSession | None = None
 
     def __enter__(self) -> "AcmeProxy":
-        self._thread = threading.Thread(target=self._loop.run_forever, name="acme-proxy", daemon=True)
-        self._thread.start()
-        self._run(self._start())
+        self._loop.start()
+        self._loop.run(self._start())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,11 +79,8 @@ class AcmeProxy:
             for plan in plans:
                 if plan.gate is not None:
                     plan.gate.set()
-        self._run(self._end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        if self._thread is not None:
-            self._thread.join()
-        self._loop.close()
+        self._loop.run(self._end())
+        self._loop.end()
 
     def when(self, step: str, do: Callable[[], object], *, before: bool = False) -> None:
         """Call `do` once, when the server has answered (or before it is asked) and before the client knows."""
@@ -186,9 +182,6 @@ class AcmeProxy:
             replaced = CIMultiDict(passed)
             replaced.update(self.overrides.get(step, {}))
             return web.Response(status=answer.status, body=await answer.read(), headers=replaced)
-
-    def _run(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=30)
 
 
 _HOP_BY_HOP = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive", "host"})

@@ -15,7 +15,8 @@ from tests.support.acme_proxy import AcmeProxy
 from tests.support.bind import Bind, bind
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.operator import OperatorProcess
-from tests.support.pebble import Pebble, free_ports, pebble
+from tests.support.pebble import Pebble, pebble
+from tests.support.ports import free_ports
 from tests.support.site import REQUEST, Site, new_namespace
 
 HTTP: dict[str, Any] = {"http01": {"selfCheck": False}}

@@ -10,21 +10,19 @@ import json
 import re
 import ssl
 import tempfile
-import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from weakref import WeakSet
 
 from aiohttp import web
 from jsonschema import Draft202012Validator
 
+from tests.support.loop import LoopThread
 from tests.support.signing import VendorCa, loopback_certificate
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +146,7 @@ class ContractServer:
         self.carried_out: Callable[[Call], None] = lambda call: None
         self._faults: list[Fault] = []
         self._tls = tls
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=self.name, daemon=True)
+        self._thread = LoopThread(self.name)
         self._open = asyncio.Event()
         self._transports = WeakSet[asyncio.Transport]()
         self._runner: web.AppRunner | None = None
@@ -175,17 +172,15 @@ class ContractServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._thread.end()
 
     def start(self) -> None:
         """Serve, on the same port as before `stop`."""
-        self._run(self._start())
+        self._thread.run(self._start())
 
     def stop(self) -> None:
         """End all connections, and refuse new ones."""
-        self._run(self._stop())
+        self._thread.run(self._stop())
 
     def fail(self, what: Reply | Damage, method: str = "", path: str = "", **more: Any) -> Fault:
         """Have something go wrong, as `Fault` says. Earlier faults come first."""
@@ -196,7 +191,7 @@ class ContractServer:
     def go_on(self) -> None:
         """End all faults, and answer what hangs."""
         self._faults.clear()
-        self._loop.call_soon_threadsafe(self._release)
+        self._thread.loop.call_soon_threadsafe(self._release)
 
     def count(self, method: str, path: str = "") -> int:
         """How many calls came in whose path has this regular expression in it."""
@@ -262,9 +257,6 @@ class ContractServer:
             context.load_verify_locations(cadata=self.client_ca)
             context.verify_mode = ssl.CERT_OPTIONAL
         return context
-
-    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=30)
 
 
 def schema_error(schema: Mapping[str, Any], value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from devcluster import ControlPlane
 from tests.support.kubectl import wait_until
-from tests.support.pebble import answers
+from tests.support.ports import answers
 from tests.support.tools import go_module
 
 INGRESS_CLASS = "nginx"

@@ -14,7 +14,7 @@ from typing import Any
 from cryptography import x509
 
 from tests.support.kubectl import wait_until
-from tests.support.pebble import free_ports
+from tests.support.ports import free_ports
 from tests.support.tools import wheel_program
 
 # Somebody repacks the project's releases for the Python Package Index, which is why the files themselves are named.

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -13,6 +12,7 @@ import yaml
 
 from devcluster import ControlPlane
 from tests.support.kubectl import wait_until
+from tests.support.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "csr-operator-system"
@@ -63,7 +63,7 @@ class OperatorProcess:
             variant = ("impatient", patience)
         if names_at is not None:
             variant = ("rerouted", names_at)
-        self.port, self.acme_port = _free_port(), _free_port()
+        self.port, self.acme_port = free_ports(2)
         self.log = log
         self._command = [
             *(sys.executable, "-m", f"tests.support.{variant[0]}_operator", str(variant[1])),
@@ -145,9 +145,3 @@ class OperatorProcess:
             return self.get("/readyz") == "ok\n"
         except (urllib.error.URLError, OSError):
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

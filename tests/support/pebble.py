@@ -3,7 +3,6 @@
 import ipaddress
 import json
 import os
-import socket
 import ssl
 import subprocess
 import urllib.request
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests.support.kubectl import wait_until
+from tests.support.ports import answers, free_ports
 from tests.support.tools import Mend, go_tool
 
 VERSION = "v2.10.1"
@@ -236,22 +236,3 @@ def _certificate(folder: Path) -> None:
 
 def _loopback() -> x509.IPAddress:
     return x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that nobody listens on."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
-def answers(port: int) -> bool:
-    """Whether something listens on that port of the loopback address."""
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -2,15 +2,13 @@
 
 import asyncio
 import contextlib
-import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
 
-T = TypeVar("T")
+from tests.support.loop import LoopThread
 
 
 class Proxy:
@@ -22,43 +20,40 @@ class Proxy:
     def __init__(self, upstream: int) -> None:
         self._upstream = upstream
         self._links: dict[_Link, asyncio.Task[None]] = {}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._loop = LoopThread("proxy", patience=10.0)
         self._server: asyncio.Server | None = None
         self._stuck = False
         self.port = 0
         self.received = 0
 
     def __enter__(self) -> "Proxy":
-        self._thread.start()
-        self._run(self._listen())
+        self._loop.start()
+        self._loop.run(self._listen())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._run(self._end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._loop.run(self._end())
+        self._loop.end()
 
     def cut(self) -> None:
         """Break all connections there are; new ones are served."""
-        self._run(self._cut())
+        self._loop.run(self._cut())
 
     def refuse(self) -> None:
         """Break all connections there are, and refuse new ones until `accept`."""
-        self._run(self._close())
+        self._loop.run(self._close())
 
     def accept(self) -> None:
         """Serve new connections again."""
-        self._run(self._listen())
+        self._loop.run(self._listen())
 
     def silence(self) -> None:
         """Let the connections there are fall silent: open on both sides, but nothing passes; new ones are served."""
-        self._run(self._silence(stuck=False))
+        self._loop.run(self._silence(stuck=False))
 
     def swallow(self) -> None:
         """Like `silence`, and new connections are silent as well until `accept`."""
-        self._run(self._silence(stuck=True))
+        self._loop.run(self._silence(stuck=True))
 
     async def _listen(self) -> None:
         self._stuck = False
@@ -97,9 +92,6 @@ class Proxy:
     async def _end(self) -> None:
         await self._close()
         await asyncio.gather(*self._links.values(), return_exceptions=True)
-
-    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=10)
 
 
 class _Link:

@@ -20,7 +20,7 @@ from csr_operator.pki.authority import load_authority, sign
 from csr_operator.pki.profile import Profile
 from tests.support.authorities import authority
 from tests.support.kubectl import wait_until
-from tests.support.pebble import answers, free_ports
+from tests.support.ports import answers, free_ports
 from tests.support.tools import go_tool
 
 STEP_CA = ("github.com/smallstep/certificates/cmd/step-ca", "v0.30.2")

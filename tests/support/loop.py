@@ -1,0 +1,29 @@
+"""An event loop in a thread of its own, for servers that a test without one runs."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """name: of the thread. patience: seconds that `run` waits."""
+
+    def __init__(self, name: str, patience: float = 30.0) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._patience = patience
+        self._thread = threading.Thread(target=self.loop.run_forever, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """There, from here."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(self._patience)
+
+    def end(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
