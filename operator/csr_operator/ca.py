@@ -61,10 +61,10 @@ class Ca:
             return None
         return await self._counted("suggest_renewal", self.backend.suggest_renewal(reference))
 
-    async def abandon(self, key: str, handle: str) -> None:
+    async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         """Raises Failed."""
         if isinstance(self.backend, Abandons):
-            await self._counted("abandon", self.backend.abandon(key, handle))
+            await self._counted("abandon", self.backend.abandon(key, csr, handle))
 
     async def _counted(self, call: str, answer: Awaitable[T]) -> T:
         outcome = "error"

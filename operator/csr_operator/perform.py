@@ -164,7 +164,7 @@ class Performer:
             csr = load_csr(secret_data(stored).get("tls.csr", b""))
         except PkiError:
             return  # without it, no order was placed that anybody could find
-        await ca.abandon(_order_key(staged.owner_uid, staged.revision, csr), staged.handle)
+        await ca.abandon(_order_key(staged.owner_uid, staged.revision, csr), csr, staged.handle)
 
     async def release(self, staged: Staged) -> None:
         """Let a staging Secret go whose order left nothing behind."""
@@ -303,6 +303,7 @@ class Performer:
         repeated: bool = False,
     ) -> Written | Ordered:
         record = secret.record if secret is not None else None
+        replaces = record if record is not None and record.issuer == ca.issuer and record.reference else None
         order = Order(
             key=_order_key(request.uid, revision, basis.csr),
             csr=basis.csr,
@@ -311,7 +312,8 @@ class Performer:
             private_key=basis.key if ca.backend.needs_private_key else None,
             answer=_brought(request, secret),
             repeated=repeated,
-            replaces=record.reference if record is not None and record.issuer == ca.issuer else "",
+            replaces=replaces.reference if replaces is not None else "",
+            replaces_fingerprint=replaces.sha256_fingerprint if replaces is not None else "",
         )
         try:
             answer = await ca.ask(order, staged.handle if staged is not None else "")

@@ -78,7 +78,7 @@ async def test_the_records_of_an_order_that_is_given_up_are_removed_after_a_cras
     assert isinstance(await ca.poll(wanted, answer.handle), Pending)
     random = server.orders[0]["random"]
     assert shown(dns) == [random, random]
-    await dv().abandon(wanted.key, answer.handle)
+    await dv().abandon(wanted.key, wanted.csr, answer.handle)
     assert shown(dns) == []
     assert server.orders[0]["status"] == "pending"  # the issuer does not say that it is to be cancelled
 

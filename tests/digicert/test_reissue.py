@@ -132,9 +132,9 @@ async def test_a_pending_order_is_cancelled_if_the_issuer_says_so(backend: Make,
     answer = await ca.submit(order())
     assert isinstance(answer, Pending)
     assert isinstance(ca, AbandoningDigicertBackend)
-    await ca.abandon("a" * 64, answer.handle)
+    await ca.abandon("a" * 64, order().csr, answer.handle)
     assert server.orders[0]["status"] == "canceled"
-    await ca.abandon("a" * 64, answer.handle)  # done already counts as done
+    await ca.abandon("a" * 64, order().csr, answer.handle)  # done already counts as done
 
 
 async def test_an_order_whose_answer_was_lost_is_cancelled_as_well(backend: Make, server: DigicertServer) -> None:
@@ -144,7 +144,7 @@ async def test_an_order_whose_answer_was_lost_is_cancelled_as_well(backend: Make
     with pytest.raises(Retryable):
         await ca.submit(order())
     assert isinstance(ca, AbandoningDigicertBackend)
-    await ca.abandon("a" * 64, "")
+    await ca.abandon("a" * 64, order().csr, "")
     assert server.orders[0]["status"] == "canceled"
 
 
@@ -154,7 +154,7 @@ async def test_an_order_that_waits_for_approval_is_taken_back(backend: Make, ser
     answer = await ca.submit(order())
     assert isinstance(answer, Pending)
     assert isinstance(ca, AbandoningDigicertBackend)
-    await ca.abandon("a" * 64, answer.handle)
+    await ca.abandon("a" * 64, order().csr, answer.handle)
     assert server.orders[0]["status"] == "rejected"
 
 
@@ -165,7 +165,7 @@ async def test_a_pending_reissue_is_cancelled_and_the_order_stays(backend: Make,
     answer = await ca.submit(wanted)
     assert isinstance(answer, Pending)
     assert isinstance(ca, AbandoningDigicertBackend)
-    await ca.abandon(wanted.key, answer.handle)
+    await ca.abandon(wanted.key, wanted.csr, answer.handle)
     assert server.orders[0]["status"] == "issued"
 
 
@@ -176,7 +176,7 @@ async def test_an_issued_order_is_left_alone(backend: Make, server: DigicertServ
     assert isinstance(answer, Pending)
     assert isinstance(ca, AbandoningDigicertBackend)
     clock.advance(minutes=15)
-    await ca.abandon("a" * 64, answer.handle)
+    await ca.abandon("a" * 64, order().csr, answer.handle)
     assert server.orders[0]["status"] == "issued"
 
 

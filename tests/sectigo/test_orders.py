@@ -448,9 +448,9 @@ async def test_an_order_that_is_given_up_is_declined_if_the_issuer_says_so(world
     assert isinstance(answer, Pending)
     assert isinstance(backend, Abandons)
     for _ in range(2):
-        await backend.abandon(order().key, answer.handle)
+        await backend.abandon(order().key, order().csr, answer.handle)
     assert world.server.orders[101]["steps"][-1][0] == "Declined"
-    await backend.abandon(order().key, "")
+    await backend.abandon(order().key, order().csr, "")
 
 
 async def test_an_order_at_the_ca_cannot_be_taken_back(world: World) -> None:
@@ -459,7 +459,7 @@ async def test_an_order_at_the_ca_cannot_be_taken_back(world: World) -> None:
     answer = await backend.submit(order())
     assert isinstance(answer, Pending)
     assert isinstance(backend, Abandons)
-    await backend.abandon(order().key, answer.handle)
+    await backend.abandon(order().key, order().csr, answer.handle)
     assert world.server.count("POST", "/decline/") == 0
 
 

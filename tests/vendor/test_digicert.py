@@ -140,8 +140,8 @@ async def test_cert_central_cancels_what_nobody_waits_for(cert_central: CertCent
     if not isinstance(answer, Pending):
         pytest.skip("the account issues at once: nothing is ever pending")
     assert isinstance(ca, AbandoningDigicertBackend)
-    await ca.abandon(wanted.key, answer.handle)
-    await ca.abandon(wanted.key, answer.handle)
+    await ca.abandon(wanted.key, wanted.csr, answer.handle)
+    await ca.abandon(wanted.key, wanted.csr, answer.handle)
 
 
 async def test_digicert_one_says_what_the_account_has(digicert_one: One) -> None:

@@ -53,6 +53,8 @@ class Order:
     answer: the chain that a person brought (`kubectl csr import`), for a backend that waits for one.
     repeated: it may have been placed before, without the answer having been kept: look it up first.
     replaces: the `reference` of the certificate that it follows, if that is this issuer's; else empty.
+    replaces_fingerprint: SHA-256 (`pki.fingerprint`) of that certificate: before anything is done to it, what the CA
+    calls by the reference is to be seen to have the same.
     """
 
     key: str
@@ -63,6 +65,7 @@ class Order:
     answer: bytes = b""
     repeated: bool = False
     replaces: str = ""
+    replaces_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +238,9 @@ class SuggestsRenewal(Protocol):
 class Abandons(Protocol):
     """A backend that leaves something behind while an order is pending: records in the DNS, or the order itself."""
 
-    async def abandon(self, key: str, handle: str) -> None:
+    async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         """The order is given up: take back what is left of it. Nothing left counts as done. Raises BackendError.
 
-        key: as `Order.key`. handle: empty if none was kept. The request may be gone already.
+        key, csr: as in `Order`. handle: empty if none was kept. The request may be gone already.
         """
         ...

@@ -16,9 +16,10 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from csr_operator.backends.base import BackendError, Context, Misconfigured, Retryable
+from csr_operator.backends.text import shown
 
 from .base import Credentials, required
-from .process import run, shown
+from .process import run
 from .resolve import Resolver
 
 PYTHON = "CSR_OPERATOR_LEXICON_PYTHON"

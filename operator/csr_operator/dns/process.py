@@ -5,15 +5,13 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, quote_plus
 
 from csr_operator.backends.base import Retryable
 
 _MOST_OUTPUT = 64 * 1024
-_MOST_SHOWN = 500
 # What says how to reach the Internet from here, and what to trust there. Nothing else is anybody's business.
 _INHERITED = re.compile(r"PATH|LANG|LC_ALL|TZ|SSL_CERT_(?:FILE|DIR)|REQUESTS_CA_BUNDLE|(?i:https?|all|no)_(?i:proxy)")
 
@@ -68,12 +66,3 @@ async def _read(stream: asyncio.StreamReader) -> bytes:
     while chunk := await stream.read(65536):
         kept += chunk[: _MOST_OUTPUT - len(kept)]
     return bytes(kept)
-
-
-def shown(text: str, secrets: Iterable[str]) -> str:
-    """What may be told of a text that somebody else wrote: without the secrets, in one line, and not too long."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        for form in {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), repr(secret)[1:-1]}:
-            text = text.replace(form, "***")
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}..."

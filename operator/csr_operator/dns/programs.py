@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from csr_operator.backends.base import Context, Misconfigured, Retryable
+from csr_operator.backends.text import shown
 
 from .base import Credentials, required
-from .process import run, shown
+from .process import run
 
 _NAME = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -6,9 +6,9 @@ from typing import Any
 
 from csr_operator.backends.base import BackendError, Context, Misconfigured, Rejected, Retryable
 from csr_operator.backends.http import Answer, call, trust
+from csr_operator.backends.text import shown
 
 from .base import Credentials, required
-from .process import shown
 from .resolve import Resolver
 
 

@@ -154,7 +154,7 @@ class AcmeBackend:
         again = min(max(info.retry_after, _ASK_SOONEST), _ASK_LATEST)
         return Renewal(info.start, info.end, timedelta(seconds=again))
 
-    async def abandon(self, key: str, handle: str) -> None:
+    async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         self._failures.pop(key, None)
         if not handle:
             return  # nothing is set up before the order's URL is stored

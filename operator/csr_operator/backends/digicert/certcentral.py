@@ -299,7 +299,7 @@ class DigicertBackend:
 class AbandoningDigicertBackend(DigicertBackend):
     """With `dns01`, records are left behind; with `cancelPending`, the order itself is not to be."""
 
-    async def abandon(self, key: str, handle: str) -> None:
+    async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         if handle:
             kept = Handle.parse(handle)
             if self._dcv is not None:

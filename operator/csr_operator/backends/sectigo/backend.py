@@ -235,7 +235,7 @@ class DecliningSectigoBackend(SectigoBackend):
     Once the CA has it, the API offers nothing.
     """
 
-    async def abandon(self, key: str, handle: str) -> None:
+    async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         if not handle:
             return  # the ID was never kept, and nothing else leads to the order
         placed = Placed.parse(handle)
