@@ -33,6 +33,12 @@ def asked(request: CertificateRequest) -> Asked:
     return _asked(request.spec)
 
 
+def asked_for(csr: x509.CertificateSigningRequest, request: CertificateRequest) -> Asked:
+    """What this very CSR asks for, with what the spec says beside it."""
+    found = _with_csr(asked(request), csr)
+    return replace(found, usages=found.usages - _CA_USAGES) if found.is_ca else found
+
+
 @lru_cache(maxsize=256)
 def _asked(spec: RequestSpec) -> Asked:
     names, profile = spec.template.names, spec.template.profile

@@ -12,6 +12,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from cryptography import x509
+
+from .asked import asked_for
+from .ca import Ca
 from .decide import (
     Action,
     Consult,
@@ -31,11 +35,13 @@ from .decide import (
     Waiting,
     World,
     decide,
+    forbidden,
     fraction,
     is_current,
+    owns,
     renewal_time,
 )
-from .errors import Failed
+from .errors import Failed, Overtaken
 from .events import Events
 from .issuers import Issuers, Live
 from .kube import KubeClient, KubeError, Unreachable
@@ -56,10 +62,12 @@ from .model import (
     issuer_key,
     parse_time,
 )
+from .pace import Pace
 from .parse import parse_request, parse_secret_meta, parse_staged
 from .perform import Ordered, Performer, Written
 from .pki.csr import csr_digest
 from .responder import Challenges
+from .seal import Seal
 from .settings import Settings
 from .status import request_status, status_body
 from .store import Store
@@ -93,15 +101,15 @@ _REMIND = timedelta(hours=24)
 
 
 class Controller:
-    """clock: the time now, in UTC."""
+    """clock: the time now, in UTC. seal: has its keys before the first Secret is shown."""
 
     def __init__(
-        self, settings: Settings, kube: KubeClient, clock: Callable[[], datetime], challenges: Challenges
+        self, settings: Settings, kube: KubeClient, clock: Callable[[], datetime], challenges: Challenges, seal: Seal
     ) -> None:
-        self._settings, self._kube, self._clock = settings, kube, clock
+        self._settings, self._kube, self._clock, self._seal = settings, kube, clock, seal
         self._cpu = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="keys")
         self._labels = NamespaceLabels(kube)
-        self._performer = Performer(kube, self._cpu, clock)
+        self._performer = Performer(kube, self._cpu, clock, seal, self._must_be_allowed)
         self._events = Events(kube, clock)
         self._queue: WorkQueue[ObjectKey | SecretKey] = WorkQueue()
         self._store = Store(changed=self._queue.add)
@@ -113,6 +121,8 @@ class Controller:
         self._unrevoked: dict[ObjectKey, dict[ObjectKey, Failure]] = {}
         self._waiting: dict[ObjectKey, Waiting] = {}
         self._consult: dict[ObjectKey, tuple[str, datetime]] = {}  # the reference, and when to ask about it
+        self._paces: dict[ObjectKey, Pace] = {}  # outlive the Secrets whose records have them
+        self._warned: dict[ObjectKey, tuple[str, tuple[str, ...]]] = {}  # which forgeries its user was told of
         self._gently = asyncio.Semaphore(_CONSULTATIONS)
         self._workers: list[asyncio.Task[None]] = []
         self._apart: set[asyncio.Task[None]] = set()
@@ -147,7 +157,7 @@ class Controller:
 
     def observe_secret(self, obj: Raw) -> None:
         """The metadata of one of the operator's own Secrets that is there, or has changed."""
-        meta = parse_staged(obj) or parse_secret_meta(obj)
+        meta = parse_staged(obj, self._seal) or parse_secret_meta(obj, self._seal)
         self._store.saw_secret(meta)
         if isinstance(meta, Staged) and meta.deleted and meta.leaves_traces:
             self._queue.add(meta.key)
@@ -168,6 +178,8 @@ class Controller:
             self._unrevoked.pop(key, None)
             self._waiting.pop(key, None)
             self._consult.pop(key, None)
+            self._paces.pop(key, None)
+            self._warned.pop(key, None)
             self._queue.forget(key)
 
     def known(self, kind: Kind) -> dict[ObjectKey, str]:
@@ -248,7 +260,7 @@ class Controller:
         staged = self._store.staged_at(key)
         if staged is None or not staged.deleted:
             return False
-        issuer = issuer_key(key.namespace, staged.issuer)
+        issuer = issuer_key(key.namespace, staged.issuer) if staged.authentic else None
         live = self._issuers.get(issuer) if issuer is not None else None
         try:
             if live is not None and live.backend is not None:
@@ -273,6 +285,7 @@ class Controller:
         world = await self._world(request)
         if world is None:
             return False
+        self._warn_of_forgery(request, world)
         action = decide(request, world)
         if isinstance(action, Rest):
             await self._rest(request, action)
@@ -356,6 +369,9 @@ class Controller:
             elif isinstance(action, Issue | Resume | Restore):
                 self._failures.pop(key, None)
             self._queue.succeeded(key)
+        except Overtaken:
+            self._queue.add(key)
+            return
         except Failed as failed:
             if failed.staged is not None:
                 self._store.wrote_secret(failed.staged)
@@ -403,7 +419,49 @@ class Controller:
             labels=labels,
             recheck=timedelta(seconds=self._settings.issuer_check_interval),
             consult_at=self._consult_at(request, secret, states),
+            pace=self._pace(request, secret),
         )
+
+    def _pace(self, request: CertificateRequest, secret: SecretMeta | None) -> Pace | None:
+        """By the last certificate that is known of: its record may be gone with the Secret, or have been stripped."""
+        record = secret.record if secret is not None and owns(request, secret) else None
+        known = (
+            Pace.of(record) if record is not None else None,
+            self._paces.get(request.key) or Pace.read(request, self._seal),
+        )
+        pace = max((one for one in known if one is not None), key=lambda one: one.stored, default=None)
+        if pace is not None:
+            self._paces[request.key] = pace
+        return pace
+
+    def _warn_of_forgery(self, request: CertificateRequest, world: World) -> None:
+        secret = world.secret
+        if secret is None or not secret.forged or not owns(request, secret):
+            return
+        seen = (secret.uid, secret.forged)
+        if self._warned.get(request.key) != seen:
+            self._warned[request.key] = seen
+            names = " and ".join(secret.forged)
+            text = f"{names} of Secret {secret.name} is not what the operator wrote: it is ignored"
+            self._events.warning(request, "StateNotAuthentic", text)
+
+    async def _must_be_allowed(self, request: CertificateRequest, ca: Ca, csr: x509.CertificateSigningRequest) -> None:
+        """Policy and approval, of the very CSR that is about to be sent, at this moment. Raises Failed, Overtaken."""
+        there = self._store.request(request.key)
+        if there is None or (there.uid, there.generation, there.being_deleted) != (
+            request.uid,
+            request.generation,
+            request.being_deleted,
+        ):
+            raise Overtaken
+        key = request.issuer_key(ca.issuer)
+        live = self._issuers.get(key) if key is not None else None
+        if key is None or live is None or live.state is None or live.ca.backend is not ca.backend:
+            raise Overtaken
+        policy = live.state.policy
+        labels = await self._labels.of(request.namespace) if policy is not None and policy.needs_labels else {}
+        if (hold := forbidden(there, key, live.state, asked_for(csr, request), labels)) is not None:
+            raise Failed(hold.reason, hold.message, needs_user=hold.needs_user, by_issuer=True)
 
     def _consult_at(
         self, request: CertificateRequest, secret: SecretMeta | None, states: Mapping[ObjectKey, IssuerState]
@@ -437,6 +495,7 @@ class Controller:
                     secret,
                     live.ca,
                     revoke_old=action.revoke_old,
+                    hurries=action.hurries,
                     new_key=action.reason == "Revoked",
                 )
             case Resume():
@@ -449,6 +508,9 @@ class Controller:
                     self._drop(staged)
             case Discard():
                 assert staged is not None
+                if not staged.authentic:
+                    text = f"Secret {staged.name} is not what the operator wrote: it is deleted, with the order in it"
+                    self._events.warning(request, "StateNotAuthentic", text)
                 await self._performer.discard(staged)
                 self._drop(staged)
                 self._waiting.pop(request.key, None)
@@ -494,6 +556,9 @@ class Controller:
         if done.renewal is not None and done.secret.record is not None:
             self._consult[request.key] = (done.secret.record.reference, self._clock() + done.renewal.ask_after)
         self._wake_readers(request.secret)  # the watch shows nothing newer
+        if done.lost:
+            text = f"Secret {request.secret.name} does not hold it any more"
+            self._events.warning(request, "NotRevoked", f"the certificate {done.lost} was not revoked: {text}")
         if isinstance(action, Issue) and action.reason == "Revoked" and not action.revoke_old:
             text = "the certificate was replaced, and is not revoked: its issuer cannot do that"
             self._events.warning(request, "NotRevoked", text)
@@ -574,6 +639,13 @@ class Controller:
             # Looked at again at least hourly, in case the wall clock was set.
             self._queue.add_after(request.key, min((until - now).total_seconds(), 3600.0))
 
+    def _pace_text(self, request: CertificateRequest, secret: SecretMeta | None) -> str:
+        pace = self._pace(request, secret)
+        if pace is None:
+            return ""
+        # By a key that was rotated, it is as good.
+        return request.status.pace if Pace.read(request, self._seal) == pace else pace.written(request, self._seal)
+
     def _is_routine(self, hold: Hold) -> bool:
         """It goes on by itself, and soon: the condition says enough."""
         soon = hold.until is not None and hold.until - self._clock() <= _SOON
@@ -592,7 +664,7 @@ class Controller:
         staged = self._store.staged(request)
         if csr_pem is None and old.csr_digest != _csr_of(staged, record):
             csr_pem = await self._performer.csr_pem(request, staged, record)
-        status = request_status(request, record, rest, self._clock())
+        status = request_status(request, record, rest, self._clock(), self._pace_text(request, secret))
         if csr_pem is not None:
             status = replace(status, csr_digest=csr_digest(csr_pem))
         if status == old:

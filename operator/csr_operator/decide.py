@@ -10,11 +10,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from .asked import asked
-from .model import CertificateRequest, Condition, Debt, Kind, ObjectKey, Record, SecretMeta, Staged, Wishes, parse_time
-from .policy import Policy, violations
-
-_SETTLE = timedelta(seconds=30)
-"""A certificate is not renewed sooner after its notBefore: a CA that grants minutes must not make a loop."""
+from .model import (
+    CertificateRequest,
+    Condition,
+    Debt,
+    Kind,
+    ObjectKey,
+    Record,
+    SecretMeta,
+    Staged,
+    Wishes,
+    format_time,
+    parse_time,
+)
+from .pace import EARLY, SETTLE, Pace
+from .policy import Asked, Policy, violations
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +88,9 @@ class World:
 
     issuers: those that exist of those it names, and of those that have to revoke something. staged: its order under
     way. failures: by issuer, None for the request itself; unrevoked: those of revocations. rival: the name of another
-    request that may have the Secret first. labels: of its namespace. recheck: after which time to look again at what
-    no watch shows. consult_at: when the issuer is to be asked again when it wants the certificate renewed.
+    request that may have the Secret first. labels: of its namespace. pace: None before the first certificate. recheck:
+    after which time to look again at what no watch shows. consult_at: when the issuer is to be asked again when it
+    wants the certificate renewed.
     """
 
     now: datetime
@@ -92,6 +103,7 @@ class World:
     unrevoked: Mapping[ObjectKey, Failure] | None = None
     rival: str = ""
     labels: Mapping[str, str] | None = None
+    pace: Pace | None = None
     recheck: timedelta = timedelta(seconds=30)
     consult_at: datetime | None = None
 
@@ -100,13 +112,14 @@ class World:
 class Issue:
     """Have a certificate issued by `issuer`, as `revision`, because of `reason`.
 
-    revoke_old: the certificate that it replaces is to be revoked afterwards.
+    revoke_old: the certificate that it replaces is to be revoked afterwards. hurries: as its Record is to say.
     """
 
     reason: str
     revision: int
     issuer: ObjectKey
     revoke_old: bool = False
+    hurries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,26 +249,45 @@ def is_current(request: CertificateRequest, record: Record | None, now: datetime
 def renewal_time(request: CertificateRequest, record: Record) -> datetime:
     """When the certificate on record is to be renewed.
 
-    At two thirds of its life, or as `renewBefore` or `renewBeforePercentage` say; earlier than that by an amount that
-    is fixed for each request, so that what was issued together is not renewed together: up to a tenth of what comes
-    before or after, whichever is shorter. Where the CA suggests a time, that counts (RFC 9773, section 4.2), unless the
-    request says that it is to be earlier.
+    At two thirds of its life, or as `renewBefore` or `renewBeforePercentage` say, but not before a tenth of it has
+    passed; earlier than that by an amount that is fixed for each request, so that what was issued together is not
+    renewed together: up to a tenth of what comes before or after, whichever is shorter. Where the CA suggests a time,
+    that counts (RFC 9773, section 4.2), unless the request says that it is to be earlier.
     """
-    not_before, not_after = parse_time(record.not_before), parse_time(record.not_after)
-    life = not_after - not_before
+    start, not_after = _life(record)
+    life = not_after - start
     before = life / 3
     if request.spec.renew_before is not None and request.spec.renew_before < life:
         before = request.spec.renew_before
     elif request.spec.renew_before_percentage is not None:
         before = life * request.spec.renew_before_percentage / 100
     early = before + min(before, life - before) * fraction(request.uid) / 10
-    due = not_after - early
+    due = max(not_after - early, start + life / EARLY)
     if record.window is not None:
-        start, end = parse_time(record.window.start), parse_time(record.window.end)
-        suggested = min(start + (end - start) * fraction(request.uid), not_after)
+        first, last = parse_time(record.window.start), parse_time(record.window.end)
+        suggested = min(first + (last - first) * fraction(request.uid), not_after)
         asked = request.spec.renew_before is not None or request.spec.renew_before_percentage is not None
         due = min(due, suggested) if asked else suggested
-    return max(due, not_before + min(_SETTLE, life / 2)).replace(microsecond=0)
+    return max(due, start + min(SETTLE, life / 2)).replace(microsecond=0)
+
+
+def _life(record: Record) -> tuple[datetime, datetime]:
+    """From when until when a certificate can serve: not before it is there, however far back the CA dates it."""
+    not_before, not_after, stored = map(parse_time, (record.not_before, record.not_after, record.stored))
+    return (stored if not_before < stored < not_after else not_before), not_after
+
+
+def renewal_note(request: CertificateRequest, record: Record) -> str:
+    """What a user should know of `renewBefore`, now that the life of the certificate is known; mostly nothing."""
+    wanted = request.spec.renew_before
+    start, not_after = _life(record)
+    if wanted is None or wanted <= (not_after - start) * (EARLY - 1) / EARLY:
+        return ""
+    instead = "a third" if wanted >= not_after - start else "nine tenths"
+    return (
+        "spec.renewBefore is nearly as long as the certificate is valid, or longer: it is renewed when "
+        f"{instead} of its life is left; shorten renewBefore"
+    )
 
 
 def owner_of(secret: SecretMeta) -> str:
@@ -279,9 +311,12 @@ def issuer_name(key: ObjectKey) -> str:
 def _wanted(request: CertificateRequest, world: World, record: Record | None) -> Issue | Restore | Consult | Rest:
     secret, now = world.secret, world.now
     if secret is None:
-        return _issue(request, world, "SecretMissing", request.status.revision + 1)
+        issue = _issue(request, world, "SecretMissing", request.status.revision + 1)
+        return _paced(world, issue, now, f"Secret {request.spec.secret_name} is missing again: find out who deletes it")
     if secret.beyond_repair:
-        return _issue(request, world, "SecretDamaged", (record.revision if record else request.status.revision) + 1)
+        revision = (record.revision if record else request.status.revision) + 1
+        cause = f"what is in Secret {secret.name} does not serve any more, again: find out who changes it"
+        return _paced(world, _issue(request, world, "SecretDamaged", revision), now, cause)
     if (
         record is None
         or secret.intact_data != request.spec.data_keys
@@ -297,12 +332,15 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         return _issue(request, world, "RenewalRequested", record.revision + 1)
     due = renewal_time(request, record)
     if now >= due:
-        return _issue(request, world, "Renewal", record.revision + 1)
+        who = "the CA (renewal information, RFC 9773)" if record.window is not None else "its renewal time"
+        cause = f"{who} wants it renewed again: see spec.renewBefore, and how long the CA lets certificates be valid"
+        return _paced(world, _issue(request, world, "Renewal", record.revision + 1), due, cause)
     issuer = _issuer_of(request, world, record)
     if issuer is not None and issuer.ready and issuer.fingerprint not in ("", record.issuer_fingerprint):
         reissue = (issuer.rotated_at or now) + world.rotation_spread * fraction(request.uid)
         if now >= reissue:
-            return _issue(request, world, "IssuerRotated", record.revision + 1)
+            cause = f"{record.issuer} signs with another CA certificate again: see why that changes"
+            return _paced(world, _issue(request, world, "IssuerRotated", record.revision + 1), now, cause)
         due = min(due, reissue)
     if secret.template_digest != request.spec.secret_template.digest():
         return Restore(record.revision)
@@ -336,6 +374,20 @@ def _issue(
     )
 
 
+def _paced(world: World, action: Issue | Hold, due: datetime, cause: str) -> Issue | Hold:
+    """The first early replacement at once, each further one in a row after a longer pause. due: when it came due."""
+    pace = world.pace
+    if isinstance(action, Hold) or pace is None or due >= pace.calm:
+        return action
+    if world.now >= pace.next:
+        return replace(action, hurries=pace.hurries + 1)
+    text = (
+        f"{pace.hurries + 1} certificates in a row came due within a tenth of their life, and the next one is issued "
+    )
+    text += f"at {format_time(pace.next)}: {cause}; the annotation csr-operator.dev/renew has it issued now"
+    return Hold("RenewalLoop", text, needs_user=False, until=pace.next)
+
+
 def _obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold | None:
     """Why `key` cannot be asked now."""
     issuer = world.issuers.get(key)
@@ -344,17 +396,22 @@ def _obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold
     failure = (world.failures or {}).get(key)
     if failure is not None and _counts(failure, request, issuer.version, world.now):
         return Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
-    if issuer.policy is not None:
-        denials = violations(issuer.policy, asked(request), request.namespace, world.labels or {})
-        if denials:
-            # No watch shows when a namespace gets another label.
-            until = world.now + world.recheck if issuer.policy.needs_labels else None
-            return Hold("PolicyDenied", f"{key} does not allow it: {'; '.join(denials)}", needs_user=True, until=until)
-    if issuer.needs_approval and (hold := _approval(request, key)) is not None:
-        return hold
+    # No watch shows when a namespace gets another label.
+    until = world.now + world.recheck if issuer.policy is not None and issuer.policy.needs_labels else None
+    if (hold := forbidden(request, key, issuer, asked(request), world.labels or {})) is not None:
+        return replace(hold, until=until) if hold.reason == "PolicyDenied" else hold
     if not issuer.ready:
         return Hold("IssuerNotReady", f"{key} is not ready: {issuer.message}", needs_user=False)
     return None
+
+
+def forbidden(
+    request: CertificateRequest, key: ObjectKey, issuer: IssuerState, what: Asked, labels: Mapping[str, str]
+) -> Hold | None:
+    """Why this issuer may not be asked for `what`: its policy, or an approval. labels: of the namespace."""
+    if issuer.policy is not None and (denials := violations(issuer.policy, what, request.namespace, labels)):
+        return Hold("PolicyDenied", f"{key} does not allow it: {'; '.join(denials)}", needs_user=True)
+    return _approval(request, key) if issuer.needs_approval else None
 
 
 def _approval(request: CertificateRequest, key: ObjectKey) -> Hold | None:
@@ -376,6 +433,8 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
     if staged.deleted:
         message = "the order before this one is being taken back from the CA"
         return Hold("AbandoningOrder", message, needs_user=False)
+    if not staged.authentic:
+        return Discard()
     stored = record is not None and record.revision >= staged.revision
     issuer = next((key for key in request.issuers if issuer_name(key) == staged.issuer), None)
     if stored or issuer is None or staged.issuance_hash != request.issuance_hash:
@@ -396,6 +455,11 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
         and world.now < waiting.poll_at
     ):
         return Hold("Pending", waiting.message, needs_user=False, until=waiting.poll_at)
+    asked_again = request.wishes.renew not in ("", record.renew if record is not None else "")
+    if not staged.handle and staged.again and world.now < (again := parse_time(staged.again)) and not asked_again:
+        text = f"{staged.lapses} orders came to nothing at {issuer}; the next one is placed at {staged.again}"
+        text += "; the annotation csr-operator.dev/renew has it placed now"
+        return Hold("RenewalLoop", text, needs_user=False, until=again)
     wished = record is not None and request.wishes.revoke == record.serial_number
     return Resume(staged.revision, issuer, _revokes_old(request, world, asked_to=wished))
 

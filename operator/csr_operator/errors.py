@@ -4,6 +4,10 @@ from .metrics import FAILURES
 from .model import Staged
 
 
+class Overtaken(Exception):
+    """What an action was decided on is not so any more: decide anew."""
+
+
 class Failed(Exception):
     """What the user is told.
 

@@ -15,9 +15,11 @@ from .challenge_server import serve_http, serve_tls
 from .controller import Controller
 from .kube import KubeClient, KubeError, Unreachable
 from .metrics import REGISTRY, RequestCollector
-from .model import GROUP, MANAGER, VERSION, Kind
+from .model import GROUP, MANAGER, STATE_KEY, VERSION, Kind
 from .responder import Challenges
+from .seal import Seal
 from .settings import Settings
+from .state_key import UnusableKey, read_state_keys
 from .watch import follow_secrets, forget_gone, wait_until_listed
 from .web import serve
 
@@ -31,6 +33,10 @@ _PLURALS = {
 
 
 _REFUSED = "the API server refuses the operator's credentials (401 Unauthorized): renew the token or certificate"
+
+
+_PAUSE = 1.0
+"""Seconds until the API server is asked again."""
 
 
 class OperatorFailed(Exception):
@@ -87,7 +93,8 @@ class Operator:
         )
         alpn = AlpnCertificates() if self._settings.acme_tls_host else None
         self._challenges = Challenges(self._kube, self._settings.namespace, self._clock, alpn)
-        self._controller = Controller(self._settings, self._kube, self._clock, self._challenges)
+        self._seal = Seal()
+        self._controller = Controller(self._settings, self._kube, self._clock, self._challenges, self._seal)
         collector = RequestCollector(self._controller.samples)
         REGISTRY.register(collector)
         try:
@@ -150,6 +157,7 @@ class Operator:
 
     async def _start(self) -> None:
         namespaces = self._settings.namespaces
+        await self._read_state_keys()
         lists = []
         for namespace in namespaces or ("",):
             lists.append(asyncio.Event())
@@ -163,6 +171,17 @@ class Operator:
         self._begin("forget", forget_gone(self._kube, self._controller, namespaces, self._relisted))
         self._synced.set()
         logger.info("ready: all that there is has been listed")
+
+    async def _read_state_keys(self) -> None:
+        while True:
+            try:
+                self._seal.use(await read_state_keys(self._kube, self._settings.namespace))
+                return
+            except UnusableKey as error:
+                raise OperatorFailed(str(error)) from error
+            except Unreachable as error:
+                logger.warning("Secret %s: %s; trying again", STATE_KEY, error)
+                await asyncio.sleep(_PAUSE)
 
     async def _cleaned_up(self, **_: Any) -> None:
         self._stop.set()  # kopf waits 5 s for whatever still runs, its own watch of this flag included

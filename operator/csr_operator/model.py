@@ -48,7 +48,32 @@ RETAINED_ANNOTATION = f"{GROUP}/retained-for"
 """On a Secret that outlives its request: the request's name. A request of that name takes it over."""
 
 RENEWAL_WINDOW_ANNOTATION = f"{GROUP}/renewal-window"
-"""On a Secret: when its CA wants the certificate renewed, as `SERIAL START/END` (hex; RFC 3339 in UTC)."""
+"""On a Secret: when its CA wants the certificate renewed, as `SERIAL START/END CODE` (hex; RFC 3339 in UTC)."""
+
+SEAL_ANNOTATION = f"{GROUP}/seal"
+"""On a Secret: the code (`seal.py`) of what else the operator says of it in annotations."""
+
+STATE_KEY = "csr-operator-state-key"
+"""The Secret, in the operator's own namespace, of the key that state is authenticated with (`seal.py`): `key` seals,
+`previous` is accepted as well."""
+
+RECORD_ANNOTATIONS = tuple(
+    f"{GROUP}/{name}"
+    for name in (
+        *("issuance-hash", "revision", "serial-number", "not-before", "not-after", "sha256-fingerprint"),
+        *("issuer-sha256-fingerprint", "issuer", "renewed-for", "csr-digest", "outputs-digest", "stored-at"),
+        *("early-replacements", "reference", "retained-for"),
+    )
+)
+"""On the Secret of a certificate, all of them: what one lacked, somebody else could add."""
+
+STAGED_ANNOTATIONS = tuple(
+    f"{GROUP}/{name}"
+    for name in (
+        *("issuance-hash", "revision", "issuer", "csr-digest", "order", "early-replacements", "lapses", "order-again"),
+    )
+)
+"""On a staging Secret, likewise."""
 
 ORDER_FINALIZER = f"{GROUP}/order"
 """On a staging Secret: the order leaves something behind that is taken back before the Secret goes."""
@@ -244,7 +269,7 @@ class RequestSpec:
 class RequestStatus:
     """`status` as it is in the cluster: compared with what it should be, never believed.
 
-    csr_digest: of the CSR (`pki.csr.csr_digest`), which is too long to keep.
+    csr_digest: of the CSR (`pki.csr.csr_digest`), which is too long to keep. pace: see `pace.Pace`.
     """
 
     conditions: tuple[Condition, ...] = ()
@@ -256,6 +281,7 @@ class RequestStatus:
     revision: int = 0
     sha256_fingerprint: str = ""
     csr_digest: str = ""
+    pace: str = ""
 
     def condition(self, kind: str) -> Condition | None:
         return next((c for c in self.conditions if c.type == kind), None)
@@ -358,7 +384,9 @@ class Record:
     The metadata-only watch delivers it, so a restart neither reads a Secret nor believes a status.
     Times are RFC 3339 in UTC, hashes are SHA-256 in hex, the serial number is hex in upper case. issuer is who was
     asked (`Kind/name`), renew the value of RENEW_ANNOTATION then, csr the `pki.csr.csr_digest` of the CSR, outputs the
-    digest of the `Outputs` that were written, reference what the CA knows the certificate by.
+    digest of the `Outputs` that were written, reference what the CA knows the certificate by. stored is when the
+    operator wrote the certificate, by its own clock, and hurries how many in a row before it were replaced early
+    (`decide.Pace`).
     """
 
     issuance_hash: str
@@ -372,16 +400,15 @@ class Record:
     renew: str
     csr: str
     outputs: str
+    stored: str
+    hurries: int = 0
     reference: str = ""
     window: "Window | None" = None
     """When the CA wants it renewed; it is in RENEWAL_WINDOW_ANNOTATION."""
 
     def annotations(self) -> dict[str, str]:
-        told = {f"{GROUP}/reference": self.reference} if self.reference else {}
-        if self.window is not None:
-            told[RENEWAL_WINDOW_ANNOTATION] = self.window.written(self.serial_number)
+        """Those of RECORD_ANNOTATIONS but RETAINED_ANNOTATION; without the window, which is written apart."""
         return {
-            **told,
             f"{GROUP}/issuance-hash": self.issuance_hash,
             f"{GROUP}/revision": str(self.revision),
             f"{GROUP}/serial-number": self.serial_number,
@@ -393,11 +420,14 @@ class Record:
             f"{GROUP}/renewed-for": self.renew,
             f"{GROUP}/csr-digest": self.csr,
             f"{GROUP}/outputs-digest": self.outputs,
+            f"{GROUP}/stored-at": self.stored,
+            f"{GROUP}/early-replacements": str(self.hurries),
+            f"{GROUP}/reference": self.reference,
         }
 
     @classmethod
     def from_annotations(cls, annotations: Mapping[str, str]) -> "Record | None":
-        """None if a part is missing or unreadable."""
+        """None if a part is missing or unreadable; without the window."""
         try:
             record = cls(
                 issuance_hash=annotations[f"{GROUP}/issuance-hash"],
@@ -411,13 +441,15 @@ class Record:
                 renew=annotations[f"{GROUP}/renewed-for"],
                 csr=annotations[f"{GROUP}/csr-digest"],
                 outputs=annotations[f"{GROUP}/outputs-digest"],
-                reference=annotations.get(f"{GROUP}/reference", ""),
+                stored=annotations[f"{GROUP}/stored-at"],
+                hurries=int(annotations[f"{GROUP}/early-replacements"]),
+                reference=annotations[f"{GROUP}/reference"],
             )
-            parse_time(record.not_before)
-            parse_time(record.not_after)
+            parse_time(record.stored)
+            sensible = parse_time(record.not_before) < parse_time(record.not_after)
         except (KeyError, ValueError):
             return None
-        return record
+        return record if sensible else None
 
 
 class Window(NamedTuple):
@@ -426,20 +458,18 @@ class Window(NamedTuple):
     start: str
     end: str
 
-    def written(self, serial_number: str) -> str:
-        """For RENEWAL_WINDOW_ANNOTATION."""
-        return f"{serial_number} {self.start}/{self.end}"
+    @property
+    def times(self) -> str:
+        return f"{self.start}/{self.end}"
 
     @classmethod
-    def read(cls, text: str, serial_number: str) -> "Window | None":
-        """None if it is not readable, or that of another certificate."""
-        serial, _, times = text.partition(" ")
+    def read(cls, times: str) -> "Window | None":
+        """None if it is not readable."""
         try:
             window = cls(*times.split("/", 1))
-            readable = parse_time(window.start) < parse_time(window.end)
+            return window if parse_time(window.start) < parse_time(window.end) else None
         except (TypeError, ValueError):
             return None
-        return window if readable and serial == serial_number else None
 
 
 class Debt(NamedTuple):
@@ -475,6 +505,8 @@ class SecretMeta:
     """What it replaced and is still to be revoked; it is in OWED_ANNOTATION."""
     beyond_repair: bool = False
     """Its data was read, and its certificate does not serve any more."""
+    forged: tuple[str, ...] = ()
+    """Names of annotations of ours that are there with a code that does not verify, and count as absent."""
 
     @property
     def key(self) -> SecretKey:
@@ -486,8 +518,10 @@ class Staged:
     """An order under way, as its staging Secret shows it: the key and the exact CSR are in there, before a CA is asked.
 
     handle: what the CA knows the order by; empty if it may not have been placed, or needs none. created: RFC 3339 in
-    UTC. csr: the `pki.csr.csr_digest` of the CSR. leaves_traces: it stays until its order was taken back.
-    deleted: since when it is to go (RFC 3339 in UTC); empty if it is not.
+    UTC. csr: the `pki.csr.csr_digest` of the CSR. hurries: as in the Record that is to come. lapses: how many orders
+    for this CSR came to nothing; again: when the next one may be placed (RFC 3339 in UTC), empty for at once.
+    leaves_traces: it stays until its order was taken back. deleted: since when it is to go (RFC 3339 in UTC); empty if
+    it is not. authentic: the operator wrote it; if not, nothing else of it counts, and it is deleted.
     """
 
     namespace: str
@@ -501,8 +535,12 @@ class Staged:
     issuer: str
     csr: str
     handle: str
+    hurries: int = 0
+    lapses: int = 0
+    again: str = ""
     leaves_traces: bool = False
     deleted: str = ""
+    authentic: bool = True
 
     @property
     def key(self) -> SecretKey:

@@ -2,6 +2,8 @@
 
 import base64
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -13,7 +15,9 @@ from .model import (
     MANAGED_LABEL,
     ORDER_FINALIZER,
     OWED_ANNOTATION,
+    RENEWAL_WINDOW_ANNOTATION,
     RETAINED_ANNOTATION,
+    SEAL_ANNOTATION,
     STAGING_LABEL,
     CertificateRequest,
     Kind,
@@ -30,9 +34,21 @@ from .pki.chain import Chain
 from .pki.csr import csr_digest
 from .pki.fingerprint import sha256_fingerprint
 from .pki.keys import PrivateKey, private_key_pem
+from .seal import Seal, record_parts, staged_parts
 
 Body = dict[str, Any]
 Passwords = Mapping[SecretKeyRef, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is kept of an order besides key and CSR: see `model.Staged`."""
+
+    revision: int
+    hurries: int = 0
+    handle: str = ""
+    lapses: int = 0
+    again: str = ""
 
 
 def staging_key(request: CertificateRequest) -> SecretKey:
@@ -46,9 +62,12 @@ def record_of(
     issuer: str,
     chain: Chain,
     csr_pem: str,
+    stored: datetime,
+    hurries: int = 0,
     reference: str = "",
     renewal: Renewal | None = None,
 ) -> Record:
+    """stored: when it is written, in UTC; hurries: as in `Record`."""
     leaf = chain.leaf
     above = chain.intermediates[0] if chain.intermediates else chain.root or leaf
     return Record(
@@ -63,6 +82,8 @@ def record_of(
         renew=request.wishes.renew,
         csr=csr_digest(csr_pem),
         outputs=request.spec.outputs.digest(),
+        stored=format_time(stored),
+        hurries=hurries,
         reference=reference,
         window=window_of(renewal),
     )
@@ -70,6 +91,11 @@ def record_of(
 
 def window_of(renewal: Renewal | None) -> Window | None:
     return Window(format_time(renewal.start), format_time(renewal.end)) if renewal is not None else None
+
+
+def window_text(secret: SecretKey, serial_number: str, window: Window, seal: Seal) -> str:
+    """For RENEWAL_WINDOW_ANNOTATION."""
+    return f"{serial_number} {window.times} {seal.code('window', *secret, serial_number, window.times)}"
 
 
 def secret_data(
@@ -89,14 +115,21 @@ def secret_data(
     return data
 
 
-def secret_body(request: CertificateRequest, record: Record, data: Mapping[str, bytes], owed: tuple[Owed, ...]) -> Body:
+def secret_body(
+    request: CertificateRequest, record: Record, data: Mapping[str, bytes], owed: tuple[Owed, ...], seal: Seal
+) -> Body:
     """For server-side apply. owed: the replaced certificates that are still to be revoked."""
-    template = request.spec.secret_template
-    annotations = {**dict(template.annotations), **record.annotations()}
+    template, where = request.spec.secret_template, request.secret
+    annotations = {
+        **dict(template.annotations),
+        **record.annotations(),
+        RETAINED_ANNOTATION: request.name if request.spec.retain else "",
+    }
+    annotations[SEAL_ANNOTATION] = seal.code("record", *record_parts(where, annotations))
+    if record.window is not None:
+        annotations[RENEWAL_WINDOW_ANNOTATION] = window_text(where, record.serial_number, record.window, seal)
     if owed:
-        annotations[OWED_ANNOTATION] = write_owed(owed)
-    if request.spec.retain:
-        annotations[RETAINED_ANNOTATION] = request.name
+        annotations[OWED_ANNOTATION] = write_owed(where, owed, seal)
     body = _body(
         request.secret,
         {**dict(template.labels), MANAGED_LABEL: "true"},
@@ -111,24 +144,29 @@ def secret_body(request: CertificateRequest, record: Record, data: Mapping[str, 
 
 def staging_body(
     request: CertificateRequest,
-    revision: int,
+    plan: Plan,
     issuer: str,
     key_pem: bytes,
     csr_pem: str,
-    handle: str,
+    seal: Seal,
     *,
     leaves_traces: bool,
 ) -> Body:
+    """For server-side apply."""
+    where = staging_key(request)
     annotations = {
         f"{GROUP}/issuance-hash": request.issuance_hash,
-        f"{GROUP}/revision": str(revision),
+        f"{GROUP}/revision": str(plan.revision),
         f"{GROUP}/issuer": issuer,
         f"{GROUP}/csr-digest": csr_digest(csr_pem),
+        f"{GROUP}/order": plan.handle,
+        f"{GROUP}/early-replacements": str(plan.hurries),
+        f"{GROUP}/lapses": str(plan.lapses),
+        f"{GROUP}/order-again": plan.again,
     }
-    if handle:
-        annotations[f"{GROUP}/order"] = handle
+    annotations[SEAL_ANNOTATION] = seal.code("order", *staged_parts(where, request.uid, annotations))
     body = _body(
-        staging_key(request),
+        where,
         {MANAGED_LABEL: "true", STAGING_LABEL: "true"},
         annotations,
         "Opaque",

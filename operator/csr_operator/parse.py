@@ -22,6 +22,7 @@ from .model import (
     RENEWAL_WINDOW_ANNOTATION,
     RETAINED_ANNOTATION,
     REVOKE_ANNOTATION,
+    SEAL_ANNOTATION,
     STAGING_LABEL,
     CertificateRequest,
     Condition,
@@ -39,6 +40,7 @@ from .model import (
     RequestStatus,
     Revocation,
     RotationPolicy,
+    SecretKey,
     SecretKeyRef,
     SecretMeta,
     SecretTemplate,
@@ -47,7 +49,7 @@ from .model import (
     Wishes,
     parse_duration,
 )
-from .owed import debts
+from .owed import read_debts
 from .pki.csr import CsrTemplate, csr_digest, load_csr, profile_with
 from .pki.errors import PkiError
 from .pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters
@@ -68,6 +70,7 @@ from .policy import (
     canonical_suffix,
     canonical_uri,
 )
+from .seal import Seal, record_parts, staged_parts
 
 T = TypeVar("T")
 
@@ -132,26 +135,36 @@ def parse_issuer(obj: Raw) -> Issuer:
     )
 
 
-def parse_secret_meta(obj: Raw) -> SecretMeta:
-    """From a PartialObjectMetadata (or a whole Secret, of which only the metadata is kept)."""
+def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
+    """From a PartialObjectMetadata (or a whole Secret, of which only the metadata is kept).
+
+    seal: without it, what stands in the annotations is believed, which is for showing it and for nothing else.
+    """
     metadata = obj["metadata"]
+    key = SecretKey(metadata["namespace"], metadata["name"])
     owned = _owned_fields(metadata.get("managedFields") or ())
-    annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k in owned.annotations}
+    written = metadata.get("annotations") or {}
+    annotations = {k: v for k, v in written.items() if k in owned.annotations}
     labels = {k: v for k, v in (metadata.get("labels") or {}).items() if k in owned.labels}
     owner_uid = owner = ""
     for reference in metadata.get("ownerReferences") or ():
         if reference.get("controller"):
             owner_uid, owner = reference["uid"], f"{reference['kind']} {reference['name']}"
-    record = Record.from_annotations(annotations)
+    code, forged = written.get(SEAL_ANNOTATION, ""), []
+    sealed = seal is None or seal.verifies(code, "record", *record_parts(key, written))
+    record = Record.from_annotations(written) if sealed else None
     if record is not None:
-        # Whoever wrote it: at worst, a certificate is renewed early.
-        written = (metadata.get("annotations") or {}).get(RENEWAL_WINDOW_ANNOTATION, "")
-        record = replace(record, window=Window.read(written, record.serial_number))
+        record = replace(record, window=_window(key, record, written.get(RENEWAL_WINDOW_ANNOTATION, ""), seal))
+    elif code and not sealed:
+        forged.append(SEAL_ANNOTATION)
+    owed = read_debts(key, written.get(OWED_ANNOTATION, ""), seal)
+    if owed is None:
+        forged.append(OWED_ANNOTATION)
     if record is not None and not owner_uid:
         owner = "a request that is gone"
     return SecretMeta(
-        namespace=metadata["namespace"],
-        name=metadata["name"],
+        namespace=key.namespace,
+        name=key.name,
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
         owner_uid=owner_uid,
@@ -161,36 +174,65 @@ def parse_secret_meta(obj: Raw) -> SecretMeta:
         if labels.get(MANAGED_LABEL) == "true"
         else "",
         record=record,
-        retained_for=annotations.get(RETAINED_ANNOTATION, ""),
-        # Also if the operator does not own it: each entry proves by itself that it is to be believed.
-        owed=debts((metadata.get("annotations") or {}).get(OWED_ANNOTATION, "")),
+        # As little as an owner reference, which also says whose a Secret is, does it give anything to who sets it.
+        retained_for=(annotations if record is None else written).get(RETAINED_ANNOTATION, ""),
+        owed=owed or (),
+        forged=tuple(forged),
     )
 
 
-def parse_staged(obj: Raw) -> Staged | None:
-    """From the metadata of a staging Secret; None if it is another Secret, or not readable any more."""
+def _window(secret: SecretKey, record: Record, written: str, seal: Seal | None) -> Window | None:
+    serial_number, _, rest = written.partition(" ")
+    times, _, code = rest.partition(" ")
+    if serial_number != record.serial_number:
+        return None  # that of another certificate
+    if seal is not None and not seal.verifies(code, "window", *secret, serial_number, times):
+        return None
+    return Window.read(times)
+
+
+def parse_staged(obj: Raw, seal: Seal | None) -> Staged | None:
+    """From the metadata of a staging Secret; None if it is another Secret. seal: as for `parse_secret_meta`."""
     metadata = obj["metadata"]
     if (metadata.get("labels") or {}).get(STAGING_LABEL) != "true":
         return None
     annotations = metadata.get("annotations") or {}
+    key = SecretKey(metadata["namespace"], metadata["name"])
+    owners: Sequence[Raw] = metadata.get("ownerReferences") or ({},)
+    staged = Staged(
+        namespace=key.namespace,
+        name=key.name,
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        created=metadata["creationTimestamp"],
+        owner_uid=owners[0].get("uid", ""),
+        issuance_hash="",
+        revision=0,
+        issuer="",
+        csr="",
+        handle="",
+        leaves_traces=ORDER_FINALIZER in (metadata.get("finalizers") or ()),
+        deleted=metadata.get("deletionTimestamp") or "",
+        authentic=False,
+    )
+    code = annotations.get(SEAL_ANNOTATION, "")
+    if seal is not None and not seal.verifies(code, "order", *staged_parts(key, staged.owner_uid, annotations)):
+        return staged
     try:
-        return Staged(
-            namespace=metadata["namespace"],
-            name=metadata["name"],
-            uid=metadata["uid"],
-            resource_version=metadata["resourceVersion"],
-            created=metadata["creationTimestamp"],
-            owner_uid=metadata["ownerReferences"][0]["uid"],
+        return replace(
+            staged,
             issuance_hash=annotations[f"{GROUP}/issuance-hash"],
             revision=int(annotations[f"{GROUP}/revision"]),
             issuer=annotations[f"{GROUP}/issuer"],
             csr=annotations[f"{GROUP}/csr-digest"],
-            handle=annotations.get(f"{GROUP}/order", ""),
-            leaves_traces=ORDER_FINALIZER in (metadata.get("finalizers") or ()),
-            deleted=metadata.get("deletionTimestamp") or "",
+            handle=annotations[f"{GROUP}/order"],
+            hurries=int(annotations[f"{GROUP}/early-replacements"]),
+            lapses=int(annotations[f"{GROUP}/lapses"]),
+            again=annotations[f"{GROUP}/order-again"],
+            authentic=True,
         )
-    except (KeyError, IndexError, ValueError):
-        return None
+    except (KeyError, ValueError):
+        return staged
 
 
 def _request_spec(spec: Raw) -> RequestSpec:
@@ -343,6 +385,7 @@ def _request_status(status: Raw) -> RequestStatus:
         revision=revision if revision <= _MOST_REVISIONS else 0,
         sha256_fingerprint=status.get("sha256Fingerprint") or "",
         csr_digest=csr_digest(status.get("csr") or ""),
+        pace=status.get("pace") or "",
     )
 
 

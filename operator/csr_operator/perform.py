@@ -6,7 +6,7 @@ What went wrong comes back as `Failed`, in the words that the user reads; nothin
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -27,20 +27,23 @@ from .model import (
     CertificateRequest,
     Record,
     RotationPolicy,
+    SecretKey,
     SecretMeta,
     Staged,
+    format_time,
 )
 from .owed import Owed, read_owed, write_owed
+from .pace import pause_after
 from .parse import parse_secret_meta, parse_staged
 from .pki.chain import Chain, build_chain, load_bundle
-from .pki.csr import build_csr, load_csr
+from .pki.csr import build_csr, csr_digest, is_built_from, load_csr
 from .pki.errors import Mismatch, PkiError
 from .pki.fingerprint import sha256_fingerprint
 from .pki.keys import KeyAlgorithm, KeyEncoding, PrivateKey, generate, load_private_key, parameters_of, private_key_pem
-from .pki.possession import prove
 from .pki.signatures import is_self_signed, issued_by
 from .pki.verify import CA_DECIDES, verify
 from .references import References
+from .seal import Seal
 
 _ROUNDING = timedelta(minutes=5)
 """By how much a CA may grant more than the duration that was asked for."""
@@ -48,11 +51,15 @@ _ROUNDING = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The Secret as it is now, the CSR (PEM) that its certificate was issued for, and what the CA said of renewal."""
+    """The Secret as it is now, the CSR (PEM) that its certificate was issued for, and what the CA said of renewal.
+
+    lost: the serial number of what it replaced, if that was to be revoked and is not there any more.
+    """
 
     secret: SecretMeta
     csr_pem: str
     renewal: Renewal | None = None
+    lost: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +83,32 @@ class Revocations:
 class _Basis:
     """What an order starts from.
 
-    key: None if it is not here. passwords: of the keystores. owed: what is to be revoked afterwards.
+    key: None if it is not here. passwords: of the keystores. owed: what is to be revoked afterwards. lost: see Written.
     """
 
     csr: x509.CertificateSigningRequest
     key: PrivateKey | None = field(repr=False)
     passwords: outputs.Passwords = field(repr=False)
     owed: tuple[Owed, ...]
+    lost: str = ""
 
 
 class Performer:
     """`cpu` is where slow key generation runs, `clock` gives the time in UTC.
 
-    All methods raise Failed, and KubeError and Unreachable where trying again is all there is to do.
+    may_send raises Failed, or Overtaken, if this very CSR may not be sent to this CA now. All methods raise Failed, and
+    KubeError and Unreachable where trying again is all there is to do; those that ask a CA for a certificate Overtaken.
     """
 
-    def __init__(self, kube: Kube, cpu: Executor, clock: Callable[[], datetime]) -> None:
-        self._kube, self._cpu, self._clock = kube, cpu, clock
+    def __init__(
+        self,
+        kube: Kube,
+        cpu: Executor,
+        clock: Callable[[], datetime],
+        seal: Seal,
+        may_send: Callable[[CertificateRequest, Ca, x509.CertificateSigningRequest], Awaitable[None]],
+    ) -> None:
+        self._kube, self._cpu, self._clock, self._seal, self._may_send = kube, cpu, clock, seal, may_send
         self._references = References(kube)
 
     async def issue(
@@ -103,9 +119,13 @@ class Performer:
         ca: Ca,
         *,
         revoke_old: bool,
+        hurries: int = 0,
         new_key: bool = False,
     ) -> Written | Ordered:
-        """Have a certificate issued, or ordered. new_key: in any case, if it is the operator's to make."""
+        """Have a certificate issued, or ordered.
+
+        hurries: as the record is to say. new_key: in any case, if it is the operator's to make.
+        """
         started = time.perf_counter()
         existing = None
         if (
@@ -118,9 +138,12 @@ class Performer:
             existing = await self._own_secret(request)
         passwords = await self._references.passwords(request)
         key, csr = await self._key_and_csr(request, None if new_key else existing, ca)
-        basis = _Basis(csr, key, passwords, await self._to_revoke(request, existing, revoke_old))
-        staged = await self._stage(request, revision, ca, basis, new=True) if ca.backend.costs else None
-        result = await self._order(request, revision, secret, ca, basis, staged)
+        basis = _Basis(csr, key, passwords, *self._to_revoke(request, existing, revoke_old))
+        plan, staged = outputs.Plan(revision, hurries), None
+        if ca.backend.costs:
+            await self._may_send(request, ca, csr)  # also before anything is kept for it
+            staged = await self._stage(request, plan, ca, basis, new=True)
+        result = await self._order(request, plan, secret, ca, basis, staged)
         ISSUANCE_SECONDS.labels(ca.name).observe(time.perf_counter() - started)
         return result
 
@@ -140,17 +163,18 @@ class Performer:
             csr = load_csr(data.get("tls.csr", b""))
             if request.spec.key_is_ours:
                 key = load_private_key(data.get("tls.key", b""))
+            # What is sent is what the spec asks for, whatever stands in the Secret.
+            wanted = _is_of_spec(csr, request, key) and csr_digest(_pem(csr)) == staged.csr
         except PkiError:
+            wanted = False
+        if not wanted:
             await self.discard(staged)
-            return None
-        if key is not None and key.public_key() != csr.public_key():
-            await self.discard(staged)  # the key was exchanged: a certificate for this one would serve nobody
             return None
         # Where no Secret is known, none is looked for at each poll: the write fails if there is one.
         existing = await self._own_secret(request) if secret is not None or revoke_old else None
-        owed = await self._to_revoke(request, existing, revoke_old)
-        basis = _Basis(csr, key, passwords, owed)
-        return await self._order(request, staged.revision, secret, ca, basis, staged, repeated=not staged.handle)
+        basis = _Basis(csr, key, passwords, *self._to_revoke(request, existing, revoke_old))
+        plan = outputs.Plan(staged.revision, staged.hurries, staged.handle, staged.lapses)
+        return await self._order(request, plan, secret, ca, basis, staged, repeated=not staged.handle)
 
     async def discard(self, staged: Staged) -> None:
         await self._kube.delete_secret(staged.key, staged.uid)
@@ -164,6 +188,8 @@ class Performer:
             csr = load_csr(secret_data(stored).get("tls.csr", b""))
         except PkiError:
             return  # without it, no order was placed that anybody could find
+        if csr_digest(_pem(csr)) != staged.csr:
+            return  # it was exchanged, and leads to the order of somebody else
         await ca.abandon(_order_key(staged.owner_uid, staged.revision, csr), csr, staged.handle)
 
     async def release(self, staged: Staged) -> None:
@@ -173,11 +199,13 @@ class Performer:
     async def note_renewal(self, request: CertificateRequest, renewal: Renewal | None) -> SecretMeta | None:
         """Keep when the CA wants the certificate renewed; None if that is what is kept already."""
         existing = await self._remembering(request)
-        record, window = parse_secret_meta(existing).record, outputs.window_of(renewal)
+        record, window = self._meta(existing).record, outputs.window_of(renewal)
         if record is None or record.window == window:
             return None
-        text = window.written(record.serial_number) if window is not None else None
-        return parse_secret_meta(await self._kube.annotate_secret(existing, RENEWAL_WINDOW_ANNOTATION, text))
+        text = None
+        if window is not None:
+            text = outputs.window_text(request.secret, record.serial_number, window, self._seal)
+        return self._meta(await self._kube.annotate_secret(existing, RENEWAL_WINDOW_ANNOTATION, text))
 
     async def restore(self, request: CertificateRequest, revision: int, secret: SecretMeta) -> Written | None:
         """Write labels, annotations and data as they should be; None if the certificate does not serve any more."""
@@ -204,34 +232,42 @@ class Performer:
             # Who issued it is not on record any more: whoever is asked first, which a rotation check then settles.
             ref = request.spec.issuer_refs[0]
             issuer = f"{ref.kind}/{ref.name}"
-        record = outputs.record_of(request, revision, issuer, chain, _pem(csr))
+        # When it was stored is not on record any more either; it was hardly before it became valid.
+        stored = chain.leaf.not_valid_before_utc
+        record = outputs.record_of(request, revision, issuer, chain, _pem(csr), stored)
         if secret.record is not None:
             # A renewal that is asked for is still to come.
             before = secret.record
-            record = replace(record, renew=before.renew)
+            record = replace(record, renew=before.renew, stored=before.stored, hurries=before.hurries)
             if record.serial_number == before.serial_number:
                 record = replace(record, reference=before.reference, window=before.window)
-        basis = _Basis(csr, key, await self._references.passwords(request), _owed(existing))
+        basis = _Basis(csr, key, await self._references.passwords(request), self._owed(existing))
         return Written(await self._write(request, record, chain, basis, secret), _pem(csr))
 
     async def find(self, request: CertificateRequest) -> SecretMeta | None:
         """The request's Secret, also where the watch does not show it."""
         existing = await self._own_secret(request)
-        return None if existing is None else parse_secret_meta(existing)
+        return None if existing is None else self._meta(existing)
 
     async def revoke_current(self, request: CertificateRequest, ca: Ca) -> Revocations:
         """Have the CA revoke the certificate in the Secret."""
         existing = await self._own_secret(request)
-        due = () if existing is None else await self._own_certificate(request, existing, ca.issuer)
-        return await _revoke(ca, due, x509.ReasonFlags.cessation_of_operation)
+        record = self._meta(existing).record if existing is not None else None
+        if existing is None or record is None:
+            return Revocations((), {})
+        certificate = _recorded(existing, record)
+        if certificate is None:
+            return Revocations((), {record.serial_number: f"Secret {request.secret.name} does not hold it any more"})
+        return await _revoke(ca, (certificate,), x509.ReasonFlags.cessation_of_operation)
 
     async def revoke_owed(self, request: CertificateRequest, ca: Ca) -> tuple[Revocations, SecretMeta]:
         """Have the CA revoke those of its certificates that were replaced."""
         existing = await self._remembering(request)
-        owed = _owed(existing)
-        done = await _revoke(ca, [one for one in owed if one.issuer == ca.issuer], x509.ReasonFlags.superseded)
+        owed, in_use = self._owed(existing), _leaf(existing)
+        due = [one.certificate for one in owed if one.issuer == ca.issuer and one.certificate != in_use]
+        done = await _revoke(ca, due, x509.ReasonFlags.superseded)
         rest = tuple(one for one in owed if one.issuer != ca.issuer)
-        return done, await self._remember(existing, write_owed(rest) if rest else None)
+        return done, await self._remember(existing, write_owed(request.secret, rest, self._seal) if rest else None)
 
     async def forget(self, request: CertificateRequest) -> SecretMeta:
         """Drop what is owed."""
@@ -244,36 +280,32 @@ class Performer:
         return existing
 
     async def _remember(self, existing: Object, owed: str | None) -> SecretMeta:
-        return parse_secret_meta(await self._kube.annotate_secret(existing, OWED_ANNOTATION, owed))
+        return self._meta(await self._kube.annotate_secret(existing, OWED_ANNOTATION, owed))
 
-    async def _to_revoke(
+    def _to_revoke(
         self, request: CertificateRequest, existing: Object | None, revoke_old: bool
-    ) -> tuple[Owed, ...]:
-        """What the new Secret has to remember."""
+    ) -> tuple[tuple[Owed, ...], str]:
+        """What the new Secret has to remember; and the serial number of what cannot be revoked any more."""
         if existing is None:
-            return ()
-        owed = _owed(existing)
-        record = parse_secret_meta(existing).record
+            return (), ""
+        owed = self._owed(existing)
+        record = self._meta(existing).record
         if not revoke_old or record is None:
-            return owed
-        known = {one.certificate for one in owed}
-        old = await self._own_certificate(request, existing, record.issuer)
-        return (*owed, *(one for one in old if one.certificate not in known))
+            return owed, ""
+        old = _recorded(existing, record)
+        if old is None:
+            return owed, record.serial_number
+        if any(one.certificate == old for one in owed):
+            return owed, ""
+        return (*owed, Owed(record.issuer, old)), ""
 
-    async def _own_certificate(self, request: CertificateRequest, existing: Object, issuer: str) -> tuple[Owed, ...]:
-        """The one in the Secret; without proof if the key is not the one beside it."""
-        try:
-            certificate = load_bundle(secret_data(existing).get("tls.crt", b""))[0]
-        except PkiError:
-            return ()
-        proof = b""
-        try:
-            key = await self._key_in_use(request, secret_data(existing))
-            if key is not None:
-                proof = prove(key, certificate)
-        except (PkiError, Failed):
-            pass
-        return (Owed(issuer, certificate, proof),)
+    def _meta(self, secret: Object) -> SecretMeta:
+        return parse_secret_meta(secret, self._seal)
+
+    def _owed(self, secret: Object) -> tuple[Owed, ...]:
+        metadata = secret["metadata"]
+        where = SecretKey(metadata["namespace"], metadata["name"])
+        return read_owed(where, (metadata.get("annotations") or {}).get(OWED_ANNOTATION, ""), self._seal)
 
     async def csr_pem(self, request: CertificateRequest, staged: Staged | None, record: Record | None) -> str:
         """The CSR of the order under way, or for the key in use; empty if there is none, or it cannot be read."""
@@ -294,7 +326,7 @@ class Performer:
     async def _order(
         self,
         request: CertificateRequest,
-        revision: int,
+        plan: outputs.Plan,
         secret: SecretMeta | None,
         ca: Ca,
         basis: _Basis,
@@ -302,10 +334,11 @@ class Performer:
         *,
         repeated: bool = False,
     ) -> Written | Ordered:
+        await self._may_send(request, ca, basis.csr)
         record = secret.record if secret is not None else None
         replaces = record if record is not None and record.issuer == ca.issuer and record.reference else None
         order = Order(
-            key=_order_key(request.uid, revision, basis.csr),
+            key=_order_key(request.uid, plan.revision, basis.csr),
             csr=basis.csr,
             profile=request.spec.template.profile,
             duration=request.spec.duration,
@@ -319,38 +352,50 @@ class Performer:
             answer = await ca.ask(order, staged.handle if staged is not None else "")
         except Failed as failed:
             if failed.lapsed and staged is not None and staged.handle:
-                failed.staged = await self._stage(request, revision, ca, basis)
+                pause, now = pause_after(plan.lapses), self._clock()
+                failed.after = max(failed.after, pause.total_seconds())
+                again = format_time(now + pause) if pause else ""
+                gone = replace(plan, handle="", lapses=plan.lapses + 1, again=again)
+                failed.staged = await self._stage(request, gone, ca, basis)
             raise
         if isinstance(answer, Pending):
             if staged is None:
                 text = f"backend {ca.name} left an order pending, which only one that says that it `costs` may do"
                 raise Failed("IssuerNotReady", text, by_issuer=True)
             if answer.handle != staged.handle:
-                staged = await self._stage(request, revision, ca, basis, answer.handle)
+                staged = await self._stage(request, replace(plan, handle=answer.handle, again=""), ca, basis)
             return Ordered(staged, answer, _pem(basis.csr))
         chain = self._checked(request, basis.csr, answer)
         record = outputs.record_of(
-            request, revision, ca.issuer, chain, _pem(basis.csr), answer.reference, answer.renewal
+            request,
+            plan.revision,
+            ca.issuer,
+            chain,
+            _pem(basis.csr),
+            self._clock(),
+            plan.hurries,
+            answer.reference,
+            answer.renewal,
         )
         meta = await self._write(request, record, chain, basis, secret)
         if staged is not None:
             if staged.leaves_traces:
                 await self.release(staged)
             await self.discard(staged)
-        return Written(meta, _pem(basis.csr), answer.renewal)
+        return Written(meta, _pem(basis.csr), answer.renewal, basis.lost)
 
     async def _stage(
-        self, request: CertificateRequest, revision: int, ca: Ca, basis: _Basis, handle: str = "", *, new: bool = False
+        self, request: CertificateRequest, plan: outputs.Plan, ca: Ca, basis: _Basis, *, new: bool = False
     ) -> Staged:
-        """Keep what the order needs. handle: empty before it was placed."""
+        """Keep what the order needs."""
         pem = b""
         if basis.key is not None and request.spec.key_is_ours:
             pem = private_key_pem(basis.key, KeyEncoding.PKCS8)
         traces = isinstance(ca.backend, Abandons)
-        body = outputs.staging_body(request, revision, ca.issuer, pem, _pem(basis.csr), handle, leaves_traces=traces)
+        body = outputs.staging_body(request, plan, ca.issuer, pem, _pem(basis.csr), self._seal, leaves_traces=traces)
         where = outputs.staging_key(request)
         try:
-            staged = parse_staged(await self._kube.apply_secret(where, body, new=new))
+            staged = parse_staged(await self._kube.apply_secret(where, body, new=new), self._seal)
         except KubeError as error:
             if error.status == 409:
                 text = f"Secret {where.name} is there already, where key and CSR are to be kept: delete it"
@@ -363,7 +408,7 @@ class Performer:
 
     async def _own_secret(self, request: CertificateRequest) -> Object | None:
         existing = await self._kube.get_secret(request.secret)
-        if existing is not None and not owns(request, meta := parse_secret_meta(existing)):
+        if existing is not None and not owns(request, meta := self._meta(existing)):
             raise Failed("SecretNotOwned", not_owned(meta.name, owner_of(meta)), needs_user=True)
         return existing
 
@@ -422,7 +467,7 @@ class Performer:
             data = outputs.secret_data(request, chain, key, basis.passwords)
         except PkiError as error:
             raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
-        body = outputs.secret_body(request, record, data, basis.owed)
+        body = outputs.secret_body(request, record, data, basis.owed, self._seal)
         if secret is not None:
             # Only this very Secret: one of the same name that came since is a conflict.
             body["metadata"]["uid"] = secret.uid
@@ -437,7 +482,7 @@ class Performer:
             if error.status in (403, 422):
                 raise Failed("SecretRefused", f"Secret {request.secret.name} was refused: {error}") from None
             raise
-        return parse_secret_meta(answer)
+        return self._meta(answer)
 
 
 def check_answer(
@@ -487,16 +532,13 @@ def _reusable_key(request: CertificateRequest, data: Mapping[str, bytes]) -> Pri
     return key if parameters_of(key) == request.spec.private_key.parameters.normalized() else None
 
 
-async def _revoke(ca: Ca, due: Iterable[Owed], reason: x509.ReasonFlags) -> Revocations:
+async def _revoke(ca: Ca, due: Iterable[x509.Certificate], reason: x509.ReasonFlags) -> Revocations:
     revoked: list[str] = []
     refused: dict[str, str] = {}
-    for one in due:
-        serial_number = f"{one.certificate.serial_number:X}"
-        if not one.proven:
-            refused[serial_number] = "nothing proves that its key was this request's"
-            continue
+    for certificate in due:
+        serial_number = f"{certificate.serial_number:X}"
         try:
-            await ca.revoke(one.certificate, reason)
+            await ca.revoke(certificate, reason)
             revoked.append(serial_number)
         except Failed as failed:
             if not failed.permanent:
@@ -505,8 +547,25 @@ async def _revoke(ca: Ca, due: Iterable[Owed], reason: x509.ReasonFlags) -> Revo
     return Revocations(tuple(revoked), refused)
 
 
-def _owed(secret: Object) -> tuple[Owed, ...]:
-    return read_owed((secret["metadata"].get("annotations") or {}).get(OWED_ANNOTATION, ""))
+def _is_of_spec(csr: x509.CertificateSigningRequest, request: CertificateRequest, key: PrivateKey | None) -> bool:
+    """Made of nothing but the spec and the key. Raises PkiError if the spec makes none."""
+    if request.spec.csr_pem:
+        return csr == load_csr(request.spec.csr_pem.encode())
+    assert key is not None
+    return key.public_key() == csr.public_key() and is_built_from(csr, request.spec.template, key)
+
+
+def _leaf(secret: Object) -> x509.Certificate | None:
+    try:
+        return load_bundle(secret_data(secret).get("tls.crt", b""))[0]
+    except PkiError:
+        return None
+
+
+def _recorded(secret: Object, record: Record) -> x509.Certificate | None:
+    """The certificate in the Secret, if it is the one that the operator stored: no other is the request's to revoke."""
+    leaf = _leaf(secret)
+    return leaf if leaf is not None and sha256_fingerprint(leaf) == record.sha256_fingerprint else None
 
 
 def _order_key(uid: str, revision: int, csr: x509.CertificateSigningRequest) -> str:

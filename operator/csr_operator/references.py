@@ -4,11 +4,9 @@ It is used, and neither copied nor shown: no message holds a part of it.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from cryptography import x509
 
-from .asked import asked
 from .ca import Ca
 from .errors import Failed
 from .kube import Kube, secret_data
@@ -16,9 +14,8 @@ from .model import CertificateRequest, SecretKey, SecretKeyRef
 from .pki.chain import load_bundle, spki_of
 from .pki.errors import PkiError
 from .pki.extensions import extension_of
-from .pki.keys import PrivateKey, load_private_key, parameters_of, public_key_der
+from .pki.keys import PrivateKey, load_private_key, public_key_der
 from .pki.keystores import checked_password
-from .policy import Policy, violations
 
 _KEY = "spec.privateKey.secretRef"
 
@@ -42,8 +39,6 @@ class References:
             # It would sign for any names, past whatever the issuer of that CA demands.
             text = f"{_KEY}: Secret {ref.name} is that of a CA: name a key that is not beside a CA certificate"
             raise Failed("KeyUnusable", text, needs_user=True, by_issuer=True)
-        if ca is not None and ca.policy is not None:
-            await self._must_permit(ca.policy, request, key, ca.issuer)
         return key
 
     async def passwords(self, request: CertificateRequest) -> dict[SecretKeyRef, str]:
@@ -60,13 +55,6 @@ class References:
                 text = f"{where}: {ref.key} in Secret {ref.name}: {error}"
                 raise Failed("PasswordUnusable", text, needs_user=True) from None
         return passwords
-
-    async def _must_permit(self, policy: Policy, request: CertificateRequest, key: PrivateKey, issuer: str) -> None:
-        labels = await self._kube.namespace_labels(request.namespace) if policy.needs_labels else {}
-        what = replace(asked(request), key=parameters_of(key))
-        if denials := violations(policy, what, request.namespace, labels):
-            text = f"{issuer} does not allow it: {'; '.join(denials)}"
-            raise Failed("PolicyDenied", text, needs_user=True, by_issuer=True)
 
     async def _data(self, request: CertificateRequest, ref: SecretKeyRef, field: str) -> dict[str, bytes]:
         """All of the Secret, in which there is something under the key."""

@@ -9,11 +9,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from .decide import Action, Hold, is_current, renewal_time
+from .decide import Action, Hold, is_current, renewal_note, renewal_time
 from .model import CertificateRequest, Condition, Record, RequestStatus, format_time
 
 
-def request_status(request: CertificateRequest, record: Record | None, action: Action, now: datetime) -> RequestStatus:
+def request_status(
+    request: CertificateRequest, record: Record | None, action: Action, now: datetime, pace: str
+) -> RequestStatus:
     """What `status` should say now that `action` is all that is left to do; the CSR is left as it is."""
     ours = {"Ready": _ready(request, record, action, now)}
     if isinstance(action, Hold):
@@ -26,6 +28,7 @@ def request_status(request: CertificateRequest, record: Record | None, action: A
         conditions=keep_transition_times(conditions, request.status.conditions, now),
         observed_generation=request.generation,
         csr_digest=request.status.csr_digest,
+        pace=pace,
     )
     if record is None:
         return replace(status, revision=request.status.revision)
@@ -67,6 +70,7 @@ def status_body(status: RequestStatus, csr_pem: str | None) -> dict[str, Any]:
         "renewalTime": status.renewal_time or None,
         "revision": status.revision or None,
         "sha256Fingerprint": status.sha256_fingerprint or None,
+        "pace": status.pace or None,
     }
     if csr_pem is not None:
         body["csr"] = csr_pem or None
@@ -97,7 +101,9 @@ def issuer_conditions(
 
 def _ready(request: CertificateRequest, record: Record | None, action: Action, now: datetime) -> Condition:
     if record is not None and is_current(request, record, now):
-        return _condition("Ready", True, "Issued", f"valid until {record.not_after}", request.generation)
+        note = renewal_note(request, record)
+        text = f"valid until {record.not_after}{'; ' if note else ''}{note}"
+        return _condition("Ready", True, "Issued", text, request.generation)
     if record is not None and record.issuance_hash == request.issuance_hash and isinstance(action, Hold):
         text = f"expired at {record.not_after}: {action.message}"
         return _condition("Ready", False, "Expired", text, request.generation)

@@ -206,7 +206,7 @@ def test_an_approval_of_an_earlier_spec_is_told_as_such() -> None:
 )
 def test_whose_the_secret_is(metadata: dict[str, Any] | None, words: str) -> None:
     base = {"namespace": "shop", "name": "www-tls", "uid": "s", "resourceVersion": "1"}
-    secret = parse_secret_meta({"metadata": base | metadata}) if metadata is not None else None
+    secret = parse_secret_meta({"metadata": base | metadata}, None) if metadata is not None else None
     assert dict(facts(seen(READY, secret=secret), NOW))["Secret"].startswith(words)
 
 

@@ -155,7 +155,7 @@ async def _roots(cluster: Cluster, request: CertificateRequest) -> tuple[x509.Ce
 async def _asked(cluster: Cluster, reader: Reader, request: CertificateRequest, issuers: list[Issuer]) -> list[Issuer]:
     """Those of `issuers` that the order under way is with, as its Secret says."""
     _, order = await reader.try_to("the order's Secret", cluster.secret_metadata(staging_key(request)))
-    staged = parse_staged(order) if order is not None else None
+    staged = parse_staged(order, None) if order is not None else None
     return [issuer for issuer in issuers if staged is not None and staged.issuer == f"{issuer.kind}/{issuer.name}"]
 
 

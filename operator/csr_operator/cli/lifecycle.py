@@ -125,7 +125,7 @@ def _current(request: CertificateRequest, secret: Object | None) -> tuple[str, s
     """
     status = request.status
     told = f"serial number {status.serial_number}, valid until {status.not_after}"
-    if secret is None or not owns(request, meta := parse_secret_meta(secret)) or meta.record is None:
+    if secret is None or not owns(request, meta := parse_secret_meta(secret, None)) or meta.record is None:
         return status.serial_number, "", told
     record = meta.record
     try:

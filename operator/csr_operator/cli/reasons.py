@@ -130,6 +130,11 @@ REQUEST = {
         "operator then goes on by itself.",
         "Wait. If it lasts, see whether the kube-controller-manager is running, which deletes it.",
     ),
+    "RenewalLoop": Advice(
+        "Certificates of this request come due again and again within a tenth of their life: so each further one is "
+        "issued after a longer pause, up to a day. The message names the cause.",
+        "Remove the cause. `kubectl csr renew {request}` has one issued now.",
+    ),
     "SecretConflict": Advice(
         f"Secret {{secret}} changed while it was being written, or is of another type than is wanted. {_AGAIN}",
         "Wait. If it lasts, delete the Secret: `kubectl delete secret {secret} -n {namespace}`; the operator makes it "
@@ -183,6 +188,7 @@ EVENTS = {
     "Revoked": "a certificate was revoked",
     "NotRevoked": "a certificate that was to be revoked was not",
     "StillPending": "a reminder: the order still waits",
+    "StateNotAuthentic": "what somebody else wrote in the operator's name was ignored",
 }
 """Of events that no condition has the reason of."""
 

@@ -99,9 +99,9 @@ async def _look(cluster: Cluster, name: str) -> Seen:
     return Seen(
         request=request,
         issuers=issuers,
-        secret=parse_secret_meta(secret) if secret is not None else None,
+        secret=parse_secret_meta(secret, None) if secret is not None else None,
         secret_read=secret_read,
-        staged=parse_staged(order) if order is not None else None,
+        staged=parse_staged(order, None) if order is not None else None,
         events=tuple(
             Happening(event["eventTime"], event.get("type", ""), event.get("reason", ""), event.get("note", ""))
             for event in (events or ())[-_EVENTS:]

@@ -73,7 +73,7 @@ def differences(
         return [request.problem]
     if secret is None:
         return [f"Secret {name} does not exist"]
-    meta = parse_secret_meta(secret)
+    meta = parse_secret_meta(secret, None)
     if not owns(request, meta):
         return [not_owned(name, owner_of(meta))]
     data = secret_data(secret)

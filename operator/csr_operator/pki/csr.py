@@ -18,6 +18,8 @@ from csr_operator.pki.profile import CustomExtension, Profile, requested_extensi
 from csr_operator.pki.signatures import weak_hash
 from csr_operator.pki.usages import extended_name, usage_names
 
+_EXTENSION_REQUEST = x509.ObjectIdentifier("1.2.840.113549.1.9.14")  # RFC 2985, section 5.4.2
+
 # One with an ML-DSA-87 key and 1,000 DNS names of full length stays below this.
 _MAX_BYTES = 512 * 1024
 
@@ -32,16 +34,24 @@ class CsrTemplate:
 
 def build_csr(template: CsrTemplate, key: PrivateKey) -> x509.CertificateSigningRequest:
     """Build and sign a request. PkiError names the field that cannot be asked for."""
-    subject = subject_name(template.names)
-    names = general_names(template.names)
-    empty = not subject.rdns
-    if empty and not names:
-        raise PkiError("the request names nothing: give commonName or one of dnsNames, ipAddresses, uris ...")
-    builder = x509.CertificateSigningRequestBuilder(subject)
-    algorithm = parameters_of(key).algorithm
-    for extension, critical in requested_extensions(template.profile, names, algorithm, empty_subject=empty):
+    builder = x509.CertificateSigningRequestBuilder(subject_name(template.names))
+    for extension, critical in _extensions(template, key):
         builder = builder.add_extension(extension, critical)
     return builder.sign(key, signature_hash(key))
+
+
+def is_built_from(csr: x509.CertificateSigningRequest, template: CsrTemplate, key: PrivateKey) -> bool:
+    """Whether it asks for what `build_csr` would ask for, no more and no less; the key itself is not compared.
+
+    PkiError as for `build_csr`.
+    """
+    extensions = _extensions(template, key)
+    return (
+        csr.subject.public_bytes() == subject_name(template.names).public_bytes()
+        and [(e.oid, e.critical, e.value.public_bytes()) for e in extensions_of(csr)]
+        == [(e.oid, critical, e.public_bytes()) for e, critical in extensions]
+        and {attribute.oid for attribute in csr.attributes} <= {_EXTENSION_REQUEST}
+    )
 
 
 def load_csr(data: bytes) -> x509.CertificateSigningRequest:
@@ -81,6 +91,15 @@ def profile_with(csr: x509.CertificateSigningRequest, beside: Profile) -> Profil
         raise PkiError("the request names nothing: give it a common name or alternative names")
     said = {f.name: value for f in fields(beside) if (value := getattr(beside, f.name)) != f.default}
     return Profile(**{**_asked_for(csr), "extensions": (), **said})
+
+
+def _extensions(template: CsrTemplate, key: PrivateKey) -> list[tuple[x509.ExtensionType, bool]]:
+    """With whether each is critical."""
+    names, empty = general_names(template.names), not subject_name(template.names).rdns
+    if empty and not names:
+        raise PkiError("the request names nothing: give commonName or one of dnsNames, ipAddresses, uris ...")
+    algorithm = parameters_of(key).algorithm
+    return list(requested_extensions(template.profile, names, algorithm, empty_subject=empty))
 
 
 def csr_digest(pem: str) -> str:

@@ -1,0 +1,83 @@
+"""The brake on certificates that replace one another: pure.
+
+Whatever keeps a loop going (a CA that dates back, renewal information that always says now, a Secret that is deleted or
+damaged again and again), it goes by what the operator wrote itself.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from .model import CertificateRequest, Record, format_time, parse_time
+from .seal import Seal
+
+SETTLE = timedelta(seconds=30)
+"""A certificate is not renewed sooner after it was stored: a CA that grants minutes must not make a loop."""
+
+EARLY = 10
+"""What comes due before this part of a certificate's life has passed since it was stored, is early."""
+
+_PAUSES = (
+    timedelta(minutes=1),
+    timedelta(minutes=10),
+    timedelta(hours=1),
+    timedelta(hours=6),
+    timedelta(days=1),
+)
+"""After one early replacement, and after each further one in a row."""
+
+_SHORTEST = timedelta(minutes=5)
+"""The shortest life that may be asked for (`spec.duration`)."""
+
+
+def pause_after(times: int) -> timedelta:
+    """How long to wait before what came to nothing so many times is done again; not at all before the first time."""
+    return _PAUSES[min(times, len(_PAUSES)) - 1] if times else timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The brake on certificates that replace one another, whatever keeps it going.
+
+    stored: when the operator stored the last one, by its own clock, which no CA and no tenant sets. hurries: how many
+    in a row were replaced early to get there.
+    """
+
+    stored: datetime
+    not_before: datetime
+    not_after: datetime
+    hurries: int
+
+    @classmethod
+    def of(cls, record: Record) -> "Pace":
+        return cls(
+            parse_time(record.stored), parse_time(record.not_before), parse_time(record.not_after), record.hurries
+        )
+
+    @property
+    def calm(self) -> datetime:
+        """What comes due before this is early."""
+        return self.stored + max((self.not_after - self.not_before) / EARLY, SETTLE)
+
+    @property
+    def next(self) -> datetime:
+        """When an early replacement may be made."""
+        after = self.stored + pause_after(self.hurries)
+        if self.not_after - self.not_before < _SHORTEST:
+            return after  # nobody asked for so little: it would go on for ever
+        # What serves somebody until it expires is not let expire.
+        return min(after, max(self.calm, self.stored + (self.not_after - self.stored) * 2 / 3))
+
+    def written(self, request: CertificateRequest, seal: Seal) -> str:
+        """For `status.pace`, where it outlives the Secret: sealed, as others may write a status."""
+        times = " ".join(map(format_time, (self.stored, self.not_before, self.not_after)))
+        text = f"{times} {self.hurries}"
+        return f"{text} {seal.code('pace', request.namespace, request.name, request.uid, text)}"
+
+    @classmethod
+    def read(cls, request: CertificateRequest, seal: Seal) -> "Pace | None":
+        """What `status.pace` says; None if the operator did not write it."""
+        text, _, code = request.status.pace.rpartition(" ")
+        if not text or not seal.verifies(code, "pace", request.namespace, request.name, request.uid, text):
+            return None
+        stored, not_before, not_after, hurries = text.split(" ")
+        return cls(parse_time(stored), parse_time(not_before), parse_time(not_after), int(hurries))
