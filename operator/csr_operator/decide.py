@@ -344,12 +344,10 @@ def _obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold
     failure = (world.failures or {}).get(key)
     if failure is not None and _counts(failure, request, issuer.version, world.now):
         return Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
-    if issuer.policy is not None:
-        denials = violations(issuer.policy, asked(request), request.namespace, world.labels or {})
-        if denials:
-            # No watch shows when a namespace gets another label.
-            until = world.now + world.recheck if issuer.policy.needs_labels else None
-            return Hold("PolicyDenied", f"{key} does not allow it: {'; '.join(denials)}", needs_user=True, until=until)
+    if denials := violations(issuer.policy, asked(request), request.namespace, world.labels or {}):
+        # No watch shows when a namespace gets another label.
+        until = world.now + world.recheck if issuer.policy is not None and issuer.policy.needs_labels else None
+        return Hold("PolicyDenied", f"{key} does not allow it: {'; '.join(denials)}", needs_user=True, until=until)
     if issuer.needs_approval and (hold := _approval(request, key)) is not None:
         return hold
     if not issuer.ready:

@@ -42,7 +42,7 @@ class References:
             # It would sign for any names, past whatever the issuer of that CA demands.
             text = f"{_KEY}: Secret {ref.name} is that of a CA: name a key that is not beside a CA certificate"
             raise Failed("KeyUnusable", text, needs_user=True, by_issuer=True)
-        if ca is not None and ca.policy is not None:
+        if ca is not None:
             await self._must_permit(ca.policy, request, key, ca.issuer)
         return key
 
@@ -61,8 +61,11 @@ class References:
                 raise Failed("PasswordUnusable", text, needs_user=True) from None
         return passwords
 
-    async def _must_permit(self, policy: Policy, request: CertificateRequest, key: PrivateKey, issuer: str) -> None:
-        labels = await self._kube.namespace_labels(request.namespace) if policy.needs_labels else {}
+    async def _must_permit(
+        self, policy: Policy | None, request: CertificateRequest, key: PrivateKey, issuer: str
+    ) -> None:
+        needs_labels = policy is not None and policy.needs_labels
+        labels = await self._kube.namespace_labels(request.namespace) if needs_labels else {}
         what = replace(asked(request), key=parameters_of(key))
         if denials := violations(policy, what, request.namespace, labels):
             text = f"{issuer} does not allow it: {'; '.join(denials)}"
