@@ -16,7 +16,7 @@ from csr_operator.backends import http
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from devcluster import ControlPlane, control_plane
 from tests.digicert.support import Clock, Queue, World
-from tests.support.authorities import opaque
+from tests.support.authorities import credential
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request
 from tests.support.operator import OperatorProcess, operator_kubeconfig
@@ -95,7 +95,9 @@ def _operator(cluster: ControlPlane, folder: Path, count: int, days: int) -> lis
 
     starts = []
     with DigicertServer(clock=lambda: datetime.now(UTC) + ahead, plan=_NEVER) as server:
-        kubectl.apply(opaque("digicert", **{"api-key": KEY}), issuer("digicert", "Issuer", digicert=_config(server)))
+        kubectl.apply(
+            credential("digicert", **{"api-key": KEY}), issuer("digicert", "Issuer", digicert=_config(server))
+        )
         create(kubectl, *(request(f"r-{number:04}", "digicert") for number in range(count)))
         with operator() as process:
             wait_until("all say that they are pending", lambda: _told(kubectl) == count, seconds=600)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from devcluster import ControlPlane, control_plane
-from tests.support.authorities import opaque
+from tests.support.authorities import credential
 from tests.support.contract import ContractServer
 from tests.support.kubectl import Kubectl, wait_until
 from tests.support.manifests import issuer, request
@@ -60,7 +60,7 @@ def sectigo() -> Vendor:
         "profile": "Public OV SSL",
     }
     login = {"login": sectigo_server.LOGIN, "password": sectigo_server.PASSWORD}
-    return Vendor(server, spec, opaque("account", **login))
+    return Vendor(server, spec, credential("account", **login))
 
 
 def digicert() -> Vendor:
@@ -70,7 +70,7 @@ def digicert() -> Vendor:
         "product": digicert_server.PRIVATE,
         "organizationId": digicert_server.ORGANIZATION,
     }
-    return Vendor(server, spec, opaque("account", **{"api-key": digicert_server.KEY}))
+    return Vendor(server, spec, credential("account", **{"api-key": digicert_server.KEY}))
 
 
 _VENDORS = {"digicert": (digicert, digicert_server.BASE), "sectigo": (sectigo, "/api")}

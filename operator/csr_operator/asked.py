@@ -1,19 +1,27 @@
-"""What a request asks for, read from its spec or from the user's own CSR, as a policy looks at it."""
+"""What a request asks for, read from its spec or from the CSR that a CA is sent, as a policy looks at it."""
 
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from .model import CertificateRequest, RequestSpec
+from .pki import general_names
 from .pki.csr import load_csr
 from .pki.errors import PkiError
 from .pki.extensions import alternative_names, extension_of, extensions_of
 from .pki.keys import parameters_of
 from .pki.names import subject_name
 from .pki.usages import DEFAULT_USAGES, extended_name, normalized_usages, usage_names
-from .policy import Asked
+from .policy import (
+    Asked,
+    canonical_attribute,
+    canonical_common_name,
+    canonical_dns_name,
+    canonical_email_address,
+    canonical_uri,
+)
 
 _CA_USAGES = frozenset({"cert sign", "crl sign"})
 _NOT_CUSTOM = {
@@ -29,76 +37,129 @@ _NOT_CUSTOM = {
 
 
 def asked(request: CertificateRequest) -> Asked:
-    """`key` is None where it is in a Secret that has to be read first."""
+    """What `asked_for` says of the CSR that is made for it; `key` is None where that is in a Secret not read yet."""
     return _asked(request.spec)
 
 
 def asked_for(csr: x509.CertificateSigningRequest, request: CertificateRequest) -> Asked:
-    """What this very CSR asks for, with what the spec says beside it."""
-    found = _with_csr(asked(request), csr)
-    return replace(found, usages=found.usages - _CA_USAGES) if found.is_ca else found
+    """What a CA may give that is sent `csr` for `request`: names and key of the CSR, all else of either.
+
+    Raises PkiError if the CSR cannot be read.
+    """
+    return _asked_for(csr, request.spec)
 
 
 @lru_cache(maxsize=256)
 def _asked(spec: RequestSpec) -> Asked:
     names, profile = spec.template.names, spec.template.profile
-    found = Asked(
-        common_names=(names.common_name,) if names.common_name else (),
-        dns_names=names.dns_names,
-        ip_addresses=names.ip_addresses,
-        uris=names.uris,
-        email_addresses=names.email_addresses,
-        other_names=len(names.other_names),
-        key=spec.private_key.parameters if spec.private_key.secret_ref is None else None,
-        duration=spec.duration,
-        is_ca=profile.is_ca,
-        usages=normalized_usages(profile.usages),
-        extensions=frozenset(extension.oid for extension in profile.extensions),
-    )
+    subject = None
     try:
         if spec.csr_pem:
-            found = _with_csr(found, load_csr(spec.csr_pem.encode()))
-        else:
-            found = _with_subject(found, subject_name(names))
+            return _asked_for(load_csr(spec.csr_pem.encode()), spec)
+        subject = subject_name(names)
     except PkiError:
         pass  # it is refused, with these words, when the CSR is built
-    usages = found.usages or normalized_usages(DEFAULT_USAGES)
-    # What makes a CA goes by isCA.
-    return replace(found, usages=usages - _CA_USAGES if found.is_ca else usages)
+    malformed: list[tuple[str, str]] = []
+    mails = (*names.email_addresses, names.subject.email_address)
+    return Asked(
+        common_names=_common_names(subject) if subject is not None else tuple(filter(None, (names.common_name,))),
+        dns_names=_canonical("dnsNames", names.dns_names, canonical_dns_name, malformed),
+        ip_addresses=_canonical("ipAddresses", names.ip_addresses, _canonical_address, malformed),
+        uris=_canonical("uris", names.uris, canonical_uri, malformed),
+        email_addresses=_canonical(
+            "emailAddresses", (*filter(None, mails), *_mails(subject)), canonical_email_address, malformed
+        ),
+        other_names=len(set(names.other_names)),
+        attributes=_attributes(subject),
+        malformed=tuple(malformed),
+        key=spec.private_key.parameters.normalized() if spec.private_key.secret_ref is None else None,
+        duration=spec.duration,
+        is_ca=profile.is_ca,
+        usages=_usages(normalized_usages(profile.usages or DEFAULT_USAGES), is_ca=profile.is_ca),
+        extensions=frozenset(extension.oid for extension in profile.extensions),
+    )
 
 
-def _with_csr(asked: Asked, csr: x509.CertificateSigningRequest) -> Asked:
-    """Another CA than ours may give what the CSR asks for, whatever the spec says."""
+def _asked_for(csr: x509.CertificateSigningRequest, spec: RequestSpec) -> Asked:
+    # Another CA than ours may give what the CSR asks for, whatever the spec says.
+    profile, malformed = spec.template.profile, list[tuple[str, str]]()
     names = alternative_names(csr)
-    dns_names = tuple(n.value for n in names if isinstance(n, x509.DNSName))
-    ip_addresses = tuple(str(n.value) for n in names if isinstance(n, x509.IPAddress))
-    uris = tuple(n.value for n in names if isinstance(n, x509.UniformResourceIdentifier))
-    email_addresses = tuple(n.value for n in names if isinstance(n, x509.RFC822Name))
+    dns_names = [n.value for n in names if isinstance(n, x509.DNSName)]
+    ip_addresses = [str(n.value) for n in names if isinstance(n, x509.IPAddress)]
+    uris = [n.value for n in names if isinstance(n, x509.UniformResourceIdentifier)]
+    mails = [n.value for n in names if isinstance(n, x509.RFC822Name)]
     basic, key_usage = extension_of(csr, x509.BasicConstraints), extension_of(csr, x509.KeyUsage)
-    extended = extension_of(csr, x509.ExtendedKeyUsage)
-    usages = usage_names(key_usage) if key_usage is not None else frozenset()
+    usages = normalized_usages(profile.usages or DEFAULT_USAGES)
+    usages |= usage_names(key_usage) if key_usage is not None else frozenset()
+    usages |= {extended_name(oid) for oid in extension_of(csr, x509.ExtendedKeyUsage) or ()}
+    is_ca = profile.is_ca or (basic is not None and basic.ca)
     custom = {extension.oid.dotted_string for extension in extensions_of(csr) if extension.oid not in _NOT_CUSTOM}
-    asked = replace(
-        asked,
-        dns_names=dns_names,
-        ip_addresses=ip_addresses,
-        uris=uris,
-        email_addresses=email_addresses,
-        other_names=len(names) - sum(map(len, (dns_names, ip_addresses, uris, email_addresses))),
+    return Asked(
+        common_names=_common_names(csr.subject),
+        dns_names=_canonical("dnsNames", dns_names, canonical_dns_name, malformed),
+        ip_addresses=_canonical("ipAddresses", ip_addresses, _canonical_address, malformed),
+        uris=_canonical("uris", uris, canonical_uri, malformed),
+        email_addresses=_canonical(
+            "emailAddresses", (*mails, *_mails(csr.subject)), canonical_email_address, malformed
+        ),
+        other_names=len(names) - sum(map(len, (dns_names, ip_addresses, uris, mails))),
+        attributes=_attributes(csr.subject),
+        malformed=tuple(malformed),
         key=parameters_of(csr.public_key()),
-        is_ca=asked.is_ca or (basic is not None and basic.ca),
-        usages=asked.usages | usages | {extended_name(oid) for oid in extended or ()},
-        extensions=asked.extensions | custom,
+        duration=spec.duration,
+        is_ca=is_ca,
+        usages=_usages(usages, is_ca=is_ca),
+        extensions=frozenset(custom.union(extension.oid for extension in profile.extensions)),
     )
-    return _with_subject(asked, csr.subject)
 
 
-def _with_subject(asked: Asked, subject: x509.Name) -> Asked:
-    def values(oid: x509.ObjectIdentifier) -> tuple[str, ...]:
-        return tuple(str(attribute.value) for attribute in subject.get_attributes_for_oid(oid))
+def _canonical(
+    kind: str, names: Iterable[str], canonical: Callable[[str], str], malformed: list[tuple[str, str]]
+) -> tuple[str, ...]:
+    """In the form that a certificate has them in; what no certificate has is added to `malformed`."""
+    found: dict[str, None] = {}
+    for name in names:
+        try:
+            found[canonical(name)] = None
+        except PkiError as error:
+            malformed.append((kind, str(error)))
+    return tuple(found)
 
-    return replace(
-        asked,
-        common_names=values(NameOID.COMMON_NAME),
-        email_addresses=asked.email_addresses + values(NameOID.EMAIL_ADDRESS),
+
+def _canonical_address(text: str) -> str:
+    return str(general_names.ip_address(text))
+
+
+def _usages(usages: frozenset[str], *, is_ca: bool) -> frozenset[str]:
+    # What makes a CA goes by isCA.
+    return usages - _CA_USAGES if is_ca else usages
+
+
+def _common_names(subject: x509.Name) -> tuple[str, ...]:
+    return tuple(
+        sorted({canonical_common_name(value) for oid, value in _values(subject) if oid == NameOID.COMMON_NAME})
     )
+
+
+def _mails(subject: x509.Name | None) -> list[str]:
+    return [value for oid, value in _values(subject) if oid == NameOID.EMAIL_ADDRESS]
+
+
+def _attributes(subject: x509.Name | None) -> tuple[tuple[str, str], ...]:
+    elsewhere = {NameOID.COMMON_NAME, NameOID.EMAIL_ADDRESS}
+    return tuple(
+        sorted(
+            {
+                (oid.dotted_string, canonical_attribute(oid, value))
+                for oid, value in _values(subject)
+                if oid not in elsewhere
+            }
+        )
+    )
+
+
+def _values(subject: x509.Name | None) -> Iterator[tuple[x509.ObjectIdentifier, str]]:
+    """Those of a multi-valued RDN are in the order of their DER, whatever was written: who compares has to sort."""
+    for attribute in subject or ():
+        value = attribute.value
+        yield attribute.oid, value if isinstance(value, str) else f"#{value.hex()}"

@@ -409,7 +409,7 @@ def forbidden(
     request: CertificateRequest, key: ObjectKey, issuer: IssuerState, what: Asked, labels: Mapping[str, str]
 ) -> Hold | None:
     """Why this issuer may not be asked for `what`: its policy, or an approval. labels: of the namespace."""
-    if issuer.policy is not None and (denials := violations(issuer.policy, what, request.namespace, labels)):
+    if denials := violations(issuer.policy, what, request.namespace, labels):
         return Hold("PolicyDenied", f"{key} does not allow it: {'; '.join(denials)}", needs_user=True)
     return _approval(request, key) if issuer.needs_approval else None
 

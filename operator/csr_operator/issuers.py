@@ -14,6 +14,7 @@ from .backends.base import Backend, BackendError, Context, Health, Misconfigured
 from .backends.http import http_session
 from .backends.registry import backend as backend_class
 from .ca import Ca, unexpected
+from .credentials import refusal
 from .decide import IssuerState, issuer_name
 from .kube import Kube, KubeError, Unreachable, secret_data
 from .metrics import CA_CALLS
@@ -137,7 +138,11 @@ class Issuers:
             secret_key = SecretKey(namespace, name)
             self._readers[secret_key].add(issuer.key)
             secret = await self._kube.get_secret(secret_key)
-            return None if secret is None else secret_data(secret)
+            if secret is None:
+                return None
+            if why := refusal(secret, issuer):
+                raise Misconfigured(why)
+            return secret_data(secret)
 
         async def publish(name: str, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
             await publish_secret(self._kube, SecretKey(namespace, name), issuer, change)

@@ -29,6 +29,15 @@ MANAGED_LABEL = f"{GROUP}/managed"
 STAGING_LABEL = f"{GROUP}/staging"
 """On the Secrets that hold key and CSR while an order is under way."""
 
+CREDENTIAL_LABEL = f"{GROUP}/allow-credential"
+"""On a Secret of its user: `true` lets the Issuers of its namespace use it as a credential."""
+
+CREDENTIAL_TYPE = f"{GROUP}/credential"
+"""The type of a Secret that says the same."""
+
+STATE_KEY = "csr-operator-state-key"
+"""The Secret in the operator's own namespace with the key that its state is sealed with."""
+
 RENEW_ANNOTATION = f"{GROUP}/renew"
 """On a request: another value than at the last issuance has it renewed now."""
 

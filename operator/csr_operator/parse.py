@@ -9,6 +9,8 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
+from cryptography import x509
+
 from .model import (
     ABANDON_ANNOTATION,
     DEFAULT_DURATION,
@@ -57,6 +59,7 @@ from .pki.names import Names, OtherName, Subject
 from .pki.profile import CustomExtension, NameConstraints, Profile, Subtrees
 from .pki.usages import normalized_usages
 from .policy import (
+    SUBJECT_FIELDS,
     AllowedKey,
     AllowedNames,
     Default,
@@ -64,6 +67,7 @@ from .policy import (
     Policy,
     Requirement,
     Rule,
+    canonical_attribute,
     canonical_common_name,
     canonical_dns_name,
     canonical_email_address,
@@ -421,6 +425,7 @@ def _rule(raw: Raw, where: str) -> Rule:
         uris=_allowed(raw, "uris", where, canonical_uri, with_wildcards=False),
         email_addresses=_allowed(raw, "emailAddresses", where, canonical_email_address, with_wildcards=False),
         other_names=bool(raw.get("otherNames")),
+        attributes=None if raw.get("subject") is None else _attributes(raw["subject"], f"{where}.subject"),
         keys=tuple(
             AllowedKey(KeyAlgorithm(key["algorithm"]), key.get("minSize"), key.get("maxSize"))
             for key in raw.get("keys") or ()
@@ -450,6 +455,17 @@ def _allowed(
         suffixes=tuple(canonical_suffix(s, f"{where}.{name}.suffixes") for s in _strings(raw, "suffixes")),
         wildcards=with_wildcards and bool(raw.get("wildcards")),
     )
+
+
+def _attributes(subject: Raw, where: str) -> frozenset[tuple[str, str]]:
+    """What a rule lets a subject hold, as dotted OID and value."""
+    listed = [(oid, _strings(subject, field)) for field, oid in SUBJECT_FIELDS.items()]
+    for other in subject.get("others") or ():
+        try:
+            listed.append((x509.ObjectIdentifier(other["oid"]), _strings(other, "values")))
+        except ValueError:
+            raise InvalidSpec(f"{where}.others: {other['oid']!r} is no dotted object identifier") from None
+    return frozenset((oid.dotted_string, canonical_attribute(oid, value)) for oid, values in listed for value in values)
 
 
 def _networks(raw: Raw, where: str) -> tuple[str, ...]:

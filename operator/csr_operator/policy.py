@@ -14,12 +14,31 @@ from datetime import timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
 from .pki import general_names
 from .pki.errors import PkiError, quoted
 from .pki.keys import KeyAlgorithm, KeyParameters
 
 _SHOWN = 3
 """So many rules, and so many reasons of each, are told: with thousands of names there may be as many."""
+
+SUBJECT_FIELDS = {
+    "countries": NameOID.COUNTRY_NAME,
+    "organizations": NameOID.ORGANIZATION_NAME,
+    "organizationalUnits": NameOID.ORGANIZATIONAL_UNIT_NAME,
+    "localities": NameOID.LOCALITY_NAME,
+    "provinces": NameOID.STATE_OR_PROVINCE_NAME,
+    "streetAddresses": NameOID.STREET_ADDRESS,
+    "postalCodes": NameOID.POSTAL_CODE,
+    "serialNumbers": NameOID.SERIAL_NUMBER,
+}
+"""The attributes of a subject that a rule lists in a field of its own, by that field."""
+_FIELD_OF = {oid.dotted_string: field for field, oid in SUBJECT_FIELDS.items()}
+
+_LARGEST_RSA = 4096
+"""In bits. A larger key takes seconds to minutes of a CPU to make, and so is for whom a rule names."""
 
 
 class Default(StrEnum):
@@ -85,10 +104,15 @@ class AllowedKey:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is None, or empty for `keys` and `usages`, is not restricted; a common name that is a host name or an IP
-    address is then restricted as one. What is False, or empty for `extensions`, may not be asked for.
+    """What is None, or empty for `keys` and `usages`, is not restricted. What is False, or empty for `extensions`, may
+    not be asked for.
 
-    usages: normalized (`pki.usages`). extensions: dotted OIDs of custom ones.
+    A common name goes by `common_names`; without them, where there are `dns_names`, it has to be one of the alternative
+    names, for much software still takes it for the name of a host.
+    attributes: what the subject may hold besides common names and e-mail addresses, as dotted OID and value (see
+    `canonical_attribute`). None: nothing else where the rule restricts names, and anything where it does not.
+    usages: normalized (`pki.usages`). extensions: dotted OIDs of custom ones. An RSA key beyond 4,096 bits is for whom
+    one of `keys` says so by its sizes.
     """
 
     name: str = ""
@@ -99,11 +123,20 @@ class Rule:
     uris: AllowedNames | None = None
     email_addresses: AllowedNames | None = None
     other_names: bool = False
+    attributes: frozenset[tuple[str, str]] | None = None
     keys: tuple[AllowedKey, ...] = ()
     maximum_duration: timedelta | None = None
     is_ca: bool = False
     usages: frozenset[str] = frozenset()
     extensions: frozenset[str] = frozenset()
+
+    @property
+    def allowed_attributes(self) -> frozenset[tuple[str, str]] | None:
+        """None for any."""
+        names = (self.common_names, self.dns_names, self.networks, self.uris, self.email_addresses)
+        if self.attributes is None and any(restricted is not None for restricted in names):
+            return frozenset()
+        return self.attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +152,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request asks for, as far as a policy is about it.
+    """What a request asks for, as far as a policy is about it. Names are as the `canonical_...` functions return them.
 
-    usages: normalized. other_names: how many. key: None if it is not known yet.
+    email_addresses: also those in the subject. other_names: how many. attributes: what else is in the subject, as
+    dotted OID and value. malformed: the field of each name that no certificate can have, and what is wrong with it.
+    usages: normalized. key: normalized; None if it is not known yet.
     """
 
     common_names: tuple[str, ...]
@@ -130,6 +165,8 @@ class Asked:
     uris: tuple[str, ...]
     email_addresses: tuple[str, ...]
     other_names: int
+    attributes: tuple[tuple[str, str], ...]
+    malformed: tuple[tuple[str, str], ...]
     key: KeyParameters | None
     duration: timedelta
     is_ca: bool
@@ -137,15 +174,20 @@ class Asked:
     extensions: frozenset[str]
 
 
-def violations(policy: Policy, asked: Asked, namespace: str, labels: Mapping[str, str]) -> tuple[str, ...]:
-    """Why the policy denies what is asked, in words that name the rule; empty if it permits it."""
+def violations(policy: Policy | None, asked: Asked, namespace: str, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Why the policy denies what is asked, in words that name the rule; empty if it permits it.
+
+    policy: None if the issuer has none, which denies little.
+    """
     denials: list[str] = []
     applicable = [
-        (number, rule) for number, rule in enumerate(policy.rules) if rule.namespaces.include(namespace, labels)
+        (number, rule)
+        for number, rule in enumerate(policy.rules if policy is not None else ())
+        if rule.namespaces.include(namespace, labels)
     ]
     if not applicable:
-        if policy.default is Default.ALLOW:
-            return ()
+        if policy is None or policy.default is Default.ALLOW:
+            return tuple(_key_against((), asked.key))
         return (f"policy.default is Deny, and no rule is about namespace {namespace}",)
     for number, rule in applicable:
         reasons = list(_against(rule, asked))
@@ -162,11 +204,10 @@ def canonical_dns_name(name: str) -> str:
 
 
 def canonical_common_name(name: str) -> str:
-    """A host name like a dNSName, all else as it stands."""
-    try:
-        return general_names.dns_name(name)
-    except PkiError:
-        return name
+    """A host name like a dNSName, an IP address like an iPAddress, all else as it stands."""
+    if _is(general_names.ip_address, name):
+        return str(general_names.ip_address(name))
+    return general_names.dns_name(name) if _is(general_names.dns_name, name) else name
 
 
 def canonical_uri(uri: str) -> str:
@@ -184,26 +225,38 @@ def canonical_email_address(address: str) -> str:
     return general_names.email_address(address)
 
 
+def canonical_attribute(oid: x509.ObjectIdentifier, value: str) -> str:
+    """The value of a subject's attribute: a country in capitals (ISO 3166-1), any other as it stands."""
+    return value.upper() if oid == NameOID.COUNTRY_NAME else value
+
+
 def canonical_suffix(suffix: str, field: str) -> str:
     """Raises PkiError, which names `field`, for what is no host name."""
     return general_names.host_name(suffix, field)
 
 
 def _against(rule: Rule, asked: Asked) -> Iterator[str]:
-    yield from _common_names(rule, asked.common_names)
+    yield from _common_names(rule, asked)
+    restricted = {
+        "dnsNames": rule.dns_names,
+        "ipAddresses": rule.networks,
+        "uris": rule.uris,
+        "emailAddresses": rule.email_addresses,
+    }
+    yield from (why for kind, why in asked.malformed if restricted[kind] is not None)
     if rule.dns_names is not None:
-        yield from _names("dnsNames", asked.dns_names, rule.dns_names, canonical_dns_name, _dns_host)
+        yield from _names("dnsNames", asked.dns_names, rule.dns_names, _dns_host)
     if rule.networks is not None:
         yield from _addresses("ipAddresses", asked.ip_addresses, rule.networks)
     if rule.uris is not None:
-        yield from _names("uris", asked.uris, rule.uris, canonical_uri, _uri_host)
+        yield from _names("uris", asked.uris, rule.uris, _uri_host)
     if rule.email_addresses is not None:
-        allowed = rule.email_addresses
-        yield from _names("emailAddresses", asked.email_addresses, allowed, canonical_email_address, _email_host)
+        yield from _names("emailAddresses", asked.email_addresses, rule.email_addresses, _email_host)
     if asked.other_names and not rule.other_names:
         yield "otherNames: names of other kinds are not allowed"
-    if rule.keys and asked.key is not None and not any(_key_fits(allowed, asked.key) for allowed in rule.keys):
-        yield f"privateKey: {_key(asked.key)} is not allowed"
+    if (attributes := rule.allowed_attributes) is not None:
+        yield from (_attribute(oid, value) for oid, value in asked.attributes if (oid, value) not in attributes)
+    yield from _key_against(rule.keys, asked.key)
     if rule.maximum_duration is not None and asked.duration > rule.maximum_duration:
         yield f"duration: {_hours(asked.duration)} is more than {_hours(rule.maximum_duration)}"
     if asked.is_ca and not rule.is_ca:
@@ -213,58 +266,70 @@ def _against(rule: Rule, asked: Asked) -> Iterator[str]:
     yield from (f"extensions: {oid} is not allowed" for oid in sorted(asked.extensions - rule.extensions))
 
 
-def _common_names(rule: Rule, names: Iterable[str]) -> Iterator[str]:
+def _common_names(rule: Rule, asked: Asked) -> Iterator[str]:
     if rule.common_names is not None:
-        yield from _names("commonName", names, rule.common_names, canonical_common_name, _dns_host)
+        yield from _names("commonName", asked.common_names, rule.common_names, _dns_host)
         return
-    # Much software still takes a common name for the name of a host.
-    for name in names:
-        if _is(general_names.ip_address, name):
-            if rule.networks is not None:
-                yield from _addresses("commonName", (name,), rule.networks)
-        elif rule.dns_names is not None and "." in name and _is(general_names.dns_name, name):
-            yield from _names("commonName", (name,), rule.dns_names, canonical_dns_name, _dns_host)
-
-
-def _names(
-    kind: str,
-    names: Iterable[str],
-    allowed: AllowedNames,
-    canonical: Callable[[str], str],
-    host_of: Callable[[str], str],
-) -> Iterator[str]:
-    for given in names:
-        try:
-            name = canonical(given)
-        except PkiError as error:
-            yield str(error)
+    for name in asked.common_names:
+        is_address = _is(general_names.ip_address, name)
+        if is_address and rule.networks is not None:
+            yield from _addresses("commonName", (name,), rule.networks)
+        if rule.dns_names is None:
             continue
+        # What says no more than the alternative names do is allowed by the rules of those. All else might be matched
+        # with a host by somebody, also what no dNSName can be, such as w*.example.com or my_host.
+        if name not in (asked.ip_addresses if is_address else asked.dns_names):
+            where = "ipAddresses" if is_address else "dnsNames"
+            yield (
+                f"commonName: {quoted(name)} is none of the {where} asked for: list it there too, or have the rule's "
+                "commonNames allow it"
+            )
+
+
+def _attribute(oid: str, value: str) -> str:
+    field = f"subject.{_FIELD_OF[oid]}" if oid in _FIELD_OF else f"subject: attribute {oid}"
+    return f"{field}: {quoted(value)} is not allowed"
+
+
+def _names(kind: str, names: Iterable[str], allowed: AllowedNames, host_of: Callable[[str], str]) -> Iterator[str]:
+    for name in names:
         if name in allowed.exact:
             continue
         host = host_of(name)
         wildcard = host.startswith("*.")
         if wildcard and not allowed.wildcards:
-            yield f"{kind}: {quoted(given)} is a wildcard, which is not allowed"
+            yield f"{kind}: {quoted(name)} is a wildcard, which is not allowed"
             continue
         bare = host.removeprefix("*.")
         if wildcard and bare in allowed.exact:
             continue
         if not any(bare == suffix or bare.endswith(f".{suffix}") for suffix in allowed.suffixes):
-            yield f"{kind}: {quoted(given)} is not allowed"
+            yield f"{kind}: {quoted(name)} is not allowed"
 
 
 def _addresses(kind: str, addresses: Iterable[str], allowed: Iterable[str]) -> Iterator[str]:
     networks = [ipaddress.ip_network(network, strict=False) for network in allowed]
     for given in addresses:
-        try:
-            address = general_names.ip_address(given)
-        except PkiError as error:
-            yield str(error)
-            continue
+        address = general_names.ip_address(given)
         # An IPv4 address written as an IPv6 one reaches the same host.
         plain = getattr(address, "ipv4_mapped", None) or address
         if not any(plain in network for network in networks if network.version == plain.version):
             yield f"{kind}: {given} is not allowed"
+
+
+def _key_against(allowed: tuple[AllowedKey, ...], key: KeyParameters | None) -> Iterator[str]:
+    """No `allowed` at all is any key of an ordinary size."""
+    if key is None:
+        return
+    if allowed and not any(_key_fits(one, key) for one in allowed):
+        yield f"privateKey: {_key(key)} is not allowed"
+    elif key.algorithm is KeyAlgorithm.RSA and (size := key.normalized().size or 0) > _LARGEST_RSA:
+        named = (max(one.minimum_size or 0, one.maximum_size or 0) for one in allowed if _key_fits(one, key))
+        if not any(largest > _LARGEST_RSA for largest in named):
+            yield (
+                f"privateKey: {_key(key)} is beyond {_LARGEST_RSA} bits: take a smaller one, or have a rule of the "
+                f"issuer's policy allow it by keys: [{{algorithm: RSA, maxSize: {size}}}]"
+            )
 
 
 def _key_fits(allowed: AllowedKey, key: KeyParameters) -> bool:

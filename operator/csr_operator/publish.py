@@ -4,13 +4,18 @@ import base64
 from collections.abc import Callable, Mapping
 
 from .backends.base import Misconfigured, Retryable
-from .kube import Kube, KubeError, secret_data
+from .kube import Kube, KubeError, Object, secret_data
 from .model import GROUP, MANAGED_LABEL, Issuer, SecretKey
 
 _PUBLISHED_ANNOTATION = f"{GROUP}/published-by"
 _ATTEMPTS = 5
 
 Change = Callable[[Mapping[str, bytes]], Mapping[str, bytes]]
+
+
+def published_by(secret: Object, issuer: Issuer) -> bool:
+    """The operator wrote the Secret for this issuer."""
+    return (secret["metadata"].get("annotations") or {}).get(_PUBLISHED_ANNOTATION) == f"{issuer.kind}/{issuer.name}"
 
 
 async def publish_secret(kube: Kube, key: SecretKey, issuer: Issuer, change: Change) -> None:
@@ -22,7 +27,7 @@ async def publish_secret(kube: Kube, key: SecretKey, issuer: Issuer, change: Cha
     for _ in range(_ATTEMPTS):
         existing = await kube.get_secret(key)
         metadata = existing["metadata"] if existing is not None else {}
-        if existing is not None and (metadata.get("annotations") or {}).get(_PUBLISHED_ANNOTATION) != whose:
+        if existing is not None and not published_by(existing, issuer):
             raise Misconfigured(f"Secret {key.name} is not the issuer's to write: delete it, or name another")
         before = secret_data(existing) if existing is not None else {}
         after = change(before)

@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from csr_operator.model import CREDENTIAL_TYPE
 from devcluster import ControlPlane
 from tests.support.acme_scene import HTTP, Scene, running_scene
 from tests.support.kubectl import condition, wait_until
@@ -27,7 +28,8 @@ def key_of(scene: Scene, secret: str) -> bytes:
 
 def secret(name: str, **data: str) -> dict[str, Any]:
     encoded = {key.replace("_", "."): base64_text(value) for key, value in data.items()}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": encoded}
+    metadata = {"name": name}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": CREDENTIAL_TYPE, "data": encoded}
 
 
 def own_key() -> str:

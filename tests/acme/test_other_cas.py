@@ -21,7 +21,7 @@ from csr_operator.model import MANAGER
 from devcluster import ControlPlane
 from tests.support.acme import AcmeServer, acme_issuer, rfc2136, rfc2136_secret
 from tests.support.acme_scene import HTTP, names
-from tests.support.authorities import opaque
+from tests.support.authorities import credential
 from tests.support.bind import Bind, bind
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import request
@@ -236,7 +236,7 @@ def test_openbao_takes_an_account_that_is_bound_to_one_of_its_own(place: Place, 
     if not isinstance(place.ca, OpenBao):
         pytest.skip("step-ca makes external accounts in Smallstep's own service alone")
     bound = place.ca.write("pki/acme/new-eab")
-    place.kubectl.apply(opaque("eab", secret=bound["key"]))
+    place.kubectl.apply(credential("eab", secret=bound["key"]))
     place.ca.write("pki/config/acme", eab_policy="always-required")
     try:
         place.kubectl.apply(acme_issuer(f"{name}-unbound", place.ca, rfc2136(place.dns)))

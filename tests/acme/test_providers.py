@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from csr_acme.challenges import dns_name
+from csr_operator.model import CREDENTIAL_TYPE
 from tests.support.acme import acme_issuer, rfc2136
 from tests.support.acme_dns import AcmeDnsServer
 from tests.support.acme_scene import Scene, names
@@ -31,7 +32,8 @@ sys.exit(dns.query.tcp(update, "{address}", 10, {port}).rcode())
 
 def secret(name: str, data: dict[str, str]) -> dict[str, Any]:
     encoded = {key: base64_text(value) for key, value in data.items()}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": encoded}
+    metadata = {"name": name}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": CREDENTIAL_TYPE, "data": encoded}
 
 
 def by(scene: Scene, **provider: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from csr_operator.pki.verify import SubjectRule
 from tests.conformance.cases import Feature
 from tests.support.acme import AcmeServer, acme_issuer, rfc2136, rfc2136_secret
-from tests.support.authorities import opaque
+from tests.support.authorities import credential
 from tests.support.bind import Bind, bind
 from tests.support.kubectl import Kubectl
 from tests.support.manifests import issuer, root_and_ca
@@ -96,7 +96,7 @@ def _sectigo(site: Site) -> Iterator[str]:
             "profile": "Public OV SSL",
         }
         login = {"login": sectigo_server.LOGIN, "password": sectigo_server.PASSWORD}
-        site.kubectl.apply(opaque("sectigo", **login), issuer("sectigo", "Issuer", sectigo=config))
+        site.kubectl.apply(credential("sectigo", **login), issuer("sectigo", "Issuer", sectigo=config))
         yield "sectigo"
 
 
@@ -140,7 +140,7 @@ def _acme(site: Site, server: AcmeServer, dns: Bind, **fields: Any) -> str:
 
 def _with_key(kubectl: Kubectl, backend: str, config: dict[str, Any]) -> str:
     kubectl.apply(
-        opaque("digicert", **{"api-key": digicert_server.KEY}), issuer("digicert", "Issuer", **{backend: config})
+        credential("digicert", **{"api-key": digicert_server.KEY}), issuer("digicert", "Issuer", **{backend: config})
     )
     return "digicert"
 

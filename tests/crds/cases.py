@@ -769,6 +769,19 @@ REFUSED = [
                 )
                 for network in ("10.0.0.1/8", "2001:db8::1/32")
             ),
+            *(
+                (
+                    rule(subject={"others": [{"oid": oid, "values": ["x"]}]}),
+                    f"{RULE}.subject.others[0].oid",
+                    says,
+                )
+                for oid, says in (
+                    ("DC", "policy: subject.others takes dotted object identifiers"),
+                    ("2.5.4.03", "write oid in numbers and dots"),
+                    ("2.5.4.10", "Forbidden: policy: subject.others holds an attribute that has a field of its own"),
+                    ("2.5.4.3", "a common name in commonNames and an e-mail address in emailAddresses"),
+                )
+            ),
             (
                 rule(keys=[{"algorithm": "RSA", "minSize": 4096, "maxSize": 2048}]),
                 f"{RULE}.keys[0].minSize",
@@ -1016,6 +1029,18 @@ LARGEST_RULE: Mapping[str, Any] = {
         for names in ("commonNames", "dnsNames")
     },
     "ipAddresses": {"networks": [f"2001:db8:{i:x}::/48" for i in range(100)]},
+    "subject": {
+        **{
+            field: [f"{i:03}{'a' * 253}" for i in range(100)]
+            for field in (
+                *("countries", "organizations", "organizationalUnits", "localities", "provinces", "streetAddresses"),
+                *("postalCodes", "serialNumbers"),
+            )
+        },
+        "others": [
+            {"oid": f"2.25.{10**38 + i}", "values": [f"{j:03}{'a' * 253}" for j in range(100)]} for i in range(16)
+        ],
+    },
     "uris": {"exact": [f"urn:{i:02}:{'a' * 505}" for i in range(100)]},
     "emailAddresses": {"exact": [f"ann{i:02}@{LABEL63}.example" for i in range(100)]},
     "keys": [{"algorithm": "RSA", "minSize": 2048, "maxSize": 8192}] * 16,
@@ -1075,6 +1100,8 @@ ACCEPTED_ISSUERS: list[Mapping[str, Any]] = [
     policy(default="Allow", rules=[]),
     policy(rules=[{}, {}, {"name": "web"}, {"name": "db"}]),
     rule(dnsNames={}, ipAddresses={}, uris={}, emailAddresses={}, commonNames={}, keys=[], usages=[], extensions=[]),
+    rule(subject={}),
+    rule(subject={"countries": ["DE"], "others": [{"oid": "0.9.2342.19200300.100.1.25", "values": ["a", "b"]}]}),
     rule(
         namespaces={
             "names": ["shop"],

@@ -9,7 +9,7 @@ import pytest
 
 from devcluster import ControlPlane
 from tests.support.audit import writes
-from tests.support.authorities import opaque
+from tests.support.authorities import credential
 from tests.support.bind import bind
 from tests.support.contract import Damage, Reply
 from tests.support.kubectl import Kubectl, condition, wait_until
@@ -67,7 +67,7 @@ def customer(
         OperatorProcess(operator_credentials, folder / "operator.log", "--namespace", kubectl.namespace) as operator,
     ):
         one = Customer(Site(kubectl, operator), server, cluster)
-        kubectl.apply(opaque("digicert", **{"api-key": KEY}), issuer("digicert", "Issuer", **one.spec()))
+        kubectl.apply(credential("digicert", **{"api-key": KEY}), issuer("digicert", "Issuer", **one.spec()))
         kubectl.wait_ready("digicert", kind="issuer")
         yield one
         assert KEY not in (folder / "operator.log").read_text()
@@ -140,7 +140,7 @@ def test_domains_are_validated_by_the_operator_s_own_records(customer: Customer,
             product=DV, organizationId=None, dcvMethod="dns-txt-token", dns01={"rfc2136": updates, **own}
         )
         customer.site.kubectl.apply(
-            opaque("tsig", secret=dns.secret), issuer("own-dns", "Issuer", **spec), request("by-dns", "own-dns")
+            credential("tsig", secret=dns.secret), issuer("own-dns", "Issuer", **spec), request("by-dns", "own-dns")
         )
         customer.site.kubectl.wait_ready("by-dns")
         assert dns.records("_dnsauth.by-dns.example.com") == []
@@ -249,7 +249,7 @@ def test_an_issuer_that_cannot_order_says_what_is_wrong(
 
 def test_a_key_that_is_exchanged_takes_the_waiting_requests_along(customer: Customer) -> None:
     kubectl = customer.site.kubectl
-    kubectl.apply(opaque("own", **{"api-key": "AN-OLD-KEY"}))
+    kubectl.apply(credential("own", **{"api-key": "AN-OLD-KEY"}))
     kubectl.apply(issuer("own", "Issuer", **customer.spec(secretName="own")), request("waiting", "own"))
 
     def message() -> str:
@@ -257,7 +257,7 @@ def test_a_key_that_is_exchanged_takes_the_waiting_requests_along(customer: Cust
 
     wait_until("the key is refused", lambda: "DigiCert refuses the API key" in message())
     assert "AN-OLD-KEY" not in message()
-    kubectl.apply(opaque("own", **{"api-key": KEY}))
+    kubectl.apply(credential("own", **{"api-key": KEY}))
     kubectl.wait_ready("waiting")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.authorities import opaque
+from tests.support.authorities import credential
 from tests.support.certificates import assert_whole
 from tests.support.contract import ContractServer, Damage
 from tests.support.kubectl import Kubectl, wait_until
@@ -53,7 +53,7 @@ def test_kill_9_between_submit_and_record_places_no_second_order(
         OperatorProcess(operator_credentials, log, "--namespace", kubectl.namespace) as operator,
     ):
         config |= {"caBundle": server.ca_bundle, "secretName": "digicert"}
-        kubectl.apply(opaque("digicert", **{"api-key": KEY}), issuer("digicert", "Issuer", **{backend: config}))
+        kubectl.apply(credential("digicert", **{"api-key": KEY}), issuer("digicert", "Issuer", **{backend: config}))
         kubectl.wait_ready("digicert", kind="issuer")
         while caught < RUNS:
             operator.kill()

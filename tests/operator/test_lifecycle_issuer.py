@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from devcluster import ControlPlane
-from tests.support.authorities import KeyPair, authority, opaque, other_key
+from tests.support.authorities import KeyPair, authority, credential, other_key
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request
 from tests.support.openssl import certificate_text, end_date, verify
@@ -24,7 +24,7 @@ BROKEN: dict[str, tuple[dict[str, Any] | None, str]] = {
     "wrong-key": (other_key(GOOD).secret("wrong-key"), "private key does not belong to"),
     "expired": (authority("Old CA", ends_in=timedelta(days=-1)).secret("expired"), "is not valid now"),
     "not-a-ca": (authority("Leaf", is_ca=False).secret("not-a-ca"), "is not a CA certificate"),
-    "no-key": (opaque("no-key", **{"tls.crt": GOOD.certificate}), "tls.key is missing"),
+    "no-key": (credential("no-key", **{"tls.crt": GOOD.certificate}), "tls.key is missing"),
     "no-certificate": (KeyPair("nonsense", GOOD.key).secret("no-certificate"), "there is no certificate in it"),
 }
 """The Secret of a CA that cannot sign, and what its issuer is to say of it."""

@@ -16,6 +16,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from csr_operator.asked import asked
+from csr_operator.model import CertificateRequest
 from csr_operator.parse import parse_issuer, parse_request
 from csr_operator.pki.csr import build_csr, load_csr
 from csr_operator.pki.errors import PkiError
@@ -38,10 +39,14 @@ def denials(policy: Mapping[str, Any], spec: Mapping[str, Any], **labels: str) -
     issuer = parse_issuer({"kind": "Issuer", "metadata": METADATA, "spec": {"selfSigned": {}, "policy": policy}})
     assert not issuer.problem
     assert issuer.policy is not None
+    return violations(issuer.policy, asked(parsed(spec)), "shop", labels)
+
+
+def parsed(spec: Mapping[str, Any]) -> CertificateRequest:
     least = {"secretName": "tls", "issuerRef": {"name": "ca"}}
     request = parse_request({"metadata": METADATA, "spec": {**least, **spec}})
     assert not request.problem
-    return violations(issuer.policy, asked(request), "shop", labels)
+    return request
 
 
 def denied_by(rule: Rule, spec: Mapping[str, Any]) -> str:
@@ -113,10 +118,48 @@ PERMITTED: list[tuple[Rule, Mapping[str, Any]]] = [
     # Common names
     ({"commonNames": {"exact": ["Ann Example"]}}, {"commonName": "Ann Example"}),
     ({"commonNames": COM, "dnsNames": {}}, {"commonName": "www.example.com"}),
-    ({"dnsNames": COM}, {"commonName": "Ann Example"}),
-    ({"dnsNames": COM}, {"commonName": "www.example.com"}),
+    ({"dnsNames": COM}, {"commonName": "WWW.example.com", "dnsNames": ["www.Example.com", "example.com"]}),
+    ({"dnsNames": WILD}, {"commonName": "*.example.com", "dnsNames": ["*.example.com"]}),
+    ({"dnsNames": COM}, {"commonName": "2001:DB8::7", "ipAddresses": ["2001:db8:0::7"]}),
+    ({"dnsNames": {"suffixes": ["bücher.example"]}}, {"commonName": "Bücher.example", "dnsNames": ["bücher.example"]}),
     ({"ipAddresses": {"networks": ["10.0.0.0/8"]}}, {"commonName": "10.1.2.3"}),
-    ({"commonNames": COM}, {"literalSubject": "O=Example,CN=a.example.com+CN=b.example.com"}),
+    ({"ipAddresses": {}, "emailAddresses": {}}, {"commonName": "Ann Example"}),
+    ({"commonNames": COM}, {"literalSubject": "CN=a.example.com+CN=b.example.com"}),
+    # The rest of the subject
+    ({}, {"commonName": "a", "subject": {"organizations": ["system:masters"]}}),
+    (
+        {
+            "commonNames": {"exact": ["Ann"]},
+            "subject": {
+                "countries": ["de"],
+                "organizations": ["Example", "Example, Ltd."],
+                "organizationalUnits": ["Web"],
+                "localities": ["Bonn"],
+                "provinces": ["NRW"],
+                "streetAddresses": ["Am Platz 1"],
+                "postalCodes": ["53111"],
+                "serialNumbers": ["7"],
+                "others": [{"oid": "0.9.2342.19200300.100.1.25", "values": ["example", "com"]}],
+            },
+        },
+        {
+            "commonName": "Ann",
+            "subject": {
+                "countries": ["DE"],
+                "organizations": ["Example, Ltd.", "Example"],
+                "organizationalUnits": ["Web"],
+                "localities": ["Bonn"],
+                "provinces": ["NRW"],
+                "streetAddresses": ["Am Platz 1"],
+                "postalCodes": ["53111"],
+                "serialNumber": "7",
+            },
+        },
+    ),
+    (
+        {"uris": {}, "subject": {"others": [{"oid": "0.9.2342.19200300.100.1.25", "values": ["example", "com"]}]}},
+        {"literalSubject": "CN=a,DC=example,DC=com"},
+    ),
     # Addresses
     ({"ipAddresses": {"networks": ["10.0.0.0/8", "2001:db8::/32"]}}, {"ipAddresses": ["10.255.0.1", "2001:db8::7"]}),
     ({"ipAddresses": {"networks": ["192.0.2.7"]}}, {"ipAddresses": ["192.0.2.7"]}),
@@ -136,6 +179,8 @@ PERMITTED: list[tuple[Rule, Mapping[str, Any]]] = [
     # The rest
     ({"otherNames": True}, {"otherNames": [{"oid": "1.2.3", "utf8Value": "x"}]}),
     ({"keys": [{"algorithm": "RSA"}]}, {"privateKey": {"algorithm": "RSA", "size": 4096}}),
+    ({"keys": [{"algorithm": "RSA", "maxSize": 8192}]}, {"privateKey": {"algorithm": "RSA", "size": 8192}}),
+    ({"keys": [{"algorithm": "RSA", "minSize": 4097}]}, {"privateKey": {"algorithm": "RSA", "size": 8192}}),
     ({"keys": [{"algorithm": "RSA", "maxSize": 2048}]}, {"privateKey": {"algorithm": "RSA"}}),
     ({"keys": [{"algorithm": "RSA"}, {"algorithm": "ECDSA", "minSize": 256}]}, {}),
     ({"keys": [{"algorithm": "ML-DSA-65"}]}, {"privateKey": {"algorithm": "ML-DSA-65"}}),
@@ -159,8 +204,12 @@ DENIED: list[tuple[Rule, Mapping[str, Any], str]] = [
             "com",
             "*.com",
             "example.org",
-            "e\N{LATIN SMALL LETTER X WITH DIAERESIS}ample.com",
         )
+    ),
+    (
+        {"dnsNames": WILD},
+        {"dnsNames": ["e\N{LATIN SMALL LETTER X WITH DIAERESIS}ample.com"]},
+        'dnsNames: "xn--eample-w77b.com" is not allowed',
     ),
     ({"dnsNames": COM}, {"dnsNames": ["*.example.com"]}, '"*.example.com" is a wildcard, which is not allowed'),
     ({"dnsNames": {"exact": ["example.com"]}}, {"dnsNames": ["www.example.com"]}, '"www.example.com" is not allowed'),
@@ -194,21 +243,62 @@ DENIED: list[tuple[Rule, Mapping[str, Any], str]] = [
             ("xn--a.example.com", "no A-label"),
         )
     ),
-    # Common names
+    # Common names: where dnsNames alone restricts, none that is not among those asked for, whatever it looks like
+    *(
+        ({"dnsNames": WILD}, {"commonName": name, "dnsNames": ["www.example.com"]}, f'commonName: "{name}" is none of')
+        for name in (
+            *("ban*.example.com", "*nk.example.com", "my_db.example.com", "kubernetes", "vault", "localhost"),
+            *("host.123", "-bank.example.com", "www.example.com.", "a.example.com", "*.example.com", "Ann Example"),
+            *("system:admin", "fe80::1%eth0", "0x7f.1"),
+        )
+    ),
+    ({"dnsNames": COM}, {"commonName": "10.0.0.1", "dnsNames": ["a.example.com"]}, "none of the ipAddresses asked for"),
+    ({"dnsNames": COM}, {"commonName": "x.example.org", "dnsNames": ["x.example.org"]}, '"x.example.org" is not'),
     ({"commonNames": COM}, {"commonName": "Ann Example"}, 'commonName: "Ann Example" is not allowed'),
     ({"commonNames": COM}, {"commonName": "evil.example/x.example.com"}, "is not allowed"),
     ({"commonNames": COM}, {"commonName": "x .example.com"}, "is not allowed"),
     ({"commonNames": {"exact": ["Ann"]}}, {"commonName": "ann "}, "is not allowed"),
     ({"commonNames": {}}, {"commonName": "a"}, "is not allowed"),
-    ({"dnsNames": COM}, {"commonName": "evil.example"}, 'commonName: "evil.example" is not allowed'),
-    ({"dnsNames": COM}, {"commonName": "*.example.com"}, "is a wildcard"),
-    ({"dnsNames": {}}, {"commonName": "www.example.com", "uris": ["urn:x"]}, "is not allowed"),
+    ({"dnsNames": COM}, {"commonName": "*.example.com", "dnsNames": ["*.example.com"]}, "is a wildcard"),
+    ({"dnsNames": {}}, {"commonName": "www.example.com", "uris": ["urn:x"]}, "is none of the dnsNames asked for"),
     ({"ipAddresses": {"networks": ["10.0.0.0/8"]}}, {"commonName": "192.0.2.7"}, "commonName: 192.0.2.7"),
     ({"commonNames": COM}, {"literalSubject": "CN=a.example.com,CN=evil.example"}, '"evil.example" is not allowed'),
     ({"commonNames": COM}, {"literalSubject": r"O=x+2.5.4.3=evil.example"}, '"evil.example" is not allowed'),
     ({"commonNames": COM}, own(cn=["www.example.com", "evil.example"]), '"evil.example" is not allowed'),
     ({"commonNames": COM, "dnsNames": COM}, own(dns("evil.example"), cn=["a.example.com"]), "dnsNames"),
     ({"commonNames": COM, "dnsNames": COM}, own(dns("a.example.com"), cn=["evil.example"]), "commonName"),
+    # The rest of the subject: nothing that is not listed, once a rule restricts names
+    *(
+        (
+            {kind: {}},
+            {"literalSubject": "CN=system:admin,O=system:masters"},
+            'subject.organizations: "system:masters" is not allowed',
+        )
+        for kind in ("commonNames", "dnsNames", "ipAddresses", "uris", "emailAddresses", "subject")
+    ),
+    *(
+        ({"subject": {"organizations": ["Example"]}}, {"commonName": "a", "subject": {field: value}}, words)
+        for field, value, words in (
+            ("organizations", ["Example", "example"], 'subject.organizations: "example" is not allowed'),
+            ("organizationalUnits", ["Example"], 'subject.organizationalUnits: "Example" is not allowed'),
+            ("countries", ["DE"], 'subject.countries: "DE" is not allowed'),
+            ("localities", ["Bonn"], 'subject.localities: "Bonn" is not allowed'),
+            ("provinces", ["NRW"], 'subject.provinces: "NRW" is not allowed'),
+            ("streetAddresses", ["x"], 'subject.streetAddresses: "x" is not allowed'),
+            ("postalCodes", ["x"], 'subject.postalCodes: "x" is not allowed'),
+            ("serialNumber", "7", 'subject.serialNumbers: "7" is not allowed'),
+        )
+    ),
+    *(
+        ({"dnsNames": COM}, {"literalSubject": subject, "dnsNames": ["a.example.com"]}, f"subject: attribute {oid}: ")
+        for subject, oid in (
+            ("DC=example", "0.9.2342.19200300.100.1.25"),
+            ("UID=root", "0.9.2342.19200300.100.1.1"),
+            ("title=x+GN=y", "2.5.4.12"),
+            ("1.2.3.4=x", "1.2.3.4"),
+        )
+    ),
+    ({"dnsNames": {}}, own(dns("a"), cn=["a"], email=["a@b.example"]), "dnsNames"),
     # Addresses
     ({"ipAddresses": {"networks": ["10.0.0.0/8"]}}, {"ipAddresses": ["11.0.0.1"]}, "ipAddresses: 11.0.0.1"),
     ({"ipAddresses": {"networks": ["::/0"]}}, {"ipAddresses": ["10.0.0.1"]}, "10.0.0.1 is not allowed"),
@@ -286,6 +376,16 @@ DENIED: list[tuple[Rule, Mapping[str, Any], str]] = [
         {"keys": [{"algorithm": "RSA", "maxSize": 3072}]},
         {"privateKey": {"algorithm": "RSA", "size": 4096}},
         "RSA 4096",
+    ),
+    *(
+        (rule, {"privateKey": {"algorithm": "RSA", "size": 4097}}, f"privateKey: RSA 4097 {why}")
+        for rule, why in (
+            ({}, "is beyond 4096 bits"),
+            ({"keys": [{"algorithm": "RSA"}]}, "is beyond 4096 bits"),
+            ({"keys": [{"algorithm": "RSA", "minSize": 4096}]}, "is beyond 4096 bits"),
+            ({"keys": [{"algorithm": "RSA", "minSize": 8192}, {"algorithm": "RSA"}]}, "is beyond 4096 bits"),
+            ({"keys": [{"algorithm": "RSA", "maxSize": 4096}]}, "is not allowed"),
+        )
     ),
     (
         {"keys": [{"algorithm": "ML-DSA-44"}]},
@@ -378,6 +478,15 @@ def test_rules_namespaces_and_the_default(
     policy: Mapping[str, Any], labels: dict[str, str], spec: Mapping[str, Any], answer: tuple[str, ...]
 ) -> None:
     assert denials(policy, spec, **labels) == answer
+
+
+@pytest.mark.parametrize("policy", [None, {"default": "Allow"}, {"default": "Allow", "rules": [OTHER]}])
+def test_who_no_rule_is_about_gets_no_key_that_takes_minutes_to_make(policy: Mapping[str, Any] | None) -> None:
+    for size, permitted in ((4096, True), (4097, False)):
+        spec = {**WWW, "privateKey": {"algorithm": "RSA", "size": size}}
+        answer = denials(policy, spec) if policy is not None else violations(None, asked(parsed(spec)), "shop", {})
+        assert (answer == ()) is permitted
+        assert permitted or "keys: [{algorithm: RSA, maxSize: 4097}]" in answer[0]
 
 
 @pytest.mark.parametrize(

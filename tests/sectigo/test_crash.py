@@ -6,7 +6,7 @@ import signal
 import threading
 from pathlib import Path
 
-from tests.support.authorities import opaque
+from tests.support.authorities import credential
 from tests.support.certificates import assert_whole
 from tests.support.contract import Call
 from tests.support.kubectl import Kubectl, wait_until
@@ -63,7 +63,9 @@ def test_an_operator_killed_while_it_orders_orders_nothing_twice(
     unnoted = 0
     with SectigoServer(tmp_path / "journal") as server, Nursery(operator_credentials, log) as nursery:
         where = {"url": f"{server.url}/api", "caBundle": server.ca_bundle}
-        kubectl.apply(opaque("account", login=LOGIN, password=PASSWORD), issuer("sectigo", sectigo={**spec, **where}))
+        kubectl.apply(
+            credential("account", login=LOGIN, password=PASSWORD), issuer("sectigo", sectigo={**spec, **where})
+        )
         for n in range(RUNS):
             create(kubectl, request(f"run-{n}", "sectigo"))
             assassin = Assassin(chance)

@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 from devcluster import ControlPlane
 from tests.support import openssl
-from tests.support.authorities import opaque
+from tests.support.authorities import credential
 from tests.support.certificates import assert_whole, certificate_of
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request
@@ -48,7 +48,7 @@ def site(
     kubectl = Kubectl(cluster, new_namespace(cluster))
     log = tmp_path_factory.mktemp("site") / "operator.log"
     with OperatorProcess(operator_credentials, log, "--namespace", kubectl.namespace) as operator:
-        kubectl.apply(opaque("account", login=LOGIN, password=PASSWORD), sectigo("sectigo", server))
+        kubectl.apply(credential("account", login=LOGIN, password=PASSWORD), sectigo("sectigo", server))
         kubectl.wait_ready("sectigo", kind="issuer")
         yield Site(kubectl, operator)
 
@@ -165,8 +165,8 @@ def test_each_kind_of_credentials_serves(site: Site, server: SectigoServer) -> N
     server.token_life = 2
     pair = {name: data.decode() for name, data in member(MEMBERS, LOGIN).items()}
     site.kubectl.apply(
-        opaque("client", clientID=CLIENT_ID, clientSecret=CLIENT_SECRET),
-        opaque("pair", "kubernetes.io/tls", **pair),
+        credential("client", clientID=CLIENT_ID, clientSecret=CLIENT_SECRET),
+        credential("pair", "kubernetes.io/tls", **pair),
         issuer(
             "tokens", sectigo=where(server) | {"oauth": {"secretName": "client", "tokenURL": server.url + TOKEN_PATH}}
         ),
@@ -187,10 +187,10 @@ def test_each_kind_of_credentials_serves(site: Site, server: SectigoServer) -> N
 
 
 def test_credentials_are_exchanged_without_a_restart_and_shown_nowhere(site: Site, server: SectigoServer) -> None:
-    site.kubectl.apply(opaque("account", login=LOGIN, password="wrong-horse"))
+    site.kubectl.apply(credential("account", login=LOGIN, password="wrong-horse"))
     told = site.wait_condition("sectigo", "Ready", "Misconfigured", "issuer")
     assert "check the credentials in Secret account" in told["message"]
-    site.kubectl.apply(opaque("account", login=LOGIN, password=PASSWORD))
+    site.kubectl.apply(credential("account", login=LOGIN, password=PASSWORD))
     site.kubectl.wait_ready("sectigo", kind="issuer")
     site.kubectl.apply(request("after", "sectigo"))
     site.kubectl.wait_ready("after", seconds=60)

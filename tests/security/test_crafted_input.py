@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from tests.pki.support import MERSENNE, rsa_pem
-from tests.support.authorities import authority, opaque
+from tests.support.authorities import authority, credential, opaque
 from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import issuer, request
 from tests.support.site import REQUEST, Site
@@ -112,9 +112,9 @@ def test_crafted_cas_are_refused(site: Site) -> None:
     texts = {case: text[: MIB - 4096] for case, text in _crafted(CERTIFICATE).items()}
     texts["namesakes"] = _namesakes(MIB // 2)
     for case, text in texts.items():
-        _create(site, opaque(f"ca-{case}", **{"tls.crt": text, "tls.key": good.key}))
+        _create(site, credential(f"ca-{case}", **{"tls.crt": text, "tls.key": good.key}))
     for case, text in {"key-headers": _crafted("-----BEGIN PRIVATE KEY-----\n")["headers"][: MIB - 4096]}.items():
-        _create(site, opaque(f"ca-{case}", **{"tls.crt": good.certificate, "tls.key": text}))
+        _create(site, credential(f"ca-{case}", **{"tls.crt": good.certificate, "tls.key": text}))
         texts[case] = text
     site.kubectl.apply(*(issuer(f"ca-{case}", ca={"secretName": f"ca-{case}"}) for case in texts))
     for case in texts:
@@ -129,7 +129,7 @@ def test_a_key_made_to_burn_time_is_refused(site: Site, name: str) -> None:
     site.kubectl.apply(
         opaque(f"{name}-key", **{"tls.key": key}),
         request(name, "ca", privateKey={"secretRef": {"name": f"{name}-key"}}),
-        opaque(f"{name}-ca", **{"tls.crt": authority("Good").certificate, "tls.key": key}),
+        credential(f"{name}-ca", **{"tls.crt": authority("Good").certificate, "tls.key": key}),
         issuer(f"{name}-ca", ca={"secretName": f"{name}-ca"}),
     )
     words = "RSA keys of 44910 bits are not accepted: use 2048 to 8192"

@@ -50,5 +50,6 @@ def rfc2136_secret(bind: Bind) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": "tsig"},
+        "type": "csr-operator.dev/credential",
         "data": {"secret": base64_text(bind.secret)},
     }

@@ -30,6 +30,13 @@ def opaque(name: str, type: str = "Opaque", **data: str) -> dict[str, Any]:  # n
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": type, "data": encoded}
 
 
+def credential(name: str, type: str = "Opaque", **data: str) -> dict[str, Any]:  # noqa: A002 - the field's name
+    """A Secret with this data that the Issuers of its namespace may use."""
+    secret = opaque(name, type, **data)
+    secret["metadata"]["labels"] = {"csr-operator.dev/allow-credential": "true"}
+    return secret
+
+
 def authority(
     name: str,
     *,

@@ -173,9 +173,9 @@ class Context:
     """What a backend gets of the world.
 
     read_secret: the data of a Secret in the issuer's namespace (a ClusterIssuer's: the cluster resource namespace);
-    None if there is none. publish: change the data of a Secret there that is the issuer's own to write, and made if it
-    is missing; the change is a function of the data so far, and is made again if somebody else was faster. clock: the
-    time now, in UTC. session: for HTTP (`http.py`);
+    None if there is none. Raises Misconfigured for one that is not allowed as a credential. publish: change the data of
+    a Secret there that is the issuer's own to write, and made if it is missing; the change is a function of the data so
+    far, and is made again if somebody else was faster. clock: the time now, in UTC. session: for HTTP (`http.py`);
     it is shared by all issuers, so that each call says whom it trusts. responder: for ACME. programs: the folder of
     those that issuers may have run to write DNS records; None if they may not.
     """

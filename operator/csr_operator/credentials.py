@@ -1,0 +1,41 @@
+"""Which Secrets an issuer may use: pure.
+
+Who may create an Issuer may have the operator send a credential wherever they like. A Secret is therefore one only if
+whoever made it says so, and creating Issuers is no way of reading Secrets.
+"""
+
+from .kube import Object
+from .model import CREDENTIAL_LABEL, CREDENTIAL_TYPE, STATE_KEY, Issuer, Kind
+from .publish import published_by
+
+_OF_KUBERNETES = frozenset(
+    (
+        "kubernetes.io/service-account-token",
+        "bootstrap.kubernetes.io/token",
+        "kubernetes.io/dockercfg",
+        "kubernetes.io/dockerconfigjson",
+    )
+)
+"""Credentials for Kubernetes itself, and for registries (https://kubernetes.io/docs/concepts/configuration/secret/)."""
+
+
+def refusal(secret: Object, issuer: Issuer) -> str:
+    """Why the issuer may not use the Secret, in words with the remedy; empty if it may."""
+    metadata, kind = secret["metadata"], secret.get("type") or "Opaque"
+    name, namespace = metadata["name"], metadata["namespace"]
+    if name == STATE_KEY:
+        return f"Secret {name} is the operator's own: name another"
+    if kind in _OF_KUBERNETES:
+        return f"Secret {name} is of type {kind}, which is for Kubernetes and never for an issuer: name another"
+    if issuer.kind is Kind.CLUSTER_ISSUER:
+        return ""  # who makes one administers the cluster, and the namespace of these Secrets is for that
+    if kind == CREDENTIAL_TYPE or (metadata.get("labels") or {}).get(CREDENTIAL_LABEL) == "true":
+        return ""
+    if kind == "kubernetes.io/tls" and issuer.backend == "ca":
+        return ""  # its key signs, and is sent nowhere
+    if published_by(secret, issuer):
+        return ""
+    return (
+        f"Secret {name} is not allowed as a credential of issuers: whoever may change it has to say that it is one, by "
+        f"`kubectl label secret {name} -n {namespace} {CREDENTIAL_LABEL}=true`"
+    )

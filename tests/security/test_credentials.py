@@ -1,0 +1,191 @@
+"""Who may create Issuers does not read Secrets by them: a Secret is a credential only if somebody said so."""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from csr_operator.credentials import refusal
+from csr_operator.parse import parse_issuer
+from devcluster import ControlPlane
+from tests.support.acme import acme_issuer, rfc2136
+from tests.support.acme_scene import Scene, running_scene
+from tests.support.authorities import authority, credential, opaque
+from tests.support.contract import Call, ContractServer, Reply
+from tests.support.kubectl import Kubectl, condition, wait_until
+from tests.support.manifests import issuer, request
+from tests.support.operator import NAMESPACE as SYSTEM_NAMESPACE
+from tests.support.site import REQUEST
+
+
+class Sink(ContractServer):
+    """A server of eve's: what it is sent she has."""
+
+    name = "Sink"
+
+    def answer(self, call: Call) -> Reply:
+        return Reply(204)
+
+
+class Eve:
+    """May create Issuers and CertificateRequests, and cannot read Secrets."""
+
+    def __init__(self, kubectl: Kubectl) -> None:
+        self._kubectl = kubectl
+        resources = "--resource=issuers.csr-operator.dev,certificaterequests.csr-operator.dev"
+        kubectl("create", "role", "eve", "--verb=get,list,create,patch,delete", resources)
+        kubectl("create", "rolebinding", "eve", "--role=eve", "--user=eve")
+
+    def may_read_secrets(self) -> bool:
+        try:
+            self._kubectl("auth", "can-i", "get", "secrets", "--as=eve", "--quiet")
+        except AssertionError:
+            return False
+        return True
+
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        self._kubectl("apply", "--server-side", "--as=eve", "-f", "-", stdin=text)
+
+
+@pytest.fixture(scope="module")
+def scene(
+    cluster: ControlPlane, operator_credentials: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
+    with running_scene(cluster, operator_credentials, tmp_path_factory.mktemp("scene")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def eve(scene: Scene) -> Eve:
+    return Eve(scene.kubectl)
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink() as running:
+        yield running
+
+
+@pytest.fixture
+def name() -> str:
+    return f"x{uuid.uuid4().hex[:8]}"
+
+
+def by_webhook(scene: Scene, sink: Sink, name: str, secret: str) -> dict[str, Any]:
+    """An ACME issuer that has the operator send what is in `secret` to the sink."""
+    others = {key: value for key, value in rfc2136(scene.bind)["dns01"].items() if key != "rfc2136"}
+    hook = {"url": f"{sink.url}/dns", "caBundle": sink.ca_bundle, "credentialsSecretRef": {"name": secret}}
+    return acme_issuer(name, scene.pebble, {"dns01": {**others, "webhook": hook}})
+
+
+def told(scene: Scene, name: str, words: str) -> None:
+    """The request says so."""
+
+    def probe() -> bool:
+        return words in condition(scene.kubectl.get(REQUEST, name), "Ready").get("message", "")
+
+    wait_until(f"{name} says {words}", probe, seconds=60)
+
+
+def assert_nothing_came(scene: Scene, sink: Sink, name: str, *values: str) -> None:
+    assert not any("authorization" in call.headers for call in sink.calls)
+    shown = json.dumps(scene.kubectl.get(REQUEST, name)) + scene.site.operator.log.read_text()
+    assert not any(value in shown for value in values)
+
+
+def test_eve_reads_no_secret(scene: Scene, eve: Eve) -> None:
+    assert not eve.may_read_secrets()
+
+
+def test_the_token_of_a_service_account_is_sent_nowhere(scene: Scene, eve: Eve, sink: Sink, name: str) -> None:
+    kubectl = scene.kubectl
+    kubectl("create", "serviceaccount", name)
+    held = kubectl("create", "token", name).strip()
+    token = opaque(name, "kubernetes.io/service-account-token", token=held)
+    token["metadata"] |= {
+        "annotations": {"kubernetes.io/service-account.name": name},
+        # Not even if it says that it is a credential for issuers.
+        "labels": {"csr-operator.dev/allow-credential": "true"},
+    }
+    kubectl.apply(token)
+
+    eve.apply(by_webhook(scene, sink, name, name), request(name, name))
+
+    told(scene, name, f"Secret {name} is of type kubernetes.io/service-account-token, which is for Kubernetes")
+    assert_nothing_came(scene, sink, name, held)
+
+
+def test_a_password_is_sent_once_its_owner_says_that_it_may_be(scene: Scene, eve: Eve, sink: Sink, name: str) -> None:
+    scene.kubectl.apply(opaque(name, username="shop", password="s3cret-of-the-database"))
+
+    eve.apply(by_webhook(scene, sink, name, name), request(name, name))
+
+    command = f"kubectl label secret {name} -n {scene.kubectl.namespace} csr-operator.dev/allow-credential=true"
+    told(scene, name, f"Secret {name} is not allowed as a credential of issuers: ")
+    told(scene, name, f"`{command}`")
+    assert_nothing_came(scene, sink, name, "s3cret-of-the-database")
+
+    scene.kubectl(*command.split()[1:])
+    wait_until("it is sent", lambda: any("authorization" in call.headers for call in sink.calls), seconds=60)
+
+
+def test_no_other_backend_sends_what_is_not_allowed_either(scene: Scene, eve: Eve, sink: Sink, name: str) -> None:
+    scene.kubectl.apply(
+        opaque(name, login="shop", password="pw-of-the-shop", **{"api-key": "key-of-the-shop", "secret": "c2VjcmV0"})
+    )
+    where = {"caBundle": sink.ca_bundle, "url": sink.url}
+    account = {"customerURI": "x", "organization": "x", "profile": "1", "login": {"secretName": name}}
+    bound: dict[str, Any] = {"externalAccountBinding": {"keyID": "x", "keySecretRef": {"name": name}}}
+    made = {
+        f"{name}-sectigo": issuer(f"{name}-sectigo", sectigo={**where, **account}),
+        f"{name}-digicert": issuer(f"{name}-digicert", digicert={**where, "secretName": name, "product": "ssl_basic"}),
+        f"{name}-acme": acme_issuer(f"{name}-acme", scene.pebble, rfc2136(scene.bind), **bound),
+        f"{name}-ca": issuer(f"{name}-ca", ca={"secretName": name}),
+    }
+    eve.apply(*made.values())
+    for one in made:
+        ready = scene.site.wait_condition(one, "Ready", "Misconfigured", "issuer")
+        assert f"Secret {name} is not allowed as a credential of issuers" in ready["message"]
+    assert sink.calls == []
+
+
+def test_a_secret_by_its_type(scene: Scene, name: str) -> None:
+    scene.kubectl.apply(
+        opaque(name, "csr-operator.dev/credential", **{"tls.crt": "x", "tls.key": "y"}),
+        issuer(name, ca={"secretName": name}),
+        authority("CA").secret(f"{name}-pair"),
+        issuer(f"{name}-pair", ca={"secretName": f"{name}-pair"}),
+    )
+    scene.kubectl.wait_ready(f"{name}-pair", kind="issuer")
+    ready = scene.site.wait_condition(name, "Ready", "Misconfigured", "issuer")
+    assert "is not allowed" not in ready["message"]
+
+
+def test_the_administrators_namespace_needs_no_label_but_gives_no_token(scene: Scene, name: str) -> None:
+    system = Kubectl(scene.cluster, SYSTEM_NAMESPACE)
+    pair = authority("CA")
+    system.apply(
+        opaque(name, **{"tls.crt": pair.certificate, "tls.key": pair.key}),
+        opaque(f"{name}-docker", "kubernetes.io/dockerconfigjson", **{".dockerconfigjson": "{}"}),
+        issuer(name, kind="ClusterIssuer", ca={"secretName": name}),
+        issuer(f"{name}-docker", kind="ClusterIssuer", ca={"secretName": f"{name}-docker"}),
+    )
+    try:
+        system.wait_ready(name, kind="clusterissuer")
+        ready = scene.site.wait_condition(f"{name}-docker", "Ready", "Misconfigured", "clusterissuer")
+        assert "is of type kubernetes.io/dockerconfigjson" in ready["message"]
+    finally:
+        system("delete", "clusterissuer", name, f"{name}-docker")
+
+
+@pytest.mark.parametrize("kind", ["Issuer", "ClusterIssuer"])
+def test_the_key_of_the_operators_state_is_no_credential(kind: str) -> None:
+    metadata = {"name": "x", "namespace": "shop", "uid": "u", "resourceVersion": "1"}
+    secret = credential("csr-operator-state-key", key="x")
+    secret["metadata"]["namespace"] = SYSTEM_NAMESPACE
+    spec = {"ca": {"secretName": "csr-operator-state-key"}}
+    assert "is the operator's own" in refusal(secret, parse_issuer({"kind": kind, "metadata": metadata, "spec": spec}))
