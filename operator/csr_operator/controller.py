@@ -44,6 +44,7 @@ from .decide import (
 from .errors import Failed, Overtaken
 from .events import Events
 from .issuers import Issuers, Live
+from .keymaker import KeyMaker, takes_long
 from .kube import KubeClient, KubeError, Unreachable
 from .labels import NamespaceLabels
 from .limits import Slots
@@ -55,6 +56,7 @@ from .model import (
     ObjectKey,
     Raw,
     Record,
+    RotationPolicy,
     SecretKey,
     SecretMeta,
     Staged,
@@ -64,8 +66,9 @@ from .model import (
 )
 from .pace import Pace
 from .parse import parse_request, parse_secret_meta, parse_staged
-from .perform import Ordered, Performer, Written
+from .perform import NeedsKey, Ordered, Performer, Written
 from .pki.csr import csr_digest
+from .pki.keys import PrivateKey
 from .responder import Challenges
 from .seal import Seal
 from .settings import Settings
@@ -99,6 +102,12 @@ _GIVE_UP = timedelta(hours=1)
 _REMIND = timedelta(hours=24)
 """How often a user is reminded of what waits for a person."""
 
+_KEY_PATIENCE = 30.0
+"""Seconds after which a user is told that a key is not made yet."""
+
+_CaAction = Issue | Resume | Revoke | Consult
+_Call = tuple[CertificateRequest, _CaAction, Live]
+
 
 class Controller:
     """clock: the time now, in UTC. seal: has its keys before the first Secret is shown."""
@@ -107,16 +116,18 @@ class Controller:
         self, settings: Settings, kube: KubeClient, clock: Callable[[], datetime], challenges: Challenges, seal: Seal
     ) -> None:
         self._settings, self._kube, self._clock, self._seal = settings, kube, clock, seal
-        self._cpu = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="keys")
+        self._cpu = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="signatures")
         self._labels = NamespaceLabels(kube)
         self._performer = Performer(kube, self._cpu, clock, seal, self._must_be_allowed)
         self._events = Events(kube, clock)
-        self._queue: WorkQueue[ObjectKey | SecretKey] = WorkQueue()
+        self._queue: WorkQueue[ObjectKey | SecretKey] = WorkQueue(lambda key: key.namespace)
         self._store = Store(changed=self._queue.add)
         self._issuers = Issuers(
             kube, settings.cluster_resource_namespace, clock, self._wake_dependents, challenges, settings.dns_programs
         )
-        self._slots = Slots()
+        later = asyncio.get_running_loop().call_later
+        self._slots = Slots(wake=self._queue.add, later=later)
+        self._keys = KeyMaker(made=self._queue.add)
         self._failures: dict[ObjectKey, dict[ObjectKey | None, Failure]] = {}
         self._unrevoked: dict[ObjectKey, dict[ObjectKey, Failure]] = {}
         self._waiting: dict[ObjectKey, Waiting] = {}
@@ -173,6 +184,7 @@ class Controller:
         if key.kind is not Kind.CERTIFICATE_REQUEST:
             if self._issuers.forget(key, uid):
                 self._queue.forget(key)
+                self._slots.forget(key)
         elif self._store.drop_request(key, uid):
             self._failures.pop(key, None)
             self._unrevoked.pop(key, None)
@@ -181,6 +193,7 @@ class Controller:
             self._paces.pop(key, None)
             self._warned.pop(key, None)
             self._queue.forget(key)
+            self._queue.add(key)  # so that it leaves the lines in which it waits
 
     def known(self, kind: Kind) -> dict[ObjectKey, str]:
         """All of one kind, with their UIDs."""
@@ -279,52 +292,93 @@ class Controller:
         return False
 
     async def _reconcile(self, key: ObjectKey) -> bool:
+        call, made, wants_key = None, None, False
+        try:
+            call = await self._next_call(key)
+            if call is not None and (wants_key := self._wants_key(call[0], call[1])):
+                request, action, _ = call
+                made = self._keys.get(request, action.issuer)
+                if made is None:  # woken when it is
+                    await self._wait_for_key(request)
+                    call = None
+        finally:
+            if call is None:
+                self._slots.leave(key)
+            if not wants_key:
+                self._keys.drop(key)
+        return call is not None and await self._call(*call, made)
+
+    async def _next_call(self, key: ObjectKey) -> _Call | None:
+        """What a CA is to do; whatever else there is to do is done, and None then."""
         request = self._store.request(key)
         if request is None:
-            return False
+            return None
         world = await self._world(request)
         if world is None:
-            return False
+            return None
         self._warn_of_forgery(request, world)
         action = decide(request, world)
         if isinstance(action, Rest):
             await self._rest(request, action)
+            return None
+        if isinstance(action, Issue | Resume | Revoke | Consult):
+            live = self._issuers.get(action.issuer)
+            if live is None or live.backend is None:
+                return None  # it went away just now, which wakes this request
+            return request, action, live
+        self._store.begin(request)
+        try:
+            await self._carry_out(request, action, None)
+        finally:
+            self._store.end(request)
+        return None
+
+    def _wants_key(self, request: CertificateRequest, action: _CaAction) -> bool:
+        """It takes long to make one, so that it is made before anything else is taken."""
+        wanted = request.spec.private_key
+        if not isinstance(action, Issue) or not request.spec.key_is_ours or not takes_long(wanted.parameters):
             return False
-        if not isinstance(action, Issue | Resume | Revoke | Consult):
-            self._store.begin(request)
-            try:
-                await self._carry_out(request, action, None)
-            finally:
-                self._store.end(request)
-            return False
-        live = self._issuers.get(action.issuer)
-        if live is None or live.backend is None:
-            return False  # it went away just now, which wakes this request
+        keeps = wanted.rotation_policy is RotationPolicy.NEVER and self._store.own_secret(request) is not None
+        return not keeps or action.reason == "Revoked" or request.key in self._keys
+
+    async def _wait_for_key(self, request: CertificateRequest) -> None:
+        self._queue.add_after(request.key, _KEY_PATIENCE)
+        if self._keys.waited(request.key) >= _KEY_PATIENCE:
+            message = "its RSA key is being made, or waits for the keys of others before it to be made"
+            await self._tell(request, Hold("Issuing", message, needs_user=False))
+
+    async def _call(self, request: CertificateRequest, action: _CaAction, live: Live, made: PrivateKey | None) -> bool:
+        """Begin, if it is its turn; returns whether."""
+        key = request.key
         if isinstance(action, Consult):
+            self._slots.leave(key)
             self._set_apart(self._guarded(key, self._ask_for_renewal(request, live)))
             return True
-        limits = live.issuer.limits
-        if isinstance(action, Resume) and (staged := self._store.staged(request)) is not None and staged.handle:
-            limits = replace(limits, per_minute=None)  # what is looked at again was begun before
-        queued = self._slots.acquire(action.issuer, key, limits)
+        staged = self._store.staged(request)
+        begun = isinstance(action, Resume) and staged is not None and bool(staged.handle)
+        queued = self._slots.acquire(action.issuer, key, live.issuer.limits, counted=not begun)
         if queued is not None:
             if queued.message:
                 await self._write_status(request, Hold("Queued", queued.message, needs_user=False), None)
             self._queue.add_after(key, queued.seconds)
             return False
+        self._keys.drop(key)
         self._store.begin(request)
-        self._set_apart(self._guarded(key, self._with_slot(request, action, live)))
+        self._set_apart(self._guarded(key, self._with_slot(request, action, live, made)))
         return True
 
-    async def _with_slot(self, request: CertificateRequest, action: Issue | Resume | Revoke, live: Live) -> bool:
+    async def _with_slot(
+        self, request: CertificateRequest, action: Issue | Resume | Revoke, live: Live, made: PrivateKey | None
+    ) -> bool:
         telling = asyncio.get_running_loop().call_later(_PATIENCE, self._tell_that_it_takes_long, request, action, live)
         try:
-            await self._carry_out(request, action, live)
+            await self._carry_out(request, action, live, made)
+        except NeedsKey:
+            self._keys.get(request, action.issuer)
         finally:
             telling.cancel()
             self._store.end(request)
-            for waiting in self._slots.release(action.issuer, live.issuer.limits):
-                self._queue.add(waiting)
+            self._slots.leave(request.key)
         return False
 
     async def _ask_for_renewal(self, request: CertificateRequest, live: Live) -> bool:
@@ -359,11 +413,13 @@ class Controller:
         except (Unreachable, KubeError) as error:
             logger.info("%s: %s: the API server: %s", request.key, hold.message, error)
 
-    async def _carry_out(self, request: CertificateRequest, action: Action, live: Live | None) -> None:
+    async def _carry_out(
+        self, request: CertificateRequest, action: Action, live: Live | None, made: PrivateKey | None = None
+    ) -> None:
         key = request.key
         csr_pem = None
         try:
-            csr_pem = await self._perform(request, action, live)
+            csr_pem = await self._perform(request, action, live, made)
             if isinstance(action, Revoke):
                 self._unrevoked.get(key, {}).pop(action.issuer, None)
             elif isinstance(action, Issue | Resume | Restore):
@@ -402,7 +458,9 @@ class Controller:
             states[key] = live.state
             if live.state.policy is not None and live.state.policy.needs_labels and labels is None:
                 labels = await self._labels.of(request.namespace)
-        secret = self._store.secret(request)
+        secret, rival = self._store.secret(request), self._store.rival(request)
+        if secret is None and rival:
+            secret = await self._unshown(request)  # whose Secret it is, that counts
         for key in _creditors(request, secret) - states.keys():
             if (live := self._issuers.get(key)) is not None:
                 states[key] = live.state or IssuerState(False, "it is being checked", "", revokes=True)
@@ -415,7 +473,7 @@ class Controller:
             waiting=self._waiting.get(request.key),
             failures=self._failures.get(request.key),
             unrevoked=self._unrevoked.get(request.key),
-            rival=self._store.rival(request),
+            rival=rival,
             labels=labels,
             recheck=timedelta(seconds=self._settings.issuer_check_interval),
             consult_at=self._consult_at(request, secret, states),
@@ -478,14 +536,17 @@ class Controller:
             self._consult[request.key] = known
         return known[1]
 
-    async def _perform(self, request: CertificateRequest, action: Action, live: Live | None) -> str | None:
+    async def _perform(
+        self, request: CertificateRequest, action: Action, live: Live | None, made: PrivateKey | None
+    ) -> str | None:
         """Returns the CSR (PEM) that belongs to what was written."""
         secret, staged = self._store.own_secret(request), self._store.staged(request)
         done: Written | Ordered | None = None
         match action:
             case Issue():
                 assert live is not None
-                if secret is None and self._has_had_one(request) and (found := await self._performer.find(request)):
+                may_be_there = self._has_had_one(request) or self._store.is_contested(request)
+                if secret is None and may_be_there and (found := await self._performer.find(request)):
                     # Gone from the watch, but only because somebody took the label that the watch filters by.
                     self._store.put_secret(found)
                     return None
@@ -497,6 +558,7 @@ class Controller:
                     revoke_old=action.revoke_old,
                     hurries=action.hurries,
                     new_key=action.reason == "Revoked",
+                    made=made,
                 )
             case Resume():
                 assert live is not None
@@ -571,6 +633,16 @@ class Controller:
     def _has_had_one(self, request: CertificateRequest) -> bool:
         """A Secret may be there that the watch does not show."""
         return request.status.revision > 0 or request.key in self._failures
+
+    async def _unshown(self, request: CertificateRequest) -> SecretMeta | None:
+        """The request's own Secret, if it is there, but without the label that the watch filters by."""
+        try:
+            found = await self._performer.find(request)
+        except Failed:
+            return None  # it is somebody else's
+        if found is not None:
+            self._store.put_secret(found)
+        return found
 
     async def _revoke(self, request: CertificateRequest, action: Revoke, live: Live) -> None:
         meta = None

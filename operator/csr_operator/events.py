@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
@@ -16,7 +17,9 @@ from .model import API_VERSION, GROUP, CertificateRequest
 logger = logging.getLogger(__name__)
 
 _NOTE_LIMIT = 1024  # events.k8s.io/v1 refuses a longer note
-_WAITING_LIMIT = 1000
+_WAITING_LIMIT = 200
+"""Of one namespace: what goes beyond is lost, and nobody else's."""
+
 _LAST_WORDS = 2.0
 
 
@@ -24,7 +27,8 @@ class Events:
     def __init__(self, kube: Kube, clock: Callable[[], datetime]) -> None:
         self._kube, self._clock = kube, clock
         self._instance = os.environ.get("HOSTNAME") or "csr-operator"
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: dict[asyncio.Task[None], str] = {}
+        self._waiting: Counter[str] = Counter()  # by namespace
 
     def normal(self, request: CertificateRequest, reason: str, note: str) -> None:
         self._post(request, "Normal", reason, note)
@@ -40,7 +44,7 @@ class Events:
                 task.cancel()
 
     def _post(self, request: CertificateRequest, kind: str, reason: str, note: str) -> None:
-        if len(self._sending) >= _WAITING_LIMIT:
+        if self._waiting[request.namespace] >= _WAITING_LIMIT:
             return
         prefix = request.name[:200].rstrip("-.")  # each part of a name ends in a letter or digit
         body: Object = {
@@ -64,8 +68,15 @@ class Events:
             },
         }
         task = asyncio.create_task(self._send(request.namespace, body))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        self._sending[task] = request.namespace
+        self._waiting[request.namespace] += 1
+        task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        namespace = self._sending.pop(task)
+        self._waiting[namespace] -= 1
+        if not self._waiting[namespace]:
+            del self._waiting[namespace]
 
     async def _send(self, namespace: str, body: Object) -> None:
         try:

@@ -19,6 +19,7 @@ from .backends.base import Abandons, Issued, Order, Pending, Renewal
 from .ca import Ca
 from .decide import not_owned, owner_of, owns
 from .errors import Failed
+from .keymaker import takes_long
 from .kube import Kube, KubeError, Object, secret_data
 from .metrics import ISSUANCE_SECONDS
 from .model import (
@@ -39,7 +40,7 @@ from .pki.chain import Chain, build_chain, load_bundle
 from .pki.csr import build_csr, csr_digest, is_built_from, load_csr
 from .pki.errors import Mismatch, PkiError
 from .pki.fingerprint import sha256_fingerprint
-from .pki.keys import KeyAlgorithm, KeyEncoding, PrivateKey, generate, load_private_key, parameters_of, private_key_pem
+from .pki.keys import KeyEncoding, PrivateKey, generate, load_private_key, parameters_of, private_key_pem
 from .pki.signatures import is_self_signed, issued_by
 from .pki.verify import CA_DECIDES, verify
 from .references import References
@@ -93,8 +94,12 @@ class _Basis:
     lost: str = ""
 
 
+class NeedsKey(Exception):
+    """There is no key to be used again, and to make another takes long: `issue` has to be given one."""
+
+
 class Performer:
-    """`cpu` is where slow key generation runs, `clock` gives the time in UTC.
+    """`cpu` is where signatures that take long are made, `clock` gives the time in UTC.
 
     may_send raises Failed, or Overtaken, if this very CSR may not be sent to this CA now. All methods raise Failed, and
     KubeError and Unreachable where trying again is all there is to do; those that ask a CA for a certificate Overtaken.
@@ -121,10 +126,12 @@ class Performer:
         revoke_old: bool,
         hurries: int = 0,
         new_key: bool = False,
+        made: PrivateKey | None = None,
     ) -> Written | Ordered:
         """Have a certificate issued, or ordered.
 
-        hurries: as the record is to say. new_key: in any case, if it is the operator's to make.
+        hurries: as the record is to say. new_key: in any case, if it is the operator's to make. made: one that was made
+        beforehand, as is to be done with those that take long. Raises NeedsKey if it was not.
         """
         started = time.perf_counter()
         existing = None
@@ -136,8 +143,8 @@ class Performer:
             )
         ):
             existing = await self._own_secret(request)
+        key, csr = await self._key_and_csr(request, None if new_key else existing, ca, made)
         passwords = await self._references.passwords(request)
-        key, csr = await self._key_and_csr(request, None if new_key else existing, ca)
         basis = _Basis(csr, key, passwords, *self._to_revoke(request, existing, revoke_old))
         plan, staged = outputs.Plan(revision, hurries), None
         if ca.backend.costs:
@@ -413,7 +420,7 @@ class Performer:
         return existing
 
     async def _key_and_csr(
-        self, request: CertificateRequest, existing: Object | None, ca: Ca
+        self, request: CertificateRequest, existing: Object | None, ca: Ca, made: PrivateKey | None
     ) -> tuple[PrivateKey | None, x509.CertificateSigningRequest]:
         spec = request.spec
         try:
@@ -423,16 +430,15 @@ class Performer:
                 key = await self._references.key(request, ca)
                 return key, build_csr(spec.template, key)
             parameters = spec.private_key.parameters
-
-            def make() -> tuple[PrivateKey, x509.CertificateSigningRequest]:
-                old_key = None if existing is None else _reusable_key(request, secret_data(existing))
-                fresh = old_key or generate(parameters)
-                return fresh, build_csr(spec.template, fresh)
-
-            if parameters.algorithm is KeyAlgorithm.RSA:
-                # To make or to check one takes tens of milliseconds up to seconds, without the GIL.
-                return await asyncio.get_running_loop().run_in_executor(self._cpu, make)
-            return make()
+            old_key = None if existing is None else _reusable_key(request, secret_data(existing))
+            if not takes_long(parameters):
+                key = old_key or generate(parameters)
+                return key, build_csr(spec.template, key)
+            if (slow_key := old_key or made) is None:
+                raise NeedsKey
+            # To sign with one takes up to tens of milliseconds, without the GIL.
+            loop = asyncio.get_running_loop()
+            return slow_key, await loop.run_in_executor(self._cpu, build_csr, spec.template, slow_key)
         except PkiError as error:
             raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
 

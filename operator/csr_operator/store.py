@@ -81,6 +81,10 @@ class Store:
             first = min((self._requests[key] for key in keys), key=lambda r: (r.created, r.uid))
         return "" if first.uid == request.uid else first.name
 
+    def is_contested(self, request: CertificateRequest) -> bool:
+        """Another request is for the same Secret."""
+        return len(self._by_secret.get(request.secret, ())) > 1
+
     def begin(self, request: CertificateRequest) -> None:
         """Until `end`, the Secret is being written for `request`, and for no other.
 

@@ -1,17 +1,19 @@
 """A queue of keys: each waits at most once, is worked on by one worker at a time, and can be due later.
 
 The rules are those of client-go's workqueue (https://pkg.go.dev/k8s.io/client-go/util/workqueue): a key added while
-it is being worked on is worked on again afterwards; adding it twice before that is adding it once.
+it is being worked on is worked on again afterwards; adding it twice before that is adding it once. Keys of a namespace
+with many wait for each other, not those of the others for them.
 """
 
 import asyncio
 import heapq
 import itertools
 import random
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from .metrics import QUEUE_DEPTH, QUEUE_LATENCY
+from .turns import Turns
 
 K = TypeVar("K", bound=Hashable)
 
@@ -23,8 +25,12 @@ LAST_RETRY = 60.0
 
 
 class WorkQueue(Generic[K]):
-    def __init__(self) -> None:
-        self._ready: asyncio.Queue[K] = asyncio.Queue()
+    """namespace: which one a key belongs to; they are worked on in turn."""
+
+    def __init__(self, namespace: Callable[[K], str] = lambda _: "") -> None:
+        self._namespace = namespace
+        self._ready: Turns[K] = Turns()
+        self._count = asyncio.Semaphore(0)  # how many are ready
         self._added: dict[K, float] = {}  # waiting, with the time it was added; the dirty set
         self._working: set[K] = set()
         self._due: dict[K, float] = {}  # the one due time that counts for a key
@@ -39,7 +45,7 @@ class WorkQueue(Generic[K]):
             return
         self._added[key] = asyncio.get_running_loop().time()
         if key not in self._working:
-            self._ready.put_nowait(key)
+            self._make_ready(key)
         QUEUE_DEPTH.set(len(self._added))
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -80,7 +86,8 @@ class WorkQueue(Generic[K]):
 
     async def get(self) -> K:
         """Wait for a key; the caller owns it until `done`."""
-        key = await self._ready.get()
+        await self._count.acquire()
+        key = self._ready.pop()
         added = self._added.pop(key)
         self._working.add(key)
         QUEUE_DEPTH.set(len(self._added))
@@ -91,11 +98,15 @@ class WorkQueue(Generic[K]):
         """Give `key` back; if it was added meanwhile, it is ready again."""
         self._working.discard(key)
         if key in self._added:
-            self._ready.put_nowait(key)
+            self._make_ready(key)
 
     def __len__(self) -> int:
         """Keys that wait for a worker or are being worked on; keys that are only due later do not count."""
         return len(self._added) + len(self._working)
+
+    def _make_ready(self, key: K) -> None:
+        self._ready.add(self._namespace(key), key)
+        self._count.release()
 
     def _move_due(self) -> None:
         now = asyncio.get_running_loop().time()

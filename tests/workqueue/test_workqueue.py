@@ -89,3 +89,11 @@ async def test_backoff_grows_to_a_bound_and_starts_over_after_success() -> None:
 async def test_a_server_that_asks_for_more_time_gets_it(asked: float) -> None:
     queue: WorkQueue[str] = WorkQueue()
     assert queue.backoff("a", at_least=asked) >= asked
+
+
+async def test_namespaces_are_worked_on_in_turn() -> None:
+    queue: WorkQueue[str] = WorkQueue(lambda key: key[0])
+    for key in ("a1", "a2", "a3", "b1", "a4", "b2"):
+        queue.add(key)
+    order = [await queue.get() for _ in range(6)]
+    assert order == ["a1", "b1", "a2", "b2", "a3", "a4"]
