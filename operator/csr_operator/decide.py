@@ -23,7 +23,7 @@ from .model import (
     format_time,
     parse_time,
 )
-from .pace import EARLY, SETTLE, Pace
+from .pace import EARLY, SETTLE, Pace, wish_of
 from .policy import Asked, Policy, violations
 
 
@@ -312,11 +312,13 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
     secret, now = world.secret, world.now
     if secret is None:
         issue = _issue(request, world, "SecretMissing", request.status.revision + 1)
-        return _paced(world, issue, now, f"Secret {request.spec.secret_name} is missing again: find out who deletes it")
+        return _paced(
+            request, world, issue, now, f"Secret {request.spec.secret_name} is missing again: find out who deletes it"
+        )
     if secret.beyond_repair:
         revision = (record.revision if record else request.status.revision) + 1
         cause = f"what is in Secret {secret.name} does not serve any more, again: find out who changes it"
-        return _paced(world, _issue(request, world, "SecretDamaged", revision), now, cause)
+        return _paced(request, world, _issue(request, world, "SecretDamaged", revision), now, cause)
     if (
         record is None
         or secret.intact_data != request.spec.data_keys
@@ -334,13 +336,13 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
     if now >= due:
         who = "the CA (renewal information, RFC 9773)" if record.window is not None else "its renewal time"
         cause = f"{who} wants it renewed again: see spec.renewBefore, and how long the CA lets certificates be valid"
-        return _paced(world, _issue(request, world, "Renewal", record.revision + 1), due, cause)
+        return _paced(request, world, _issue(request, world, "Renewal", record.revision + 1), due, cause)
     issuer = _issuer_of(request, world, record)
     if issuer is not None and issuer.ready and issuer.fingerprint not in ("", record.issuer_fingerprint):
         reissue = (issuer.rotated_at or now) + world.rotation_spread * fraction(request.uid)
         if now >= reissue:
             cause = f"{record.issuer} signs with another CA certificate again: see why that changes"
-            return _paced(world, _issue(request, world, "IssuerRotated", record.revision + 1), now, cause)
+            return _paced(request, world, _issue(request, world, "IssuerRotated", record.revision + 1), now, cause)
         due = min(due, reissue)
     if secret.template_digest != request.spec.secret_template.digest():
         return Restore(record.revision)
@@ -374,11 +376,13 @@ def _issue(
     )
 
 
-def _paced(world: World, action: Issue | Hold, due: datetime, cause: str) -> Issue | Hold:
+def _paced(request: CertificateRequest, world: World, action: Issue | Hold, due: datetime, cause: str) -> Issue | Hold:
     """The first early replacement at once, each further one in a row after a longer pause. due: when it came due."""
     pace = world.pace
     if isinstance(action, Hold) or pace is None or due >= pace.calm:
         return action
+    if request.wishes.renew and wish_of(request.wishes.renew) != pace.wish:
+        return action  # its user wants it now
     if world.now >= pace.next:
         return replace(action, hurries=pace.hurries + 1)
     text = (

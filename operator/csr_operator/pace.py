@@ -4,6 +4,7 @@ Whatever keeps a loop going (a CA that dates back, renewal information that alwa
 damaged again and again), it goes by what the operator wrote itself.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -34,24 +35,29 @@ def pause_after(times: int) -> timedelta:
     return _PAUSES[min(times, len(_PAUSES)) - 1] if times else timedelta()
 
 
+def wish_of(renew: str) -> str:
+    """A digest of the annotation by which a user asks for a renewal: 16 hex digits."""
+    return hashlib.sha256(renew.encode(errors="replace")).hexdigest()[:16]
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """The brake on certificates that replace one another, whatever keeps it going.
 
     stored: when the operator stored the last one, by its own clock, which no CA and no tenant sets. hurries: how many
-    in a row were replaced early to get there.
+    in a row were replaced early to get there. wish: what the user had asked for by then (`wish_of`).
     """
 
     stored: datetime
     not_before: datetime
     not_after: datetime
     hurries: int
+    wish: str
 
     @classmethod
     def of(cls, record: Record) -> "Pace":
-        return cls(
-            parse_time(record.stored), parse_time(record.not_before), parse_time(record.not_after), record.hurries
-        )
+        not_before, not_after = parse_time(record.not_before), parse_time(record.not_after)
+        return cls(parse_time(record.stored), not_before, not_after, record.hurries, wish_of(record.renew))
 
     @property
     def calm(self) -> datetime:
@@ -70,7 +76,7 @@ class Pace:
     def written(self, request: CertificateRequest, seal: Seal) -> str:
         """For `status.pace`, where it outlives the Secret: sealed, as others may write a status."""
         times = " ".join(map(format_time, (self.stored, self.not_before, self.not_after)))
-        text = f"{times} {self.hurries}"
+        text = f"{times} {self.hurries} {self.wish}"
         return f"{text} {seal.code('pace', request.namespace, request.name, request.uid, text)}"
 
     @classmethod
@@ -79,5 +85,5 @@ class Pace:
         text, _, code = request.status.pace.rpartition(" ")
         if not text or not seal.verifies(code, "pace", request.namespace, request.name, request.uid, text):
             return None
-        stored, not_before, not_after, hurries = text.split(" ")
-        return cls(parse_time(stored), parse_time(not_before), parse_time(not_after), int(hurries))
+        stored, not_before, not_after, hurries, wish = text.split(" ")
+        return cls(parse_time(stored), parse_time(not_before), parse_time(not_after), int(hurries), wish)

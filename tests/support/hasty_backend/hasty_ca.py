@@ -1,0 +1,71 @@
+"""CAs whose answers make a certificate come due again at once, which no real CA can be made to give."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from cryptography import x509
+
+from csr_operator.backends.base import Context, Health, Issued, Lapsed, Order, Pending, Renewal
+from csr_operator.pki.authority import load_authority, sign
+
+
+class HastyCa:
+    """Signs with the key pair in a Secret.
+
+    config: `secretName`; `backdated` and `life`, in seconds; with `renewNow`, it wants each certificate renewed.
+    """
+
+    needs_private_key: ClassVar[bool] = False
+    costs: ClassVar[bool] = False
+    revokes: ClassVar[bool] = False
+
+    def __init__(self, config: Mapping[str, Any], context: Context) -> None:
+        self._config, self._context = config, context
+
+    @classmethod
+    def create(cls, config: Mapping[str, Any], context: Context) -> "HastyCa":
+        return cls(config, context)
+
+    async def check(self) -> Health:
+        return Health("is in a hurry")
+
+    async def submit(self, order: Order) -> Issued | Pending:
+        data = await self._context.read_secret(self._config["secretName"])
+        assert data is not None
+        authority, now = load_authority(data["tls.crt"], data["tls.key"]), self._context.clock()
+        certificate = sign(
+            authority,
+            order.csr,
+            order.profile,
+            not_before=now - timedelta(seconds=self._config.get("backdated", 0)),
+            not_after=now + timedelta(seconds=self._config.get("life", 86400)),
+        )
+        return Issued([certificate, *authority.certificates], reference="it", renewal=_now(self._config, now))
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        raise NotImplementedError
+
+    async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
+        raise NotImplementedError
+
+    async def suggest_renewal(self, reference: str) -> Renewal | None:
+        return _now(self._config, self._context.clock())
+
+
+class LapsingCa(HastyCa):
+    """Takes each order, and drops it when it is asked how it stands."""
+
+    costs: ClassVar[bool] = True
+
+    async def submit(self, order: Order) -> Issued | Pending:
+        return Pending("an-order", timedelta(seconds=0.1), "is taken")
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        raise Lapsed("the order came to nothing")
+
+
+def _now(config: Mapping[str, Any], now: datetime) -> Renewal | None:
+    if not config.get("renewNow"):
+        return None
+    return Renewal(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC), timedelta(hours=6))
