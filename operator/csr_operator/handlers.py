@@ -201,7 +201,7 @@ class Operator:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("%s ended", task.get_name(), exc_info=error)
+            logger.error("%s ended", task.get_name(), exc_info=None if isinstance(error, OperatorFailed) else error)
             self._failure = error
             self._stop.set()
 

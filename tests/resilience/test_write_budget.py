@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from csr_operator.model import STATE_KEY
 from devcluster import ControlPlane
-from tests.support.audit import ApiCall, api_calls, writes
+from tests.support.audit import OPERATOR, ApiCall, api_calls, writes
 from tests.support.kubectl import Kubectl
 from tests.support.manifests import request
-from tests.support.operator import OperatorProcess
+from tests.support.operator import NAMESPACE, OperatorProcess
 from tests.support.scene import create, idle, make_ca, wait_all_ready
 
 NAMES = [f"leaf-{n:02}" for n in range(50)]
@@ -79,6 +80,20 @@ def test_a_restart_writes_nothing(scene: Scene) -> None:
     assert scene.writes() == before
     requests = scene.kubectl.list("certificaterequests")
     assert scene.operator.metric("csr_operator_request_ready", namespace=scene.kubectl.namespace) == len(requests)
+
+
+def test_a_restart_reads_no_secret_but_its_own_key_and_the_cas(scene: Scene) -> None:
+    """With codes over all that Secrets say, as well."""
+
+    def read() -> Counter[str]:
+        calls = api_calls(scene.cluster, user=OPERATOR, verb="get", resource="secrets")
+        return Counter(call.name for call in calls if call.namespace in (NAMESPACE, scene.kubectl.namespace))
+
+    scene.operator.stop()
+    before = read()
+    scene.operator.start()
+    idle(scene.operator, scene.kubectl, "marker-read")
+    assert (read() - before).keys() - {"marker-read-tls"} == {STATE_KEY, "root-tls"}
 
 
 def test_labels_and_annotations_that_others_set_cost_no_write(scene: Scene) -> None:

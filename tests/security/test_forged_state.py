@@ -20,7 +20,7 @@ from tests.support.site import REQUEST, Site, base64_text
 
 STATE_KEY = "csr-operator-state-key"
 FORGED = "StateNotAuthentic"
-EVIL = ("bank.example.com", "*.victim.example.org")
+EVIL = "bank.victim.example.org"
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def staging(site: Site, name: str) -> dict[str, Any]:
 def order(site: Site, name: str, folder: Path, **changes: str) -> dict[str, Any]:
     """A staging Secret as the operator writes it, by somebody who has no key to seal it with, for names of theirs."""
     there = site.kubectl.get(REQUEST, name)
-    uid, names = there["metadata"]["uid"], ",".join(f"DNS:{one}" for one in EVIL)
-    csr = own_csr(folder, "evil", "-subj", "/CN=bank.example.com", "-addext", f"subjectAltName={names}")
+    uid = there["metadata"]["uid"]
+    csr = own_csr(folder, EVIL)
     record = annotations(site, f"{name}-tls") if site.kubectl.get("secret", f"{name}-tls") else {}
     return {
         "apiVersion": "v1",
@@ -101,7 +101,7 @@ def order(site: Site, name: str, folder: Path, **changes: str) -> dict[str, Any]
             ],
         },
         "type": "Opaque",
-        "data": {"tls.key": base64_text((folder / "evil.key").read_text()), "tls.csr": base64_text(csr)},
+        "data": {"tls.key": base64_text((folder / f"{EVIL}.key").read_text()), "tls.csr": base64_text(csr)},
     }
 
 
