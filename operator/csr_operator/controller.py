@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography import x509
 
-from .asked import asked_for
+from .asked import asked, asked_for
 from .ca import Ca
 from .decide import (
     Action,
@@ -68,7 +68,7 @@ from .pace import Pace
 from .parse import parse_request, parse_secret_meta, parse_staged
 from .perform import NeedsKey, Ordered, Performer, Written
 from .pki.csr import csr_digest
-from .pki.keys import PrivateKey
+from .pki.keys import PrivateKey, parameters_of
 from .responder import Challenges
 from .seal import Seal
 from .settings import Settings
@@ -518,7 +518,11 @@ class Controller:
             raise Overtaken
         policy = live.state.policy
         labels = await self._labels.of(request.namespace) if policy is not None and policy.needs_labels else {}
-        if (hold := forbidden(there, key, live.state, asked_for(csr, request), labels)) is not None:
+        if policy is not None:
+            what = asked_for(csr, request)
+        else:  # all that is forbidden then is a key
+            what = replace(asked(request), key=parameters_of(csr.public_key()))
+        if (hold := forbidden(there, key, live.state, what, labels)) is not None:
             raise Failed(hold.reason, hold.message, needs_user=hold.needs_user, by_issuer=True)
 
     def _consult_at(
