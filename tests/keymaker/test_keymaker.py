@@ -54,7 +54,7 @@ class Workshop:
 @pytest.fixture
 def workshop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
     """With two threads, as on two cores."""
-    monkeypatch.setattr(keymaker.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
     shop = Workshop()
     monkeypatch.setattr(keymaker, "generate", shop.generate)
     yield shop
