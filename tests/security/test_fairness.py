@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request
-from tests.support.operator import OperatorProcess
+from tests.support.operator import ROOT, OperatorProcess
 from tests.support.scene import create
 from tests.support.site import REQUEST, new_namespace
 
@@ -91,3 +92,17 @@ def test_who_asks_for_more_than_a_minute_allows_leaves_some_of_the_next_minute_t
     assert tenants.done() <= 40
     waiting = [condition(r, "Reconciling") for r in tenants.mallory.list(REQUEST)]
     assert {each["reason"] for each in waiting if each} == {"Queued"}
+
+
+def test_a_namespace_has_no_more_requests_than_its_quota_says(kubectl: Kubectl) -> None:
+    """As documented, with another figure."""
+    quota = yaml.safe_load((ROOT / "examples" / "quota.yaml").read_text())
+    counted = "count/certificaterequests.csr-operator.dev"
+    quota["spec"]["hard"][counted] = "1"
+    kubectl.apply(quota)
+    name = quota["metadata"]["name"]
+    wait_until("it is counted", lambda: kubectl.get("resourcequota", name).get("status", {}).get("used"))
+    create(kubectl, request("one", "nobody"))
+
+    with pytest.raises(AssertionError, match=f"exceeded quota: {name}, requested: {counted}=1, used: {counted}=1"):
+        create(kubectl, request("another", "nobody"))
