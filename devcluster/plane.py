@@ -37,6 +37,7 @@ _CONTROLLERS = (
     "clusterrole-aggregation-controller",
     "garbage-collector-controller",
     "namespace-controller",
+    "resourcequota-controller",
 )
 # One line of the audit log is one finished request; a watch is one line, when it ends.
 _AUDIT_POLICY = {

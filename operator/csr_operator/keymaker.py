@@ -120,8 +120,7 @@ class KeyMaker:
         self._start(pool)
 
     def _start(self, pool: _Pool) -> None:
-        while pool.free and pool.turns:
-            group = pool.turns.pop()
+        while pool.free and (group := pool.turns.pop()) is not None:
             request, _ = pool.lines[group].popitem(last=False)
             wish = self._wishes[request]
             wish.begun = True

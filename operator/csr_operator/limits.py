@@ -1,12 +1,14 @@
 """How much of each issuer's CA is used at once: one that hangs, or is slow, delays no other.
 
-What there is of it goes round the namespaces that wait: one with ten thousand requests delays nobody else's one.
+What there is of it goes round the namespaces that wait: one with ten thousand requests delays nobody else's one. And
+none has all the slots of a ClusterIssuer: it may have servers that a CA looks at, and that take their time to answer.
 """
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from .model import Limits, ObjectKey
@@ -38,6 +40,7 @@ class _Use:
     Who begins something takes one of those of this minute (counted: True); who looks again at what was begun does not.
     """
 
+    shared: bool  # it is a ClusterIssuer
     limits: Limits = field(default_factory=Limits)
     running: set[ObjectKey] = field(default_factory=set)
     kept: dict[ObjectKey, bool] = field(default_factory=dict)  # counted
@@ -57,12 +60,25 @@ class _Use:
         most = self.limits.per_minute
         return most is None or len(self.started) + sum(self.kept.values()) < most
 
+    @property
+    def share(self) -> int:
+        """Slots that one namespace may have: three quarters, so that no two can have that many."""
+        return -(-self.limits.concurrent * 3 // 4) if self.shared else self.limits.concurrent
+
+    def full_namespace(self) -> str | None:
+        """The one that has its share of a ClusterIssuer's slots."""
+        if not self.shared or len(self.running) + len(self.kept) < self.share:
+            return None
+        namespace, slots = Counter(r.namespace for r in chain(self.running, self.kept)).most_common(1)[0]
+        return namespace if slots >= self.share else None
+
     def pop(self) -> tuple[ObjectKey, bool] | None:
         """Whose turn it is; the two kinds alternate, so that neither waits for ever."""
+        full = self.full_namespace()
         for counted in (not self.last, self.last):
-            if self.waiting[counted] and (self.may_begin or not counted):
+            if (self.may_begin or not counted) and (request := self.waiting[counted].pop(full)) is not None:
                 self.last = counted
-                return self.waiting[counted].pop(), counted
+                return request, counted
         return None
 
 
@@ -85,7 +101,9 @@ class Slots:
 
     def acquire(self, issuer: ObjectKey, request: ObjectKey, limits: Limits, *, counted: bool = True) -> Queued | None:
         """None: `request` has a slot. Else it waits. counted: it begins something, of which there are `per_minute`."""
-        use = self._uses.setdefault(issuer, _Use())
+        use = self._uses.get(issuer)
+        if use is None:
+            use = self._uses[issuer] = _Use(shared=not issuer.namespace)
         use.limits = limits
         if self._places.get(request, use) is not use or use.kept.get(request, counted) != counted:
             self.leave(request)  # it waited for something else
@@ -96,7 +114,7 @@ class Slots:
             use.waiting[counted].add(request.namespace, request)
             self._hand_out(use, asking=request)
         if request not in use.kept:
-            return self._queued(issuer, use, counted, has_waited)
+            return self._queued(issuer, request.namespace, use, has_waited)
         del use.kept[request]
         use.running.add(request)
         use.moved = self._clock()
@@ -138,13 +156,14 @@ class Slots:
         use.timed = False
         self._hand_out(use)
 
-    def _queued(self, issuer: ObjectKey, use: _Use, counted: bool, has_waited: bool) -> Queued:
+    def _queued(self, issuer: ObjectKey, namespace: str, use: _Use, has_waited: bool) -> Queued:
         told, now = "", self._clock()
-        if not use.has_slot:
+        if not use.has_slot or namespace == use.full_namespace():
             # While slots are given back it is merely a burst, and to tell each request would cost a write for each.
             if has_waited and now - use.moved >= _PARKED:
-                most = len(use.running) + len(use.kept)
-                told = f"{issuer} is at work for {most} requests, as many as spec.limits.concurrent allows"
-        elif counted and use.started and use.started[0] + _MINUTE - now > _SOON:
+                told = f"{issuer} is at work for {len(use.running) + len(use.kept)} requests, as many as "
+                told += "spec.limits.concurrent allows"
+                told += f" one namespace of its {use.limits.concurrent}" if use.has_slot else ""
+        elif use.started and use.started[0] + _MINUTE - now > _SOON:
             told = f"{issuer} has taken {use.limits.per_minute} requests within a minute (spec.limits.perMinute)"
         return Queued(_TOLD if told else _PARKED, told)

@@ -33,9 +33,12 @@ class Turns(Generic[K]):
             if not line:
                 del self._lines[namespace]
 
-    def pop(self) -> K:
-        """Whose turn it is, who then waits no more. Raises KeyError if nobody waits."""
-        namespace, line = self._lines.popitem(last=False)
+    def pop(self, without: str | None = None) -> K | None:
+        """Whose turn it is, who then waits no more; None if nobody waits. without: a namespace that has had enough."""
+        namespace = next((each for each in self._lines if each != without), None)
+        if namespace is None:
+            return None
+        line = self._lines.pop(namespace)
         key, _ = line.popitem(last=False)
         self._count -= 1
         if line:

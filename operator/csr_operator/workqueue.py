@@ -88,6 +88,7 @@ class WorkQueue(Generic[K]):
         """Wait for a key; the caller owns it until `done`."""
         await self._count.acquire()
         key = self._ready.pop()
+        assert key is not None
         added = self._added.pop(key)
         self._working.add(key)
         QUEUE_DEPTH.set(len(self._added))

@@ -229,3 +229,33 @@ def test_an_issuer_that_is_made_anew_begins_with_all_that_it_allows() -> None:
     assert scene.slots.acquire(SLOW, REQUESTS[1], ONE) is None
     scene.slots.leave(REQUESTS[0])
     assert scene.slots.acquire(SLOW, REQUESTS[2], ONE) is not None
+
+
+def test_no_namespace_has_all_slots_of_a_cluster_issuer() -> None:
+    """Its requests may take as long as it likes: it has the servers that a CA looks at."""
+    scene = Scene()
+    limits = Limits(concurrent=8)
+    many, other = requests("team-a", 20), requests("team-b", 3)
+    taken = [scene.slots.acquire(SLOW, request, limits) for request in many]
+    assert taken.count(None) == 6
+    assert [scene.slots.acquire(SLOW, request, limits) is None for request in other] == [True, True, False]
+    scene.slots.leave(many[0])
+    assert len(scene.woken()) == 1, "whoever it is: all slots are in use again"
+
+
+def test_who_waits_behind_those_of_its_own_namespace_is_told_so() -> None:
+    scene = Scene()
+    limits = Limits(concurrent=4)
+    for request in REQUESTS:
+        scene.slots.acquire(SLOW, request, limits)
+    scene.pass_time(30)
+    queued = scene.slots.acquire(SLOW, REQUESTS[3], limits)
+    assert queued is not None
+    assert queued.message == (
+        "ClusterIssuer slow is at work for 3 requests, as many as spec.limits.concurrent allows one namespace of its 4"
+    )
+
+
+def test_an_issuer_of_one_namespace_has_all_its_slots_for_it() -> None:
+    slots, own = Scene().slots, ObjectKey(Kind.ISSUER, "n", "own")
+    assert [slots.acquire(own, request, Limits(concurrent=5)) for request in REQUESTS] == [None] * 5
