@@ -187,7 +187,7 @@ def test_the_component_adds_the_flag_and_no_right_to_services(cluster: ControlPl
         "components": ["../deploy/components/http01-issuers"],
     }
     (own / "kustomization.yaml").write_text(json.dumps(kustomization))
-    command = [cluster.kubectl, "kustomize", str(own)]
+    command = [str(cluster.kubectl), "kustomize", str(own)]
     made = list(yaml.safe_load_all(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     [deployment] = [obj for obj in made if obj["kind"] == "Deployment"]
     assert "--http01-issuers=All" in deployment["spec"]["template"]["spec"]["containers"][0]["args"]
