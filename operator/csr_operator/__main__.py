@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc
         metrics_port=port,
         acme_http_host=http_host,
         acme_http_port=http_port,
+        http01_for_issuers=options.http01_issuers == "All",
         acme_tls_host=tls_host,
         acme_tls_port=tls_port,
         cluster_resource_namespace=options.cluster_resource_namespace,
@@ -83,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
         default="127.0.0.1:8089",
         metavar="HOST:PORT",
         help="where ACME CAs are answered for http-01",
+    )
+    run.add_argument(
+        "--http01-issuers",
+        choices=["ClusterIssuer", "All"],
+        default="ClusterIssuer",
+        help="whose challenges are answered, by http01 and tlsALPN01; an Issuer can prove other namespaces' hosts",
     )
     run.add_argument(
         "--acme-tls-address",

@@ -1,7 +1,9 @@
 """The objects in Kubernetes that lead a CA's http-01 challenge to the operator. All functions are pure.
 
-All are in the operator's own namespace, beside the Service that leads to it. The key authorization, which is public, is
-kept in an annotation, so that every replica can answer.
+What a ClusterIssuer has made is in the operator's own namespace, beside the Service that leads to it; the Ingress or
+HTTPRoute of an Issuer is in the issuer's namespace, where whoever rules over its hosts can see to it. The key
+authorization, which is public, is kept in an annotation in the operator's namespace, and believed nowhere else, so that
+every replica can answer.
 """
 
 import hashlib
@@ -29,6 +31,7 @@ _TOKEN = f"{GROUP}/challenge-token"
 _ANSWER = f"{GROUP}/challenge-answer"
 _ISSUER = f"{GROUP}/challenge-issuer"
 _PRESENTED = f"{GROUP}/challenge-presented-at"
+_ROUTE = f"{GROUP}/challenge-route"
 
 _IS_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _IS_ANSWER = re.compile(r"[A-Za-z0-9_.-]{1,512}")
@@ -77,22 +80,14 @@ def is_answer(text: str) -> bool:
 def check_route(route: Mapping[str, Any], issuer: Issuer) -> None:
     """Raises Misconfigured for what this issuer must not ask for.
 
-    What is made is in the operator's namespace. There an annotation may have the controller read the Secrets beside it,
-    and a Gateway that lets routes of that namespace in would do so for the issuers of all namespaces.
+    By an annotation the controller may be had to read the Secrets beside the Ingress, and who may create Issuers need
+    not be one who may create Ingresses.
     """
-    if issuer.kind is Kind.CLUSTER_ISSUER:
-        return
-    if _ingress_metadata(route).get("annotations"):
+    if issuer.kind is not Kind.CLUSTER_ISSUER and _ingress_metadata(route).get("annotations"):
         raise Misconfigured(
-            "http01.ingress.ingressTemplate.metadata.annotations: the Ingress is made in the operator's namespace, "
-            "where only a ClusterIssuer sets annotations: leave them out, or use a ClusterIssuer"
+            "http01.ingress.ingressTemplate.metadata.annotations: only a ClusterIssuer sets annotations: leave them "
+            "out, or use a ClusterIssuer"
         )
-    for parent in route.get("gatewayHTTPRoute", {}).get("parentRefs", ()):
-        if parent.get("namespace", issuer.namespace) != issuer.namespace:
-            raise Misconfigured(
-                f"http01.gatewayHTTPRoute.parentRefs: an Issuer uses the Gateways of its own namespace "
-                f"{issuer.namespace}; for one in {parent['namespace']} use a ClusterIssuer"
-            )
 
 
 def route_kind(route: Mapping[str, Any]) -> RouteKind:
@@ -102,10 +97,26 @@ def route_kind(route: Mapping[str, Any]) -> RouteKind:
     return RouteKind.HTTP_ROUTE if "gatewayHTTPRoute" in route else RouteKind.CONFIG_MAP
 
 
-def route_object(
-    challenge: Challenge, route: Mapping[str, Any], issuer: Issuer, namespace: str, now: datetime
-) -> Object:
-    """For server-side apply in the operator's `namespace`. route: `http01` of the issuer's solver."""
+def route_namespace(kind: RouteKind, issuer: Issuer, home: str) -> str:
+    """Where the object of that kind is made. home: the operator's own namespace."""
+    return home if kind is RouteKind.CONFIG_MAP else issuer.namespace or home
+
+
+def note_object(challenge: Challenge, kind: RouteKind, issuer: Issuer, home: str, now: datetime) -> Object:
+    """The answer to a challenge whose route (of that kind) is elsewhere, for server-side apply in `home`."""
+    note = route_object(challenge, {}, issuer, home, now)
+    note["metadata"]["annotations"][_ROUTE] = f"{kind}/{route_namespace(kind, issuer, home)}"
+    return note
+
+
+def noted_route(obj: Object) -> tuple[RouteKind, str] | None:
+    """Kind and namespace of the route that a note is about; None if there is none elsewhere."""
+    kind, _, namespace = (obj["metadata"].get("annotations") or {}).get(_ROUTE, "").partition("/")
+    return (RouteKind(kind), namespace) if kind in list(RouteKind) and namespace else None
+
+
+def route_object(challenge: Challenge, route: Mapping[str, Any], issuer: Issuer, home: str, now: datetime) -> Object:
+    """For server-side apply. route: `http01` of the issuer's solver. home: the operator's own namespace."""
     kind = route_kind(route)
     asked: Mapping[str, Any] = {}
     body: Object = {}
@@ -114,7 +125,7 @@ def route_object(
         body = {"apiVersion": "networking.k8s.io/v1", "spec": _ingress_spec(challenge, route["ingress"])}
     elif kind is RouteKind.HTTP_ROUTE:
         asked = {"labels": route["gatewayHTTPRoute"].get("labels", {})}
-        spec = _http_route_spec(challenge, route["gatewayHTTPRoute"], issuer)
+        spec = _http_route_spec(challenge, route["gatewayHTTPRoute"], "" if issuer.namespace in ("", home) else home)
         body = {"apiVersion": "gateway.networking.k8s.io/v1", "spec": spec}
     else:
         body = {"apiVersion": "v1"}
@@ -132,7 +143,7 @@ def route_object(
         "kind": str(kind),
         "metadata": {
             "name": challenge.object_name,
-            "namespace": namespace,
+            "namespace": route_namespace(kind, issuer, home),
             "labels": {
                 **asked.get("labels", {}),
                 CHALLENGE_LABEL: "http-01",
@@ -178,14 +189,15 @@ def _ingress_spec(challenge: Challenge, ingress: Mapping[str, Any]) -> Object:
     return spec
 
 
-def _http_route_spec(challenge: Challenge, route: Mapping[str, Any], issuer: Issuer) -> Object:
-    home = {"namespace": issuer.namespace} if issuer.namespace else {}
+def _http_route_spec(challenge: Challenge, route: Mapping[str, Any], home: str) -> Object:
+    """home: where the Service is, if that is another namespace than the route's: it takes a ReferenceGrant there."""
+    elsewhere = {"namespace": home} if home else {}
     spec: Object = {
-        "parentRefs": [{**home, **parent} for parent in route["parentRefs"]],
+        "parentRefs": [dict(parent) for parent in route["parentRefs"]],
         "rules": [
             {
                 "matches": [{"path": {"type": "Exact", "value": HTTP_PATH + challenge.token}}],
-                "backendRefs": [{"name": SERVICE, "port": _PORT}],
+                "backendRefs": [{"name": SERVICE, "port": _PORT, **elsewhere}],
             }
         ],
     }

@@ -92,7 +92,13 @@ class Operator:
             silence=self._settings.watch_silence,
         )
         alpn = AlpnCertificates() if self._settings.acme_tls_host else None
-        self._challenges = Challenges(self._kube, self._settings.namespace, self._clock, alpn)
+        self._challenges = Challenges(
+            self._kube,
+            self._settings.namespace,
+            self._clock,
+            alpn,
+            for_issuers=self._settings.http01_for_issuers,
+        )
         self._seal = Seal()
         self._controller = Controller(self._settings, self._kube, self._clock, self._challenges, self._seal)
         collector = RequestCollector(self._controller.samples)

@@ -1,5 +1,6 @@
 """Secrets that an issuer writes for others to read, such as a revocation list."""
 
+import asyncio
 import base64
 from collections.abc import Callable, Mapping
 
@@ -9,6 +10,8 @@ from .model import GROUP, MANAGED_LABEL, Issuer, SecretKey
 
 _PUBLISHED_ANNOTATION = f"{GROUP}/published-by"
 _ATTEMPTS = 5
+_LARGE = 64 * 1024
+"""In bytes: what is larger takes the time of a thread, and not of the loop."""
 
 Change = Callable[[Mapping[str, bytes]], Mapping[str, bytes]]
 
@@ -30,7 +33,8 @@ async def publish_secret(kube: Kube, key: SecretKey, issuer: Issuer, change: Cha
         if existing is not None and not published_by(existing, issuer):
             raise Misconfigured(f"Secret {key.name} is not the issuer's to write: delete it, or name another")
         before = secret_data(existing) if existing is not None else {}
-        after = change(before)
+        large = sum(map(len, before.values())) > _LARGE
+        after = await asyncio.to_thread(change, before) if large else change(before)
         if after == before:
             return
         body = {

@@ -19,13 +19,16 @@ from .challenge_routes import (
     host_name,
     is_answer,
     is_token,
+    note_object,
+    noted_route,
     parse_challenge,
     presented_at,
     route_kind,
+    route_namespace,
     route_object,
 )
 from .kube import KubeError, RouteKind, RouteKube, Unreachable
-from .model import Issuer
+from .model import Issuer, Kind
 
 logger = logging.getLogger(__name__)
 
@@ -56,13 +59,23 @@ class _Presented:
 
 
 class Challenges:
-    """What this process answers. namespace: the operator's own. clock: the time now, in UTC."""
+    """What this process answers.
+
+    namespace: the operator's own. clock: the time now, in UTC. for_issuers: not only for ClusterIssuers.
+    """
 
     def __init__(
-        self, kube: RouteKube, namespace: str, clock: Callable[[], datetime], alpn: AlpnCertificates | None
+        self,
+        kube: RouteKube,
+        namespace: str,
+        clock: Callable[[], datetime],
+        alpn: AlpnCertificates | None,
+        *,
+        for_issuers: bool = False,
     ) -> None:
         self._kube, self._namespace, self._clock = kube, namespace, clock
         self.alpn = alpn
+        self._for_issuers = for_issuers
         self._presented: dict[_Key, _Presented] = {}
         self._seen: Mapping[_Key, Challenge] = {}
         self._queued: asyncio.Task[None] | None = None
@@ -101,34 +114,64 @@ class Challenges:
                     logger.warning("cannot look up a challenge: %s", error)
             self._seen = seen
 
+    def must_answer_for(self, issuer: Issuer, solver: str) -> None:
+        """Raises Misconfigured if challenges of this issuer are not answered."""
+        if issuer.kind is Kind.CLUSTER_ISSUER or self._for_issuers:
+            return
+        raise Misconfigured(
+            f"{solver}: the operator answers for ClusterIssuers only, as an Issuer could prove the hosts of other "
+            "namespaces by it: use a ClusterIssuer or dns01, or have the operator started with --http01-issuers=All"
+        )
+
     async def present(self, challenge: Challenge, route: Mapping[str, Any], issuer: Issuer) -> None:
         """Raises Rejected, Retryable, Misconfigured."""
+        self.must_answer_for(issuer, "http01")
         check_route(route, issuer)
         if not (is_token(challenge.token) and is_answer(challenge.answer)):
             raise Rejected("the CA's token is not base64url (RFC 8555, section 8.3), and so is not answered")
         known, now = self._presented.get(challenge.key), self._clock()
+        if known is not None and known.issuer.key != issuer.key:
+            if known.challenge.answer == challenge.answer:
+                return  # of the same account
+            # Nothing in what a CA asks tells whose challenge it looks at.
+            raise Retryable(
+                f"http01: {known.issuer.key} has a challenge at {challenge.host} with the same token, and is answered "
+                "first"
+            )
         if known is None or (known.challenge, known.route) != (challenge, route):
+            if known is not None and route_kind(known.route) is not route_kind(route) and issuer.namespace:
+                await self.withdraw(*challenge.key, issuer)  # what is in the issuer's namespace no sweep would find
             presented = _Presented(challenge, route, issuer, since=now, written=now)
             await self._write(presented)
             self._presented[challenge.key] = presented
 
     async def _write(self, presented: _Presented) -> None:
-        kind, now = route_kind(presented.route), presented.written
-        body = route_object(presented.challenge, presented.route, presented.issuer, self._namespace, now)
-        try:
-            await self._kube.apply_route(kind, self._namespace, body)
-        except (KubeError, Unreachable) as error:
-            raise _in_words(error, kind, self._namespace) from None
+        challenge, issuer, home, now = presented.challenge, presented.issuer, self._namespace, presented.written
+        kind = route_kind(presented.route)
+        bodies = [(kind, route_object(challenge, presented.route, issuer, home, now))]
+        if route_namespace(kind, issuer, home) != home:
+            bodies.insert(0, (RouteKind.CONFIG_MAP, note_object(challenge, kind, issuer, home, now)))
+        for each, body in bodies:
+            try:
+                await self._kube.apply_route(each, body["metadata"]["namespace"], body)
+            except (KubeError, Unreachable) as error:
+                raise _in_words(error, each, body["metadata"]["namespace"]) from None
 
-    async def withdraw(self, host: str, token: str) -> None:
+    async def withdraw(self, host: str, token: str, issuer: Issuer) -> None:
         """Raises Retryable, Misconfigured."""
         asked = Challenge(host_name(host), token, "")
         known = self._presented.get(asked.key)
-        for kind in RouteKind if known is None else (route_kind(known.route),):
+        if known is not None and known.issuer.key != issuer.key:
+            return
+        kinds = list(RouteKind) if known is None else [route_kind(known.route)]
+        if known is not None and route_namespace(kinds[0], issuer, self._namespace) != self._namespace:
+            kinds.append(RouteKind.CONFIG_MAP)
+        for kind in kinds:
+            namespace = route_namespace(kind, issuer, self._namespace)
             try:
-                await self._kube.delete_route(kind, self._namespace, asked.object_name)
+                await self._kube.delete_route(kind, namespace, asked.object_name)
             except (KubeError, Unreachable) as error:
-                raise _in_words(error, kind, self._namespace) from None
+                raise _in_words(error, kind, namespace) from None
         self._presented.pop(asked.key, None)
 
     async def sweep_for_ever(self) -> None:
@@ -157,7 +200,7 @@ class Challenges:
         if presented is None:
             return
         if now - presented.since >= _LONGEST:
-            await self.withdraw(*key)
+            await self.withdraw(*key, presented.issuer)
         elif now - presented.written >= _FRESH:
             renewed = replace(presented, written=now)
             await self._write(renewed)
@@ -168,9 +211,14 @@ class Challenges:
         async for obj in self._kube.list_routes(kind, self._namespace, CHALLENGE_LABEL):
             challenge, metadata = parse_challenge(obj), obj["metadata"]
             known = self._presented.get(challenge.key) if challenge is not None else None
-            needed = known is not None and route_kind(known.route) is kind
+            needed = known is not None and (
+                route_kind(known.route) is kind
+                or (kind is RouteKind.CONFIG_MAP and route_namespace(route_kind(known.route), known.issuer, "") != "")
+            )
             if not needed and self._clock() - presented_at(obj) >= _FORGOTTEN:
                 logger.info("removing %s %s/%s of an old challenge", kind, self._namespace, metadata["name"])
+                if (elsewhere := noted_route(obj)) is not None:
+                    await self._kube.delete_route(*elsewhere, metadata["name"])
                 # One that is presented again just now has another version.
                 await self._kube.delete_route(kind, self._namespace, metadata["name"], metadata["resourceVersion"])
 
@@ -182,15 +230,17 @@ class IssuerResponder:
         self._challenges, self._issuer = challenges, issuer
 
     def check_http(self, route: Mapping[str, Any]) -> None:
+        self._challenges.must_answer_for(self._issuer, "http01")
         check_route(route, self._issuer)
 
     async def present_http(self, host: str, token: str, answer: str, route: Mapping[str, Any]) -> None:
         await self._challenges.present(Challenge(host_name(host), token, answer), route, self._issuer)
 
     async def withdraw_http(self, host: str, token: str) -> None:
-        await self._challenges.withdraw(host, token)
+        await self._challenges.withdraw(host, token, self._issuer)
 
     def present_alpn(self, identifier: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        self._challenges.must_answer_for(self._issuer, "tlsALPN01")
         if self._challenges.alpn is None:
             raise Misconfigured("tls-alpn-01: the operator listens nowhere for it: start it with --acme-tls-address")
         self._challenges.alpn.present(identifier, certificate, key)

@@ -24,6 +24,7 @@ class Settings:
     namespaces: watched ones; empty for all.
     cluster_resource_namespace: where the Secrets of a ClusterIssuer live.
     acme_http_host, acme_http_port: where CAs are answered for http-01.
+    http01_for_issuers: challenges of Issuers are answered, too, and not only those of ClusterIssuers.
     acme_tls_host, acme_tls_port: the same for tls-alpn-01; nowhere if the host is empty.
     dns_programs: the folder of the programs that issuers may have run to write DNS records; None for none.
     issuer_check_interval: how often an issuer is asked whether it is well (and whether its CA was rotated).
@@ -38,6 +39,7 @@ class Settings:
     metrics_port: int = 8080
     acme_http_host: str = "127.0.0.1"
     acme_http_port: int = 8089
+    http01_for_issuers: bool = False
     acme_tls_host: str = ""
     acme_tls_port: int = 0
     cluster_resource_namespace: str = "csr-operator-system"

@@ -80,7 +80,7 @@ def place(
     kubectl = Kubectl(cluster, new_namespace(cluster))
     with ExitStack() as stack:
         dns = stack.enter_context(bind(folder, ["example.com"]))
-        arguments = ("--namespace", kubectl.namespace)
+        arguments = ("--namespace", kubectl.namespace, "--http01-issuers", "All")
         operator = stack.enter_context(OperatorProcess(operator_credentials, folder / "operator.log", *arguments))
         ca: Ca
         if request.param == "step-ca":

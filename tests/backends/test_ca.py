@@ -1,6 +1,7 @@
 """The `ca` backend's revocation list, on Secrets in memory: what would need a crash or a race at the right moment."""
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,8 @@ from cryptography import x509
 from csr_operator.backends.base import Context, Issued, Misconfigured, NoResponder, Order, Rejected
 from csr_operator.backends.ca import CaBackend
 from csr_operator.backends.http import http_session
-from csr_operator.pki.crl import crl_number, is_revoked, load_crl
+from csr_operator.pki.authority import load_authority
+from csr_operator.pki.crl import crl_number, load_crl, revoked, sign_crl
 from csr_operator.pki.csr import CsrTemplate, build_csr
 from csr_operator.pki.keys import KeyParameters, generate
 from csr_operator.pki.names import Names
@@ -62,7 +64,7 @@ async def issue(ca: CaBackend) -> x509.Certificate:
     return answer.certificates[0]
 
 
-async def test_what_is_revoked_at_once_is_listed_together_and_once() -> None:
+async def test_what_revoked_at_once_is_listed_together_and_once() -> None:
     secrets = Secrets(authority("CA"))
     ca = secrets.backend()
     await ca.check()
@@ -87,7 +89,7 @@ async def test_a_repeat_and_a_check_change_nothing_until_half_of_its_time_is_ove
     secrets.now += timedelta(hours=2)
     await ca.check()
     assert crl_number(secrets.crl) == before + 1
-    assert is_revoked(secrets.crl, certificate.serial_number)
+    assert certificate.serial_number in revoked(secrets.crl)
 
 
 async def test_the_number_goes_up_also_when_the_key_changes_and_nothing_is_lost_when_it_changes_back() -> None:
@@ -104,7 +106,7 @@ async def test_the_number_goes_up_also_when_the_key_changes_and_nothing_is_lost_
         await ca.check()
         numbers.append(crl_number(secrets.crl))
     assert numbers == sorted(set(numbers))
-    assert is_revoked(secrets.crl, revoked.serial_number)
+    assert revoked.serial_number in revoked(secrets.crl)
 
 
 async def test_an_older_list_that_somebody_put_there_does_not_take_a_revocation_back() -> None:
@@ -117,7 +119,77 @@ async def test_an_older_list_that_somebody_put_there_does_not_take_a_revocation_
     for tampered in (older, {}):
         secrets.held["crl"] = tampered
         await ca.check()
-        assert is_revoked(secrets.crl, certificate.serial_number)
+        assert certificate.serial_number in revoked(secrets.crl)
+
+
+async def test_what_has_expired_goes_when_a_later_list_had_it() -> None:
+    """RFC 5280, 3.3: an entry appears on one list that was issued beyond the certificate's validity."""
+    secrets = Secrets(authority("CA"))
+    ca = secrets.backend()
+    await ca.check()
+    old = await issue(ca)
+    await ca.revoke(old, SUPERSEDED)
+    secrets.now += timedelta(days=60)
+    young = await issue(ca)
+    await ca.revoke(young, SUPERSEDED)
+
+    secrets.now += timedelta(days=31)  # `old` has expired yesterday
+    ca = secrets.backend()  # as after a restart
+    await ca.check()
+    assert old.serial_number in revoked(secrets.crl)
+    number = crl_number(secrets.crl)
+    secrets.now += timedelta(days=4)
+    await ca.check()
+
+    assert [entry.serial_number for entry in secrets.crl] == [young.serial_number]
+    assert crl_number(secrets.crl) == number + 1
+    assert len(secrets.held["crl"]["expiries.json"]) < 40
+
+
+async def test_nobody_but_the_ca_says_when_a_certificate_expires() -> None:
+    """Who may write the list's Secret would have the entry dropped; and an older operator did not keep it."""
+    secrets = Secrets(authority("CA"))
+    ca = secrets.backend()
+    await ca.check()
+    certificate = await issue(ca)
+    await ca.revoke(certificate, SUPERSEDED)
+    held = secrets.held["crl"]
+    forged = re.sub(rb"\d{4}-\d{2}-\d{2}", b"2001-01-01", held["expiries.json"])
+    assert forged != held["expiries.json"]
+
+    for tampered in ({**held, "expiries.json": forged}, {**held, "expiries.json": b"{"}, {"ca.crl": held["ca.crl"]}):
+        secrets.held["crl"] = tampered
+        ca = secrets.backend()  # which remembers nothing
+        for _ in range(3):
+            secrets.now += timedelta(days=4)
+            await ca.check()
+            assert certificate.serial_number in revoked(secrets.crl)
+
+
+async def test_a_list_that_nears_what_a_secret_holds_is_told_of_and_the_ca_goes_on_signing() -> None:
+    pair = authority("CA")
+    secrets = Secrets(pair)
+    ca, authority_ = secrets.backend(), load_authority(pair.certificate.encode(), pair.key.encode())
+    await ca.check()
+
+    def listed(count: int) -> bytes:
+        serials = {(1 << 158) + number: x509.ReasonFlags.superseded for number in range(count)}
+        end = secrets.now + timedelta(days=7)
+        return sign_crl(authority_, None, number=7, now=secrets.now, next_update=end, revoke=serials)
+
+    secrets.held["crl"] = {"ca.crl": listed(12_000)}
+    await (ca := secrets.backend()).check()
+    assert "KiB of revocation lists: have certificates expire sooner" in (await ca.check()).message
+    await ca.revoke(await issue(ca), SUPERSEDED)
+    assert len(secrets.crl) == 12_001
+
+    secrets.held["crl"] = full = {"ca.crl": listed(16_000)}
+    ca = secrets.backend()
+    with pytest.raises(Misconfigured, match=r"of 16001 certificates, and with \d+ KiB it is more than a Secret holds"):
+        await ca.revoke(await issue(ca), SUPERSEDED)
+    assert secrets.held["crl"] == full
+    await ca.check()
+    await issue(ca)
 
 
 async def test_a_list_that_cannot_be_read_is_told_of_and_left_alone() -> None:

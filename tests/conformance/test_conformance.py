@@ -49,8 +49,9 @@ def applied(
 ) -> Iterator[Applied]:
     kubectl = Kubectl(cluster, new_namespace(cluster))
     log = tmp_path_factory.mktemp("conformance") / "operator.log"
+    arguments = ("--namespace", kubectl.namespace, "--http01-issuers", "All")
     with (
-        OperatorProcess(operator_credentials, log, "--namespace", kubectl.namespace) as operator,
+        OperatorProcess(operator_credentials, log, *arguments) as operator,
         backend.install(Site(kubectl, operator)) as issuer,
     ):
         possible = [case for case in CASES if case.needs <= backend.features]

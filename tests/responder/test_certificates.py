@@ -52,7 +52,7 @@ def ca(ports: tuple[int, int], tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield running
 
 
-def acme_issuer(name: str, ca: Pebble, solver: dict[str, Any], kind: str = "Issuer") -> dict[str, Any]:
+def acme_issuer(name: str, ca: Pebble, solver: dict[str, Any], kind: str = "ClusterIssuer") -> dict[str, Any]:
     spec = {
         "server": ca.directory,
         "caBundle": ca.ca_file.read_text(),
@@ -61,6 +61,10 @@ def acme_issuer(name: str, ca: Pebble, solver: dict[str, Any], kind: str = "Issu
         "solvers": [solver],
     }
     return issuer(name, kind, acme=spec)
+
+
+def ref(name: str) -> dict[str, str]:
+    return {"name": name, "kind": "ClusterIssuer"}
 
 
 def names(site: Site, secret: str) -> set[str]:
@@ -75,21 +79,20 @@ def made(cluster: ControlPlane, since: int) -> list[tuple[str, str, int]]:
     return [(c.resource, c.verb, c.code) for c in calls if c.is_write and c.resource in ROUTES][since:]
 
 
-SOLVERS = {
-    "ingress": ("Issuer", {"ingress": {"ingressClassName": INGRESS_CLASS}}, "ingresses"),
-    "gateway": ("ClusterIssuer", {"gatewayHTTPRoute": {"parentRefs": [GATEWAY]}}, "httproutes"),
+SOLVERS: dict[str, tuple[dict[str, Any], str]] = {
+    "ingress": ({"ingress": {"ingressClassName": INGRESS_CLASS}}, "ingresses"),
+    "gateway": ({"gatewayHTTPRoute": {"parentRefs": [GATEWAY]}}, "httproutes"),
 }
 
 
 @pytest.mark.parametrize("name", SOLVERS)
 def test_a_certificate_by_http(site: Site, ca: Pebble, cluster: ControlPlane, name: str) -> None:
     """Each name costs two writes, and nothing is left."""
-    kind, route, resource = SOLVERS[name]
+    route, resource = SOLVERS[name]
     since = len(made(cluster, 0))
     hosts = [f"{name}-{number}.example.com" for number in range(2)]
-    asked = request(name, name, dnsNames=hosts)
-    asked["spec"]["issuerRef"]["kind"] = kind
-    site.kubectl.apply(acme_issuer(name, ca, {"http01": route}, kind), asked)
+    asked = request(name, name, dnsNames=hosts, issuerRef=ref(name))
+    site.kubectl.apply(acme_issuer(name, ca, {"http01": route}), asked)
     site.kubectl.wait_ready(name, seconds=60)
 
     assert names(site, f"{name}-tls") == set(hosts)
@@ -100,7 +103,7 @@ def test_a_certificate_by_http(site: Site, ca: Pebble, cluster: ControlPlane, na
 
 def test_a_certificate_by_tls(site: Site, ca: Pebble, cluster: ControlPlane) -> None:
     since = len(made(cluster, 0))
-    asked = request("tls", "tls", dnsNames=["tls.example.com"], ipAddresses=["127.0.0.1"])
+    asked = request("tls", "tls", issuerRef=ref("tls"), dnsNames=["tls.example.com"], ipAddresses=["127.0.0.1"])
     site.kubectl.apply(acme_issuer("tls", ca, {"tlsALPN01": {}}), asked)
     site.kubectl.wait_ready("tls", seconds=60)
     assert names(site, "tls-tls") == {"tls.example.com", "127.0.0.1"}
@@ -110,7 +113,7 @@ def test_a_certificate_by_tls(site: Site, ca: Pebble, cluster: ControlPlane) -> 
 def test_a_name_that_does_not_lead_here_is_told_to_the_user_and_not_to_the_ca(site: Site, ca: Pebble) -> None:
     """Until somebody leads it here: then it goes on."""
     nobody = {"http01": {"ingress": {"ingressClassName": "of-nobody"}}}
-    site.kubectl.apply(acme_issuer("lost", ca, nobody), request("lost", "lost"))
+    site.kubectl.apply(acme_issuer("lost", ca, nobody), request("lost", "lost", issuerRef=ref("lost")))
 
     def said() -> str:
         return str(condition(site.kubectl.get("certificaterequest", "lost"), "Ready").get("message", ""))
@@ -119,7 +122,7 @@ def test_a_name_that_does_not_lead_here_is_told_to_the_user_and_not_to_the_ca(si
     looked = "Attempting to validate w/ HTTP: http://lost.example.com"
     assert looked not in ca.log.read_text()
 
-    site.kubectl.apply(acme_issuer("lost", ca, {"http01": SOLVERS["ingress"][1]}))
+    site.kubectl.apply(acme_issuer("lost", ca, {"http01": SOLVERS["ingress"][0]}))
     site.kubectl.wait_ready("lost", seconds=90)
     assert looked in ca.log.read_text()
 
@@ -134,19 +137,19 @@ def test_nothing_is_left_after_a_crash(site: Site, ca: Pebble, what: str) -> Non
         found = site.kubectl.list("ingress", "--namespace", NAMESPACE, "-l", CHALLENGE_LABEL)
         return [obj for obj in found if obj["spec"]["rules"][0]["host"] == f"{name}.example.com"]
 
-    site.kubectl.apply(acme_issuer(name, ca, nobody), request(name, name))
+    site.kubectl.apply(acme_issuer(name, ca, nobody), request(name, name, issuerRef=ref(name)))
     wait_until("the challenge waits", challenges)
     site.operator.kill()
     site.operator.start()
     if what == "the request":
         site.kubectl("delete", "certificaterequest", name)
     else:
-        site.kubectl.apply(acme_issuer(name, ca, {"http01": SOLVERS["ingress"][1]}))
+        site.kubectl.apply(acme_issuer(name, ca, {"http01": SOLVERS["ingress"][0]}))
         site.kubectl.wait_ready(name, seconds=90)
     wait_until("it is removed", lambda: not challenges(), seconds=60)
 
 
 def test_an_issuer_that_asks_for_what_is_not_its_own_is_not_ready(site: Site, ca: Pebble) -> None:
-    site.kubectl.apply(acme_issuer("greedy", ca, {"http01": SOLVERS["gateway"][1]}))
+    site.kubectl.apply(acme_issuer("greedy", ca, {"http01": SOLVERS["gateway"][0]}, "Issuer"))
     found = site.wait_condition("greedy", "Ready", "Misconfigured", object_kind="issuer")
     assert "use a ClusterIssuer" in found["message"]

@@ -28,7 +28,7 @@ async def test_a_process_that_did_not_present_a_challenge_answers_it(
 
     answer = await asyncio.to_thread(ask, operator.acme_port, presented.host, PATH + presented.token)
     assert answer == (200, presented.answer)
-    await challenges.withdraw(presented.host, presented.token)
+    await challenges.withdraw(presented.host, presented.token, ISSUER)
 
 
 async def test_one_write_makes_it_and_one_removes_it(
@@ -50,7 +50,7 @@ async def test_one_write_makes_it_and_one_removes_it(
     assert (rule["host"], path["path"], path["pathType"]) == (presented.host, PATH + presented.token, "Exact")
     assert home.get("service", path["backend"]["service"]["name"])["spec"]["ports"][0]["port"] == 80
 
-    await challenges.withdraw(presented.host, presented.token)
+    await challenges.withdraw(presented.host, presented.token, ISSUER)
     assert written() == ["patch", "delete"]
     assert home.get("ingress", presented.object_name) == {}
     assert await challenges.answer(presented.host, presented.token) is None
@@ -66,7 +66,7 @@ async def test_after_a_crash_it_is_presented_and_withdrawn_all_the_same(
     await restarted.present(presented, INGRESS, ISSUER)
     assert await restarted.answer(presented.host, presented.token) == presented.answer
     for process in (again, again, restarted):
-        await process.withdraw(presented.host, presented.token)
+        await process.withdraw(presented.host, presented.token, ISSUER)
     assert home.get("ingress", presented.object_name) == {}
     assert home.list("ingress", "-l", CHALLENGE_LABEL) == []
 
@@ -109,4 +109,4 @@ async def test_nothing_else_is_answered(challenges: Challenges, operator: Operat
     }
     answered = {question: (await asyncio.to_thread(ask, operator.acme_port, *question))[0] for question in asked}
     assert answered == asked
-    await challenges.withdraw(presented.host, presented.token)
+    await challenges.withdraw(presented.host, presented.token, ISSUER)

@@ -91,7 +91,7 @@ async def test_a_name_by_http(
 
     assert await proven(client, order, http) == "ready"
 
-    await challenges.withdraw(host, http.token)
+    await challenges.withdraw(host, http.token, ISSUER)
     names = [call.verb for call in writes(cluster, NAMESPACE) if call.name == presented.object_name]
     assert names == ["patch", "delete"]
 
@@ -104,7 +104,7 @@ async def test_an_address_by_http(
     await challenges.present(challenge_routes.Challenge("127.0.0.1", http.token, answer), INGRESS, ISSUER)
     await until_reachable(nginx.port, "127.0.0.1", http.token, answer)
     assert await proven(client, order, http) == "ready"
-    await challenges.withdraw("127.0.0.1", http.token)
+    await challenges.withdraw("127.0.0.1", http.token, ISSUER)
 
 
 async def test_names_that_the_user_routes(
@@ -131,7 +131,7 @@ async def test_names_that_the_user_routes(
     await challenges.present(challenge_routes.Challenge(host, http.token, answer), {}, ISSUER)
     await until_reachable(nginx.port, host, http.token, answer)
     assert await proven(client, order, http) == "ready"
-    await challenges.withdraw(host, http.token)
+    await challenges.withdraw(host, http.token, ISSUER)
     assert [obj["metadata"]["name"] for obj in home.list("ingress")] == ["challenges"]
     home("delete", "ingress", "challenges")
 

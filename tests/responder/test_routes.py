@@ -64,29 +64,24 @@ async def test_labels_annotations_and_class_are_those_asked_for(challenges: Chal
     assert found["spec"]["rules"][0]["http"]["paths"][0]["pathType"] == "ImplementationSpecific"
 
 
-@pytest.mark.parametrize("asked", [{}, {"namespace": "team-a"}, {"sectionName": "https"}], ids=str)
-async def test_the_gateway_of_an_issuer_is_one_of_its_own_namespace(
+@pytest.mark.parametrize("asked", [{}, {"namespace": "infra"}, {"sectionName": "https"}], ids=str)
+async def test_the_gateway_is_the_one_that_is_named(
     challenges: Challenges, home: Kubectl, cluster: ControlPlane, asked: dict[str, str]
 ) -> None:
     install_gateway_api(cluster)
-    found = await made(challenges, home, "httproute", TENANT, gateway(**asked))
+    found = await made(challenges, home, "httproute", ISSUER, gateway(**asked))
     [parent] = found["spec"]["parentRefs"]
-    assert {"name": "web", "namespace": "team-a", **asked}.items() <= parent.items()
+    assert {"name": "web", **asked}.items() <= parent.items()
+    assert "namespace" not in found["spec"]["rules"][0]["backendRefs"][0]
     assert found["metadata"]["labels"]["team"] == "a"
     assert found["spec"]["hostnames"] == ["www.example.com"]
 
 
-@pytest.mark.parametrize(
-    ("route", "words"),
-    [
-        (gateway(namespace="infra"), "namespace team-a; for one in infra use a ClusterIssuer"),
-        (ingress(ingressTemplate={"metadata": {"annotations": {"a": "b"}}}), "annotations"),
-    ],
-)
-async def test_an_issuer_reaches_nothing_that_its_owner_does_not(
-    challenges: Challenges, home: Kubectl, route: dict[str, Any], words: str
-) -> None:
-    """GHSA-8rvj-mm4h-c258: the objects are in a namespace of others, beside the Secrets of ClusterIssuers."""
+async def test_an_issuer_sets_no_annotations(kube: KubeClient, home: Kubectl) -> None:
+    """By some of them a controller reads the Secrets beside the Ingress."""
+    route = ingress(ingressTemplate={"metadata": {"annotations": {"a": "b"}}})
+    words = "annotations: only a ClusterIssuer sets annotations"
+    challenges = Challenges(kube, NAMESPACE, lambda: NOW, None, for_issuers=True)
     responder = IssuerResponder(challenges, TENANT)
     with pytest.raises(Misconfigured, match=words):
         responder.check_http(route)
@@ -119,7 +114,7 @@ async def test_rights_that_are_missing(kube: KubeClient) -> None:
         with pytest.raises(Misconfigured, match=r"forbidden.*kube-public.*apply deploy/"):
             await elsewhere.present(challenge(), route, ISSUER)
     with pytest.raises(Misconfigured, match="apply deploy/"):
-        await elsewhere.withdraw("www.example.com", "token")
+        await elsewhere.withdraw("www.example.com", "token", ISSUER)
     assert await elsewhere.answer("www.example.com", "token") is None
 
 
@@ -141,7 +136,7 @@ async def test_a_cluster_without_the_gateway_api(challenges: Challenges, home: K
     await challenges.present(presented, {}, ISSUER)
     others = Challenges(challenges._kube, NAMESPACE, lambda: NOW, None)
     assert await others.answer(presented.host, presented.token) == presented.answer
-    await others.withdraw(presented.host, presented.token)
+    await others.withdraw(presented.host, presented.token, ISSUER)
 
 
 async def test_nothing_listens_for_tls(challenges: Challenges) -> None:

@@ -106,7 +106,7 @@ async def test_a_challenge_of_another_route_is_made_anew_and_the_old_one_goes(ku
     await at_work.sweep()
     assert home.get("configmap", moved.object_name)
     assert not home.get("ingress", moved.object_name)
-    await at_work.withdraw(moved.host, moved.token)
+    await at_work.withdraw(moved.host, moved.token, ISSUER)
 
 
 async def test_unknown_tokens_cost_at_most_one_look_a_second(
@@ -129,7 +129,7 @@ async def test_unknown_tokens_cost_at_most_one_look_a_second(
 
     lists = api_calls(cluster, user_agent=agent, verb="list")
     assert 3 <= len(lists) <= 3 * looks
-    await Challenges(kube, NAMESPACE, Clock(), None).withdraw(real.host, real.token)
+    await Challenges(kube, NAMESPACE, Clock(), None).withdraw(real.host, real.token, ISSUER)
 
 
 async def test_a_start_without_challenges_writes_nothing(

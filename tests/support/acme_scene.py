@@ -87,7 +87,7 @@ def running_scene(cluster: ControlPlane, credentials: Path, folder: Path, **serv
     (programs := folder / "programs").mkdir()
     arguments = (
         *("--namespace", kubectl.namespace, "--acme-http-address", f"127.0.0.1:{http_port}"),
-        *("--dns-programs", str(programs)),
+        *("--dns-programs", str(programs), "--http01-issuers", "All"),
     )
     with (
         bind(folder, ["example.com"]) as dns,

@@ -1,7 +1,8 @@
 """`ca`: a CA whose key pair is in a Secret (`tls.crt`, `tls.key`, and `ca.crt` with the root if it is an intermediate).
 
 A repeat is harmless: nothing outside the operator is asked. The Secret is read at each check, not for each order.
-With `crl.secretName` it revokes: the list (RFC 5280, section 5) is kept, and published, as `ca.crl` in that Secret.
+With `crl.secretName` it revokes: the list (RFC 5280, section 5) is kept, and published, as `ca.crl` in that Secret, and
+beside it when the certificates on it expire, after which they are dropped.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from csr_operator.pki.authority import Authority, load_authority, sign
-from csr_operator.pki.crl import crl_number, is_revoked, is_signed_by, load_crl, sign_crl
+from csr_operator.pki.crl import Expiries, crl_number, is_signed_by, load_crl, revoked, sign_crl
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import extension_of
 from csr_operator.pki.fingerprint import sha256_fingerprint
@@ -23,6 +24,12 @@ from .base import Context, Health, Issued, Misconfigured, Order, Pending, Reject
 
 _CRL = "ca.crl"
 _CRL_LIFE = timedelta(days=7)
+_EXPIRIES = "expiries.json"
+_SECRET_BYTES = 1024 * 1024
+"""What a Secret holds (https://kubernetes.io/docs/concepts/configuration/secret/#restriction-data-size)."""
+
+_Entry = tuple[x509.ReasonFlags, datetime]
+"""Why a certificate is revoked, and when it expires."""
 
 
 class CaBackend:
@@ -35,8 +42,9 @@ class CaBackend:
         self._context = context
         self._loaded: tuple[Mapping[str, bytes], Authority] | None = None
         self._listing = asyncio.Lock()
-        self._unlisted: dict[int, x509.ReasonFlags] = {}  # to be revoked, by serial number
-        self._last = b""  # the list as it was published
+        self._unlisted: dict[int, _Entry] = {}  # to be revoked, by serial number
+        self._last, self._last_expiries = b"", b""  # as they were published
+        self._size = 0  # of the Secret's data, in bytes
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> Self:
@@ -55,10 +63,16 @@ class CaBackend:
                     "cRLSign: renew it with that, or remove spec.ca.crl"
                 )
             async with self._listing:
-                await self._update_crl(authority)
+                await self._update_crl(authority, {})
         certificate = authority.certificate
+        message = (
+            f"signs as {certificate.subject.rfc4514_string()}, valid until {_day(certificate.not_valid_after_utc)}"
+        )
+        if self._size > _SECRET_BYTES * 3 // 4:
+            size = f"{self._size // 1024} of at most 1024 KiB"
+            message += f"; Secret {self._crl_name} holds {size} of revocation lists: {_ROOM}"
         return Health(
-            f"signs as {certificate.subject.rfc4514_string()}, valid until {_day(certificate.not_valid_after_utc)}",
+            message,
             sha256_fingerprint(certificate),
         )
 
@@ -93,39 +107,67 @@ class CaBackend:
             certificate.verify_directly_issued_by(authority.certificate)
         except (ValueError, TypeError, InvalidSignature):
             raise Rejected("it was issued with another key than the CA has now") from None
-        self._unlisted[certificate.serial_number] = reason
+        self._unlisted[certificate.serial_number] = (reason, certificate.not_valid_after_utc)
         async with self._listing:
             if certificate.serial_number in self._unlisted:  # else the one before has listed it as well
-                await self._update_crl(authority)
+                await self._update_crl(authority, dict(self._unlisted))
 
-    async def _update_crl(self, authority: Authority) -> None:
-        """Add what is not listed yet, or sign the list anew when half its time is over."""
-        now, wanted, signed = self._context.clock(), dict(self._unlisted), b""
+    async def _update_crl(self, authority: Authority, wanted: Mapping[int, _Entry]) -> None:
+        """Add what is not listed yet, or sign the list anew when half its time is over; what has expired goes."""
+        now, signed, expiries, size = self._context.clock(), b"", b"", 0
 
         def change(data: Mapping[str, bytes]) -> Mapping[str, bytes]:
-            nonlocal signed
+            nonlocal signed, expiries, size
+            size = sum(map(len, data.values()))
             # Also those of other keys, one of which the CA may have been given back.
             known = [load_crl(pem) for name, pem in data.items() if name.endswith(".crl")]
             shown = load_crl(data[_CRL]) if _CRL in data else None
             if self._last:  # whatever became of the Secret: what was revoked stays so
                 known.append(load_crl(self._last))
             before = max((crl for crl in known if is_signed_by(crl, authority)), key=crl_number, default=None)
-            new = {serial: why for serial, why in wanted.items() if before is None or not is_revoked(before, serial)}
+            listed = revoked(before)
+            new = {serial: what for serial, what in wanted.items() if serial not in listed}
             if before is not None and before == shown and not new and now < _half_time(before):
-                signed = data[_CRL]
+                signed, expiries = data[_CRL], data.get(_EXPIRIES, b"")
                 return data
+            known_expiries = Expiries({})
+            gone: set[int] = set()
+            if before is not None:
+                texts = (data.get(_EXPIRIES, b""), self._last_expiries)
+                found = (Expiries.read(text, before) for text in texts if text)
+                known_expiries = next((one for one in found if one is not None), known_expiries)
+                gone = {serial for serial in listed if known_expiries.passed(serial, before.last_update_utc)}
+            expiries = known_expiries.of(
+                listed.keys() - gone, {serial: not_after for serial, (_, not_after) in new.items()}
+            ).written()
             number = max((crl_number(crl) for crl in known if crl.issuer == authority.certificate.subject), default=0)
-            signed = sign_crl(authority, before, number=number + 1, now=now, next_update=now + _CRL_LIFE, revoke=new)
+            signed = sign_crl(
+                authority,
+                before,
+                number=number + 1,
+                now=now,
+                next_update=now + _CRL_LIFE,
+                revoke={serial: why for serial, (why, _) in new.items()},
+                drop=gone,
+                expiries=expiries,
+            )
             kept = dict(data)
             if shown is not None and not is_signed_by(shown, authority):
                 kept[f"{shown.fingerprint(SHA256()).hex()[:16]}.crl"] = data[_CRL]  # that of a CA before this one
-            return {**kept, _CRL: signed}
+            kept |= {_CRL: signed, _EXPIRIES: expiries}
+            size = sum(map(len, kept.values()))
+            if size > _SECRET_BYTES:
+                raise Misconfigured(
+                    f"Secret {self._crl_name}: the revocation list would be of {len(listed) - len(gone) + len(new)} "
+                    f"certificates, and with {size // 1024} KiB it is more than a Secret holds (1024 KiB): {_ROOM}"
+                )
+            return kept
 
         try:
             await self._context.publish(self._crl_name, change)
         except PkiError as error:
             raise Misconfigured(f"Secret {self._crl_name}: {error}") from None
-        self._last = signed
+        self._last, self._last_expiries, self._size = signed, expiries, size
         for serial in wanted:
             self._unlisted.pop(serial, None)
 
@@ -156,6 +198,9 @@ class CaBackend:
                 f"(its own: {_day(authority.certificate.not_valid_before_utc)} to "
                 f"{_day(authority.certificate.not_valid_after_utc)}): renew it"
             )
+
+
+_ROOM = "have certificates expire sooner, or give the CA another key and name another Secret in spec.ca.crl.secretName"
 
 
 def _half_time(crl: x509.CertificateRevocationList) -> datetime:

@@ -1,7 +1,10 @@
 """Certificate revocation lists (RFC 5280, section 5) of a CA that keeps its own."""
 
-from collections.abc import Mapping
-from datetime import datetime
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -10,6 +13,67 @@ from csr_operator.pki.authority import Authority
 from csr_operator.pki.errors import PkiError, quoted
 from csr_operator.pki.extensions import extension_of
 from csr_operator.pki.keys import signature_hash
+
+_EXPIRIES_DIGEST = x509.ObjectIdentifier("2.25.149838294529367921839462047721338476113")
+"""A CRL extension, not critical: the SHA-256 of the `Expiries` that are kept beside the list."""
+
+_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Expiries:
+    """When the certificates on a list have expired for certain, by what `_short` makes of a serial number.
+
+    A list does not say it, and an entry may only go when it has appeared on a list of a later time (RFC 5280, 3.3).
+    """
+
+    days: Mapping[str, str]
+
+    @classmethod
+    def read(cls, text: bytes, crl: x509.CertificateRevocationList) -> "Expiries | None":
+        """None unless the CA vouched for the text in that list: who could forge it would have entries dropped."""
+        extension = next((e for e in crl.extensions if e.oid == _EXPIRIES_DIGEST), None)
+        if extension is None or extension.value.public_bytes() != _digest(text):
+            return None
+        by_day: dict[str, str] = json.loads(text)
+        return cls(
+            {
+                serials[at : at + _DIGITS]: day
+                for day, serials in by_day.items()
+                for at in range(0, len(serials), _DIGITS)
+            }
+        )
+
+    def written(self) -> bytes:
+        """JSON: by day (ISO 8601), the serial numbers in short."""
+        by_day: dict[str, list[str]] = {}
+        for short, day in sorted(self.days.items()):
+            by_day.setdefault(day, []).append(short)
+        return json.dumps({day: "".join(serials) for day, serials in sorted(by_day.items())}).encode()
+
+    def passed(self, serial_number: int, moment: datetime) -> bool:
+        """The certificate has expired before `moment`, as far as is known."""
+        day = self.days.get(_short(serial_number))
+        return day is not None and day <= moment.astimezone(UTC).date().isoformat()
+
+    def of(self, serial_numbers: Collection[int], more: Mapping[int, datetime]) -> "Expiries":
+        """Those of `serial_numbers`, as far as they are known, and those in `more`."""
+        shorts = {_short(number) for number in serial_numbers}
+        kept = {short: day for short, day in self.days.items() if short in shorts}
+        for number, not_after in more.items():
+            day = (not_after.astimezone(UTC) + timedelta(days=1)).date().isoformat()
+            kept[_short(number)] = max(day, kept.get(_short(number), ""))
+        return Expiries(kept)
+
+
+def _short(serial_number: int) -> str:
+    """Enough of it: serial numbers are random, and of two that are alike here the later expiry counts."""
+    return f"{serial_number % (1 << 64):0{_DIGITS}x}"
+
+
+def _digest(text: bytes) -> bytes:
+    """As an OCTET STRING (DER)."""
+    return b"\x04\x20" + hashlib.sha256(text).digest()
 
 
 def load_crl(data: bytes) -> x509.CertificateRevocationList:
@@ -20,8 +84,9 @@ def load_crl(data: bytes) -> x509.CertificateRevocationList:
         raise PkiError(f"the revocation list cannot be read: {quoted(error)}") from None
 
 
-def is_revoked(crl: x509.CertificateRevocationList, serial_number: int) -> bool:
-    return crl.get_revoked_certificate_by_serial_number(serial_number) is not None
+def revoked(crl: x509.CertificateRevocationList | None) -> dict[int, x509.RevokedCertificate]:
+    """All entries by serial number; none for no list."""
+    return {entry.serial_number: entry for entry in crl or ()}
 
 
 def crl_number(crl: x509.CertificateRevocationList) -> int:
@@ -45,29 +110,35 @@ def sign_crl(
     now: datetime,
     next_update: datetime,
     revoke: Mapping[int, x509.ReasonFlags],
+    drop: Collection[int] = (),
+    expiries: bytes = b"",
 ) -> bytes:
     """The list that follows `before`, with `revoke` (reasons by serial number) added, as PEM.
 
-    number: see RFC 5280, 5.2.3. Raises PkiError if `before` was signed by another key: what it lists would be vouched
+    number: see RFC 5280, 5.2.3. drop: the serial numbers of entries that may go. expiries: what `Expiries.read` is to
+    believe of this list. Raises PkiError if `before` was signed by another key: what it lists would be vouched
     for unseen.
     """
-    certificate = authority.certificate
-    builder = (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(certificate.subject)
-        .last_update(now)
-        .next_update(min(next_update, certificate.not_valid_after_utc))
-    )
+    certificate, entries = authority.certificate, list[x509.RevokedCertificate]()
     if before is not None:
         if not is_signed_by(before, authority):
             raise PkiError("the revocation list was signed by another key than this CA's")
-        for entry in before:
-            builder = builder.add_revoked_certificate(entry)
+        gone = frozenset(drop)
+        entries += (entry for entry in before if entry.serial_number not in gone)
     for serial_number, reason in revoke.items():
         entry_builder = x509.RevokedCertificateBuilder().serial_number(serial_number).revocation_date(now)
         if reason is not x509.ReasonFlags.unspecified:  # it is then absent (5.3.1)
             entry_builder = entry_builder.add_extension(x509.CRLReason(reason), critical=False)
-        builder = builder.add_revoked_certificate(entry_builder.build())
+        entries.append(entry_builder.build())
+    # Added one by one, each would have the builder copy all those before it.
+    builder = x509.CertificateRevocationListBuilder(revoked_certificates=entries)
+    builder = (
+        builder.issuer_name(certificate.subject)
+        .last_update(now)
+        .next_update(min(next_update, certificate.not_valid_after_utc))
+    )
+    if expiries:
+        builder = builder.add_extension(x509.UnrecognizedExtension(_EXPIRIES_DIGEST, _digest(expiries)), critical=False)
     builder = builder.add_extension(x509.CRLNumber(number), critical=False)
     own = extension_of(certificate, x509.SubjectKeyIdentifier)
     identifier = (
