@@ -12,8 +12,8 @@ from pathlib import Path
 
 from .handlers import Operator, OperatorFailed, utc_now
 from .kube import NoConfiguration
+from .listening import CannotListen
 from .settings import Settings, own_namespace
-from .web import CannotListen
 
 
 def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc_now) -> int:
@@ -22,10 +22,13 @@ def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=options.log_level.upper())
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     (host, port), (http_host, http_port) = options.metrics_address, options.acme_http_address
+    probe_host, probe_port = options.probe_address
     tls_host, tls_port = options.acme_tls_address or ("", 0)
     settings = Settings(
         namespace=own_namespace(),
         namespaces=tuple(options.namespace),
+        probe_host=probe_host,
+        probe_port=probe_port,
         metrics_host=host,
         metrics_port=port,
         acme_http_host=http_host,
@@ -71,11 +74,18 @@ def _parser() -> argparse.ArgumentParser:
         "--namespace", action="append", default=[], help="watch this namespace only; repeatable (all, if not given)"
     )
     run.add_argument(
+        "--probe-address",
+        type=_address,
+        default="127.0.0.1:8081",
+        metavar="HOST:PORT",
+        help="where /healthz and /readyz are served",
+    )
+    run.add_argument(
         "--metrics-address",
         type=_address,
         default="127.0.0.1:8080",
         metavar="HOST:PORT",
-        help="where /metrics, /healthz and /readyz are served",
+        help="where /metrics is served",
     )
     run.add_argument(
         "--acme-http-address",
