@@ -15,6 +15,8 @@ OBJECTS = {
     "clusterrole.rbac.authorization.k8s.io/csr-operator",
     "clusterrole.rbac.authorization.k8s.io/csr-operator-approver",
     "clusterrole.rbac.authorization.k8s.io/csr-operator-edit",
+    "clusterrole.rbac.authorization.k8s.io/csr-operator-issuers",
+    "clusterrole.rbac.authorization.k8s.io/csr-operator-state-manager",
     "clusterrole.rbac.authorization.k8s.io/csr-operator-view",
     "clusterrolebinding.rbac.authorization.k8s.io/csr-operator",
     "customresourcedefinition.apiextensions.k8s.io/certificaterequests.csr-operator.dev",
@@ -22,13 +24,16 @@ OBJECTS = {
     "customresourcedefinition.apiextensions.k8s.io/issuers.csr-operator.dev",
     "deployment.apps/csr-operator",
     "namespace/csr-operator-system",
+    "networkpolicy.networking.k8s.io/csr-operator",
     "role.rbac.authorization.k8s.io/csr-operator-acme",
     "rolebinding.rbac.authorization.k8s.io/csr-operator-acme",
     "service/csr-operator",
     "service/csr-operator-acme",
     "serviceaccount/csr-operator",
     "validatingadmissionpolicy.admissionregistration.k8s.io/csr-operator-approval",
+    "validatingadmissionpolicy.admissionregistration.k8s.io/csr-operator-state",
     "validatingadmissionpolicybinding.admissionregistration.k8s.io/csr-operator-approval",
+    "validatingadmissionpolicybinding.admissionregistration.k8s.io/csr-operator-state",
 }
 
 
