@@ -157,9 +157,7 @@ def test_nobody_may_approve_by_a_role_of_the_cluster(users_may: dict[Question, b
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_nobody_writes_the_operators_state_by_a_role_of_the_cluster(
-    users_may: dict[Question, bool], role: str
-) -> None:
+def test_nobody_writes_the_operators_state_by_a_role_of_the_cluster(users_may: dict[Question, bool], role: str) -> None:
     assert not any(users_may[user, f"certificatestates.{GROUP}", MANAGE] for user in (role, f"cluster-{role}"))
 
 

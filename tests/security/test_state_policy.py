@@ -36,7 +36,7 @@ class Tenant:
 
 
 @pytest.fixture(scope="module")
-def mallory(site: Site) -> Tenant:  # type: ignore[override]
+def mallory(site: Site) -> Tenant:
     tenant = Tenant(site.kubectl, "mallory")
     site.kubectl.apply(request("www", "ca"))
     site.kubectl.wait_ready("www")
@@ -129,11 +129,11 @@ def test_other_labels_annotations_and_finalizers_are_anybodys(site: Site, mallor
 
 def test_gitops_applies_its_own_fields_to_a_secret_with_state(site: Site, mallory: Tenant) -> None:
     """By server-side apply and by the older one; what it does not name stays."""
-    theirs = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls"}
-    theirs["metadata"] = {"name": SECRET, "labels": {"argocd.argoproj.io/instance": "shop"}}  # type: ignore[assignment]
+    metadata = {"name": SECRET, "labels": {"argocd.argoproj.io/instance": "shop"}}
+    theirs = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata}
     before = site.kubectl.get("secret", SECRET)["metadata"]["annotations"]
     mallory.applies(theirs, "--server-side", "--field-manager=argocd")
-    mallory.applies({**theirs, "metadata": {**dict(theirs["metadata"]), "annotations": {"a": "b"}}})
+    mallory.applies({**theirs, "metadata": {**metadata, "annotations": {"a": "b"}}})
     assert before.items() <= site.kubectl.get("secret", SECRET)["metadata"]["annotations"].items()
 
 
