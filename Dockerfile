@@ -22,6 +22,6 @@ COPY --from=build /opt/csr-operator /opt/csr-operator
 ENV PATH=/opt/csr-operator/bin:$PATH CSR_OPERATOR_LEXICON_PYTHON=/opt/dns-lexicon/bin/python
 # Numeric, so that the kubelet can tell that it is not root.
 USER 65532:65532
-EXPOSE 8080
+EXPOSE 8080 8081 8089
 ENTRYPOINT ["csr-operator"]
 CMD ["run"]

@@ -159,7 +159,7 @@ class Bench:
         spans[name] = Span(len(self._server.calls) - calls, writes, used, memory)
 
 
-_ADDRESSES = ("--metrics-address", "127.0.0.1:0", "--acme-http-address", "127.0.0.1:0")
+_ADDRESSES = tuple(part for name in ("probe", "metrics", "acme-http") for part in (f"--{name}-address", "127.0.0.1:0"))
 
 
 if __name__ == "__main__":

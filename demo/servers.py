@@ -50,7 +50,7 @@ class Server:
 
 
 def operator(group: ProcessGroup, env: Mapping[str, str], port: int, acme_port: int) -> Server:
-    """`csr-operator run` with the kubeconfig that `env` names; its metrics are on `port`, http-01 on `acme_port`."""
+    """`csr-operator run` with the kubeconfig that `env` names; its probes are on `port`, http-01 on `acme_port`."""
     address = f"127.0.0.1:{port}"
 
     def ready() -> bool:
@@ -58,7 +58,8 @@ def operator(group: ProcessGroup, env: Mapping[str, str], port: int, acme_port: 
             return bool(answer.status == 200)
         return False
 
-    command = ["csr-operator", "run", "--metrics-address", address, "--acme-http-address", f"127.0.0.1:{acme_port}"]
+    command = ["csr-operator", "run", "--probe-address", address, "--metrics-address", "127.0.0.1:0"]
+    command += ["--acme-http-address", f"127.0.0.1:{acme_port}"]
     return Server("csr-operator", command, group, env, ready)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -12,8 +13,8 @@ from pathlib import Path
 
 from .handlers import Operator, OperatorFailed, utc_now
 from .kube import NoConfiguration
+from .listening import CannotListen
 from .settings import Settings, own_namespace
-from .web import CannotListen
 
 
 def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc_now) -> int:
@@ -22,10 +23,13 @@ def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=options.log_level.upper())
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     (host, port), (http_host, http_port) = options.metrics_address, options.acme_http_address
+    probe_host, probe_port = options.probe_address
     tls_host, tls_port = options.acme_tls_address or ("", 0)
     settings = Settings(
         namespace=own_namespace(),
         namespaces=tuple(options.namespace),
+        probe_host=probe_host,
+        probe_port=probe_port,
         metrics_host=host,
         metrics_port=port,
         acme_http_host=http_host,
@@ -41,6 +45,7 @@ def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc
     if os.environ.get("KUBECONFIG"):
         # Both kopf and the official client would take the credentials of the pod they find themselves in first.
         os.environ.pop("KUBERNETES_SERVICE_HOST", None)
+    _keep_to_itself()
     # A burst makes values that stay, by the thousand: looking for garbage after every 700 of them finds none.
     gc.freeze()
     gc.set_threshold(20_000)
@@ -58,6 +63,12 @@ async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
     await Operator(settings, clock).run()
 
 
+def _keep_to_itself() -> None:
+    """No process of the same user reads this one's memory and environment (/proc), and no core dump holds keys."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
+
+
 def _parser() -> argparse.ArgumentParser:
     defaults = Settings()
     parser = argparse.ArgumentParser(prog="csr-operator", description=__doc__)
@@ -72,11 +83,18 @@ def _parser() -> argparse.ArgumentParser:
         "--namespace", action="append", default=[], help="watch this namespace only; repeatable (all, if not given)"
     )
     run.add_argument(
+        "--probe-address",
+        type=_address,
+        default="127.0.0.1:8081",
+        metavar="HOST:PORT",
+        help="where /healthz and /readyz are served",
+    )
+    run.add_argument(
         "--metrics-address",
         type=_address,
         default="127.0.0.1:8080",
         metavar="HOST:PORT",
-        help="where /metrics, /healthz and /readyz are served",
+        help="where /metrics is served",
     )
     run.add_argument(
         "--acme-http-address",

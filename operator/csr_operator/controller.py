@@ -48,7 +48,7 @@ from .keymaker import KeyMaker, takes_long
 from .kube import KubeClient, KubeError, Unreachable
 from .labels import NamespaceLabels
 from .limits import Slots
-from .metrics import RequestSample
+from .metrics import SKIPPED_SAMPLES, RequestSample
 from .model import (
     REVOCATION_FINALIZER,
     CertificateRequest,
@@ -206,19 +206,26 @@ class Controller:
         return self._store.secret_keys(namespace)
 
     def samples(self) -> Iterator[RequestSample]:
-        """For the metrics: each request as it stands now."""
+        """For the metrics: each request as it stands now. Called in a thread, so nothing is changed here."""
         now = self._clock()
-        for request in self._store.requests():
-            secret, staged = self._store.own_secret(request), self._store.staged(request)
-            record = secret.record if secret is not None else None
-            yield RequestSample(
-                request.namespace,
-                request.name,
-                is_current(request, record, now),
-                parse_time(record.not_after).timestamp() if record else None,
-                renewal_time(request, record).timestamp() if record else None,
-                parse_time(staged.created).timestamp() if staged else None,
-            )
+        for request in list(self._store.requests()):
+            try:
+                yield self._sample(request, now)
+            except Exception:
+                SKIPPED_SAMPLES.inc()  # one that shows nothing hides no other
+                logger.debug("%s: no sample", request.key, exc_info=True)
+
+    def _sample(self, request: CertificateRequest, now: datetime) -> RequestSample:
+        secret, staged = self._store.own_secret(request), self._store.staged(request)
+        record = secret.record if secret is not None else None
+        return RequestSample(
+            request.namespace,
+            request.name,
+            is_current(request, record, now),
+            parse_time(record.not_after).timestamp() if record else None,
+            renewal_time(request, record).timestamp() if record else None,
+            parse_time(staged.created).timestamp() if staged else None,
+        )
 
     def _wake_readers(self, secret: SecretKey) -> None:
         for issuer in self._issuers.readers(secret):

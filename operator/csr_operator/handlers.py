@@ -21,7 +21,7 @@ from .seal import Seal
 from .settings import Settings
 from .state_key import UnusableKey, read_state_keys
 from .watch import follow_secrets, forget_gone, wait_until_listed
-from .web import serve
+from .web import serve_metrics, serve_probes
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +128,8 @@ class Operator:
     async def _listeners(self, alpn: AlpnCertificates | None) -> AsyncIterator[None]:
         ours = self._settings
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(serve(ours.metrics_host, ours.metrics_port, self._synced))
+            await stack.enter_async_context(serve_probes(ours.probe_host, ours.probe_port, self._synced))
+            await stack.enter_async_context(serve_metrics(ours.metrics_host, ours.metrics_port))
             http = serve_http(ours.acme_http_host, ours.acme_http_port, self._challenges.answer)
             await stack.enter_async_context(http)
             if alpn is not None:

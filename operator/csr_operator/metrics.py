@@ -44,6 +44,11 @@ KUBERNETES_CALLS = Counter(
 CA_CALLS = Counter(
     "csr_operator_ca_calls_total", "Calls of a CA backend.", ["backend", "call", "outcome"], registry=REGISTRY
 )
+SKIPPED_SAMPLES = Counter(
+    "csr_operator_skipped_samples_total",
+    "Requests left out of a rendering of the metrics, as their state could not be made out.",
+    registry=REGISTRY,
+)
 
 
 class RequestSample(NamedTuple):
@@ -61,7 +66,10 @@ class RequestSample(NamedTuple):
 
 
 class RequestCollector(Collector):
-    """Reads the operator's own cache at each scrape: no gauge object is kept per request."""
+    """Reads the operator's own cache at each rendering, in a thread: no gauge object is kept per request.
+
+    samples: one for each request. It has to leave out, and count, what it cannot make a sample of.
+    """
 
     def __init__(self, samples: Callable[[], Iterable[RequestSample]]) -> None:
         self._samples = samples

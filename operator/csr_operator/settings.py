@@ -22,6 +22,8 @@ class Settings:
 
     namespace: the operator's own, where it makes the Ingresses and HTTPRoutes of ACME challenges.
     namespaces: watched ones; empty for all.
+    probe_host, probe_port: where the kubelet asks whether it lives, and is ready.
+    metrics_host, metrics_port: where the metrics are scraped.
     cluster_resource_namespace: where the Secrets of a ClusterIssuer live.
     acme_http_host, acme_http_port: where CAs are answered for http-01.
     http01_for_issuers: challenges of Issuers are answered, too, and not only those of ClusterIssuers.
@@ -35,6 +37,8 @@ class Settings:
 
     namespace: str = "csr-operator-system"
     namespaces: tuple[str, ...] = ()
+    probe_host: str = "127.0.0.1"
+    probe_port: int = 8081
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 8080
     acme_http_host: str = "127.0.0.1"

@@ -1,45 +1,71 @@
-"""`/metrics`, `/healthz` and `/readyz`."""
+"""`/metrics` on one port; `/healthz` and `/readyz` on another, so that no scrape keeps the kubelet waiting."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
+from .listening import Port, serve_requests
 from .metrics import REGISTRY
 
+_KEPT = 5.0
+"""Seconds for which what was rendered once serves all who ask."""
 
-class CannotListen(Exception):
-    """The address is in use, or not one of this host."""
+_MOST_SCRAPES = 16
+"""Connections at once. Each may hold all that there is to show until it has been sent."""
+
+_MOST_PROBES = 32
+
+_OPEN_METRICS = "application/openmetrics-text"
 
 
-@asynccontextmanager
-async def serve(host: str, port: int, ready: asyncio.Event) -> AsyncIterator[None]:
-    """Serve while the context lasts; `/readyz` is 503 until `ready` is set. Raises CannotListen."""
+def serve_metrics(host: str, port: int) -> AbstractAsyncContextManager[None]:
+    """Serve while the context lasts, which raises CannotListen."""
+    exposition = _Exposition()
 
-    async def metrics(request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(REGISTRY), headers={"Content-Type": content_type})
+    async def respond(request: web.BaseRequest) -> web.Response:
+        if request.rel_url.raw_path != "/metrics":
+            return web.Response(status=404)
+        # Of what is asked for nothing but this is taken: each form is rendered and kept by itself.
+        wanted = _OPEN_METRICS if _OPEN_METRICS in request.headers.get("Accept", "") else ""
+        _, content_type = choose_encoder(wanted)
+        return web.Response(body=await exposition.text(wanted), headers={"Content-Type": content_type})
 
-    async def healthz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+    return serve_requests(Port(host, port, "--metrics-address", _MOST_SCRAPES), respond)
 
-    async def readyz(_: web.Request) -> web.Response:
-        if ready.is_set():
-            return web.Response(text="ok\n")
-        return web.Response(status=503, text="not everything has been listed yet\n")
 
-    application = web.Application()
-    application.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz), web.get("/readyz", readyz)])
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    try:
+def serve_probes(host: str, port: int, ready: asyncio.Event) -> AbstractAsyncContextManager[None]:
+    """Serve while the context lasts, which raises CannotListen; `/readyz` is 503 until `ready` is set."""
+
+    async def respond(request: web.BaseRequest) -> web.Response:
+        match request.rel_url.raw_path:
+            case "/readyz" if not ready.is_set():
+                return web.Response(status=503, text="not everything has been listed yet\n")
+            case "/healthz" | "/readyz":
+                return web.Response(text="ok\n")
+        return web.Response(status=404)
+
+    return serve_requests(Port(host, port, "--probe-address", _MOST_PROBES), respond)
+
+
+class _Exposition:
+    """The metrics as text. That of thousands of requests takes a while: a thread renders, one form at a time."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, asyncio.Task[bytes]] = {}
+        self._one = asyncio.Lock()
+
+    async def text(self, accepted: str) -> bytes:
+        """In the form that this header `Accept` asks for."""
+        if accepted not in self._kept:
+            self._kept[accepted] = asyncio.create_task(self._render(accepted))
+        return await asyncio.shield(self._kept[accepted])  # who goes away stops it for nobody else
+
+    async def _render(self, accepted: str) -> bytes:
+        encode, _ = choose_encoder(accepted)
         try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            text = f"cannot listen on {host}:{port}: {error.strerror}: choose another --metrics-address"
-            raise CannotListen(text) from error
-        yield
-    finally:
-        await runner.cleanup()
+            async with self._one:
+                return await asyncio.to_thread(encode, REGISTRY)
+        finally:
+            asyncio.get_running_loop().call_later(_KEPT, self._kept.pop, accepted)

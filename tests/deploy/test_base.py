@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl
@@ -15,6 +18,8 @@ OBJECTS = {
     "clusterrole.rbac.authorization.k8s.io/csr-operator",
     "clusterrole.rbac.authorization.k8s.io/csr-operator-approver",
     "clusterrole.rbac.authorization.k8s.io/csr-operator-edit",
+    "clusterrole.rbac.authorization.k8s.io/csr-operator-issuers",
+    "clusterrole.rbac.authorization.k8s.io/csr-operator-state-manager",
     "clusterrole.rbac.authorization.k8s.io/csr-operator-view",
     "clusterrolebinding.rbac.authorization.k8s.io/csr-operator",
     "customresourcedefinition.apiextensions.k8s.io/certificaterequests.csr-operator.dev",
@@ -22,13 +27,16 @@ OBJECTS = {
     "customresourcedefinition.apiextensions.k8s.io/issuers.csr-operator.dev",
     "deployment.apps/csr-operator",
     "namespace/csr-operator-system",
+    "networkpolicy.networking.k8s.io/csr-operator",
     "role.rbac.authorization.k8s.io/csr-operator-acme",
     "rolebinding.rbac.authorization.k8s.io/csr-operator-acme",
     "service/csr-operator",
     "service/csr-operator-acme",
     "serviceaccount/csr-operator",
     "validatingadmissionpolicy.admissionregistration.k8s.io/csr-operator-approval",
+    "validatingadmissionpolicy.admissionregistration.k8s.io/csr-operator-state",
     "validatingadmissionpolicybinding.admissionregistration.k8s.io/csr-operator-approval",
+    "validatingadmissionpolicybinding.admissionregistration.k8s.io/csr-operator-state",
 }
 
 
@@ -44,27 +52,67 @@ def test_what_is_in_the_cluster_is_what_the_base_says(base: Kubectl, cluster: Co
     assert (diff.returncode, diff.stdout) == (0, ""), diff.stderr
 
 
-def test_service_and_probes_lead_to_the_port_that_the_operator_serves(base: Kubectl) -> None:
+def test_services_probes_and_policy_lead_to_the_ports_that_the_operator_serves(base: Kubectl) -> None:
     service = base.get("service", "csr-operator")["spec"]
     challenges = base.get("service", "csr-operator-acme")["spec"]
     template = base.get("deployment", "csr-operator")["spec"]["template"]
     [container] = template["spec"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    served, answered = (
-        next(argument.rpartition(":")[2] for argument in container["args"] if argument.startswith(f"--{name}-address="))
-        for name in ("metrics", "acme-http")
-    )
+    served = {
+        name: int(argument.rpartition(":")[2])
+        for name in ("probe", "metrics", "acme-http")
+        for argument in container["args"]
+        if argument.startswith(f"--{name}-address=")
+    }
 
     for each in (service, challenges):
         assert each["selector"].items() <= template["metadata"]["labels"].items()
-    assert [(p["port"], str(ports[p["targetPort"]])) for p in challenges["ports"]] == [(80, answered)]
-    assert [port["name"] for port in service["ports"]] == ["metrics"]
-    for target in (
-        service["ports"][0]["targetPort"],
-        container["livenessProbe"]["httpGet"]["port"],
-        container["readinessProbe"]["httpGet"]["port"],
-    ):
-        assert str(ports[target]) == served
+    assert ports == {"probes": served["probe"], "metrics": served["metrics"], "http-01": served["acme-http"]}
+    assert [(port["name"], port["targetPort"]) for port in service["ports"]] == [("metrics", "metrics")]
+    assert [(port["port"], port["targetPort"]) for port in challenges["ports"]] == [(80, "http-01")]
+    for probe in ("livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"]["port"] == "probes"
+        assert container[probe]["timeoutSeconds"] == 5
+
+
+def test_the_network_is_closed_but_for_what_is_needed(base: Kubectl) -> None:
+    policy = base.get("networkpolicy", "csr-operator")["spec"]
+    pod = base.get("deployment", "csr-operator")["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= pod.items()
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    challenges, metrics = policy["ingress"]
+    assert ([port["port"] for port in challenges["ports"]], "from" in challenges) == (["http-01"], False)
+    assert [port["port"] for port in metrics["ports"]] == ["metrics"]
+    assert metrics["from"] == [{"namespaceSelector": {"matchLabels": {"metrics": "enabled"}}}]
+    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 80, 443, 6443}
+    (look,) = (rule for rule in policy["egress"] if "to" in rule)
+    assert "169.254.0.0/16" in look["to"][1]["ipBlock"]["except"]
+
+
+def overlay(base: Kubectl, folder: Path, **more: Any) -> list[dict[str, Any]]:
+    """What a kustomization with `deploy/` and this in it makes."""
+    top = os.path.relpath(DEPLOY, folder.resolve())
+    components = [f"{top}/components/{name}" for name in more.pop("components", ())]
+    (folder / "kustomization.yaml").write_text(json.dumps({"resources": [top], "components": components, **more}))
+    return list(yaml.safe_load_all(base("kustomize", "--load-restrictor=LoadRestrictionsNone", str(folder))))
+
+
+def test_editors_write_issuers_if_the_administrator_says_so(base: Kubectl, tmp_path: Path) -> None:
+    aggregated = "rbac.authorization.k8s.io/aggregate-to-edit"
+    for components, labelled in (((), False), (("issuers-for-editors",), True)):
+        made = overlay(base, tmp_path, components=components)
+        (role,) = (obj for obj in made if obj["metadata"]["name"] == "csr-operator-issuers")
+        assert (aggregated in role["metadata"].get("labels", {})) is labelled
+        assert role["rules"] == base.get("clusterrole", "csr-operator-issuers")["rules"]
+
+
+def test_the_documented_patch_opens_another_port_to_go_out_by(base: Kubectl, tmp_path: Path) -> None:
+    docs = (Path(DEPLOY).parent / "docs" / "operations.md").read_text()
+    (text,) = (block for block in re.findall("```yaml\n(.*?)```", docs, re.DOTALL) if "/spec/egress/-" in block)
+    made = overlay(base, tmp_path, patches=yaml.safe_load(text)["patches"])
+    (policy,) = (obj for obj in made if obj["kind"] == "NetworkPolicy")
+    assert policy["spec"]["egress"][-1]["ports"] == [{"port": 8200}]
+    assert len(policy["spec"]["egress"]) == len(base.get("networkpolicy", "csr-operator")["spec"]["egress"]) + 1
 
 
 def test_an_overlay_sets_the_image(base: Kubectl, tmp_path: Path) -> None:

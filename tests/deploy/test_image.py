@@ -67,7 +67,8 @@ def test_it_issues_a_certificate_with_the_rights_and_arguments_of_the_deployment
     [container] = base.get("deployment", "csr-operator")["spec"]["template"]["spec"]["containers"]
     # The pod's address and port are its own; here they are everybody's.
     address = f"127.0.0.1:{free_ports(1)[0]}"
-    arguments = [*container["args"], f"--metrics-address={address}", "--acme-http-address=127.0.0.1:0"]
+    others = (f"--{name}-address=127.0.0.1:0" for name in ("metrics", "acme-http"))
+    arguments = [*container["args"], f"--probe-address={address}", *others]
 
     with image.start(arguments, env=env, account=account, log=log) as process:
         for probe in ("livenessProbe", "readinessProbe"):

@@ -11,7 +11,7 @@ from tests.support.kubectl import Kubectl, wait_until
 READ = {"get", "list", "watch"}
 WRITE = {"create", "delete", "deletecollection", "patch", "update"}
 VERBS = sorted(READ | WRITE)
-APPROVE = "approve"
+APPROVE, MANAGE = "approve", "manage-state"
 KINDS = ("certificaterequests", "issuers", "clusterissuers")
 ROLES = ("view", "edit", "admin")
 GROUP = "csr-operator.dev"
@@ -26,6 +26,8 @@ OPERATOR = {
     "secrets": READ | {"create", "patch", "delete"},
     "namespaces": {"get"},
     "events.events.k8s.io": {"create"},
+    # No objects: what an admission policy asks about.
+    f"certificatestates.{GROUP}": {MANAGE},
 }
 # What it has in its own namespace only.
 ITS_OWN = {
@@ -93,7 +95,7 @@ def _review(user: str, resource: str, verb: str, namespace: str = TENANT) -> dic
 @pytest.fixture(scope="module")
 def operator_may(base: Kubectl, ask: Ask) -> dict[Question, bool]:
     user = f"system:serviceaccount:{base.namespace}:csr-operator"
-    return ask(product([user], [*OPERATOR, *NOT_THE_OPERATORS], [*VERBS, APPROVE]))
+    return ask(product([user], [*OPERATOR, *NOT_THE_OPERATORS], [*VERBS, APPROVE, MANAGE]))
 
 
 @pytest.mark.parametrize("resource", [*OPERATOR, *NOT_THE_OPERATORS])
@@ -126,15 +128,16 @@ def users_may(base: Kubectl, ask: Ask) -> dict[Question, bool]:
     wait_until("view, edit and admin are aggregated", lambda: all(ask(granted).values()), seconds=60)
     users = [*ROLES, *(f"cluster-{role}" for role in ROLES)]
     resources = [f"{kind}{part}.{GROUP}" for kind in KINDS for part in ("", "/status")]
-    return ask(product(users, resources, [*VERBS, APPROVE]))
+    return ask(product(users, [*resources, f"certificatestates.{GROUP}"], [*VERBS, APPROVE, MANAGE]))
 
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("role", ROLES)
 def test_the_roles_of_users(users_may: dict[Question, bool], role: str, kind: str, verb: str) -> None:
+    """Issuers are read only: see the component issuers-for-editors."""
     namespaced = kind != "clusterissuers"
-    everywhere = verb in READ or (namespaced and role != "view")
+    everywhere = verb in READ or (kind == "certificaterequests" and role != "view")
     assert users_may[role, f"{kind}.{GROUP}", verb] is (namespaced and everywhere)
     assert users_may[f"cluster-{role}", f"{kind}.{GROUP}", verb] is everywhere
 
@@ -151,6 +154,26 @@ def test_the_status_is_the_operators_alone(users_may: dict[Question, bool], role
 def test_nobody_may_approve_by_a_role_of_the_cluster(users_may: dict[Question, bool], role: str, kind: str) -> None:
     """Whom an issuer trusts with that is for its owner to say."""
     assert not any(users_may[user, f"{kind}.{GROUP}", APPROVE] for user in (role, f"cluster-{role}"))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_nobody_writes_the_operators_state_by_a_role_of_the_cluster(users_may: dict[Question, bool], role: str) -> None:
+    assert not any(users_may[user, f"certificatestates.{GROUP}", MANAGE] for user in (role, f"cluster-{role}"))
+
+
+@pytest.mark.parametrize(
+    ("role", "granted"),
+    [
+        ("csr-operator-issuers", {f"issuers.{GROUP}": WRITE}),
+        ("csr-operator-state-manager", {f"certificatestates.{GROUP}": {MANAGE}}),
+    ],
+)
+def test_a_role_to_bind_by_hand(base: Kubectl, ask: Ask, role: str, granted: dict[str, set[str]]) -> None:
+    base("create", "rolebinding", role, f"--clusterrole={role}", f"--user=by-{role}", "-n", TENANT)
+    resources = [*(f"{kind}{part}.{GROUP}" for kind in KINDS for part in ("", "/status")), f"certificatestates.{GROUP}"]
+    may = ask(product([f"by-{role}"], [*resources, "secrets"], [*VERBS, APPROVE, MANAGE]))
+    allowed = {resource: {v for (_, r, v), yes in may.items() if r == resource and yes} for resource in resources}
+    assert {resource: verbs for resource, verbs in allowed.items() if verbs} == granted
 
 
 def test_the_role_of_approvers_reads_requests_and_writes_their_status(base: Kubectl, ask: Ask) -> None:

@@ -1,6 +1,8 @@
 """`exec`: what a program is given, and who may have which program run."""
 
 import asyncio
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,15 @@ NAME, VALUE = "_acme-challenge.www.example.com", "-value"
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "programs"
     made.mkdir()
+    return made
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where programs are given folders to write in."""
+    made = tmp_path / "scratch"
+    made.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(made))
     return made
 
 
@@ -38,15 +49,14 @@ async def test_a_program_is_given_the_record_and_its_credentials(
     monkeypatch.setenv("KUBECONFIG", "/the/operators/own")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com")
     world.secrets["dns"] = {"token": b"s3cret"}
-    program(folder, f'echo "$#,$1,$2,$3,$DNS_CREDENTIAL_token" >>{folder}/calls; env >{folder}/environment; cat')
+    shows = "cat; env | grep -E 'KUBECONFIG|HTTPS_PROXY' >&2; test $DNS_CREDENTIAL_token = s3cret && exit 3"
+    program(folder, f'echo "$#,$1,$2,$3" >&2; {shows}')
     provider = world.provider(solver(), folder)
-    await provider.present(NAME, VALUE)
-    await provider.withdraw(NAME, VALUE)
-    said = [f"3,{action},{NAME},{VALUE},s3cret" for action in ("present", "cleanup")]
-    assert (folder / "calls").read_text().splitlines() == said
-    environment = (folder / "environment").read_text()
-    assert "KUBECONFIG" not in environment
-    assert "HTTPS_PROXY=http://proxy.example.com\n" in environment
+    for action, call in (("present", provider.present), ("cleanup", provider.withdraw)):
+        with pytest.raises(Retryable) as said:
+            await call(NAME, VALUE)
+        expected = f"3,{action},{NAME},{VALUE} HTTPS_PROXY=http://proxy.example.com"
+        assert str(said.value) == f"dns {action} ended with status 3: {expected}"
 
 
 async def test_no_program_runs_unless_the_administrator_allows_it(world: World) -> None:
@@ -82,9 +92,10 @@ async def test_a_secret_that_fits_no_environment(world: World, folder: Path, key
 async def test_a_secret_sets_no_variable_that_means_something(world: World, folder: Path) -> None:
     """BASH_ENV, ENV, LD_PRELOAD and their like would have the owner of the Secret run what he likes."""
     world.secrets["dns"] = dict.fromkeys(("LD_PRELOAD", "BASH_ENV", "ENV", "PATH", "PYTHONSTARTUP"), b"/tmp/evil")
-    program(folder, f"env >{folder}/environment")
-    await world.provider(solver(), folder).present(NAME, VALUE)
-    evil = [line.partition("=")[0] for line in (folder / "environment").read_text().splitlines() if "evil" in line]
+    program(folder, "env | grep evil | cut -d= -f1 >&2; exit 3")
+    with pytest.raises(Retryable) as said:
+        await world.provider(solver(), folder).present(NAME, VALUE)
+    evil = str(said.value).partition(": ")[2].split()
     assert len(evil) == 5
     assert all(name.startswith("DNS_CREDENTIAL_") for name in evil)
 
@@ -100,24 +111,27 @@ async def test_what_a_program_says_reaches_the_user_without_the_credentials(worl
 
 
 async def test_a_program_that_hangs_ends_with_all_that_it_started(
-    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, folder: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("csr_operator.dns.programs._LIMIT", 1.0)
-    program(folder, f"sleep 600 & echo $! >{folder}/child; sleep 600")
-    with pytest.raises(Retryable, match="dns was ended after 1 s"):
-        await world.provider(solver(credentialsSecretRef=None), folder).present(NAME, VALUE)
-    await ended(int((folder / "child").read_text()))
+    monkeypatch.setattr("csr_operator.dns.programs._LIMIT", 3.0)
+    program(folder, "sleep 600 & echo $! >$TMPDIR/child; sleep 600")
+    running = asyncio.create_task(world.provider(solver(credentialsSecretRef=None), folder).present(NAME, VALUE))
+    child = await told(scratch)
+    with pytest.raises(Retryable, match="dns was ended after 3 s"):
+        await running
+    await ended(child)
+    assert os.listdir(scratch) == []  # noqa: PTH208
 
 
-async def test_a_program_ends_when_nobody_waits_any_more(world: World, folder: Path) -> None:
-    child = folder / "child"
-    program(folder, f"echo $$ >{child}; exec sleep 600")
+async def test_a_program_ends_when_nobody_waits_any_more(world: World, folder: Path, scratch: Path) -> None:
+    program(folder, "echo $$ >$TMPDIR/child; exec sleep 600")
     waiting = asyncio.create_task(world.provider(solver(credentialsSecretRef=None), folder).present(NAME, VALUE))
-    await asyncio.to_thread(wait_until, "the program runs", lambda: child.exists() and child.read_text())
+    child = await told(scratch)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    await ended(int(child.read_text()))
+    await ended(child)
+    assert os.listdir(scratch) == []  # noqa: PTH208
 
 
 async def test_a_program_that_talks_without_end_uses_no_memory(world: World, folder: Path) -> None:
@@ -128,6 +142,15 @@ async def test_a_program_that_talks_without_end_uses_no_memory(world: World, fol
     await world.provider(solver(credentialsSecretRef=None, program="quick"), folder).present(NAME, VALUE)
     with pytest.raises(Retryable, match=r"^dns present ended with status 1: x{500}[.]{3}$"):
         await talking
+
+
+async def told(scratch: Path) -> int:
+    """The process that a program names in the file `child` of its folder for such things."""
+
+    def found() -> str:
+        return "".join(file.read_text() for file in scratch.glob("*/child"))
+
+    return int(await asyncio.to_thread(wait_until, "the program runs", found))
 
 
 async def ended(process: int) -> None:

@@ -23,12 +23,15 @@ KUBECONFIGS = {
 }
 
 
-def _failed_start(kubeconfig: Path, port: int = 0, acme_port: int = 0) -> str:
+PORTS = {"probe": 0, "metrics": 0, "acme_http": 0}
+
+
+def _failed_start(kubeconfig: Path, **ports: int) -> str:
     """What the operator says on standard error before it ends with status 1."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "csr_operator", "run"),
-            *("--metrics-address", f"127.0.0.1:{port}", "--acme-http-address", f"127.0.0.1:{acme_port}"),
+            *(f"--{name.replace('_', '-')}-address=127.0.0.1:{port}" for name, port in (PORTS | ports).items()),
         ],
         env={**os.environ, "KUBECONFIG": str(kubeconfig)},
         capture_output=True,
@@ -70,12 +73,12 @@ def test_an_address_that_is_in_use(operator_credentials: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        said = [_failed_start(operator_credentials, port), _failed_start(operator_credentials, acme_port=port)]
+        said = {name: _failed_start(operator_credentials, **{name: port}) for name in PORTS}
 
-    assert [len(text.splitlines()) for text in said] == [1, 1]
-    assert all(f"127.0.0.1:{port}" in text for text in said)
-    assert "--metrics-address" in said[0]
-    assert "--acme-http-address" in said[1]
+    for name, text in said.items():
+        assert len(text.splitlines()) == 1
+        assert f"127.0.0.1:{port}" in text
+        assert f"--{name.replace('_', '-')}-address" in text
 
 
 def test_an_api_server_that_is_not_there_yet(

@@ -10,13 +10,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import Identifier
 from csr_acme.challenges import alpn_certificate
-from csr_operator import challenge_server
+from csr_operator import challenge_server, listening
 from csr_operator.alpn import AlpnCertificates, server_name
 from csr_operator.challenge_server import serve_http, serve_tls
-from csr_operator.web import CannotListen
+from csr_operator.listening import CannotListen
 from tests.responder.support import PATH, shaken, until_closed
 from tests.support.ports import free_ports
 
+PEERS = ("127.0.0.1", "127.0.0.2")
 REQUEST = f"GET {PATH}token HTTP/1.1\r\nHost: www.example.com\r\n\r\n".encode()
 
 
@@ -31,7 +32,8 @@ def port() -> int:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(challenge_server, "_PATIENCE", 0.2)
+    monkeypatch.setattr(listening, "_HEAD", 0.2)
+    monkeypatch.setattr(listening, "_WHOLE", 0.2)
 
 
 async def fetched(port: int, request: bytes = REQUEST) -> bytes:
@@ -78,16 +80,35 @@ async def test_a_mistake_of_our_own_is_logged_and_shows_nothing(port: int, caplo
     assert "a secret" in caplog.text
 
 
-async def test_there_are_only_so_many_connections(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(challenge_server, "_MOST", 2)
+async def test_who_says_nothing_makes_room_for_who_comes_later(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One peer has half of what there is; the one of its connections that waits for longest goes, and no other."""
+    monkeypatch.setattr(challenge_server, "_MOST", 4)
     async with serve_http("127.0.0.1", port, answer):
-        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
-        assert await fetched(port) == b""
-        idle[0][1].write(REQUEST)
-        assert b" 200 " in await until_closed(idle[0][0])
+        silent = [await asyncio.open_connection("127.0.0.1", port, local_addr=(peer, 0)) for peer in 2 * PEERS]
         assert b" 200 " in await fetched(port)
-        for _, writer in idle:
+        assert await until_closed(silent[0][0]) == b""
+        for reader, writer in silent[1:]:
+            writer.write(REQUEST)
+            assert b" 200 " in await until_closed(reader)
+        for _, writer in silent:
             writer.close()
+
+
+async def test_who_comes_when_all_are_busy_is_turned_away(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(challenge_server, "_MOST", 2)
+    begun, done = asyncio.Event(), asyncio.Event()
+
+    async def slow(host: str, token: str) -> str | None:
+        begun.set()
+        await done.wait()
+        return "token.thumbprint"
+
+    async with serve_http("127.0.0.1", port, slow):
+        busy = asyncio.create_task(fetched(port))
+        await begun.wait()
+        assert await fetched(port) == b""
+        done.set()
+        assert b" 200 " in await busy
 
 
 class Site:

@@ -9,8 +9,10 @@ from unittest.mock import patch
 
 import csr_operator.__main__ as command
 from csr_operator.settings import Settings
+from tests.support.fresh_metrics import keep_nothing
 
 if __name__ == "__main__":
+    keep_nothing()
     seconds = float(sys.argv[1])
     with patch.object(command, "Settings", partial(Settings, api_timeout=seconds, watch_silence=seconds)):
         sys.exit(command.main(sys.argv[2:]))

@@ -14,7 +14,7 @@ from typing import Self
 from csr_operator.__main__ import main
 
 ROOT = Path(__file__).parents[2]
-_ADDRESSES = ("--metrics-address", "127.0.0.1:0", "--acme-http-address", "127.0.0.1:0")
+_ADDRESSES = tuple(part for name in ("probe", "metrics", "acme-http") for part in (f"--{name}-address", "127.0.0.1:0"))
 
 
 class Nursery:

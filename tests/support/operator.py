@@ -63,11 +63,12 @@ class OperatorProcess:
             variant = ("impatient", patience)
         if names_at is not None:
             variant = ("rerouted", names_at)
-        self.port, self.acme_port = free_ports(2)
+        self.port, self.probe_port, self.acme_port = free_ports(3)
         self.log = log
         self._command = [
             *(sys.executable, "-m", f"tests.support.{variant[0]}_operator", str(variant[1])),
-            *("run", "--metrics-address", f"127.0.0.1:{self.port}", "--issuer-check-interval", "2"),
+            *("run", "--issuer-check-interval", "2"),
+            *("--metrics-address", f"127.0.0.1:{self.port}", "--probe-address", f"127.0.0.1:{self.probe_port}"),
             *("--acme-http-address", f"127.0.0.1:{self.acme_port}", *arguments),
         ]
         self._env = {**os.environ, "KUBECONFIG": str(kubeconfig)}
@@ -125,7 +126,8 @@ class OperatorProcess:
 
     def get(self, path: str) -> str:
         """What `path` (such as `/metrics`) answers."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+        port = self.port if path == "/metrics" else self.probe_port
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
             return str(answer.read().decode())
 
     def metric(self, name: str, **labels: str) -> float:

@@ -12,6 +12,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from csr_operator import issuers
 from csr_operator.__main__ import main
+from tests.support.fresh_metrics import keep_nothing
 
 
 class Loopback(AbstractResolver):
@@ -35,6 +36,7 @@ def session(port: int) -> aiohttp.ClientSession:
 
 
 if __name__ == "__main__":
+    keep_nothing()
     to = int(sys.argv[1])
     with patch.object(issuers, "http_session", lambda: session(to)):
         sys.exit(main(sys.argv[2:]))

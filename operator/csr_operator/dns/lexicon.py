@@ -114,9 +114,10 @@ class Lexicon:
         python = os.environ.get(PYTHON) or sys.executable
         outcomes: Sequence[Mapping[str, Any] | BackendError]
         try:
-            done = await run([python, "-I", _PROGRAM], environment=_ISOLATION, stdin=stdin, limit=_LIMIT)
+            reads = [_PROGRAM, *_installation(Path(python))]
+            done = await run([python, "-I", _PROGRAM], environment=_ISOLATION, reads=reads, stdin=stdin, limit=_LIMIT)
             outcomes = json.loads(done.output)
-        except Retryable as error:
+        except BackendError as error:
             outcomes = [error] * len(changes)
         except OSError as error:
             outcomes = [Retryable(f"{python} cannot be run: {error.strerror}")] * len(changes)
@@ -151,7 +152,7 @@ class Lexicon:
 
     def _judge(self, outcome: Mapping[str, Any] | BackendError, zone: str, credentials: Mapping[str, str]) -> None:
         if isinstance(outcome, BackendError):
-            raise Retryable(f"{self._provider}: {outcome}")
+            raise type(outcome)(f"{self._provider}: {outcome}")
         text = shown(outcome.get("text", ""), credentials.values())
         match outcome.get("error"):
             case None:
@@ -170,3 +171,9 @@ class Lexicon:
                 )
             case _:
                 raise Retryable(f"{self._provider}: {text}", outcome.get("after", 0))
+
+
+def _installation(python: Path) -> list[Path]:
+    """The interpreter, and the virtual environment that it belongs to."""
+    around = python.parent.parent
+    return [python, around] if (around / "pyvenv.cfg").is_file() else [python]

@@ -51,7 +51,11 @@ class Exec:
                 f"{self._field}.program: the operator has no program {program.name}: there is {_listed(program.parent)}"
             )
         try:
-            done = await run([program, action, name, value], environment=credentials, limit=_LIMIT)
+            done = await run(
+                [program, action, name, value], environment=credentials, reads=[program.parent], limit=_LIMIT
+            )
+        except Misconfigured as error:
+            raise Misconfigured(f"{self._field}: {error}") from None
         except OSError as error:
             raise Misconfigured(f"{self._field}.program: {program.name} cannot be run: {error.strerror}") from None
         if done.status:
