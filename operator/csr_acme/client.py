@@ -405,10 +405,10 @@ def _parsed(parse: Callable[[], T], what: str) -> T:
         raise Unreachable(f"the server's {what} is not as RFC 8555 has it: {error}") from None
 
 
-def _orders(raw: Any) -> list[Any]:
+def _orders(raw: Any) -> list[str]:
     orders = raw.get("orders") if isinstance(raw, dict) else None
-    if not isinstance(orders, list):
-        raise ValueError("orders is no list")
+    if not isinstance(orders, list) or not all(isinstance(url, str) for url in orders):
+        raise ValueError("orders is no list of URLs")
     return orders
 
 

@@ -18,6 +18,9 @@ from csr_acme.origin import Origin
 _MOST_TEXT = 512
 """Characters of a text that has no bound of its own."""
 
+_MOST_LINE = 2048
+"""Characters of a text in a list, which may be a URL."""
+
 _MOST_IDENTIFIERS = 2000
 _MOST_CHALLENGES = 32
 _MOST_CONTACTS = 64
@@ -76,7 +79,11 @@ class _Members:
 
     def url(self, name: str, default: str | None = None) -> str:
         value = self._raw.get(name)
-        return default if value in (None, "") and default is not None else self._origin.take(name, value)
+        if value in (None, "") and default is not None:
+            return default
+        if not isinstance(value, str):
+            raise ValueError(f"has no {name}")
+        return self._origin.take(name, value)
 
     def list(self, name: str, most: int) -> list[Any]:
         value = self._raw.get(name)
@@ -88,7 +95,7 @@ class _Members:
 
     def texts(self, name: str, most: int) -> tuple[str, ...]:
         found = self.list(name, most)
-        if not all(isinstance(one, str) and len(one) <= _MOST_TEXT for one in found):
+        if not all(isinstance(one, str) and len(one) <= _MOST_LINE for one in found):
             raise ValueError(f"{name} is no list of texts")
         return tuple(found)
 
@@ -252,7 +259,7 @@ class Order:
         order = _Members(raw, origin)
         identifiers = tuple(map(_identifier, order.list("identifiers", _MOST_IDENTIFIERS)))
         # null at OpenBao, of an order that failed
-        authorizations = order.list("authorizations", _MOST_IDENTIFIERS)
+        authorizations = order.texts("authorizations", _MOST_IDENTIFIERS)
         if len(authorizations) > len(identifiers):
             raise ValueError(f"has {len(authorizations)} authorizations for {len(identifiers)} identifiers")
         return cls(

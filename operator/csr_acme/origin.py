@@ -43,11 +43,11 @@ class Origin:
         """A request may be sent there."""
         return self.has(url) or (self._anywhere and _origin(url) is not None)
 
-    def take(self, field: str, url: object) -> str:
+    def take(self, field: str, url: str) -> str:
         """The URL, which the server gave as `field`. Raises ForeignUrl."""
-        if isinstance(url, str) and self.permits(url):
-            return url
-        raise ForeignUrl(field, line(str(url)[:_MOST], 100) if isinstance(url, str) else "no text", str(self))
+        if not self.permits(url):
+            raise ForeignUrl(field, line(url[:_MOST], 100) or "empty", str(self))
+        return url
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:
