@@ -17,12 +17,38 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from csr_acme.errors import AcmeError, Problem, Refused, Unreachable
 from csr_acme.jose import AccountKey, ExternalAccount, b64url, bind, jwk, sign
-from csr_acme.objects import Account, Authorization, Challenge, Directory, Identifier, Order, RenewalInfo
+from csr_acme.objects import (
+    Account,
+    Authorization,
+    Challenge,
+    Directory,
+    Identifier,
+    Order,
+    RenewalInfo,
+    is_certificate_id,
+)
+from csr_acme.origin import Origin
 
 T = TypeVar("T")
 
 _NONCE_ATTEMPTS = 8
-_MOST_BYTES = 1024 * 1024
+_NONCE = re.compile(r"[A-Za-z0-9_-]{1,512}")
+"""RFC 8555, section 6.5.1: what is not of this form is ignored."""
+
+_MOST_BYTES = 64 * 1024
+"""Of an answer that has no bound of its own."""
+
+_MOST_BYTES_OF_ORDER = 512 * 1024
+"""Of an order, which may have a thousand names, or a page of a list of orders."""
+
+_MOST_BYTES_OF_CHAIN = 1024 * 1024
+_MOST_BYTES_OF_CHAINS = 4 * 1024 * 1024
+_MOST_PAGES, _MOST_BYTES_OF_PAGES = 100, 4 * 1024 * 1024
+_MOST_LINKS = 64
+
+SOONEST, LATEST = 1.0, 86400.0
+"""Seconds: a server that asks to wait gets no less and no more."""
+
 _TIMEOUT = aiohttp.ClientTimeout(total=60, connect=15)
 _ARI_RETRY_AFTER = 6 * 3600.0  # RFC 9773, section 4.3.3, where the server does not say
 _NOT_OFFERED = frozenset({403, 404, 405, 501})
@@ -53,7 +79,7 @@ class _Answer:
     def json(self) -> Any:
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Unreachable("the server's answer is no JSON: is the directory URL right?") from None
 
 
@@ -61,7 +87,8 @@ class AcmeClient:
     """One account at one CA.
 
     session: the caller's to close. trusted: whose certificates the server may have; those of the session when None.
-    account_url: of an account that exists; without it, `new_account` comes first. All methods raise AcmeError.
+    account_url: of an account that exists; without it, `new_account` comes first. anywhere: as `Origin` has it.
+    All methods raise AcmeError. Redirects are not followed.
     """
 
     def __init__(
@@ -72,10 +99,12 @@ class AcmeClient:
         account_url: str = "",
         *,
         trusted: ssl.SSLContext | None = None,
+        anywhere: bool = False,
     ) -> None:
         self._session, self._directory_url, self._key = session, directory_url, key
         self._trusted: ssl.SSLContext | bool = True if trusted is None else trusted
         self.account_url = account_url
+        self.origin = Origin(directory_url, anywhere=anywhere)
         self._directory: Directory | None = None
         self._nonces: deque[str] = deque(maxlen=64)
 
@@ -86,8 +115,8 @@ class AcmeClient:
     async def directory(self) -> Directory:
         """Fetched once."""
         if self._directory is None:
-            answer = await self._fetch("GET", self._directory_url)
-            self._directory = _parsed(lambda: Directory.parse(answer.json()), "directory")
+            answer = await self._fetch("GET", "directory", self._directory_url)
+            self._directory = _parsed(lambda: Directory.parse(answer.json(), self.origin), "directory")
         return self._directory
 
     # Accounts (section 7.3).
@@ -112,47 +141,51 @@ class AcmeClient:
                 payload["externalAccountBinding"] = bind(external, self._key, url)
             except ValueError:
                 raise AcmeError("the HMAC key of the external account is not base64url") from None
-        answer = await self._post(url, payload, named=False)
-        self.account_url = answer.headers.get("Location", "")
-        return _parsed(lambda: Account.parse(self.account_url, answer.json()), "account")
+        answer = await self._post("newAccount", url, payload, named=False)
+        self.account_url = self._location(answer)
+        return self._account(answer)
 
     async def update_account(self, contact: Sequence[str]) -> Account:
-        answer = await self._post(self.account_url, {"contact": list(contact)})
-        return _parsed(lambda: Account.parse(self.account_url, answer.json()), "account")
+        return self._account(await self._post("account", self.account_url, {"contact": list(contact)}))
 
     async def account(self) -> Account:
-        answer = await self._post(self.account_url, None)
-        return _parsed(lambda: Account.parse(self.account_url, answer.json()), "account")
+        return self._account(await self._post("account", self.account_url, None))
 
     async def deactivate_account(self) -> None:
-        await self._post(self.account_url, {"status": "deactivated"})
+        await self._post("account", self.account_url, {"status": "deactivated"})
 
     async def change_key(self, new_key: AccountKey) -> None:
         """Key rollover (section 7.3.5); this client goes on with `new_key`."""
         url = (await self.directory()).key_change
         inner = {"account": self.account_url, "oldKey": jwk(self._key)}
         payload = sign(new_key, {"jwk": jwk(new_key), "url": url}, json.dumps(inner).encode())
-        await self._post(url, payload)
+        await self._post("keyChange", url, payload)
         self._key = new_key
 
     async def orders(self) -> list[str]:
-        """URLs of the account's orders (section 7.1.2.1), where the server lists them; all pages.
+        """URLs of the account's orders (section 7.1.2.1), where the server lists them: those of a hundred pages, or of
+        4 MiB.
 
         Empty as well where it names a list that it does not show (OpenBao), or had better not be asked for (step-ca).
         """
-        url, found = (await self.account()).orders, list[str]()
+        url, found, left = (await self.account()).orders, list[str](), _MOST_BYTES_OF_PAGES
         if _STEP_CA_ORDERS.search(url):
             return found
-        while url:
+        for _ in range(_MOST_PAGES):
+            if not url or left <= 0:
+                break
             try:
-                answer = await self._post(url, None)
+                page = await self._post("orders", url, None, most=_MOST_BYTES_OF_ORDER)
             except (Refused, Unreachable) as error:
                 if error.status not in _NOT_OFFERED:
                     raise
                 return found
-            found += _urls(answer)
-            url = answer.link("next")
+            found += self._listed(page)
+            url, left = page.link("next"), left - len(page.body)
         return found
+
+    def _listed(self, page: _Answer) -> list[str]:
+        return _parsed(lambda: [self.origin.take("orders", url) for url in _orders(page.json())], "list of orders")
 
     # Orders (section 7.4).
 
@@ -172,37 +205,43 @@ class AcmeClient:
             payload["replaces"] = replaces
         if not_after is not None:
             payload["notAfter"] = not_after.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        answer = await self._post((await self.directory()).new_order, payload)
-        url = answer.headers.get("Location", "")
-        return _parsed(lambda: Order.parse(url, answer.json(), answer.retry_after), "order")
+        url = (await self.directory()).new_order
+        answer = await self._post("newOrder", url, payload, most=_MOST_BYTES_OF_ORDER)
+        return self._order(self._location(answer), answer)
 
     async def order(self, url: str) -> Order:
-        answer = await self._post(url, None)
-        return _parsed(lambda: Order.parse(url, answer.json(), answer.retry_after), "order")
+        return self._order(url, await self._post("order", url, None, most=_MOST_BYTES_OF_ORDER))
 
     async def authorization(self, url: str) -> Authorization:
-        answer = await self._post(url, None)
-        return _parsed(lambda: Authorization.parse(url, answer.json(), answer.retry_after), "authorization")
+        answer = await self._post("authorization", url, None)
+        wait = answer.retry_after
+        return _parsed(lambda: Authorization.parse(url, answer.json(), self.origin, wait), "authorization")
 
     async def deactivate_authorization(self, url: str) -> None:
-        await self._post(url, {"status": "deactivated"})
+        await self._post("authorization", url, {"status": "deactivated"})
 
     async def respond(self, challenge: Challenge) -> Challenge:
         """Say that the challenge can be looked at."""
-        answer = await self._post(challenge.url, {})
-        return _parsed(lambda: Challenge.parse(answer.json()), "challenge")
+        answer = await self._post("challenge", challenge.url, {})
+        return _parsed(lambda: Challenge.parse(answer.json(), self.origin), "challenge")
 
     async def finalize(self, order: Order, csr: x509.CertificateSigningRequest) -> Order:
-        answer = await self._post(order.finalize, {"csr": b64url(csr.public_bytes(Encoding.DER))})
-        return _parsed(lambda: Order.parse(order.url, answer.json(), answer.retry_after), "order")
+        payload = {"csr": b64url(csr.public_bytes(Encoding.DER))}
+        answer = await self._post("finalize", order.finalize, payload, most=_MOST_BYTES_OF_ORDER)
+        return self._order(order.url, answer)
 
-    async def certificate(self, order: Order) -> list[bytes]:
-        """The chains (PEM, leaf first) that the server offers: its default, then the alternates."""
-        answer = await self._post(order.certificate, None, accept="application/pem-certificate-chain")
-        chains = [answer.body]
-        for relation, url in answer.links:
-            if relation == "alternate":
-                chains.append((await self._post(url, None, accept="application/pem-certificate-chain")).body)
+    async def certificate(self, order: Order, alternates: int = 0) -> list[bytes]:
+        """The chains (PEM, leaf first) that the server offers: its default, then the first so many alternates, as far
+        as all together are not longer than 4 MiB."""
+        accept = "application/pem-certificate-chain"
+        answer = await self._post("certificate", order.certificate, None, accept=accept, most=_MOST_BYTES_OF_CHAIN)
+        chains, left = [answer.body], _MOST_BYTES_OF_CHAINS - len(answer.body)
+        for url in [url for relation, url in answer.links if relation == "alternate"][:alternates]:
+            other = await self._post("alternate", url, None, accept=accept, most=_MOST_BYTES_OF_CHAIN)
+            left -= len(other.body)
+            if left < 0:
+                break
+            chains.append(other.body)
         return chains
 
     async def revoke(
@@ -212,34 +251,37 @@ class AcmeClient:
         payload = {"certificate": b64url(certificate.public_bytes(Encoding.DER)), "reason": reason}
         url = (await self.directory()).revoke_cert
         try:
-            await self._post(url, payload, named=certificate_key is None, key=certificate_key)
+            await self._post("revokeCert", url, payload, named=certificate_key is None, key=certificate_key)
         except Refused as error:
             if error.problem.type != "alreadyRevoked":
                 raise
 
     async def renewal_info(self, certificate_id: str) -> RenewalInfo | None:
-        """Of the certificate with that `renewal_id` (RFC 9773); None if the server has no such thing."""
+        """Of the certificate with that `renewal_id` (RFC 9773); None if the server has no such thing, or it is no
+        `renewal_id` at all."""
         url = (await self.directory()).renewal_info
-        if not url:
+        if not url or not is_certificate_id(certificate_id):
             return None
-        answer = await self._fetch("GET", f"{url.rstrip('/')}/{certificate_id}")
+        answer = await self._fetch("GET", "renewalInfo", f"{url.rstrip('/')}/{certificate_id}")
         wait = answer.retry_after if answer.retry_after is not None else _ARI_RETRY_AFTER
-        return _parsed(lambda: RenewalInfo.parse(answer.json(), wait), "renewal information")
+        return _parsed(lambda: RenewalInfo.parse(answer.json(), self.origin, wait), "renewal information")
 
     # The transport (section 6).
 
     async def _post(
         self,
+        field: str,
         url: str,
         payload: Mapping[str, Any] | None,
         *,
         named: bool = True,
         key: AccountKey | None = None,
         accept: str = "application/json",
+        most: int = _MOST_BYTES,
     ) -> _Answer:
-        """payload None: POST-as-GET. named: by the account's URL, else by the key itself."""
+        """field, most: as in `_fetch`. payload None: POST-as-GET. named: by the account's URL, else by the key."""
         if not url:
-            raise Unreachable("the server does not offer this")
+            raise Unreachable(f"the server does not offer this: it names no {field}")
         signer = key or self._key
         body = b"" if payload is None else json.dumps(payload).encode()
         for attempt in range(1, _NONCE_ATTEMPTS + 1):
@@ -248,7 +290,7 @@ class AcmeClient:
             data = json.dumps(sign(signer, protected, body)).encode()
             headers = {"Content-Type": "application/jose+json", "Accept": accept}
             try:
-                return await self._fetch("POST", url, data, headers)
+                return await self._fetch("POST", field, url, data, headers, most)
             except Refused as error:
                 if error.problem.type != "badNonce" or attempt == _NONCE_ATTEMPTS:
                     raise
@@ -256,14 +298,22 @@ class AcmeClient:
 
     async def _nonce(self) -> str:
         if not self._nonces:
-            await self._fetch("HEAD", (await self.directory()).new_nonce)
+            await self._fetch("HEAD", "newNonce", (await self.directory()).new_nonce)
         if not self._nonces:
             raise Unreachable("the server gives no nonce: is the directory URL right?")
         return self._nonces.popleft()
 
     async def _fetch(
-        self, method: str, url: str, data: bytes | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        field: str,
+        url: str,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        most: int = _MOST_BYTES,
     ) -> _Answer:
+        """field: what the server calls that URL. most: bytes of the body."""
+        url = self.origin.take(field, url)
         try:
             async with self._session.request(
                 method,
@@ -271,23 +321,38 @@ class AcmeClient:
                 data=data,
                 headers={"User-Agent": _USER_AGENT, **(headers or {})},
                 timeout=_TIMEOUT,
-                allow_redirects=method != "POST",
+                allow_redirects=False,
                 ssl=self._trusted,
             ) as response:
-                body = await response.content.read(_MOST_BYTES + 1) if method != "HEAD" else b""
-                while 0 < len(body) <= _MOST_BYTES and not response.content.at_eof():
-                    body += await response.content.read(_MOST_BYTES + 1 - len(body))
-                links = [(relation, urljoin(url, target)) for relation, target in _links(response)]
-                answer = _Answer(response.status, response.headers, links, body)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(f"{_host(url)}: {str(error) or type(error).__name__}") from error
-        if nonce := answer.headers.get("Replay-Nonce"):
+                body = await response.content.read(most + 1) if method != "HEAD" else b""
+                while 0 < len(body) <= most and not response.content.at_eof():
+                    body += await response.content.read(most + 1 - len(body))
+                answer = _Answer(response.status, response.headers, _links(response, url), body)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise Unreachable(f"{_host(url)}: {_trouble(error)}") from error
+        if _NONCE.fullmatch(nonce := answer.headers.get("Replay-Nonce", "")):
             self._nonces.append(nonce)
-        if len(answer.body) > _MOST_BYTES:
-            raise Unreachable(f"{_host(url)}: the answer is longer than {_MOST_BYTES} bytes")
+        if len(answer.body) > most:
+            raise Unreachable(f"{_host(url)}: the answer of {field} is longer than {most} bytes")
+        if 300 <= answer.status < 400:
+            raise Unreachable(
+                f"{_host(url)}: {field} is a redirect (HTTP status {answer.status}), and none is followed: write the "
+                "directory's URL as the CA has it now",
+                answer.retry_after,
+                answer.status,
+            )
         if answer.status >= 400:
             raise _refusal(url, answer)
         return answer
+
+    def _location(self, answer: _Answer) -> str:
+        return self.origin.take("Location", answer.headers.get("Location", ""))
+
+    def _account(self, answer: _Answer) -> Account:
+        return _parsed(lambda: Account.parse(self.account_url, answer.json(), self.origin), "account")
+
+    def _order(self, url: str, answer: _Answer) -> Order:
+        return _parsed(lambda: Order.parse(url, answer.json(), self.origin, answer.retry_after), "order")
 
 
 def renewal_id(certificate: x509.Certificate) -> str:
@@ -304,56 +369,78 @@ def renewal_id(certificate: x509.Certificate) -> str:
 
 
 def retry_after(text: str) -> float | None:
-    """The header Retry-After (RFC 9110, section 10.2.3): seconds or a date, as seconds from now."""
-    if not text:
-        return None
+    """The header Retry-After (RFC 9110, section 10.2.3): seconds or a date, as seconds from now, from one to a day.
+
+    None if it says nothing that can be understood.
+    """
     try:
-        return max(float(text), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (TypeError, ValueError):
+        if _SECONDS.fullmatch(text):
+            wait = float(text)
+        else:
+            wait = (parsedate_to_datetime(text[:_MOST_DATE]) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError, OverflowError, IndexError):
         return None
+    return min(max(wait, SOONEST), LATEST)
+
+
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+_MOST_DATE = 64
 
 
 def _refusal(url: str, answer: _Answer) -> AcmeError:
     try:
-        raw = json.loads(answer.body)
-        if not isinstance(raw, dict) or "type" not in raw:
-            raise ValueError
-    except ValueError:
-        return Unreachable(
-            f"{_host(url)}: HTTP status {answer.status} and no problem document", answer.retry_after, answer.status
-        )
-    return Refused(Problem.parse(raw), answer.status, answer.retry_after, answer.headers.get("Location", ""))
+        problem = Problem.parse(answer.json())
+    except Unreachable:
+        problem = Problem("")
+    if problem.type:
+        return Refused(problem, answer.status, answer.retry_after)
+    text = f"{_host(url)}: HTTP status {answer.status} and no problem document of ACME"
+    return Unreachable(text, answer.retry_after, answer.status)
 
 
 def _parsed(parse: Callable[[], T], what: str) -> T:
     try:
         return parse()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Unreachable(f"the server's {what} is not as RFC 8555 has it: {error!r}") from None
+    except ValueError as error:
+        raise Unreachable(f"the server's {what} is not as RFC 8555 has it: {error}") from None
 
 
-def _urls(answer: _Answer) -> list[str]:
-    return _parsed(lambda: [str(order) for order in answer.json()["orders"]], "list of orders")
+def _orders(raw: Any) -> list[str]:
+    orders = raw.get("orders") if isinstance(raw, dict) else None
+    if not isinstance(orders, list) or not all(isinstance(url, str) for url in orders):
+        raise ValueError("orders is no list of URLs")
+    return orders
 
 
-def _links(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+def _links(response: aiohttp.ClientResponse, base: str) -> list[tuple[str, str]]:
     """The header Link (RFC 8288) as (relation, target); aiohttp's own keeps one target for each relation."""
-    found = []
+    found: list[tuple[str, str]] = []
     for header in response.headers.getall("Link", []):
-        for target, parameters in _LINK.findall(header):
-            relation = _RELATION.search(parameters)
+        for link in _LINK.finditer(header):
+            relation = _RELATION.search(link[2])
+            if len(found) == _MOST_LINKS:
+                return found
             if relation is not None:
-                found.append((relation[1].lower(), target))
+                found.append((relation[1].lower(), urljoin(base, link[1])))
     return found
 
 
-_LINK = re.compile(r"<([^>]*)>([^<]*)")
+_LINK = re.compile(r"<([^<>]*)>([^<]*)")
 _RELATION = re.compile(r'rel="?([^";,\s]+)', re.IGNORECASE)
 
 
+def _trouble(error: Exception) -> str:
+    """In words of ours: what came instead of HTTP is not told."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return str(error)  # there was no connection
+    if isinstance(error, TimeoutError):
+        return "there was no whole answer in time"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the connection ended without an answer"
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return f"the answer is no HTTP that can be understood ({type(error).__name__})"
+
+
 def _host(url: str) -> str:
-    return url.split("/", 3)[2] if url.count("/") >= 2 else url
+    return url.split("/", 3)[2]

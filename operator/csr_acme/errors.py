@@ -2,52 +2,82 @@
 
 AcmeError
   Unreachable    no answer, or one that is no ACME: the network, a proxy, a server that is down
+  ForeignUrl     the server named a URL that is not its own
   Refused        the server said no, by a problem document (RFC 7807; RFC 8555, section 6.7)
+
+Their texts are printable, in one line and bounded. Of an answer they hold nothing but what is ACME's own: the details
+of its problems.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_PREFIX = "urn:ietf:params:acme:error:"
-_SHOWN = 10
+_TYPE = re.compile(r"urn:ietf:params:acme:error:([A-Za-z]{1,64})")
+_MOST_DETAIL, _MOST_NAME = 1000, 253
+"""Characters."""
+
+_MOST_SUBPROBLEMS = 10
+
+
+def line(text: str, most: int) -> str:
+    """At most so many characters of a text that others wrote, in one line of printable ones."""
+    found = " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * most]).split())
+    return found if len(found) <= most and len(text) <= 2 * most else f"{found[:most]}..."
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem document. type: without the ACME prefix, such as `rateLimited`; of: the identifier it is about."""
+    """A problem document. type: without the ACME prefix, such as `rateLimited`; of: the identifier it is about.
+
+    One of no type of ACME's has neither type nor detail: it may be the answer of a server that speaks of other things.
+    subproblems: the first ten; they have none of their own (RFC 8555, section 6.7.1). more: how many others there are.
+    """
 
     type: str
     detail: str = ""
-    status: int = 0
     of: str = ""
     subproblems: tuple["Problem", ...] = ()
+    more: int = 0
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any]) -> "Problem":
+    def parse(cls, raw: Any) -> "Problem":
+        """Of anything that a server may send."""
+        found = cls._alone(raw)
+        below = raw.get("subproblems") if isinstance(raw, dict) else None
+        if not found.type or not isinstance(below, list):
+            return found
+        subproblems = tuple(map(cls._alone, below[:_MOST_SUBPROBLEMS]))
+        return cls(found.type, found.detail, found.of, subproblems, len(below) - len(subproblems))
+
+    @classmethod
+    def _alone(cls, raw: Any) -> "Problem":
+        if not isinstance(raw, dict) or (kind := _TYPE.fullmatch(_text(raw, "type"))) is None:
+            return cls("")
         identifier = raw.get("identifier")
         return cls(
-            type=str(raw.get("type", "")).removeprefix(_PREFIX),
-            detail=str(raw.get("detail", "")),
-            status=int(raw["status"]) if str(raw.get("status", "")).isdigit() else 0,
-            of=str(identifier.get("value", "")) if isinstance(identifier, dict) else "",
-            subproblems=tuple(cls.parse(sub) for sub in raw.get("subproblems") or () if isinstance(sub, dict)),
+            type=kind[1],
+            detail=line(_text(raw, "detail"), _MOST_DETAIL),
+            of=line(_text(identifier, "value"), _MOST_NAME) if isinstance(identifier, dict) else "",
         )
 
     def words(self) -> str:
         """For a person: what the server said, and of which name."""
-        text = f"{self.detail or 'no detail was given'} ({self.type or 'about:blank'})"
+        if not self.type:
+            return "an error that is none of ACME's"
+        text = f"{self.detail or 'no detail was given'} ({self.type})"
         if self.of:
             text = f"{self.of}: {text}"
         if self.subproblems:
-            text += ": " + "; ".join(sub.words() for sub in self.subproblems[:_SHOWN])
-            if len(self.subproblems) > _SHOWN:
-                text += f"; and {len(self.subproblems) - _SHOWN} more"
+            text += ": " + "; ".join(sub.words() for sub in self.subproblems)
+            if self.more:
+                text += f"; and {self.more} more"
         return text
 
 
 class AcmeError(Exception):
-    """retry_after: seconds that the server asks to wait; None if it did not say."""
+    """retry_after: seconds that the server asks to wait, as `client.retry_after`; None if it did not say."""
 
     retry_after: float | None = None
 
@@ -60,9 +90,21 @@ class Unreachable(AcmeError):
         self.retry_after, self.status = retry_after, status
 
 
-class Refused(AcmeError):
-    """status: of HTTP. location: a URL that came along, such as that of an account that exists already."""
+class ForeignUrl(AcmeError):
+    """field: what the server calls it. url: as far as it may be shown. own: the server's origin."""
 
-    def __init__(self, problem: Problem, status: int, retry_after: float | None = None, location: str = "") -> None:
+    def __init__(self, field: str, url: str, own: str) -> None:
+        super().__init__(f"the CA's {field} is {url}, where nothing is sent: it has to be https and on its own {own}")
+
+
+class Refused(AcmeError):
+    """status: of HTTP."""
+
+    def __init__(self, problem: Problem, status: int, retry_after: float | None = None) -> None:
         super().__init__(problem.words())
-        self.problem, self.status, self.retry_after, self.location = problem, status, retry_after, location
+        self.problem, self.status, self.retry_after = problem, status, retry_after
+
+
+def _text(raw: Mapping[str, Any], name: str) -> str:
+    value = raw.get(name)
+    return value if isinstance(value, str) else ""

@@ -1,24 +1,127 @@
 """ACME's resources (RFC 8555, section 7.1) as frozen values, parsed from what the server sent.
 
-What a server adds of its own is ignored; unknown challenge types are kept. A missing or mistyped member raises
-KeyError, TypeError or ValueError here, which the client puts into words.
+What a server adds of its own is ignored; unknown challenge types are kept. `parse` takes any JSON, and raises
+ValueError for what is not as it has to be, in words of ours, and ForeignUrl for a URL that is not the server's own.
+All texts, lists and times are bounded.
 """
 
+import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from csr_acme.errors import Problem
+from csr_acme.origin import Origin
 
-Json = Mapping[str, Any]
+_MOST_TEXT = 512
+"""Characters of a text that has no bound of its own."""
+
+_MOST_LINE = 2048
+"""Characters of a text in a list, which may be a URL."""
+
+_MOST_IDENTIFIERS = 2000
+_MOST_CHALLENGES = 32
+_MOST_CONTACTS = 64
+_MOST_LISTED = 64
+"""Profiles, CAA identities."""
+
+_MOST_ISSUER_DOMAINS = 10
+"""draft-ietf-acme-dns-persist, section 3.1."""
+
+_WORD = re.compile(r"[!-~]{1,64}")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}")
+"""RFC 8555, section 8.3: base64url without padding."""
+
+_CERTIFICATE_ID = re.compile(r"[A-Za-z0-9_-]{1,256}\.[A-Za-z0-9_-]{1,256}")
+
+
+def is_certificate_id(text: str) -> bool:
+    """It is of the form that names a certificate to ARI (RFC 9773, section 4.1)."""
+    return _CERTIFICATE_ID.fullmatch(text) is not None
 
 
 class Identifier(NamedTuple):
-    """type: `dns`, or `ip` (RFC 8738)."""
+    """type: `dns`, or `ip` (RFC 8738). value: in its one spelling, lower case or as `ipaddress` writes it."""
 
     type: str
     value: str
+
+
+class _Members:
+    """A JSON object, member by member. null counts as absent, as some servers write it."""
+
+    def __init__(self, raw: Any, origin: Origin) -> None:
+        if not isinstance(raw, dict):
+            raise ValueError("is no JSON object")
+        self._raw: Mapping[str, Any] = raw
+        self._origin = origin
+
+    def get(self, name: str) -> Any:
+        return self._raw.get(name)
+
+    def text(self, name: str, default: str | None = None, most: int = _MOST_TEXT) -> str:
+        value = self._raw.get(name)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, str) or len(value) > most or not value.isprintable():
+            raise ValueError(f"{name} is no text of at most {most} characters")
+        return value
+
+    def word(self, name: str, default: str | None = None) -> str:
+        value = self._raw.get(name)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, str) or not _WORD.fullmatch(value):
+            raise ValueError(f"{name} is no word")
+        return value
+
+    def url(self, name: str, default: str | None = None) -> str:
+        value = self._raw.get(name)
+        if value in (None, "") and default is not None:
+            return default
+        if not isinstance(value, str):
+            raise ValueError(f"has no {name}")
+        return self._origin.take(name, value)
+
+    def list(self, name: str, most: int) -> list[Any]:
+        value = self._raw.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list) or len(value) > most:
+            raise ValueError(f"{name} is no list of at most {most}")
+        return value
+
+    def texts(self, name: str, most: int) -> tuple[str, ...]:
+        found = self.list(name, most)
+        if not all(isinstance(one, str) and len(one) <= _MOST_LINE for one in found):
+            raise ValueError(f"{name} is no list of texts")
+        return tuple(found)
+
+    def below(self, name: str) -> "_Members":
+        return _Members(self._raw.get(name) or {}, self._origin)
+
+    def identifier(self, name: str) -> Identifier:
+        return _identifier(self._raw.get(name))
+
+    def problem(self) -> Problem | None:
+        return Problem.parse(self._raw["error"]) if self._raw.get("error") else None
+
+    def moment(self, name: str) -> datetime | None:
+        """RFC 3339."""
+        value = self._raw.get(name)
+        if value in (None, ""):
+            return None
+        try:
+            if not isinstance(value, str) or len(value) > _MOST_TEXT:
+                raise ValueError
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is None:
+                raise ValueError
+            return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValueError(f"{name} is no time with a time zone (RFC 3339)") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +135,32 @@ class Directory:
     key_change: str = ""
     renewal_info: str = ""
     terms_of_service: str = ""
-    website: str = ""
     caa_identities: tuple[str, ...] = ()
     external_account_required: bool = False
     profiles: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, raw: Json) -> "Directory":
-        meta = raw.get("meta") or {}
+    def parse(cls, raw: Any, origin: Origin) -> "Directory":
+        urls = _Members(raw, origin)
+        meta = urls.below("meta")
+        profiles = meta.get("profiles") or {}
+        if not isinstance(profiles, dict) or len(profiles) > _MOST_LISTED:
+            raise ValueError(f"profiles is no object of at most {_MOST_LISTED}")
         return cls(
-            new_nonce=raw["newNonce"],
-            new_account=raw["newAccount"],
-            new_order=raw["newOrder"],
-            revoke_cert=raw["revokeCert"],
-            key_change=raw.get("keyChange", ""),
-            renewal_info=raw.get("renewalInfo", ""),
-            terms_of_service=meta.get("termsOfService", ""),
-            website=meta.get("website", ""),
-            caa_identities=tuple(meta.get("caaIdentities") or ()),
+            new_nonce=urls.url("newNonce"),
+            new_account=urls.url("newAccount"),
+            new_order=urls.url("newOrder"),
+            revoke_cert=urls.url("revokeCert"),
+            key_change=urls.url("keyChange", ""),
+            renewal_info=urls.url("renewalInfo", ""),
+            terms_of_service=meta.text("termsOfService", ""),
+            caa_identities=meta.texts("caaIdentities", _MOST_LISTED),
             external_account_required=bool(meta.get("externalAccountRequired")),
-            profiles=dict(meta.get("profiles") or {}),
+            profiles={
+                name: text[:_MOST_TEXT] if isinstance(text, str) else ""
+                for name, text in profiles.items()
+                if _WORD.fullmatch(name)
+            },
         )
 
 
@@ -63,31 +172,39 @@ class Account:
     orders: str = ""
 
     @classmethod
-    def parse(cls, url: str, raw: Json) -> "Account":
-        return cls(url, raw.get("status", "valid"), tuple(raw.get("contact") or ()), raw.get("orders", ""))
+    def parse(cls, url: str, raw: Any, origin: Origin) -> "Account":
+        account = _Members(raw, origin)
+        contact = account.texts("contact", _MOST_CONTACTS)
+        return cls(url, account.word("status", "valid"), contact, account.url("orders", ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """extra: what else the server sent, such as dns-persist-01's `issuer-domain-names`."""
+    """token: of the alphabet and length that it has to be; empty if this type has none.
+
+    issuer_domains: dns-persist-01's `issuer-domain-names`, as the server says them.
+    """
 
     type: str
     url: str
     status: str
     token: str = ""
     error: Problem | None = None
-    extra: Json = field(default_factory=dict)
+    issuer_domains: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, raw: Json) -> "Challenge":
-        known = ("type", "url", "status", "token", "error", "validated")
+    def parse(cls, raw: Any, origin: Origin) -> "Challenge":
+        challenge = _Members(raw, origin)
+        token = challenge.text("token", "")
+        if token and not _TOKEN.fullmatch(token):
+            raise ValueError("token is not base64url of at most 256 characters (RFC 8555, section 8.3)")
         return cls(
-            type=raw["type"],
-            url=raw["url"],
-            status=raw.get("status", "pending"),
-            token=raw.get("token", ""),
-            error=_problem(raw),
-            extra={name: value for name, value in raw.items() if name not in known},
+            type=challenge.word("type"),
+            url=challenge.url("url"),
+            status=challenge.word("status", "pending"),
+            token=token,
+            error=challenge.problem(),
+            issuer_domains=challenge.texts("issuer-domain-names", _MOST_ISSUER_DOMAINS),
         )
 
 
@@ -104,21 +221,26 @@ class Authorization:
     retry_after: float | None = None
 
     @classmethod
-    def parse(cls, url: str, raw: Json, retry_after: float | None) -> "Authorization":
+    def parse(cls, url: str, raw: Any, origin: Origin, retry_after: float | None) -> "Authorization":
+        authorization = _Members(raw, origin)
+        challenges = authorization.list("challenges", _MOST_CHALLENGES)
         return cls(
             url=url,
-            identifier=_identifier(raw["identifier"]),
-            status=raw["status"],
-            challenges=tuple(Challenge.parse(challenge) for challenge in raw.get("challenges") or ()),
-            wildcard=bool(raw.get("wildcard")),
-            expires=_time(raw, "expires"),
+            identifier=authorization.identifier("identifier"),
+            status=authorization.word("status"),
+            challenges=tuple(Challenge.parse(challenge, origin) for challenge in challenges),
+            wildcard=authorization.get("wildcard") is True,
+            expires=authorization.moment("expires"),
             retry_after=retry_after,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """status: pending, ready, processing, valid or invalid. retry_after: seconds, as the server asked."""
+    """status: pending, ready, processing, valid or invalid. retry_after: seconds, as the server asked.
+
+    authorizations: never more than identifiers.
+    """
 
     url: str
     status: str
@@ -133,55 +255,57 @@ class Order:
     retry_after: float | None = None
 
     @classmethod
-    def parse(cls, url: str, raw: Json, retry_after: float | None) -> "Order":
+    def parse(cls, url: str, raw: Any, origin: Origin, retry_after: float | None) -> "Order":
+        order = _Members(raw, origin)
+        identifiers = tuple(map(_identifier, order.list("identifiers", _MOST_IDENTIFIERS)))
+        # null at OpenBao, of an order that failed
+        authorizations = order.texts("authorizations", _MOST_IDENTIFIERS)
+        if len(authorizations) > len(identifiers):
+            raise ValueError(f"has {len(authorizations)} authorizations for {len(identifiers)} identifiers")
         return cls(
             url=url,
-            status=raw["status"],
-            identifiers=tuple(_identifier(identifier) for identifier in raw["identifiers"]),
-            authorizations=tuple(raw["authorizations"] or ()),  # null at OpenBao, of an order that failed
-            finalize=raw["finalize"],
-            certificate=raw.get("certificate", ""),
-            error=_problem(raw),
-            expires=_time(raw, "expires"),
-            replaces=raw.get("replaces", ""),
-            profile=raw.get("profile", ""),
+            status=order.word("status"),
+            identifiers=identifiers,
+            authorizations=tuple(origin.take("authorization", one) for one in authorizations),
+            finalize=order.url("finalize"),
+            certificate=order.url("certificate", ""),
+            error=order.problem(),
+            expires=order.moment("expires"),
+            replaces=order.text("replaces", ""),
+            profile=order.text("profile", ""),
             retry_after=retry_after,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class RenewalInfo:
-    """When the CA suggests to renew (RFC 9773), and after how many seconds to ask again."""
+    """When the CA suggests to renew (RFC 9773), in whole seconds, and after how many seconds to ask again."""
 
     start: datetime
     end: datetime
     retry_after: float
-    explanation_url: str = ""
 
     @classmethod
-    def parse(cls, raw: Json, retry_after: float) -> "RenewalInfo":
-        window = raw["suggestedWindow"]
-        start, end = _moment(window["start"]), _moment(window["end"])
+    def parse(cls, raw: Any, origin: Origin, retry_after: float) -> "RenewalInfo":
+        window = _Members(raw, origin).below("suggestedWindow")
+        start, end = window.moment("start"), window.moment("end")
+        if start is None or end is None:
+            raise ValueError("suggestedWindow has no start and end")
+        start, end = start.replace(microsecond=0), end.replace(microsecond=0)
         if end <= start:
-            raise ValueError("the suggested window ends before it begins")
-        return cls(start, end, retry_after, raw.get("explanationURL", ""))
+            raise ValueError("suggestedWindow ends before it begins")
+        return cls(start, end, retry_after)
 
 
-def _identifier(raw: Json) -> Identifier:
-    return Identifier(raw["type"], raw["value"])
-
-
-def _problem(raw: Json) -> Problem | None:
-    return Problem.parse(raw["error"]) if raw.get("error") else None
-
-
-def _time(raw: Json, name: str) -> datetime | None:
-    return _moment(raw[name]) if raw.get(name) else None
-
-
-def _moment(text: str) -> datetime:
-    """RFC 3339."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone")
-    return moment.astimezone(UTC)
+def _identifier(raw: Any) -> Identifier:
+    if not isinstance(raw, dict):
+        raise ValueError("an identifier is no JSON object")
+    kind, value = raw.get("type"), raw.get("value")
+    if not (isinstance(kind, str) and _WORD.fullmatch(kind) and isinstance(value, str) and len(value) <= _MOST_TEXT):
+        raise ValueError("an identifier has no type and value")
+    if kind != "ip":
+        return Identifier(kind, value.lower())
+    try:
+        return Identifier(kind, str(ipaddress.ip_address(value)))
+    except ValueError:
+        raise ValueError("an identifier is no IP address") from None

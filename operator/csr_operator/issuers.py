@@ -63,8 +63,10 @@ class Issuers:
         self._session: aiohttp.ClientSession | None = None
         self._live: dict[ObjectKey, Live] = {}
         self._readers: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
+        self._forgetting: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
 
     async def close(self) -> None:
+        await asyncio.gather(*self._forgetting, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
 
@@ -105,6 +107,9 @@ class Issuers:
         del self._live[key]
         for readers in self._readers.values():
             readers.discard(key)
+        forgetting = asyncio.create_task(self._challenges.forget(live.issuer))
+        self._forgetting.add(forgetting)
+        forgetting.add_done_callback(self._forgetting.discard)
         self._changed(key)
         return True
 

@@ -174,6 +174,16 @@ class Challenges:
                 raise _in_words(error, kind, namespace) from None
         self._presented.pop(asked.key, None)
 
+    async def forget(self, issuer: Issuer) -> None:
+        """Remove what is there for an issuer that is gone. What cannot be, now, the sweep removes after a day."""
+        for key, presented in list(self._presented.items()):
+            if presented.issuer.uid == issuer.uid:
+                try:
+                    await self.withdraw(*key)
+                except BackendError as error:
+                    logger.warning("%s is gone: %s", issuer.key, error)
+                    self._presented.pop(key, None)  # or it would be refreshed for a week
+
     async def sweep_for_ever(self) -> None:
         """Now and every hour: remove what no order needs any more, as a crash or a deleted issuer left it behind.
 

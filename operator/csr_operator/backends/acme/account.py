@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from csr_acme import AcmeClient, ExternalAccount, Refused, Unreachable
 from csr_acme.jose import AccountKey
 from csr_operator.backends.base import Context, Misconfigured
+from csr_operator.backends.text import shown
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import load_private_key
 
@@ -43,6 +44,12 @@ class Account:
         self._used: Data = {}
         self._client: AcmeClient | None = None
         self._asked_at: datetime | None = None
+        self._hmac_key = ""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message shows, should the CA say it."""
+        return (self._hmac_key,)
 
     @property
     def host(self) -> str:
@@ -66,12 +73,21 @@ class Account:
     async def _open(self) -> AcmeClient:
         now = self._context.clock()
         data = await self._stored()
-        with in_words(now):
+        with in_words(now, self.secrets):
             data = await self._finish_rollover(data)
-            client = self._new(self._key(data, self._key_name))
-            await self._register(client)
+        client = self._new(self._key(data, self._key_name))
+        with in_words(now):
+            directory = await client.directory()
+        if directory.terms_of_service and not self._config.get("termsOfServiceAgreed"):
+            raise Misconfigured(
+                f"{self.host} has terms of service: read {shown(directory.terms_of_service, ())} and, if you agree, "
+                "set spec.acme.termsOfServiceAgreed to true"
+            )
+        external = await self._external(required=directory.external_account_required)
+        with in_words(now, self.secrets):
+            await self._register(client, external)
         if self._config.get("deactivateAccount"):
-            with in_words(now):
+            with in_words(now, self.secrets):
                 await client.deactivate_account()
             raise Misconfigured("the account was deactivated, as spec.acme.deactivateAccount says")
         data = await self._rotate(client, data)
@@ -104,17 +120,11 @@ class Account:
         return key
 
     def _new(self, key: AccountKey) -> AcmeClient:
-        return AcmeClient(self._context.session(), self._directory, key, trusted=self._trusted)
+        anywhere = bool(self._config.get("insecureAllowAnyURL"))
+        return AcmeClient(self._context.session(), self._directory, key, trusted=self._trusted, anywhere=anywhere)
 
-    async def _register(self, client: AcmeClient) -> None:
+    async def _register(self, client: AcmeClient, external: ExternalAccount | None) -> None:
         """Find the account of the key, or make it."""
-        directory = await client.directory()
-        if directory.terms_of_service and not self._config.get("termsOfServiceAgreed"):
-            raise Misconfigured(
-                f"{self.host} has terms of service: read {directory.terms_of_service} and, if you agree, set "
-                "spec.acme.termsOfServiceAgreed to true"
-            )
-        external = await self._external(required=directory.external_account_required)
         email = self._config.get("email")
         contact = [f"mailto:{email}"] if email else []
         only_existing = bool(self._config.get("disableAccountKeyGeneration") or self._config.get("deactivateAccount"))
@@ -146,7 +156,8 @@ class Account:
                 f"Secret {name}, named in spec.acme.externalAccountBinding.keySecretRef, has no {key}: put the HMAC "
                 "key there"
             )
-        return ExternalAccount(binding["keyID"], data[key].decode(errors="replace").strip())
+        self._hmac_key = data[key].decode(errors="replace").strip()
+        return ExternalAccount(binding["keyID"], self._hmac_key)
 
     # Key rollover: the new key is stored before the CA is told, and becomes the one in use when the CA has it.
 
@@ -159,14 +170,14 @@ class Account:
             return data
         fresh = _pem()
         data = await self._write(lambda before: before if before.get(_NEXT) else {**before, _NEXT: fresh})
-        with in_words(self._context.clock()):
+        with in_words(self._context.clock(), self.secrets):
             try:
                 await client.change_key(self._key(data, _NEXT))
             except (Refused, Unreachable) as error:
                 if error.status not in (404, 405, 501):
                     raise
                 raise Misconfigured(
-                    f"{self.host} does not change the key of an account ({error}): remove "
+                    f"{self.host} does not change the key of an account ({shown(str(error), self.secrets)}): remove "
                     "spec.acme.privateKeyRotation, and for a new account name another Secret in privateKeySecretRef"
                 ) from None
         return await self._write(self._take_next)

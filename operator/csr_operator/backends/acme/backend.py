@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -11,8 +11,9 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 import csr_acme
-from csr_acme import AcmeClient, AcmeError, Authorization, Identifier, Problem, Refused
+from csr_acme import AcmeClient, AcmeError, Authorization, Identifier, Problem, Refused, Unreachable
 from csr_acme.client import renewal_id
+from csr_acme.objects import is_certificate_id
 from csr_operator.backends.base import (
     BackendError,
     Context,
@@ -27,6 +28,7 @@ from csr_operator.backends.base import (
     Retryable,
 )
 from csr_operator.backends.http import trust
+from csr_operator.backends.text import shown
 from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import public_key_der
@@ -34,9 +36,9 @@ from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
 
 from .account import Account
 from .identifiers import identifiers_of
-from .proving import Proving, each
+from .proving import Proving
 from .solvers import Solvers, name_of
-from .words import failure, in_words, translated
+from .words import NAMED, failure, in_words, translated
 
 _SOONEST, _LATEST = 1.0, 60.0
 """Seconds between two looks at an order; more each time that nothing has changed."""
@@ -62,11 +64,15 @@ _ASK_SOONEST, _ASK_LATEST = 60.0, 86400.0
 _MOST_LISTED = 30
 """Of the account's orders, how many of the last are looked at for one that was placed just before a crash."""
 
-_NAMED = 5
-"""How many names a message has at most."""
+_MOST_ALTERNATES = 10
+"""Chains that are looked at beside the CA's default, where one is preferred."""
 
 _UNRELATED = frozenset({"rateLimited", "badNonce", "userActionRequired", "rejectedIdentifier", "invalidProfile"})
 """Refusals that have nothing to do with what an order replaces."""
+
+
+class _NoOrder(Lapsed):
+    """What is kept as an order's URL is not that of an order for the names in the CSR: nothing is done to it."""
 
 
 class AcmeBackend:
@@ -77,7 +83,7 @@ class AcmeBackend:
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         self._config, self._clock = config, context.clock
         self._account = Account(config, context, trust(config.get("caBundle") or "", "spec.acme.caBundle"))
-        self._proving = Proving(Solvers(config.get("solvers") or (), context))
+        self._proving = Proving(Solvers(config, context))
         self._finding = asyncio.Lock()
         self._looks: dict[str, int] = {}  # by order
         self._failures: dict[str, int] = {}  # by the request's key
@@ -88,34 +94,43 @@ class AcmeBackend:
 
     async def check(self) -> Health:
         client = await self._account.check()
-        with in_words(self._clock()):
+        with self._in_words():
             profiles = (await client.directory()).profiles
         wanted = self._config.get("profile")
         if wanted and wanted not in profiles:
-            offered = ", ".join(sorted(profiles)) or "none"
+            offered = shown(", ".join(sorted(profiles)) or "none", ())
             raise Misconfigured(f"spec.acme.profile: {self._account.host} has no profile {wanted}; it offers {offered}")
         await self._proving.clean_up_rest()
         return Health(f"has the account {client.account_url}")
 
     async def submit(self, order: Order) -> Issued | Pending:
-        identifiers = identifiers_of(order)
+        if order.profile.is_ca:
+            raise Rejected("an ACME CA signs no CA certificates: remove spec.isCA, or use another issuer")
+        identifiers = identifiers_of(order.csr)
         client = await self._account.client()
-        with in_words(self._clock()):
+        with self._in_words():
             url = await self._find(client, identifiers) if order.repeated else ""
             if not url:
-                url = (await self._place(client, order, identifiers)).url
-                self._proving.begin(url)
+                placed = await self._place(client, order, identifiers)
+                url = placed.url
+                if set(placed.identifiers) != set(identifiers):
+                    raise Rejected(
+                        f"{self._account.host} answers with an order for other names than it was asked for, which is "
+                        "left alone: see that spec.acme.server is the CA that you mean"
+                    )
+                self._proving.begin(url, identifiers)
         return Pending(url, timedelta(0), f"order {url} is placed")
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        identifiers = identifiers_of(order.csr)
         client = await self._account.client()
         try:
-            found = await self._known(client, handle)
+            found = await self._known(client, handle, identifiers)
             if found.status == "pending":
                 pending = await self._prove(client, order, found)
                 if pending is not None:
                     return pending
-                found = await client.order(handle)
+                found = await self._read(client, handle, identifiers)
             if found.status in ("ready", "processing", "valid"):
                 await self._proving.clean_up(handle)
             if found.status == "ready":
@@ -127,15 +142,17 @@ class AcmeBackend:
                 return issued
             if found.status == "invalid":
                 raise await self._failed(client, order, found)
+        except _NoOrder as error:
+            raise Lapsed(str(error), self._pause(order.key)) from None
         except AcmeError as error:
-            raise translated(error, self._clock()) from error
+            raise translated(error, self._clock(), self._account.secrets) from error
         what = "issue the certificate" if found.status == "processing" else "go on with the order"
         return self._later(handle, f"waits for {self._account.host} to {what}", found.retry_after)
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         client = await self._account.client()
         code = _REASONS.get(reason, 0)
-        with in_words(self._clock()):
+        with self._in_words():
             try:
                 await client.revoke(certificate, code)
             except Refused as error:
@@ -147,7 +164,7 @@ class AcmeBackend:
         if self._config.get("renewalInfo") == "Ignore":
             return None
         client = await self._account.client()
-        with in_words(self._clock()):
+        with self._in_words():
             info = await client.renewal_info(reference)
         if info is None:
             return None
@@ -158,17 +175,21 @@ class AcmeBackend:
         self._failures.pop(key, None)
         if not handle:
             return  # nothing is set up before the order's URL is stored
+        try:
+            identifiers = identifiers_of(csr)
+        except Rejected:
+            return  # no order was ever placed for such names
         client = await self._account.client()
-        with in_words(self._clock()):
+        with self._in_words():
             try:
-                found = await self._known(client, handle)
+                found = await self._known(client, handle, identifiers)
             except Lapsed:
                 found = None  # what this process set up is all that is known
             # Before the CA forgets what it wanted to see.
-            await self._proving.take_back(handle)
+            await self._proving.take_back(handle, identifiers)
             if found is not None:
-                await self._deactivate(client, await each(found.authorizations, client.authorization))
-        self._forget(handle)
+                await self._deactivate(client, await self._proving.authorizations(client, found, identifiers))
+        self._looks.pop(handle, None)
 
     # Placing an order.
 
@@ -180,7 +201,7 @@ class AcmeBackend:
                     continue
                 found = await client.order(url)
                 if found.status in ("pending", "ready") and set(found.identifiers) == set(identifiers):
-                    self._proving.begin(url)
+                    self._proving.begin(url, identifiers)
                     return url
         return ""
 
@@ -188,7 +209,8 @@ class AcmeBackend:
         directory = await client.directory()
         until = self._clock() + order.duration if self._config.get("enableDurationFeature") else None
         profile = self._config.get("profile") or ""
-        replaces = order.replaces if directory.renewal_info and self._config.get("renewalInfo") != "Ignore" else ""
+        follows = directory.renewal_info and self._config.get("renewalInfo") != "Ignore"
+        replaces = order.replaces if follows and is_certificate_id(order.replaces) else ""
         ask = partial(client.new_order, identifiers, profile=profile, not_after=until)
         try:
             if replaces:
@@ -203,37 +225,51 @@ class AcmeBackend:
             if until is None or error.problem.type != "malformed":
                 raise
             raise Rejected(
-                f"{error}: if {self._account.host} sets the duration itself, remove "
+                f"{shown(str(error), self._account.secrets)}: if {self._account.host} sets the duration itself, remove "
                 "spec.acme.enableDurationFeature from the issuer"
             ) from None
 
-    async def _known(self, client: AcmeClient, handle: str) -> csr_acme.Order:
-        """The order as it is. Raises Lapsed if the CA does not know it."""
+    async def _known(self, client: AcmeClient, handle: str, identifiers: Sequence[Identifier]) -> csr_acme.Order:
+        """The order as it is. Raises Lapsed if the CA does not know it, _NoOrder if it is another one."""
         try:
-            found = await client.order(handle)
+            found = await self._read(client, handle, identifiers)
         except Refused as error:
             # Nothing else can be malformed about such a request: step-ca and OpenBao say so of an order that is gone.
             if error.status not in (401, 403, 404) and error.problem.type != "malformed":
                 raise
-            raise Lapsed(f"{self._account.host} does not know the order any more: {error}") from None
-        await self._proving.recall(client, found)
+            said = shown(str(error), self._account.secrets)
+            raise Lapsed(f"{self._account.host} does not know the order any more: {said}") from None
+        await self._proving.recall(client, found, identifiers)
+        return found
+
+    async def _read(self, client: AcmeClient, handle: str, identifiers: Sequence[Identifier]) -> csr_acme.Order:
+        """The order at that URL, which is believed to be one for these names only if the CA says so itself."""
+        if not client.origin.permits(handle):
+            raise _NoOrder(f"the URL of the order that was kept is not one of {self._account.host}: it is not asked")
+        found = await client.order(handle)
+        if set(found.identifiers) != set(identifiers):
+            raise _NoOrder(f"the order that was kept is at {self._account.host} one for other names: it is left alone")
         return found
 
     async def _prove(self, client: AcmeClient, order: Order, found: csr_acme.Order) -> Pending | None:
         """None when every name is proven; raises Lapsed when one cannot be."""
-        progress = await self._proving.go_on(client, found)
+        try:
+            progress = await self._proving.go_on(client, found)
+        except Rejected:
+            await self._proving.clean_up(found.url)
+            raise
         if progress.failed:
             raise await self._failed(client, order, found, progress.authorizations)
         if not progress.waiting:
             return None
         if progress.unseen:
             return self._later(found.url, _unseen(progress.unseen), None)
-        names = ", ".join(sorted(map(name_of, progress.waiting))[:_NAMED])
+        names = ", ".join(sorted(map(name_of, progress.waiting))[:NAMED])
         message = f"waits for {self._account.host} to validate {names}"
         # Some CAs look again until they see what they want, and say meanwhile what is wrong.
         problems = [problem for one in progress.waiting if (problem := _problem(one))[1] is not None]
         if problems:
-            message += f"; so far, {failure(problems[:_NAMED])}"
+            message += f"; so far, {failure(problems, self._account.secrets)}"
         wait = max((one.retry_after or 0.0 for one in progress.waiting), default=0.0)
         return self._later(found.url, message, wait)
 
@@ -246,23 +282,30 @@ class AcmeBackend:
     ) -> BackendError:
         """What to raise for an order that will not come to anything, after tidying up."""
         if authorizations is None:
-            authorizations = await each(self._proving.authorizations(found), client.authorization)
+            authorizations = await self._proving.authorizations(client, found, identifiers_of(order.csr))
         await self._proving.clean_up(found.url)
         await self._deactivate(client, authorizations)
         self._forget(found.url)
         failed = [one for one in authorizations if one.status not in ("pending", "valid")]
         problems = [_problem(one) for one in failed]
-        text = failure(problems) if problems else found.error.words() if found.error else "the order failed"
-        failures = self._failures.get(order.key, 0)
-        self._failures[order.key] = failures + 1
-        return Lapsed(text, min(_FIRST_PAUSE * 4.0 ** min(failures, 10), _LONGEST_PAUSE))
+        said = shown(found.error.words(), self._account.secrets) if found.error else "the order failed"
+        return Lapsed(failure(problems, self._account.secrets) if problems else said, self._pause(order.key))
+
+    def _pause(self, key: str) -> float:
+        """Seconds until another order, after one more that came to nothing."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        return min(_FIRST_PAUSE * 4.0 ** min(failures, 10), _LONGEST_PAUSE)
 
     async def _deactivate(self, client: AcmeClient, authorizations: Sequence[Authorization]) -> None:
         """Have the CA forget what is still to be proven: it counts against the account."""
         for one in authorizations:
             if one.status == "pending":
-                with suppress(Refused):  # it is a courtesy
+                try:
                     await client.deactivate_authorization(one.url)
+                except (Refused, Unreachable) as error:
+                    if not 400 <= error.status < 500:  # else it is not offered, and was a courtesy
+                        raise
 
     # The certificate.
 
@@ -272,12 +315,13 @@ class AcmeBackend:
         except Refused as error:
             # The CSR does not fit the order (RFC 8555, section 7.4). The account is well, as the order was just read.
             if error.problem.type == "unauthorized":
-                raise Rejected(str(error)) from None
+                raise Rejected(shown(str(error), self._account.secrets)) from None
             raise
 
     async def _download(self, client: AcmeClient, order: Order, found: csr_acme.Order) -> Issued:
+        alternates = _MOST_ALTERNATES if self._config.get("preferredChain") else 0
         try:
-            chains = [load_bundle(pem) for pem in await client.certificate(found)]
+            chains = [load_bundle(pem) for pem in await client.certificate(found, alternates)]
         except PkiError as error:
             raise Retryable(f"{self._account.host}: its certificate cannot be read: {error}") from None
         chain = self._preferred(chains)
@@ -308,8 +352,11 @@ class AcmeBackend:
     def _later(self, handle: str, message: str, retry_after: float | None) -> Pending:
         looks = self._looks.get(handle, 0)
         self._looks[handle] = looks + 1
-        wait = retry_after or min(_SOONEST * 1.5 ** min(looks, 20), _LATEST)
+        wait = max(retry_after or 0.0, min(_SOONEST * 1.5 ** min(looks, 20), _LATEST))
         return Pending(handle, timedelta(seconds=wait), message)
+
+    def _in_words(self) -> AbstractContextManager[None]:
+        return in_words(self._clock(), self._account.secrets)
 
     def _forget(self, handle: str) -> None:
         self._proving.forget(handle)
@@ -322,6 +369,6 @@ def _problem(authorization: Authorization) -> tuple[str, Problem | None]:
 
 
 def _unseen(unseen: Mapping[str, str]) -> str:
-    first = [f"{name}: {why}" for name, why in sorted(unseen.items())[:_NAMED]]
-    more = f"; and {len(unseen) - _NAMED} more" if len(unseen) > _NAMED else ""
+    first = [f"{name}: {why}" for name, why in sorted(unseen.items())[:NAMED]]
+    more = f"; and {len(unseen) - NAMED} more" if len(unseen) > NAMED else ""
     return "; ".join(first) + more

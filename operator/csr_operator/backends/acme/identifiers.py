@@ -1,34 +1,47 @@
 """What an order asks an ACME CA for (RFC 8555, section 7.1.3; RFC 8738)."""
 
 import ipaddress
+from collections.abc import Collection
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from csr_acme import Identifier
-from csr_operator.backends.base import Order, Rejected
+from csr_acme import Authorization, Identifier
+from csr_operator.backends.base import Rejected
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import alternative_names
 from csr_operator.pki.general_names import dns_name
 
 
-def identifiers_of(order: Order) -> list[Identifier]:
-    """The names in its CSR. Raises Rejected where an ACME CA signs no such thing."""
-    if order.profile.is_ca:
-        raise Rejected("an ACME CA signs no CA certificates: remove spec.isCA, or use another issuer")
+def identifiers_of(csr: x509.CertificateSigningRequest) -> list[Identifier]:
+    """The names in it, each once and in its one spelling. Raises Rejected where an ACME CA signs no such thing."""
     found: dict[Identifier, None] = {}
-    for name in alternative_names(order.csr):
+    for name in alternative_names(csr):
         if isinstance(name, x509.DNSName):
-            found[Identifier("dns", name.value.lower())] = None
+            found[Identifier("dns", _dns_name(name.value))] = None
         elif isinstance(name, x509.IPAddress):
             found[Identifier("ip", str(name.value))] = None
         else:
             raise Rejected("an ACME CA signs DNS names and IP addresses alone: remove the other names from the request")
-    for attribute in order.csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
+    for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
         found.setdefault(_common_name(str(attribute.value)))
     if not found:
         raise Rejected("an ACME CA needs a DNS name or an IP address: set spec.dnsNames")
     return list(found)
+
+
+def is_asked(authorization: Authorization, identifiers: Collection[Identifier]) -> bool:
+    """It is about one of the names of an order: for `*.example.com` about example.com, and said to be for a wildcard
+    (RFC 8555, section 7.1.4)."""
+    kind, value = authorization.identifier
+    return Identifier(kind, f"*.{value}" if authorization.wildcard else value) in identifiers
+
+
+def _dns_name(text: str) -> str:
+    try:
+        return dns_name(text)
+    except PkiError as error:
+        raise Rejected(f"{error}: an ACME CA takes DNS names that can be looked up: correct it") from None
 
 
 def _common_name(text: str) -> Identifier:

@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from csr_acme import AcmeClient, Authorization, Order
+from csr_acme import AcmeClient, Authorization, Identifier, Order
 from csr_operator.backends.base import BackendError, Rejected
+from csr_operator.backends.text import shown
 
-from .solvers import Proof, Solver, Solvers, missing
+from .identifiers import is_asked
+from .solvers import Proof, Prover, Solver, Solvers, missing, name_of
 
 T = TypeVar("T")
 
@@ -18,8 +20,13 @@ logger = logging.getLogger(__name__)
 _AT_ONCE = 8
 """Of one order's names, how many are worked on at the same time."""
 
-_Pairs = dict[str, tuple[Solver, Proof]]
-"""What is, or may be, set up for an order, by authorization."""
+
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """What is, or may be, set up for an order of these names, by authorization."""
+
+    identifiers: frozenset[Identifier]
+    pairs: dict[str, tuple[Solver, Proof]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,51 +46,65 @@ class Progress:
 
 
 class Proving:
-    """Orders are known by their URLs."""
+    """Orders are known by their URLs. identifiers: the names that were asked for, which no CA adds to."""
 
     def __init__(self, solvers: Solvers) -> None:
         self._solvers = solvers
-        self._traces: dict[str, _Pairs] = {}  # by order
+        self._traces: dict[str, _Trace] = {}  # by order
         self._set_up: set[str] = set()  # authorizations, by this process
         self._left: list[tuple[Solver, Proof]] = []  # could not be removed so far
 
     def knows(self, url: str) -> bool:
         return url in self._traces
 
-    def begin(self, url: str) -> None:
+    def begin(self, url: str, identifiers: Iterable[Identifier]) -> None:
         """The order was placed just now: nothing is set up for it."""
-        self._traces[url] = {}
+        self._traces[url] = _Trace(frozenset(identifiers))
 
     def forget(self, url: str) -> None:
-        for authorization in self._traces.pop(url, {}):
-            self._set_up.discard(authorization)
+        trace = self._traces.pop(url, None)
+        self._set_up.difference_update(trace.pairs if trace is not None else ())
 
-    async def recall(self, client: AcmeClient, order: Order) -> None:
+    async def recall(self, client: AcmeClient, order: Order, identifiers: Iterable[Identifier]) -> None:
         """Find out what another process may have set up for it."""
         if order.url in self._traces:
             return
-        traces: _Pairs = {}
-        for one in await each(order.authorizations, client.authorization):
+        trace, prover = _Trace(frozenset(identifiers)), await _prover(client)
+        for one in await self.authorizations(client, order, trace.identifiers):
             try:
-                pair = self._solvers.choose(one, client.account_url, client.key)
+                pair = self._solvers.choose(one, prover)
             except Rejected:
                 continue
             if pair is not None:
-                traces[one.url] = pair
-        self._traces[order.url] = traces
+                trace.pairs[one.url] = pair
+        self._traces[order.url] = trace
 
-    def authorizations(self, order: Order) -> Iterable[str]:
-        """Their URLs, also of an order that does not tell them any more."""
-        return order.authorizations or self._traces.get(order.url, {})
+    async def authorizations(
+        self, client: AcmeClient, order: Order, identifiers: Iterable[Identifier]
+    ) -> list[Authorization]:
+        """Those of the names that were asked for, also of an order that does not tell them any more."""
+        trace, asked = self._traces.get(order.url), frozenset(identifiers)
+        urls = order.authorizations or (trace.pairs if trace is not None else ())
+        return [one for one in await each(urls, client.authorization) if is_asked(one, asked)]
 
     async def go_on(self, client: AcmeClient, order: Order) -> Progress:
-        """Set up what is not yet, and have the CA look at what can be seen. Raises BackendError."""
+        """Set up what is not yet, and have the CA look at what can be seen. Raises BackendError.
+
+        Rejected, before anything is set up, if the CA wants a name proven that was not asked for.
+        """
+        asked = self._traces[order.url].identifiers
         progress = Progress(await each(order.authorizations, client.authorization))
+        for one in progress.authorizations:
+            if not is_asked(one, asked):
+                raise Rejected(
+                    f"the CA wants {shown(name_of(one), ())} proven, which the request does not ask for, and so it is "
+                    "not: see that spec.acme.server is the CA that you mean"
+                )
         if progress.failed or not progress.waiting:
             return progress
-        pairs = []
+        pairs, prover = [], await _prover(client)
         for one in progress.waiting:
-            pair = self._solvers.choose(one, client.account_url, client.key)
+            pair = self._solvers.choose(one, prover)
             if pair is None:
                 raise Rejected(self._solvers.not_offered(one))
             if pair[1].challenge.status == "pending":
@@ -92,7 +113,7 @@ class Proving:
         async def present(pair: tuple[Solver, Proof]) -> None:
             url = pair[1].authorization.url
             if url not in self._set_up:
-                self._traces[order.url][url] = pair  # before, as it may fail half-way
+                self._traces[order.url].pairs[url] = pair  # before, as it may fail half-way
                 await pair[0].present(pair[1])
                 self._set_up.add(url)
 
@@ -107,18 +128,24 @@ class Proving:
 
     async def clean_up(self, url: str) -> None:
         """Take back what was set up. What cannot be, now, delays no certificate: see `clean_up_rest`."""
-        for pair in self._traces.get(url, {}).values():
+        trace = self._traces.get(url)
+        if trace is None:
+            return
+        for pair in trace.pairs.values():
             if not await self._withdrawn(pair):
                 self._left.append(pair)
-        self._traces[url] = {}
+        self._traces[url] = _Trace(trace.identifiers)
 
     async def clean_up_rest(self) -> None:
         """Try again what could not be taken back."""
         self._left = [pair for pair in self._left if not await self._withdrawn(pair)]
 
-    async def take_back(self, url: str) -> None:
-        """As `clean_up`, and raises BackendError if something stays."""
-        await each(self._traces.get(url, {}).values(), lambda pair: pair[0].withdraw(pair[1]))
+    async def take_back(self, url: str, identifiers: Iterable[Identifier]) -> None:
+        """As `clean_up`, of an order for just these names, and raises BackendError if something stays."""
+        trace = self._traces.get(url)
+        if trace is not None and trace.identifiers == frozenset(identifiers):
+            await each(trace.pairs.values(), lambda pair: pair[0].withdraw(pair[1]))
+            self.forget(url)
 
     async def _withdrawn(self, pair: tuple[Solver, Proof]) -> bool:
         solver, proof = pair
@@ -129,6 +156,11 @@ class Proving:
             return False
         self._set_up.discard(proof.authorization.url)
         return True
+
+
+async def _prover(client: AcmeClient) -> Prover:
+    own = client.origin.has(client.account_url)
+    return Prover(client.account_url, client.key, own, (await client.directory()).caa_identities)
 
 
 async def each(items: Iterable[Any], work: Callable[[Any], Awaitable[T]]) -> list[T]:

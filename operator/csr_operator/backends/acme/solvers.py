@@ -1,22 +1,39 @@
 """How control over a name is proven: which of an issuer's solvers serves it, and what that one sets up."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from csr_acme import Authorization, Challenge, Identifier, challenges
 from csr_acme.jose import AccountKey
 from csr_operator.backends.base import Context, Misconfigured, Rejected
+from csr_operator.backends.text import shown
 from csr_operator.dns.base import Provider
 from csr_operator.dns.providers import provider
 from csr_operator.dns.resolve import resolver
 from csr_operator.reachability import reachable
 
+_DOMAIN = re.compile(r"[a-z0-9.-]{1,253}")
+
 
 def name_of(authorization: Authorization) -> str:
     """As the user wrote it, with `*.` for a wildcard."""
     return ("*." if authorization.wildcard else "") + authorization.identifier.value
+
+
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """The account that proves something, at its CA.
+
+    own_url: the account's URL is of the CA's own host. caa_identities: as the CA's directory has them.
+    """
+
+    account_url: str
+    key: AccountKey = field(repr=False)
+    own_url: bool
+    caa_identities: Collection[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +43,11 @@ class Proof:
     name: str
     authorization: Authorization
     challenge: Challenge
-    account_url: str
-    key: AccountKey = field(repr=False)
+    prover: Prover
+
+    @property
+    def key(self) -> AccountKey:
+        return self.prover.key
 
     @property
     def identifier(self) -> Identifier:
@@ -39,6 +59,10 @@ class Solver(Protocol):
 
     @property
     def challenge_type(self) -> str: ...
+
+    def check(self, proof: Proof) -> None:
+        """Raises Rejected for what it does not show, whatever the CA wants. No I/O."""
+        ...
 
     async def present(self, proof: Proof) -> None:
         """Set up what the CA looks at; there already counts as done."""
@@ -59,6 +83,9 @@ class Http01:
     def __init__(self, route: Mapping[str, Any], context: Context) -> None:
         context.responder.check_http(route)
         self._route, self._responder, self._session = route, context.responder, context.session
+
+    def check(self, proof: Proof) -> None:
+        _check_token(proof)
 
     async def present(self, proof: Proof) -> None:
         answer = challenges.key_authorization(proof.challenge.token, proof.key)
@@ -85,6 +112,9 @@ class TlsAlpn01:
     def __init__(self, context: Context) -> None:
         self._responder, self._clock = context.responder, context.clock
 
+    def check(self, proof: Proof) -> None:
+        _check_token(proof)
+
     async def present(self, proof: Proof) -> None:
         certificate, key = challenges.alpn_certificate(
             proof.identifier, proof.challenge.token, proof.key, self._clock()
@@ -99,26 +129,50 @@ class TlsAlpn01:
 
 
 class Dns:
-    """dns-01, dns-account-01 and dns-persist-01. Without a provider, a person sets the record."""
+    """dns-01, dns-account-01 and dns-persist-01. Without a provider, a person sets the record.
 
-    def __init__(self, config: Mapping[str, Any], context: Context, where: str) -> None:
+    issuer_domains: `spec.acme.issuerDomainNames`.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], context: Context, where: str, issuer_domains: Collection[str]
+    ) -> None:
+        self._issuer_domains = frozenset(map(str.lower, issuer_domains))
         self.challenge_type: str = config.get("challengeType") or "dns-01"
         settings = {"challengeType", "recursiveNameservers", "recursiveNameserversOnly"}
         self._provider: Provider | None = provider(config, context, where) if config.keys() - settings else None
         self._resolver = resolver(config, where)
+
+    def check(self, proof: Proof) -> None:
+        if self.challenge_type == "dns-persist-01":
+            self._persistent(proof)
+        else:
+            _check_token(proof)
+
+    def _persistent(self, proof: Proof) -> str:
+        """The value of dns-persist-01. It stays, and is worth a certificate at the CA that it names by a domain, to the
+        account that it names by a URL: both have to be those of the issuer's CA."""
+        url = proof.prover.account_url
+        if not proof.prover.own_url or ";" in url:
+            raise Rejected(f"{proof.name}: the account {shown(url, ())} is not at the CA's own host: use dns-01")
+        known = self._issuer_domains | {name.lower() for name in proof.prover.caa_identities}
+        for domain in map(str.lower, proof.challenge.issuer_domains):
+            if domain in known and _DOMAIN.fullmatch(domain):
+                return challenges.dns_persist_value(domain, url, wildcard=proof.authorization.wildcard)
+        named = shown(", ".join(proof.challenge.issuer_domains) or "none", ())
+        raise Rejected(
+            f"{proof.name}: of the CA's issuer-domain-names ({named}) none is in the caaIdentities of its directory: "
+            "if one of them is this CA's, add it to spec.acme.issuerDomainNames, else use dns-01"
+        )
 
     def record(self, proof: Proof) -> tuple[str, str]:
         """Name and value of the TXT record."""
         domain, token = proof.identifier.value, proof.challenge.token
         match self.challenge_type:
             case "dns-persist-01":
-                issuers = proof.challenge.extra.get("issuer-domain-names") or [""]
-                value = challenges.dns_persist_value(
-                    str(issuers[0]), proof.account_url, wildcard=proof.authorization.wildcard
-                )
-                return challenges.dns_persist_name(domain), value
+                return challenges.dns_persist_name(domain), self._persistent(proof)
             case "dns-account-01":
-                name = challenges.dns_account_name(domain, proof.account_url)
+                name = challenges.dns_account_name(domain, proof.prover.account_url)
             case _:
                 name = challenges.dns_name(domain)
         return name, challenges.dns_value(token, proof.key)
@@ -144,19 +198,20 @@ class Dns:
 
 
 class Solvers:
-    """config: `spec.acme.solvers`. Raises Misconfigured."""
+    """config: `spec.acme`. Raises Misconfigured."""
 
-    def __init__(self, config: Sequence[Mapping[str, Any]], context: Context) -> None:
+    def __init__(self, config: Mapping[str, Any], context: Context) -> None:
+        domains = config.get("issuerDomainNames") or ()
         self._solvers = [
-            (solver.get("selector") or {}, _solver(solver, context, f"spec.acme.solvers[{number}]"))
-            for number, solver in enumerate(config)
+            (solver.get("selector") or {}, _solver(solver, context, f"spec.acme.solvers[{number}]", domains))
+            for number, solver in enumerate(config.get("solvers") or ())
         ]
 
-    def choose(self, authorization: Authorization, account_url: str, key: AccountKey) -> tuple[Solver, Proof] | None:
+    def choose(self, authorization: Authorization, prover: Prover) -> tuple[Solver, Proof] | None:
         """The best of those that fit the name and prove it in a way that the CA offers.
 
         None if the CA offers none that fits, though there are such solvers: it may have settled the matter otherwise.
-        Raises Rejected if no solver fits the name.
+        Raises Rejected if no solver fits the name, or the one that does will not show what the CA wants.
         """
         name = name_of(authorization)
         fitting = sorted(
@@ -171,12 +226,14 @@ class Solvers:
             solver = self._solvers[number][1]
             for challenge in authorization.challenges:
                 if challenge.type == solver.challenge_type:
-                    return solver, Proof(name, authorization, challenge, account_url, key)
+                    proof = Proof(name, authorization, challenge, prover)
+                    solver.check(proof)
+                    return solver, proof
         return None
 
     def not_offered(self, authorization: Authorization) -> str:
         """For the user, when `choose` found none."""
-        offered = ", ".join(challenge.type for challenge in authorization.challenges) or "nothing"
+        offered = shown(", ".join(challenge.type for challenge in authorization.challenges) or "nothing", ())
         ours = ", ".join(sorted({solver.challenge_type for _, solver in self._solvers}))
         name = name_of(authorization)
         return f"{name}: the CA can be shown {offered}, and the issuer's solvers show {ours}: add one that fits"
@@ -191,13 +248,18 @@ async def missing(chosen: Collection[tuple[Solver, Proof]]) -> dict[str, str]:
     return {name: why for each in found for name, why in each.items()}
 
 
-def _solver(config: Mapping[str, Any], context: Context, where: str) -> Solver:
+def _check_token(proof: Proof) -> None:
+    if not proof.challenge.token:
+        raise Rejected(f"{proof.name}: the CA's {proof.challenge.type} has no token (RFC 8555, section 8.3)")
+
+
+def _solver(config: Mapping[str, Any], context: Context, where: str, issuer_domains: Collection[str]) -> Solver:
     if "http01" in config:
         return Http01(config["http01"], context)
     if "tlsALPN01" in config:
         return TlsAlpn01(context)
     if "dns01" in config:
-        return Dns(config["dns01"], context, f"{where}.dns01")
+        return Dns(config["dns01"], context, f"{where}.dns01", issuer_domains)
     raise Misconfigured(f"{where}: write one of http01, dns01 and tlsALPN01")
 
 

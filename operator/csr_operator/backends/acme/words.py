@@ -1,14 +1,18 @@
 """What an ACME server's refusal means for a request, and how it is told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from csr_acme import AcmeError, Problem, Refused
+from csr_acme import AcmeError, ForeignUrl, Problem, Refused
 from csr_operator.backends.base import BackendError, Misconfigured, Rejected, Retryable
+from csr_operator.backends.text import shown
 
 _LIMITED = 900.0
 """Seconds to wait where a CA limits the rate and does not say for how long."""
+
+NAMED = 5
+"""How many names a message has at most."""
 
 _LATER = frozenset({"badNonce", "orderNotReady", "serverInternal"})
 _ISSUERS = {
@@ -22,32 +26,41 @@ _ISSUERS = {
 
 
 @contextmanager
-def in_words(now: datetime) -> Iterator[None]:
+def in_words(now: datetime, secrets: Iterable[str] = ()) -> Iterator[None]:
     """AcmeError becomes the BackendError that it means."""
     try:
         yield
     except AcmeError as error:
-        raise translated(error, now) from error
+        raise translated(error, now, secrets) from error
 
 
-def translated(error: AcmeError, now: datetime) -> BackendError:
+def translated(error: AcmeError, now: datetime, secrets: Iterable[str] = ()) -> BackendError:
+    """secrets: what the text must not show, should the CA say it."""
+    text = shown(str(error), secrets)
+    if isinstance(error, ForeignUrl):
+        return Misconfigured(
+            f"{text}: see that spec.acme.server is the CA that you mean, or for a CA of tests set "
+            "spec.acme.insecureAllowAnyURL"
+        )
     if not isinstance(error, Refused):
-        return Retryable(str(error), error.retry_after or 0.0)
+        return Retryable(text, error.retry_after or 0.0)
     kind = error.problem.type
     if kind == "rateLimited":
         wait = error.retry_after if error.retry_after is not None else _LIMITED
-        return Retryable(f"{error}; the next try is at {_moment(now + timedelta(seconds=wait))}", wait)
+        return Retryable(f"{text}; the next try is at {_moment(now + timedelta(seconds=wait))}", wait)
     if kind in _LATER or error.status >= 500:
-        return Retryable(str(error), error.retry_after or 0.0)
+        return Retryable(text, error.retry_after or 0.0)
     if kind in _ISSUERS:
-        return Misconfigured(f"{error}: {_ISSUERS[kind]}")
-    return Rejected(str(error))
+        return Misconfigured(f"{text}: {_ISSUERS[kind]}")
+    return Rejected(text)
 
 
-def failure(problems: list[tuple[str, Problem | None]]) -> str:
-    """Why names could not be validated: (name, what the CA says of it)."""
-    said = (f"{name}: {problem.words() if problem else 'the CA gives no reason'}" for name, problem in problems)
-    return "; ".join(said)
+def failure(problems: Sequence[tuple[str, Problem | None]], secrets: Iterable[str] = ()) -> str:
+    """Why names could not be validated: (name, what the CA says of it), the first few."""
+    said = [f"{name}: {problem.words() if problem else 'the CA gives no reason'}" for name, problem in problems[:NAMED]]
+    if len(problems) > NAMED:
+        said.append(f"and {len(problems) - NAMED} more")
+    return shown("; ".join(said), secrets)
 
 
 def _moment(moment: datetime) -> str:
