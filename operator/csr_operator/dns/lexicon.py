@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from csr_operator.backends.base import BackendError, Context, Misconfigured, Retryable
-from csr_operator.backends.text import shown
+from csr_operator.backends.text import masked, shown
 
 from .base import Credentials, required
 from .process import run
@@ -122,7 +122,8 @@ class Lexicon:
         except OSError as error:
             outcomes = [Retryable(f"{python} cannot be run: {error.strerror}")] * len(changes)
         except ValueError:
-            text = f"ended with status {done.status}: {done.errors.decode(errors='replace')[-400:]}"
+            said = masked(done.errors.decode(errors="replace")[-8192:], asked["options"].values())
+            text = f"ended with status {done.status}: {said[-400:]}"  # cut after that, so that no part of one is left
             outcomes = [{"error": "failed", "text": text}] * len(changes)
         for change, outcome in zip(changes, outcomes, strict=False):
             change.outcome = outcome

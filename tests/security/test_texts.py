@@ -1,0 +1,125 @@
+"""What others write of us: shown without our credentials, whatever they made of them, on one line, and in short."""
+
+import html
+import json
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from csr_operator.backends.text import MOST_SHOWN, masked, shown
+
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "JSON": lambda text: json.dumps(text)[1:-1],
+    "JSON, not in ASCII": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "JSON with slashes escaped": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text))[3:-3],
+    "URL": lambda text: quote(text, safe=""),
+    "URL with slashes": quote,
+    "URL, digits in lower case": lambda text: "".join(
+        part.lower() if n else part for n, part in enumerate([""] + [f"%{b:02X}" for b in text.encode()])
+    ),
+    "form": quote_plus,
+    "URL in a URL": lambda text: quote(quote(text, safe=""), safe=""),
+    "repr": lambda text: repr(text)[1:-1],
+    "repr of octets": lambda text: repr(text.encode())[2:-1],
+    "HTML": html.escape,
+    "HTML by numbers": lambda text: "".join(f"&#x{ord(c):X};" for c in text),
+    "Base64": lambda text: b64encode(text.encode()).decode(),
+    "Base64 for URLs": lambda text: urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    "Basic": lambda text: b64encode(f"user:{text}".encode()).decode(),
+    "Basic of a form": lambda text: b64encode(f"me:{quote_plus(text)}".encode()).decode(),
+    "Base64, in the midst, for URLs": lambda text: urlsafe_b64encode(f"ab{text}c".encode()).decode(),
+    "Base64, in the midst, in a URL": lambda text: quote(b64encode(f"é{text}ü".encode()).decode(), safe=""),
+}
+# As credentials are: printable, at least as long as anybody would call one, and not of asterisks alone.
+CREDENTIALS = st.text(
+    st.characters(min_codepoint=33, max_codepoint=0x1F9FF, exclude_categories=("C", "Z", "M")), min_size=6, max_size=40
+).filter(lambda text: text.isprintable() and len(set(text) - set("*")) > 3)
+AROUND = st.sampled_from(["", 'the password "', "<b>", "{'password': '", "Authorization: Basic ", "?key=", "a\nb: "])
+
+
+@given(CREDENTIALS, st.sampled_from(sorted(ENCODINGS)), AROUND, st.text(max_size=50))
+@example('xyz"quote', "JSON", '{"password": "', '"}')
+@example("pass\\word'\"€😀", "JSON in JSON", "", "")
+def test_no_credential_is_shown_in_any_encoding(secret: str, encoding: str, before: str, after: str) -> None:
+    echoed = ENCODINGS[encoding](secret)
+    said = shown(f"{before}{echoed} {after}", [secret])
+    assert secret not in said
+    if len(set(echoed)) > 4:  # else it may stand in `after` by chance
+        assert echoed not in said
+    assert "***" in said
+
+
+@given(CREDENTIALS, st.integers(0, 12_000), st.integers(0, 3_000), st.sampled_from(sorted(ENCODINGS)))
+def test_nothing_is_cut_before_it_is_hidden(secret: str, blanks: int, words: int, encoding: str) -> None:
+    assume("w" not in secret)
+    echoed = ENCODINGS[encoding](secret)
+    said = shown(" " * blanks + "w" * words + " " + echoed * 3, [secret])
+    assert secret[:6] not in said.replace("***", "") or secret[:6] in "w***"
+    assert len(said) <= MOST_SHOWN
+
+
+@given(st.text(), st.lists(st.text(max_size=20) | st.binary(max_size=20), max_size=4))
+@example("\N{RIGHT-TO-LEFT OVERRIDE}x\x1b[31m\r\n2026-01-01 ERROR forged\N{ZERO WIDTH SPACE}", [])
+@example("\ud800", ["\udcff", b"\xff\xfe"])
+def test_any_text_is_one_printable_line(text: str, secrets: list[str | bytes]) -> None:
+    said = shown(text, secrets)
+    assert said.isprintable()
+    assert len(said) <= MOST_SHOWN
+
+
+@pytest.mark.parametrize("blank", ["\x00", "\n", "\t", "\N{ZERO WIDTH SPACE}", "   "])
+def test_what_cannot_be_seen_hides_no_credential(blank: str) -> None:
+    assert "pass word 1" not in shown(f"it is pass{blank}word 1!", ["pass word 1"])
+
+
+def test_octets_are_hidden_as_whoever_takes_them_for_text_shows_them() -> None:
+    secret = b"\xff\xfekey-of-octets\x01"
+    for text in (secret.decode(errors="replace"), repr(secret), quote(secret), b64encode(b"u:" + secret).decode()):
+        said = shown(f"not {text}!", [secret])
+        assert "key-of-octets" not in said
+        assert b64encode(b"u:" + secret).decode() not in said
+
+
+def test_a_line_of_a_key_is_hidden() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    line = pem.decode().splitlines()[1]
+    assert shown(f"no key: {line}", [pem]) == "no key: ***"
+    assert line not in shown(f"no key: {json.dumps(pem.decode())}", [pem])
+
+
+def test_a_very_short_secret_is_a_word() -> None:
+    assert shown("12 is no PIN in row 1247: 12", ["12"]) == "*** is no PIN in row 1247: ***"
+
+
+@pytest.mark.parametrize("other", [None, [], {"a": {}}, b"octets"])
+def test_what_is_no_text_is_not_shown(other: Any) -> None:
+    assert shown(other) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("\\" * 1_000_000, "\\" * 20 + "x"),
+        ("%25" * 300_000, "%25" * 30 + "x"),
+        ("A" * 1_000_000, "A" * 20 + "x"),
+        ("\\u005c" * 200_000, "\\u005c" * 30 + "x"),
+        ("&amp;" * 200_000, "&amp;" * 1000 + "x"),
+        ('é"\\' * 300_000, 'é"\\' * 10_000),
+    ],
+)
+def test_no_text_takes_long(text: str, secret: str) -> None:
+    assert len(shown(text, [secret])) <= MOST_SHOWN  # what reads a text in each possible way would never end
+
+
+def test_masking_leaves_the_rest_as_it_is() -> None:
+    assert masked("line 1\nkey=abcdef&x=%20\n", ["abcdef"]) == "line 1\nkey=***&x=%20\n"
