@@ -179,7 +179,7 @@ class Challenges:
         for key, presented in list(self._presented.items()):
             if presented.issuer.uid == issuer.uid:
                 try:
-                    await self.withdraw(*key)
+                    await self.withdraw(*key, issuer)
                 except BackendError as error:
                     logger.warning("%s is gone: %s", issuer.key, error)
                     self._presented.pop(key, None)  # or it would be refreshed for a week
