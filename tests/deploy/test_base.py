@@ -107,12 +107,23 @@ def test_editors_write_issuers_if_the_administrator_says_so(base: Kubectl, tmp_p
 
 
 def test_the_documented_patch_opens_another_port_to_go_out_by(base: Kubectl, tmp_path: Path) -> None:
-    docs = (Path(DEPLOY).parent / "docs" / "operations.md").read_text()
-    (text,) = (block for block in re.findall("```yaml\n(.*?)```", docs, re.DOTALL) if "/spec/egress/-" in block)
-    made = overlay(base, tmp_path, patches=yaml.safe_load(text)["patches"])
-    (policy,) = (obj for obj in made if obj["kind"] == "NetworkPolicy")
-    assert policy["spec"]["egress"][-1]["ports"] == [{"port": 8200}]
-    assert len(policy["spec"]["egress"]) == len(base.get("networkpolicy", "csr-operator")["spec"]["egress"]) + 1
+    policy = patched(base, tmp_path, "operations.md")
+    assert policy["egress"][-1]["ports"] == [{"port": 8200}]
+    assert len(policy["egress"]) == len(base.get("networkpolicy", "csr-operator")["spec"]["egress"]) + 1
+
+
+def test_the_documented_patch_lets_in_the_ingress_controller_alone(base: Kubectl, tmp_path: Path) -> None:
+    (controller,) = patched(base, tmp_path, "http01.md")["ingress"][0]["from"]
+    names = controller["namespaceSelector"]["matchLabels"]
+    assert names == {"kubernetes.io/metadata.name": "ingress-nginx"}
+
+
+def patched(base: Kubectl, folder: Path, page: str) -> dict[str, Any]:
+    """The spec of the NetworkPolicy, with the patch that this page of the documents has for it."""
+    blocks = re.findall("```yaml\n(.*?)```", (Path(DEPLOY).parent / "docs" / page).read_text(), re.DOTALL)
+    (patches,) = (yaml.safe_load(block)["patches"] for block in blocks if "kind: NetworkPolicy" in block)
+    (policy,) = (obj for obj in overlay(base, folder, patches=patches) if obj["kind"] == "NetworkPolicy")
+    return dict(policy["spec"])
 
 
 def test_an_overlay_sets_the_image(base: Kubectl, tmp_path: Path) -> None:

@@ -47,12 +47,21 @@ def test_neither_pip_nor_the_way_to_the_package_index_is_in_it(image: Image) -> 
 
 
 def test_dns_services_are_there_with_what_route_53_needs(image: Image) -> None:
-    """It tells the options that it takes before it asks anybody for anything."""
+    """Confined as always. It tells the options that it takes before it asks anybody for anything."""
     change = {"action": "present", "name": "a.example.com", "value": "b"}
     asked = {"provider": "route53", "zone": "example.com", "options": {"token": ""}, "ttl": 60, "changes": [change]}
-    program = "/opt/csr-operator/lib/python3*/site-packages/csr_operator/dns/lexicon_call.py"
-    command = f"echo '{json.dumps(asked)}' | $CSR_OPERATOR_LEXICON_PYTHON -I {program}"
-    [said] = json.loads(image.run("sh", "-c", command))
+    text = f"""
+import asyncio, os
+from pathlib import Path
+from csr_operator.dns.lexicon import PYTHON, _ISOLATION, _PROGRAM, _installation
+from csr_operator.dns.process import run
+python = os.environ[PYTHON]
+reads = [_PROGRAM, *_installation(Path(python))]
+stdin = {json.dumps(asked).encode()!r}
+done = asyncio.run(run([python, "-I", _PROGRAM], environment=_ISOLATION, reads=reads, stdin=stdin, limit=60))
+print(done.output.decode() or done)
+"""
+    [said] = json.loads(image.run("/opt/csr-operator/bin/python", "-c", text))
     assert said["error"] == "options"
     assert "it knows auth_access_key, auth_access_secret" in said["text"]
 

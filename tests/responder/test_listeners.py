@@ -31,6 +31,13 @@ def port() -> int:
 
 
 @pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is no reason to cut anybody."""
+    monkeypatch.setattr(listening, "_HEAD", 600.0)
+    monkeypatch.setattr(listening, "_WHOLE", 600.0)
+
+
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "_HEAD", 0.2)
     monkeypatch.setattr(listening, "_WHOLE", 0.2)
@@ -80,6 +87,7 @@ async def test_a_mistake_of_our_own_is_logged_and_shows_nothing(port: int, caplo
     assert "a secret" in caplog.text
 
 
+@pytest.mark.usefixtures("patient")
 async def test_who_says_nothing_makes_room_for_who_comes_later(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One peer has half of what there is; the one of its connections that waits for longest goes, and no other."""
     monkeypatch.setattr(challenge_server, "_MOST", 4)
@@ -94,6 +102,7 @@ async def test_who_says_nothing_makes_room_for_who_comes_later(port: int, monkey
             writer.close()
 
 
+@pytest.mark.usefixtures("patient")
 async def test_who_comes_when_all_are_busy_is_turned_away(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(challenge_server, "_MOST", 2)
     begun, done = asyncio.Event(), asyncio.Event()

@@ -97,10 +97,11 @@ def _readable(inherited: dict[str, str], reads: Sequence[Path]) -> list[str]:
 
 def _credentials() -> Iterator[Path]:
     """By which the operator is known to the API server."""
-    named = os.environ.get("KUBECONFIG", "").split(os.pathsep)
+    named = [path for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path]
     for path in (*named, "~/.kube/config", "/var/run/secrets/kubernetes.io/serviceaccount/token"):
-        if path and (found := Path(path).expanduser()).exists():
-            yield found.resolve()
+        # There need be none, and in a container no home either.
+        with contextlib.suppress(OSError, RuntimeError):
+            yield Path(path).expanduser().resolve(strict=True)
 
 
 @asynccontextmanager
