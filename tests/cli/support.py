@@ -67,6 +67,21 @@ class Plugin:
     def json(self, *arguments: str) -> Any:
         return json.loads(self(*arguments, "-o", "json").out)
 
+    def at_terminal(self, terminal: int, *arguments: str) -> Answer:
+        """Called by kubectl, with this file descriptor as what its user types at."""
+        done = subprocess.run(
+            [self._cluster.kubectl, "csr", *arguments],
+            env={
+                **self._cluster.env,
+                "PATH": f"{SCRIPTS}:{self._cluster.env['PATH']}",
+                "KUBECONFIG": str(self.kubeconfig),
+            },
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
     def _by_kubectl(self, arguments: Sequence[str], stdin: str, env: Mapping[str, str]) -> Answer:
         path = f"{SCRIPTS}:{self._cluster.env['PATH']}"
         done = subprocess.run(

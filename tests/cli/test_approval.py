@@ -1,6 +1,8 @@
 """`approve` and `deny` by users of different rights, against the admission policy of deploy/."""
 
 import json
+import os
+import pty
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,7 +16,7 @@ from tests.support.manifests import issuer, request
 from tests.support.site import REQUEST, Site
 
 WRITER = (rule("certificaterequests", "get list watch"), rule("certificaterequests/status", "get patch update"))
-WAITING = ("www", "quiet", "shop", "twice", "grown", "sly", "busy")
+WAITING = ("www", "quiet", "shop", "twice", "grown", "sly", "busy", "changed", "shown")
 APPROVE = {**rule("issuers", "approve"), "resourceNames": ["guarded"]}
 
 
@@ -40,7 +42,7 @@ def approver(site: Site, folder: Path) -> Plugin:
 def test_approved_by_who_may(approver: Plugin, site: Site) -> None:
     answer = approver("approve", "www", "--message", "ticket 7")
 
-    assert answer.out == f"{site.kubectl.namespace}/www: approved: DNS:www.example.com\n"
+    assert answer.out == f"{site.kubectl.namespace}/www: approved, generation 1: DNS:www.example.com\n"
     site.kubectl.wait_ready("www")
     approved = condition(site.kubectl.get(REQUEST, "www"), "Approved")
     who = f"system:serviceaccount:{site.kubectl.namespace}:approver"
@@ -118,6 +120,42 @@ def test_a_spec_that_changes_while_one_decides_is_not_approved(csr: Plugin, site
         said = csr.refused("approve", "sly")
     assert "the spec of sly was changed just now: look at it again before you decide" in said
     assert not condition(site.kubectl.get(REQUEST, "sly"), "Approved")
+
+
+def test_the_generation_that_was_looked_at_is_approved_and_no_other(csr: Plugin, site: Site) -> None:
+    """Its requester changes the spec after the approver looked, and before the approval."""
+    looked_at = str(site.kubectl.get(REQUEST, "changed")["metadata"]["generation"])
+    change = {"isCA": True, "commonName": "Bank CA", "usages": ["client auth"], "dnsNames": ["*.bank.example.com"]}
+    site.kubectl("patch", REQUEST, "changed", "--type=merge", "-p", json.dumps({"spec": change}))
+
+    for command in (("approve", "changed"), ("deny", "changed", "--message", "no")):
+        said = csr.refused(*command, "--generation", looked_at)
+        assert "the spec of changed is of generation 2, and not 1: look at it again before you decide" in said
+    types = [c["type"] for c in site.status("changed")["conditions"]]
+    assert not {"Approved", "Denied"} & set(types)
+
+    shown = csr("deny", "changed", "--message", "no", "--generation", "2").words
+    unusual = "a CA certificate, wildcards (1), usages client auth, CN=Bank CA, DNS:*.bank.example.com"
+    assert f"denied, generation 2: {unusual}" in shown
+
+
+@pytest.mark.parametrize("answer", ["no", "yes"])
+def test_at_a_terminal_it_says_what_is_asked_for_and_asks(csr: Plugin, site: Site, answer: str) -> None:
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    try:
+        done = csr.at_terminal(theirs, "approve", "shown")
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert f"{site.kubectl.namespace}/shown, generation 1, asks for" in done.err
+    assert "  DNS:shown.example.com" in done.err
+    if answer == "no":
+        assert (done.status, "nothing was changed" in done.err) == (1, True)
+        assert not condition(site.kubectl.get(REQUEST, "shown"), "Approved")
+    else:
+        assert done.status == 0
+        site.kubectl.wait_ready("shown")
 
 
 def test_another_writer_of_the_object_does_not_get_in_the_way(csr: Plugin, site: Site) -> None:

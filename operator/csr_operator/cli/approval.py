@@ -1,5 +1,7 @@
 """`approve` and `deny`: the conditions of that name, which admission lets through from who may `approve` the issuer."""
 
+import argparse
+import sys
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -8,22 +10,39 @@ from csr_operator.model import CertificateRequest, format_time
 from csr_operator.parse import parse_issuer, parse_request
 
 from .cluster import Cluster, Reader
-from .describe import names
+from .describe import wishes
 from .errors import CommandFailed
-from .output import Report, note
+from .output import Report, ask, note, one_line
 
 Decision = Literal["Approved", "Denied"]
 
 # Reasons as those of `kubectl certificate approve` and `deny`.
 _REASONS = {"Approved": "KubectlApprove", "Denied": "KubectlDeny"}
+_VERBS = {"Approved": "approve it", "Denied": "deny it"}
 _ATTEMPTS = 5
 
 
-async def decide_on(cluster: Cluster, name: str, decision: Decision, message: str) -> Report:
-    """Write the decision on the request as it is now; the opposite one goes."""
+async def decide_on(cluster: Cluster, options: argparse.Namespace, decision: Decision) -> Report:
+    """Write the decision on the request as its user saw it; the opposite one goes.
+
+    That is the generation that the user names, or else the one that is shown now; at a terminal its user is asked.
+    """
+    name, message = options.name, options.message
     key = cluster.key(name)
     obj = await cluster.get(key)
     generation = obj["metadata"].get("generation", 0)
+    if options.generation not in (None, generation):
+        raise CommandFailed(
+            f"the spec of {name} is of generation {generation}, and not {options.generation}: look at it again before "
+            "you decide"
+        )
+    if options.generation is None and not options.yes and sys.stdin.isatty():
+        seen = parse_request(obj)
+        note(f"{seen.namespace}/{name}, generation {generation}, asks for")
+        for text in wishes(seen):
+            note(f"  {one_line(text)}")
+        if not ask(f"Type yes to {_VERBS[decision]}: "):
+            raise CommandFailed("nothing was changed")
     user = await cluster.user()
     text = _text(decision, message, user)
     for _ in range(_ATTEMPTS):
@@ -51,7 +70,8 @@ async def decide_on(cluster: Cluster, name: str, decision: Decision, message: st
         "by": user or None,
         "message": text,
     }
-    return Report(data, f"{request.namespace}/{name}: {decision.lower()}: {names(request)}")
+    text = f"{request.namespace}/{name}: {decision.lower()}, generation {generation}: {', '.join(wishes(request))}"
+    return Report(data, text)
 
 
 def _text(decision: Decision, message: str, user: str) -> str:

@@ -81,12 +81,14 @@ def parser() -> argparse.ArgumentParser:
     _name(revoke)
     revoke.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
 
-    approve = command("approve", "Approve a request as it is now.", output)
+    approve = command("approve", "Approve a request as it was shown.", output)
     _name(approve)
+    _shown(approve)
     approve.add_argument("--message", default="", metavar="TEXT", help="why, for its reader")
 
-    deny = command("deny", "Deny a request as it is now.", output)
+    deny = command("deny", "Deny a request as it was shown.", output)
     _name(deny)
+    _shown(deny)
     deny.add_argument("--message", required=True, metavar="TEXT", help="why, for who asked")
 
     bring = command("import", "Bring the certificate that a manual issuer waits for, if it is right.", waiting, output)
@@ -119,6 +121,17 @@ def parser() -> argparse.ArgumentParser:
 
 def _name(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", type=_object_name, metavar="NAME", help="the request")
+
+
+def _shown(command: argparse.ArgumentParser) -> None:
+    which = command.add_mutually_exclusive_group()
+    which.add_argument(
+        "--generation",
+        type=int,
+        metavar="N",
+        help="only if its spec is still that of this metadata.generation",
+    )
+    which.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
 
 
 def _check_selection(options: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from csr_operator.asked import asked
 from csr_operator.decide import not_owned, owner_of, owns
 from csr_operator.model import CertificateRequest, Condition, ObjectKey, RotationPolicy
+from csr_operator.pki.csr import load_csr
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.names import subject_name
 
@@ -46,6 +47,23 @@ def names(request: CertificateRequest) -> str:
     parts += [f"email:{name}" for name in wanted.email_addresses]
     parts += [f"{wanted.other_names} of other kinds"] if wanted.other_names else []
     return ", ".join(part for part in parts if part)
+
+
+def wishes(request: CertificateRequest) -> Iterator[str]:
+    """What a decision on the request is about: first what few requests ask for, then all names."""
+    wanted = asked(request)
+    if wanted.is_ca:
+        yield "a CA certificate"
+    if wildcards := [name for name in wanted.dns_names if name.startswith("*.")]:
+        yield f"wildcards ({len(wildcards)})"
+    if unusual := sorted(wanted.usages - _USUAL):
+        yield f"usages {', '.join(unusual)}"
+    if wanted.extensions:
+        yield f"extensions {', '.join(sorted(wanted.extensions))}"
+    yield names(request)
+
+
+_USUAL = frozenset(("digital signature", "key encipherment", "server auth"))
 
 
 def secret_words(seen: Seen) -> str:
@@ -144,7 +162,7 @@ def _key(request: CertificateRequest) -> str:
 def _subject(request: CertificateRequest) -> str:
     try:
         if request.spec.csr_pem:
-            return ", ".join(f"CN={name}" for name in asked(request).common_names)
+            return load_csr(request.spec.csr_pem.encode()).subject.rfc4514_string()
         return subject_name(request.spec.template.names).rfc4514_string()
     except PkiError:
         return ""

@@ -59,9 +59,9 @@ async def _command(cluster: Cluster, options: Namespace, now: datetime) -> Repor
         case "revoke":
             return await lifecycle.revoke(cluster, options.name, now, confirmed=options.yes)
         case "approve":
-            return await approval.decide_on(cluster, options.name, "Approved", options.message)
+            return await approval.decide_on(cluster, options, "Approved")
         case "deny":
-            return await approval.decide_on(cluster, options.name, "Denied", options.message)
+            return await approval.decide_on(cluster, options, "Denied")
         case "import":
             return await exchange.bring(cluster, options, now)
         case "export":
