@@ -1,5 +1,6 @@
 """What a request asks for, read from its spec or from the user's own CSR, as a policy looks at it."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -13,7 +14,7 @@ from .pki.extensions import alternative_names, extension_of, extensions_of
 from .pki.keys import parameters_of
 from .pki.names import subject_name
 from .pki.usages import DEFAULT_USAGES, extended_name, normalized_usages, usage_names
-from .policy import Asked
+from .policy import Asked, Policy, violations
 
 _CA_USAGES = frozenset({"cert sign", "crl sign"})
 _NOT_CUSTOM = {
@@ -31,6 +32,13 @@ _NOT_CUSTOM = {
 def asked(request: CertificateRequest) -> Asked:
     """`key` is None where it is in a Secret that has to be read first."""
     return _asked(request.spec)
+
+
+def consider(request: CertificateRequest, policies: Iterable[Policy], labels: Mapping[str, str]) -> None:
+    """Work out what `decide` is going to ask of these policies, to which it then has the answers at hand."""
+    what = asked(request)
+    for policy in policies:
+        violations(policy, what, request.namespace, labels)
 
 
 @lru_cache(maxsize=256)

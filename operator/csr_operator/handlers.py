@@ -14,6 +14,7 @@ from .alpn import AlpnCertificates
 from .challenge_server import serve_http, serve_tls
 from .controller import Controller
 from .kube import KubeClient, KubeError, Unreachable
+from .lag import measure_lag
 from .metrics import REGISTRY, RequestCollector
 from .model import GROUP, MANAGER, VERSION, Kind
 from .responder import Challenges
@@ -143,10 +144,11 @@ class Operator:
     async def _event(self, event: Any, param: Any = None, **_: Any) -> None:
         if event["type"] is None:
             self._relisted.set()  # kopf lists anew: deletions may have been missed
-        self._controller.observe(Kind(param), event["type"] == "DELETED", event["object"])
+        await self._controller.observe(Kind(param), event["type"] == "DELETED", event["object"])
 
     async def _started(self, **_: Any) -> None:
         self._begin("start", self._start())
+        self._begin("lag", measure_lag())
 
     async def _start(self) -> None:
         namespaces = self._settings.namespaces

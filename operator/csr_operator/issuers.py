@@ -17,8 +17,7 @@ from .ca import Ca, unexpected
 from .decide import IssuerState, issuer_name
 from .kube import Kube, KubeError, Unreachable, secret_data
 from .metrics import CA_CALLS
-from .model import Issuer, ObjectKey, Raw, SecretKey, is_newer
-from .parse import parse_issuer
+from .model import Issuer, ObjectKey, SecretKey, is_newer
 from .publish import publish_secret
 from .responder import Challenges, IssuerResponder
 from .status import condition_bodies, issuer_conditions
@@ -83,9 +82,8 @@ class Issuers:
         """The issuers that read `secret` at their last check."""
         return self._readers.get(secret, set())
 
-    def observe(self, obj: Raw) -> bool:
+    def observe(self, issuer: Issuer) -> bool:
         """File what the watch showed; True if the issuer has to be checked."""
-        issuer = parse_issuer(obj)
         live = self._live.get(issuer.key)
         if live is not None and live.issuer.uid == issuer.uid:
             if not is_newer(issuer.resource_version, live.issuer.resource_version):

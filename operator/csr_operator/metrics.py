@@ -44,6 +44,18 @@ KUBERNETES_CALLS = Counter(
 CA_CALLS = Counter(
     "csr_operator_ca_calls_total", "Calls of a CA backend.", ["backend", "call", "outcome"], registry=REGISTRY
 )
+UNREADABLE = Counter(
+    "csr_operator_unreadable_objects_total",
+    "Objects that a watch or a list showed, and that could not be read: each is left alone, and named in the log.",
+    ["kind"],
+    registry=REGISTRY,
+)
+LOOP_LAG = Histogram(
+    "csr_operator_loop_lag_seconds",
+    "By how much the event loop was late for something that was to be done now, looked at ten times a second.",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+    registry=REGISTRY,
+)
 
 
 class RequestSample(NamedTuple):

@@ -200,6 +200,13 @@ class RequestSpec:
     revocation: Revocation = field(default_factory=Revocation)
 
     @property
+    def weight(self) -> int:
+        """How much there is to look at, as `offload.weight_of` counts it."""
+        names = self.template.names
+        lists = (names.dns_names, names.ip_addresses, names.uris, names.email_addresses, names.other_names)
+        return len(self.csr_pem) + sum(map(len, names.dns_names)) + 64 * sum(map(len, lists))
+
+    @property
     def key_is_ours(self) -> bool:
         """The operator makes the key and stores it."""
         return not self.csr_pem and self.private_key.secret_ref is None

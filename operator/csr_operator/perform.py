@@ -30,6 +30,7 @@ from .model import (
     SecretMeta,
     Staged,
 )
+from .offload import offload
 from .owed import Owed, read_owed, write_owed
 from .parse import parse_secret_meta, parse_staged
 from .pki.chain import Chain, build_chain, load_bundle
@@ -188,10 +189,8 @@ class Performer:
         try:
             key = await self._key_in_use(request, data)
             csr = load_csr(request.spec.csr_pem.encode()) if key is None else build_csr(request.spec.template, key)
-            bundle = load_bundle(data.get("tls.crt", b"") + b"\n" + data.get("ca.crt", b""))
-            chain = build_chain(csr.public_key(), bundle)
-            # It passed the rules of its issuer once.
-            verify(chain, csr, request.spec.template.profile, now=self._clock(), rules=CA_DECIDES)
+            stored = data.get("tls.crt", b"") + b"\n" + data.get("ca.crt", b"")
+            chain = await offload(len(stored), _stored_chain, stored, request, csr, self._clock())
             wanted = request.spec.private_key.parameters.normalized()
             if key is not None and request.spec.key_is_ours and parameters_of(key) != wanted:
                 return None
@@ -310,7 +309,7 @@ class Performer:
             profile=request.spec.template.profile,
             duration=request.spec.duration,
             private_key=basis.key if ca.backend.needs_private_key else None,
-            answer=_brought(request, secret),
+            answer=await offload(len(request.wishes.imported), _brought, request, secret),
             repeated=repeated,
             replaces=replaces.reference if replaces is not None else "",
             replaces_fingerprint=replaces.sha256_fingerprint if replaces is not None else "",
@@ -328,7 +327,8 @@ class Performer:
             if answer.handle != staged.handle:
                 staged = await self._stage(request, revision, ca, basis, answer.handle)
             return Ordered(staged, answer, _pem(basis.csr))
-        chain = self._checked(request, basis.csr, answer)
+        weight = request.spec.weight + sum(len(c.tbs_certificate_bytes) for c in (*answer.certificates, *answer.roots))
+        chain = await offload(weight, self._checked, request, basis.csr, answer)
         record = outputs.record_of(
             request, revision, ca.issuer, chain, _pem(basis.csr), answer.reference, answer.renewal
         )
@@ -387,7 +387,7 @@ class Performer:
             if parameters.algorithm is KeyAlgorithm.RSA:
                 # To make or to check one takes tens of milliseconds up to seconds, without the GIL.
                 return await asyncio.get_running_loop().run_in_executor(self._cpu, make)
-            return make()
+            return await offload(spec.weight, make)
         except PkiError as error:
             raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
 
@@ -467,6 +467,15 @@ def check_answer(
     if is_self_signed(anchor):
         return replace(chain, root=anchor)
     return replace(chain, intermediates=(*chain.intermediates, anchor))
+
+
+def _stored_chain(
+    stored: bytes, request: CertificateRequest, csr: x509.CertificateSigningRequest, now: datetime
+) -> Chain:
+    """Raises PkiError if it does not serve. It passed the rules of its issuer once."""
+    chain = build_chain(csr.public_key(), load_bundle(stored))
+    verify(chain, csr, request.spec.template.profile, now=now, rules=CA_DECIDES)
+    return chain
 
 
 def _is_what_was_written(secret: SecretMeta, chain: Chain) -> bool:

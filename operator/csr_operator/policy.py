@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from .pki import general_names
 from .pki.errors import PkiError, quoted
 from .pki.keys import KeyAlgorithm, KeyParameters
+from .pki.networks import Networks
 
 _SHOWN = 3
 """So many rules, and so many reasons of each, are told: with thousands of names there may be as many."""
@@ -138,7 +140,18 @@ class Asked:
 
 
 def violations(policy: Policy, asked: Asked, namespace: str, labels: Mapping[str, str]) -> tuple[str, ...]:
-    """Why the policy denies what is asked, in words that name the rule; empty if it permits it."""
+    """Why the policy denies what is asked, in words that name the rule; empty if it permits it.
+
+    The last answers are kept: where a request is large, they are worked out in a thread before they are needed.
+    """
+    return _violations(policy, asked, namespace, frozenset(labels.items()))
+
+
+@lru_cache(maxsize=512)
+def _violations(
+    policy: Policy, asked: Asked, namespace: str, label_items: frozenset[tuple[str, str]]
+) -> tuple[str, ...]:
+    labels = dict(label_items)
     denials: list[str] = []
     applicable = [
         (number, rule) for number, rule in enumerate(policy.rules) if rule.namespaces.include(namespace, labels)
@@ -233,15 +246,14 @@ def _names(
     canonical: Callable[[str], str],
     host_of: Callable[[str], str],
 ) -> Iterator[str]:
+    below = tuple(f".{suffix}" for suffix in allowed.suffixes)
     for given in names:
-        try:
-            name = canonical(given)
-        except PkiError as error:
-            yield str(error)
+        name, host, problem = _read(given, canonical, host_of)
+        if problem:
+            yield problem
             continue
         if name in allowed.exact:
             continue
-        host = host_of(name)
         wildcard = host.startswith("*.")
         if wildcard and not allowed.wildcards:
             yield f"{kind}: {quoted(given)} is a wildcard, which is not allowed"
@@ -249,12 +261,27 @@ def _names(
         bare = host.removeprefix("*.")
         if wildcard and bare in allowed.exact:
             continue
-        if not any(bare == suffix or bare.endswith(f".{suffix}") for suffix in allowed.suffixes):
+        if bare not in allowed.suffixes and not bare.endswith(below):
             yield f"{kind}: {quoted(given)} is not allowed"
 
 
-def _addresses(kind: str, addresses: Iterable[str], allowed: Iterable[str]) -> Iterator[str]:
-    networks = [ipaddress.ip_network(network, strict=False) for network in allowed]
+@lru_cache(maxsize=16384)
+def _read(given: str, canonical: Callable[[str], str], host_of: Callable[[str], str]) -> tuple[str, str, str]:
+    """The name in canonical form, its host, and what is wrong with it: once for all rules, as it may take a while."""
+    try:
+        name = canonical(given)
+    except PkiError as error:
+        return "", "", str(error)
+    return name, host_of(name), ""
+
+
+@lru_cache(maxsize=512)
+def _networks(texts: tuple[str, ...]) -> Networks:
+    return Networks(ipaddress.ip_network(text, strict=False) for text in texts)
+
+
+def _addresses(kind: str, addresses: Iterable[str], allowed: tuple[str, ...]) -> Iterator[str]:
+    networks = _networks(allowed)
     for given in addresses:
         try:
             address = general_names.ip_address(given)
@@ -263,7 +290,7 @@ def _addresses(kind: str, addresses: Iterable[str], allowed: Iterable[str]) -> I
             continue
         # An IPv4 address written as an IPv6 one reaches the same host.
         plain = getattr(address, "ipv4_mapped", None) or address
-        if not any(plain in network for network in networks if network.version == plain.version):
+        if plain not in networks:
             yield f"{kind}: {given} is not allowed"
 
 
