@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
+import aiohttp
 import kopf
 
 from .alpn import AlpnCertificates
@@ -19,6 +20,7 @@ from .metrics import REGISTRY, RequestCollector
 from .model import GROUP, MANAGER, VERSION, Kind
 from .responder import Challenges
 from .settings import Settings
+from .shallow import ShallowResponse
 from .watch import follow_secrets, forget_gone, wait_until_listed
 from .web import serve
 
@@ -136,7 +138,7 @@ class Operator:
         registry = kopf.OperatorRegistry()
         kopf.on.startup(registry=registry)(self._started)
         kopf.on.cleanup(registry=registry)(self._cleaned_up)
-        kopf.on.login(registry=registry)(kopf.login_via_client)
+        kopf.on.login(registry=registry)(_log_in)
         for plural, kind in _PLURALS.items():
             kopf.on.event(GROUP, VERSION, plural, registry=registry, param=kind, id=plural)(self._event)
         return registry
@@ -189,11 +191,29 @@ class Operator:
             self._stop.set()
 
 
+async def _log_in(**given: Any) -> kopf.AiohttpSession | None:
+    """As kopf does, with a session that hands it no JSON which it would end at."""
+    info = await asyncio.to_thread(kopf.login_via_client, **given)
+    if info is None:
+        return None
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
+        headers=info.as_http_headers(),
+        auth=info.as_aiohttp_basic_auth(),
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        response_class=ShallowResponse,
+    )
+    return kopf.AiohttpSession(
+        server=info.server, default_namespace=info.default_namespace, priority=info.priority, aiohttp_session=session
+    )
+
+
 def _kopf_settings(ours: Settings) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True  # no rights on CRDs and Namespaces are needed then
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 100  # of at most 1.5 MiB each, as etcd stores them
     settings.queueing.idle_timeout = 0.1  # a task per object must not outlive its event
     settings.persistence.diffbase_storage = _NoDiffBase()
     settings.networking.error_backoffs = _Patience()
