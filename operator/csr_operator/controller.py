@@ -50,6 +50,7 @@ from .model import (
     ObjectKey,
     Raw,
     Record,
+    RequestStatus,
     SecretKey,
     SecretMeta,
     Staged,
@@ -61,6 +62,7 @@ from .offload import offload, weight_of, where
 from .parse import parse_issuer, parse_request, parse_secret_meta, parse_staged
 from .perform import Ordered, Performer, Written
 from .pki.csr import csr_digest
+from .pki.errors import quoted
 from .responder import Challenges
 from .settings import Settings
 from .status import request_status, status_body
@@ -115,6 +117,7 @@ class Controller:
         self._unrevoked: dict[ObjectKey, dict[ObjectKey, Failure]] = {}
         self._waiting: dict[ObjectKey, Waiting] = {}
         self._consult: dict[ObjectKey, tuple[str, datetime]] = {}  # the reference, and when to ask about it
+        self._refused: dict[ObjectKey, RequestStatus] = {}  # what the API server does not take, without times
         self._unfiled: dict[ObjectKey, str] = {}  # what was seen and cannot be read, with its UID
         self._gently = asyncio.Semaphore(_CONSULTATIONS)
         self._workers: list[asyncio.Task[None]] = []
@@ -194,6 +197,7 @@ class Controller:
             self._unrevoked.pop(key, None)
             self._waiting.pop(key, None)
             self._consult.pop(key, None)
+            self._refused.pop(key, None)
             self._queue.forget(key)
 
     def known(self, kind: Kind) -> dict[ObjectKey, str]:
@@ -628,12 +632,22 @@ class Controller:
             return
         if status.csr_digest == old.csr_digest:
             csr_pem = None
+        said = status.without_times()
+        if self._refused.get(request.key) == said:
+            return  # it would be refused again
         try:
             answer = await self._kube.patch_status(request.key, request.resource_version, status_body(status, csr_pem))
         except KubeError as error:
             if error.status in (404, 409):
                 return  # gone, or newer: the watch shows it
+            if error.status == 422:
+                self._refused[request.key] = said
+                logger.warning(
+                    "%s: the API server refuses its status, which stays as it is: %s", request.key, quoted(error, 500)
+                )
+                return
             raise
+        self._refused.pop(request.key, None)
         self._store.wrote_request(request, answer["metadata"]["resourceVersion"], status)
         news = [c for c in status.conditions if not any(c.says_the_same(o) for o in old.conditions)]
         if isinstance(rest, Hold) and news and not self._is_routine(rest):

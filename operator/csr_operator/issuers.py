@@ -18,6 +18,7 @@ from .decide import IssuerState, issuer_name
 from .kube import Kube, KubeError, Unreachable, secret_data
 from .metrics import CA_CALLS
 from .model import Issuer, ObjectKey, SecretKey, is_newer
+from .pki.errors import quoted
 from .publish import publish_secret
 from .responder import Challenges, IssuerResponder
 from .status import condition_bodies, issuer_conditions
@@ -36,6 +37,8 @@ class Live:
     backend: Backend | None
     problem: str
     state: IssuerState | None = None
+    refused: str = ""
+    """The message of the status that the API server refused last."""
 
     @property
     def ca(self) -> Ca:
@@ -195,6 +198,15 @@ class Issuers:
         except KubeError as error:
             if error.status in (404, 409):
                 return  # gone, or newer: the watch shows it
+            if error.status == 422:
+                if live.refused != message:
+                    logger.warning(
+                        "%s: the API server refuses its status, which stays as it is: %s",
+                        issuer.key,
+                        quoted(error, 500),
+                    )
+                live.refused = message
+                return
             raise
         if live.issuer is issuer:
             live.issuer = replace(issuer, resource_version=answer["metadata"]["resourceVersion"], conditions=conditions)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -263,6 +263,10 @@ class RequestStatus:
     revision: int = 0
     sha256_fingerprint: str = ""
     csr_digest: str = ""
+
+    def without_times(self) -> "RequestStatus":
+        """To compare what is said, whenever it is."""
+        return replace(self, conditions=tuple(replace(c, last_transition_time="") for c in self.conditions))
 
     def condition(self, kind: str) -> Condition | None:
         return next((c for c in self.conditions if c.type == kind), None)

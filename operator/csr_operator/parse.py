@@ -315,11 +315,8 @@ def _request_spec(spec: Raw) -> RequestSpec:
 
 
 def _private_key(raw: Raw) -> PrivateKeySpec:
-    size = raw.get("size")
-    if not isinstance(size, int | None):
-        raise TypeError
     return PrivateKeySpec(
-        parameters=KeyParameters(KeyAlgorithm(raw.get("algorithm") or KeyAlgorithm.ECDSA), size),
+        parameters=KeyParameters(KeyAlgorithm(raw.get("algorithm") or KeyAlgorithm.ECDSA), _optional(raw, "size")),
         encoding=KeyEncoding(raw.get("encoding") or KeyEncoding.PKCS1),
         rotation_policy=RotationPolicy(raw.get("rotationPolicy") or RotationPolicy.ALWAYS),
         secret_ref=_secret_key_ref(raw.get("secretRef"), "tls.key"),
@@ -358,6 +355,12 @@ def _issuer_refs(spec: Raw) -> tuple[IssuerRef, ...]:
     one, several = spec.get("issuerRef"), spec.get("issuerRefs") or ()
     refs = (one, *several) if one is not None else several  # admission lets only one of them through
     return tuple(IssuerRef(_required(ref, "name"), Kind(ref.get("kind") or Kind.ISSUER)) for ref in refs)
+
+
+def _optional(raw: Raw, name: str) -> int | None:
+    if not isinstance(value := raw.get(name), int | None):
+        raise TypeError
+    return value
 
 
 def _readable_refs(spec: Raw) -> tuple[IssuerRef, ...]:
@@ -437,9 +440,10 @@ def _names(spec: Raw) -> Names:
 
 
 def _profile(spec: Raw) -> Profile:
-    constraints, path_length = spec.get("nameConstraints"), spec.get("pathLenConstraint")
-    if not isinstance(path_length, int | None):
-        raise InvalidSpec(_unreadable("spec.pathLenConstraint"))
+    constraints, path_length = (
+        spec.get("nameConstraints"),
+        _read("spec.pathLenConstraint", _optional, spec, "pathLenConstraint"),
+    )
     return Profile(
         usages=_strings(spec, "usages"),
         is_ca=bool(spec.get("isCA")),
@@ -521,7 +525,7 @@ def _policy(raw: Raw) -> Policy:
 def _rule(raw: Raw, where: str) -> Rule:
     namespaces = raw.get("namespaces") or {}
     return Rule(
-        name=raw.get("name") or "",
+        name=_string(raw, "name", where),
         namespaces=Namespaces(_strings(namespaces, "names"), _requirements(namespaces.get("selector") or {})),
         common_names=_allowed(raw, "commonNames", where, canonical_common_name),
         dns_names=_allowed(raw, "dnsNames", where, canonical_dns_name),
@@ -530,7 +534,7 @@ def _rule(raw: Raw, where: str) -> Rule:
         email_addresses=_allowed(raw, "emailAddresses", where, canonical_email_address, with_wildcards=False),
         other_names=bool(raw.get("otherNames")),
         keys=tuple(
-            AllowedKey(KeyAlgorithm(key["algorithm"]), key.get("minSize"), key.get("maxSize"))
+            AllowedKey(KeyAlgorithm(key["algorithm"]), _optional(key, "minSize"), _optional(key, "maxSize"))
             for key in raw.get("keys") or ()
         ),
         maximum_duration=_duration(raw, "maxDuration", where),
@@ -542,8 +546,11 @@ def _rule(raw: Raw, where: str) -> Rule:
 
 def _requirements(selector: Raw) -> tuple[Requirement, ...]:
     return (
-        *(Requirement(key, "In", (value,)) for key, value in (selector.get("matchLabels") or {}).items()),
-        *(Requirement(e["key"], e["operator"], _strings(e, "values")) for e in selector.get("matchExpressions") or ()),
+        *(Requirement(key, "In", (value,)) for key, value in _texts(selector.get("matchLabels") or {})),
+        *(
+            Requirement(_required(e, "key"), _required(e, "operator"), _strings(e, "values"))
+            for e in selector.get("matchExpressions") or ()
+        ),
     )
 
 

@@ -197,4 +197,18 @@ def test_no_issuer_keeps_the_operator_from_starting(shared: Site, other: Kubectl
     with shared.operator_away():
         pass
     _others_are_served(other, shared.operator)
-    wait_until("its user is told", lambda: "deep" in json.dumps(shared.kubectl.get("issuer", "deep").get("status", {})))
+    message = "jsonpath={.status.conditions[0].message}"
+    words = "spec.external: nested more than 32 levels deep: make it flatter"
+    wait_until("its user is told", lambda: shared.kubectl("get", "issuer", "deep", "-o", message) == words)
+
+
+def test_a_warning_of_many_bytes_is_not_lost(shared: Site, requester: Tenant) -> None:
+    """The API server counts the bytes of an event's note, of which a character may have four."""
+    rules = [{"name": f"r{number}", "uris": {}} for number in range(3)]
+    shared.kubectl.apply(issuer("strict", selfSigned={}, policy={"rules": rules}))
+    uris = [f"https://example.com/{number}/{'𝌆' * 90}" for number in range(3)]
+    requester.creates(request("wide", "strict", uris=uris))
+    shared.wait_condition("wide", "Stalled", "PolicyDenied")
+    [warning] = wait_until("the event is there", lambda: shared.warnings("wide"))
+    assert warning["note"].startswith("Issuer ")
+    assert 1000 < len(warning["note"].encode()) <= 1024
