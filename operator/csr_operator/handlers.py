@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -34,6 +35,10 @@ _PLURALS = {
 
 
 _REFUSED = "the API server refuses the operator's credentials (401 Unauthorized): renew the token or certificate"
+
+
+_SWITCH = 0.001
+"""Seconds after which a thread that computes has to let the event loop go on; Python's own 0.005 add up."""
 
 
 class OperatorFailed(Exception):
@@ -82,6 +87,7 @@ class Operator:
 
         Raises NoConfiguration, CannotListen, and OperatorFailed if something broke that cannot be left broken.
         """
+        sys.setswitchinterval(_SWITCH)
         watches = max(len(self._settings.namespaces), 1)
         self._kube = await KubeClient.connect(
             connections=watches + self._settings.workers + 8,

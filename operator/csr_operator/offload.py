@@ -3,6 +3,8 @@
 import asyncio
 import traceback
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import PurePath
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,12 +16,15 @@ LARGE = 32 * 1024
 
 _ENTRY = 64
 
+# One: threads that compute take turns with the event loop, which waits for each of them.
+_THREAD = ThreadPoolExecutor(1, thread_name_prefix="large")
+
 
 async def offload(weight: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Do `work`, which touches nothing that others change: in a thread if `weight` is more than LARGE."""
     if weight <= LARGE:
         return work(*args, **kwargs)
-    return await asyncio.to_thread(work, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(_THREAD, partial(work, *args, **kwargs))
 
 
 def weight_of(value: Any) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
+from itertools import islice
 from urllib.parse import urlsplit
 
 from .pki import general_names
@@ -161,7 +162,8 @@ def _violations(
             return ()
         return (f"policy.default is Deny, and no rule is about namespace {namespace}",)
     for number, rule in applicable:
-        reasons = list(_against(rule, asked))
+        # Of a rule that is only counted, it need not be known how often it is broken.
+        reasons = list(islice(_against(rule, asked), None if len(denials) < _SHOWN else 1))
         if not reasons:
             return ()
         name = f"rule {rule.name}" if rule.name else f"policy.rules[{number}]"

@@ -1,12 +1,13 @@
 """JSON of any depth, for readers that go down by recursion and would end at what a user nested by the thousand."""
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+
+from .offload import offload
 
 DEEPEST = 100
 """Levels that are read; what is nested deeper is null. No schema of ours has as many."""
@@ -46,7 +47,7 @@ class ShallowResponse(aiohttp.ClientResponse):
         try:
             return json.loads(text)
         except RecursionError:
-            return json.loads(await asyncio.to_thread(shallow, text))
+            return json.loads(await offload(len(text), shallow, text))
 
 
 class _ShallowLines:
@@ -79,7 +80,7 @@ async def _checked(line: bytes) -> bytes:
         try:
             json.loads(line)
         except RecursionError:
-            return await asyncio.to_thread(shallow, line)
+            return await offload(len(line), shallow, line)
         except ValueError:
             pass  # whoever reads it says so
     return line
