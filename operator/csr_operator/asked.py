@@ -1,6 +1,6 @@
 """What a request asks for, read from its spec or from the CSR that a CA is sent, as a policy looks at it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from cryptography import x509
@@ -16,11 +16,13 @@ from .pki.names import subject_name
 from .pki.usages import DEFAULT_USAGES, extended_name, normalized_usages, usage_names
 from .policy import (
     Asked,
+    Policy,
     canonical_attribute,
     canonical_common_name,
     canonical_dns_name,
     canonical_email_address,
     canonical_uri,
+    violations,
 )
 
 _CA_USAGES = frozenset({"cert sign", "crl sign"})
@@ -47,6 +49,13 @@ def asked_for(csr: x509.CertificateSigningRequest, request: CertificateRequest) 
     Raises PkiError if the CSR cannot be read.
     """
     return _asked_for(csr, request.spec)
+
+
+def consider(request: CertificateRequest, policies: Iterable[Policy | None], labels: Mapping[str, str]) -> None:
+    """Work out what `decide` is going to ask of these policies, to which it then has the answers at hand."""
+    what = asked(request)
+    for policy in policies:
+        violations(policy, what, request.namespace, labels)
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography import x509
 
-from .asked import asked, asked_for
+from .asked import asked, asked_for, consider
 from .ca import Ca
 from .decide import (
     Action,
@@ -48,7 +48,7 @@ from .keymaker import KeyMaker, takes_long
 from .kube import KubeClient, KubeError, Unreachable
 from .labels import NamespaceLabels
 from .limits import Slots
-from .metrics import SKIPPED_SAMPLES, RequestSample
+from .metrics import SKIPPED_SAMPLES, UNREADABLE, RequestSample
 from .model import (
     REVOCATION_FINALIZER,
     CertificateRequest,
@@ -56,6 +56,7 @@ from .model import (
     ObjectKey,
     Raw,
     Record,
+    RequestStatus,
     RotationPolicy,
     SecretKey,
     SecretMeta,
@@ -64,10 +65,12 @@ from .model import (
     issuer_key,
     parse_time,
 )
+from .offload import offload, weight_of, where
 from .pace import Pace
-from .parse import parse_request, parse_secret_meta, parse_staged
+from .parse import parse_issuer, parse_request, parse_secret_meta, parse_staged
 from .perform import NeedsKey, Ordered, Performer, Written
 from .pki.csr import csr_digest
+from .pki.errors import quoted
 from .pki.keys import PrivateKey, parameters_of
 from .responder import Challenges
 from .seal import Seal
@@ -134,6 +137,8 @@ class Controller:
         self._consult: dict[ObjectKey, tuple[str, datetime]] = {}  # the reference, and when to ask about it
         self._paces: dict[ObjectKey, Pace] = {}  # outlive the Secrets whose records have them
         self._warned: dict[ObjectKey, tuple[str, tuple[str, ...]]] = {}  # which forgeries its user was told of
+        self._refused: dict[ObjectKey, RequestStatus] = {}  # what the API server does not take, without times
+        self._unfiled: dict[ObjectKey, str] = {}  # what was seen and cannot be read, with its UID
         self._gently = asyncio.Semaphore(_CONSULTATIONS)
         self._workers: list[asyncio.Task[None]] = []
         self._apart: set[asyncio.Task[None]] = set()
@@ -154,21 +159,43 @@ class Controller:
 
     # What the watches show.
 
-    def observe(self, kind: Kind, gone: bool, obj: Raw) -> None:
-        """A CertificateRequest, Issuer or ClusterIssuer is there, has changed, or is gone."""
+    async def observe(self, kind: Kind, gone: bool, obj: Raw) -> None:
+        """A CertificateRequest, Issuer or ClusterIssuer is there, has changed, or is gone.
+
+        Whatever is in it: one that cannot be filed is counted, told of in the log, and counts as seen.
+        """
         metadata = obj["metadata"]
         key = ObjectKey(kind, metadata.get("namespace", ""), metadata["name"])
         if gone:
             self.forget(key, metadata["uid"])
-        elif kind is Kind.CERTIFICATE_REQUEST:
-            if not self._store.has_seen(key, metadata["uid"], metadata["resourceVersion"]):
-                self._store.put_request(parse_request(obj))
-        elif self._issuers.observe(obj):
-            self._queue.add(key)
+            return
+        if kind is Kind.CERTIFICATE_REQUEST and self._store.has_seen(key, metadata["uid"], metadata["resourceVersion"]):
+            return
+        try:
+            weight = weight_of([obj.get("spec"), obj.get("status")])
+            if kind is Kind.CERTIFICATE_REQUEST:
+                request = await offload(weight, parse_request, obj)
+                if not self._store.has_seen(key, request.uid, request.resource_version):
+                    self._store.put_request(request)
+            elif self._issuers.observe(await offload(weight, parse_issuer, obj)):
+                self._queue.add(key)
+            self._unfiled.pop(key, None)
+        except Exception as error:
+            self._unfiled[key] = metadata["uid"]
+            UNREADABLE.labels(kind).inc()
+            logger.error("%s cannot be read, and is left alone: %s", key, where(error))
 
     def observe_secret(self, obj: Raw) -> None:
-        """The metadata of one of the operator's own Secrets that is there, or has changed."""
-        meta = parse_staged(obj, self._seal) or parse_secret_meta(obj, self._seal)
+        """The metadata of one of the operator's own Secrets that is there, or has changed.
+
+        What is not understood is filed as a Secret of somebody else, which is never written to.
+        """
+        try:
+            meta = parse_staged(obj, self._seal) or parse_secret_meta(obj, self._seal)
+        except Exception as error:
+            meta = _not_understood(obj)
+            UNREADABLE.labels("Secret").inc()
+            logger.warning("Secret %s/%s cannot be read, and is left alone: %s", *meta.key, where(error))
         self._store.saw_secret(meta)
         if isinstance(meta, Staged) and meta.deleted and meta.leaves_traces:
             self._queue.add(meta.key)
@@ -181,6 +208,7 @@ class Controller:
 
     def forget(self, key: ObjectKey, uid: str) -> None:
         """The object is gone; another of its name may be there already."""
+        self._unfiled.pop(key, None)
         if key.kind is not Kind.CERTIFICATE_REQUEST:
             if self._issuers.forget(key, uid):
                 self._queue.forget(key)
@@ -192,14 +220,16 @@ class Controller:
             self._consult.pop(key, None)
             self._paces.pop(key, None)
             self._warned.pop(key, None)
+            self._refused.pop(key, None)
             self._queue.forget(key)
             self._queue.add(key)  # so that it leaves the lines in which it waits
 
     def known(self, kind: Kind) -> dict[ObjectKey, str]:
-        """All of one kind, with their UIDs."""
+        """All of one kind that were seen, understood or not, with their UIDs."""
+        unfiled = {key: uid for key, uid in self._unfiled.items() if key.kind is kind}
         if kind is Kind.CERTIFICATE_REQUEST:
-            return {request.key: request.uid for request in self._store.requests()}
-        return {key: uid for key, uid in self._issuers.uids() if key.kind is kind}
+            return {**unfiled, **{request.key: request.uid for request in self._store.requests()}}
+        return {**unfiled, **{key: uid for key, uid in self._issuers.uids() if key.kind is kind}}
 
     def known_secrets(self, namespace: str) -> set[SecretKey]:
         """Those in `namespace`; empty: all."""
@@ -471,6 +501,8 @@ class Controller:
         for key in _creditors(request, secret) - states.keys():
             if (live := self._issuers.get(key)) is not None:
                 states[key] = live.state or IssuerState(False, "it is being checked", "", revokes=True)
+        policies = [state.policy for state in states.values() if state.policy is not None]
+        await offload(request.spec.weight, consider, request, policies, labels or {})
         return World(
             now=self._clock(),
             rotation_spread=timedelta(seconds=self._settings.rotation_spread),
@@ -526,10 +558,11 @@ class Controller:
         policy = live.state.policy
         labels = await self._labels.of(request.namespace) if policy is not None and policy.needs_labels else {}
         if policy is not None:
-            what = asked_for(csr, request)
+            what = await offload(request.spec.weight, asked_for, csr, request)
         else:  # all that is forbidden then is a key
             what = replace(asked(request), key=parameters_of(csr.public_key()))
-        if (hold := forbidden(there, key, live.state, what, labels)) is not None:
+        hold = await offload(request.spec.weight, forbidden, there, key, live.state, what, labels)
+        if hold is not None:
             raise Failed(hold.reason, hold.message, needs_user=hold.needs_user, by_issuer=True)
 
     def _consult_at(
@@ -754,16 +787,42 @@ class Controller:
             return
         if status.csr_digest == old.csr_digest:
             csr_pem = None
+        said = status.without_times()
+        if self._refused.get(request.key) == said:
+            return  # it would be refused again
         try:
             answer = await self._kube.patch_status(request.key, request.resource_version, status_body(status, csr_pem))
         except KubeError as error:
             if error.status in (404, 409):
                 return  # gone, or newer: the watch shows it
+            if error.status == 422:
+                self._refused[request.key] = said
+                logger.warning(
+                    "%s: the API server refuses its status, which stays as it is: %s", request.key, quoted(error, 500)
+                )
+                return
             raise
+        self._refused.pop(request.key, None)
         self._store.wrote_request(request, answer["metadata"]["resourceVersion"], status)
         news = [c for c in status.conditions if not any(c.says_the_same(o) for o in old.conditions)]
         if isinstance(rest, Hold) and news and not self._is_routine(rest):
             self._events.warning(request, news[-1].reason, news[-1].message)
+
+
+def _not_understood(obj: Raw) -> SecretMeta:
+    """As if nobody had written anything to it."""
+    metadata = obj["metadata"]
+    return SecretMeta(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        owner_uid="",
+        owner="",
+        intact_data=frozenset(),
+        template_digest="",
+        record=None,
+    )
 
 
 def _creditors(request: CertificateRequest, secret: SecretMeta | None) -> set[ObjectKey]:

@@ -11,22 +11,24 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
+from .fit import fit
 from .kube import Kube, KubeError, Object, Unreachable
 from .model import API_VERSION, GROUP, CertificateRequest
 
 logger = logging.getLogger(__name__)
 
-_NOTE_LIMIT = 1024  # events.k8s.io/v1 refuses a longer note
+# Bytes; events.k8s.io/v1 refuses what is longer (ValidateEventCreate of k8s.io/kubernetes).
+_NOTE_LIMIT = 1024
+_WORD_LIMIT = 128
 _WAITING_LIMIT = 200
 """Of one namespace: what goes beyond is lost, and nobody else's."""
-
 _LAST_WORDS = 2.0
 
 
 class Events:
     def __init__(self, kube: Kube, clock: Callable[[], datetime]) -> None:
         self._kube, self._clock = kube, clock
-        self._instance = os.environ.get("HOSTNAME") or "csr-operator"
+        self._instance = fit(os.environ.get("HOSTNAME") or "csr-operator", _WORD_LIMIT)
         self._sending: dict[asyncio.Task[None], str] = {}
         self._waiting: Counter[str] = Counter()  # by namespace
 
@@ -56,8 +58,8 @@ class Events:
             "reportingInstance": self._instance,
             "action": "Reconcile",
             "type": kind,
-            "reason": reason,
-            "note": note[:_NOTE_LIMIT],
+            "reason": fit(reason, _WORD_LIMIT),
+            "note": fit(note, _NOTE_LIMIT),
             "regarding": {
                 "apiVersion": API_VERSION,
                 "kind": "CertificateRequest",

@@ -2,23 +2,27 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
+import aiohttp
 import kopf
 
 from .alpn import AlpnCertificates
 from .challenge_server import serve_http, serve_tls
 from .controller import Controller
 from .kube import KubeClient, KubeError, Unreachable
+from .lag import measure_lag
 from .metrics import REGISTRY, RequestCollector
 from .model import GROUP, MANAGER, STATE_KEY, VERSION, Kind
 from .responder import Challenges
 from .seal import Seal
 from .settings import Settings
+from .shallow import ShallowResponse
 from .state_key import UnusableKey, read_state_keys
 from .watch import follow_secrets, forget_gone, wait_until_listed
 from .web import serve_metrics, serve_probes
@@ -37,6 +41,8 @@ _REFUSED = "the API server refuses the operator's credentials (401 Unauthorized)
 
 _PAUSE = 1.0
 """Seconds until the API server is asked again."""
+_SWITCH = 0.001
+"""Seconds after which a thread that computes has to let the event loop go on; Python's own 0.005 add up."""
 
 
 class OperatorFailed(Exception):
@@ -85,6 +91,7 @@ class Operator:
 
         Raises NoConfiguration, CannotListen, and OperatorFailed if something broke that cannot be left broken.
         """
+        sys.setswitchinterval(_SWITCH)
         watches = max(len(self._settings.namespaces), 1)
         self._kube = await KubeClient.connect(
             connections=watches + self._settings.workers + 8,
@@ -149,7 +156,7 @@ class Operator:
         registry = kopf.OperatorRegistry()
         kopf.on.startup(registry=registry)(self._started)
         kopf.on.cleanup(registry=registry)(self._cleaned_up)
-        kopf.on.login(registry=registry)(kopf.login_via_client)
+        kopf.on.login(registry=registry)(_log_in)
         for plural, kind in _PLURALS.items():
             kopf.on.event(GROUP, VERSION, plural, registry=registry, param=kind, id=plural)(self._event)
         return registry
@@ -157,10 +164,11 @@ class Operator:
     async def _event(self, event: Any, param: Any = None, **_: Any) -> None:
         if event["type"] is None:
             self._relisted.set()  # kopf lists anew: deletions may have been missed
-        self._controller.observe(Kind(param), event["type"] == "DELETED", event["object"])
+        await self._controller.observe(Kind(param), event["type"] == "DELETED", event["object"])
 
     async def _started(self, **_: Any) -> None:
         self._begin("start", self._start())
+        self._begin("lag", measure_lag())
 
     async def _start(self) -> None:
         namespaces = self._settings.namespaces
@@ -213,11 +221,29 @@ class Operator:
             self._stop.set()
 
 
+async def _log_in(**given: Any) -> kopf.AiohttpSession | None:
+    """As kopf does, with a session that hands it no JSON which it would end at."""
+    info = await asyncio.to_thread(kopf.login_via_client, **given)
+    if info is None:
+        return None
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
+        headers=info.as_http_headers(),
+        auth=info.as_aiohttp_basic_auth(),
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        response_class=ShallowResponse,
+    )
+    return kopf.AiohttpSession(
+        server=info.server, default_namespace=info.default_namespace, priority=info.priority, aiohttp_session=session
+    )
+
+
 def _kopf_settings(ours: Settings) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True  # no rights on CRDs and Namespaces are needed then
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 100  # of at most 1.5 MiB each, as etcd stores them
     settings.queueing.idle_timeout = 0.1  # a task per object must not outlive its event
     settings.persistence.diffbase_storage = _NoDiffBase()
     settings.networking.error_backoffs = _Patience()

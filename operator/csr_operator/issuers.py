@@ -18,8 +18,8 @@ from .credentials import refusal
 from .decide import IssuerState, issuer_name
 from .kube import Kube, KubeError, Unreachable, secret_data
 from .metrics import CA_CALLS
-from .model import Issuer, ObjectKey, Raw, SecretKey, is_newer
-from .parse import parse_issuer
+from .model import Issuer, ObjectKey, SecretKey, is_newer
+from .pki.errors import quoted
 from .publish import publish_secret
 from .responder import Challenges, IssuerResponder
 from .status import condition_bodies, issuer_conditions
@@ -38,6 +38,8 @@ class Live:
     backend: Backend | None
     problem: str
     state: IssuerState | None = None
+    refused: str = ""
+    """The message of the status that the API server refused last."""
 
     @property
     def ca(self) -> Ca:
@@ -86,9 +88,8 @@ class Issuers:
         """The issuers that read `secret` at their last check."""
         return self._readers.get(secret, set())
 
-    def observe(self, obj: Raw) -> bool:
+    def observe(self, issuer: Issuer) -> bool:
         """File what the watch showed; True if the issuer has to be checked."""
-        issuer = parse_issuer(obj)
         live = self._live.get(issuer.key)
         if live is not None and live.issuer.uid == issuer.uid:
             if not is_newer(issuer.resource_version, live.issuer.resource_version):
@@ -207,6 +208,15 @@ class Issuers:
         except KubeError as error:
             if error.status in (404, 409):
                 return  # gone, or newer: the watch shows it
+            if error.status == 422:
+                if live.refused != message:
+                    logger.warning(
+                        "%s: the API server refuses its status, which stays as it is: %s",
+                        issuer.key,
+                        quoted(error, 500),
+                    )
+                live.refused = message
+                return
             raise
         if live.issuer is issuer:
             live.issuer = replace(issuer, resource_version=answer["metadata"]["resourceVersion"], conditions=conditions)

@@ -6,6 +6,7 @@ needed for its metadata, the server is asked for PartialObjectMetadata, so that 
 
 import base64
 import json
+import logging
 import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -21,6 +22,8 @@ from kubernetes.aio import config as kubernetes_config
 from .metrics import KUBERNETES_CALLS
 from .model import GROUP, MANAGED_LABEL, MANAGER, VERSION, Kind, ObjectKey, SecretKey
 
+logger = logging.getLogger(__name__)
+
 _PLURALS = {
     Kind.CERTIFICATE_REQUEST: "certificaterequests",
     Kind.ISSUER: "issuers",
@@ -35,6 +38,23 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9]
 _NOT_YAML = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _PAGE = 500
 _WATCH_SECONDS = 300
+
+MOST_BYTES = 3 * 1024 * 1024
+"""Of one watch event, and of one page of a list: it is parsed within some 30 ms. The metadata of an object stays far
+below: annotations have 256 KiB at most, which JSON makes six times as long. Owner references and managedFields alone
+have no such bound."""
+
+_HEAD_BYTES = 64 * 1024
+_HEAD = re.compile(
+    rb'"metadata":(\{"name":"[^"\\]{1,253}"'
+    rb'(?:,"(?:generateName|namespace|uid|resourceVersion|creationTimestamp|deletionTimestamp)":"[^"\\]{0,253}"'
+    rb'|,"(?:generation|deletionGracePeriodSeconds)":\d{1,19})*)'
+)
+"""How the API server begins an object's metadata (ObjectMeta of k8s.io/apimachinery): these fields come before those
+that may be of any size."""
+
+_LIST_HEAD = re.compile(rb'^\{[^{]{0,1024}"metadata":(\{[^{}]{0,32768}\})')
+_EVENT_HEAD = re.compile(rb'^\{"type":"([A-Z]{1,16})"')
 
 Object = dict[str, Any]
 
@@ -298,22 +318,48 @@ class KubeClient:
             self._watch_limits,
         )
         try:
-            async for line in response.content:
-                yield json.loads(line)
+            async for line in _lines(response.content, MOST_BYTES):
+                if (event := _event(line)) is not None:
+                    yield event
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unreachable(f"watch of Secrets: {_words(error)}") from error
         finally:
             response.close()
 
     async def _pages(self, resource: str, path: str, query: Mapping[str, str]) -> AsyncIterator[Object]:
-        parameters = {**query, "limit": str(_PAGE)}
+        """Smaller ones where one is too large; of a single object that is, only the head of its metadata."""
+        parameters, size = dict(query), _PAGE
         while True:
-            page = await self._call("list", "GET", resource, path, query=parameters, accept=_METADATA_LIST)
+            parameters["limit"] = str(size)
+            text, whole = await self._page(resource, path, parameters)
+            page = _json(text) if whole else None
+            if page is None and size > 1:
+                size = max(size // 8, 1)
+                continue
+            if page is None:
+                page = _list_head(text)
             yield page
             token = page["metadata"].get("continue")
             if not token:
                 return
             parameters["continue"] = token
+            size = min(size * 2, _PAGE)
+
+    async def _page(self, resource: str, path: str, query: Mapping[str, str]) -> tuple[bytes, bool]:
+        """The text of one page; False with only its beginning, if it is too large."""
+        path, headers = f"{path}?{urlencode(query)}", {"Accept": _METADATA_LIST}
+        response = await self._send("list", "GET", resource, path, None, headers, self._limits)
+        text = bytearray()
+        try:
+            async for chunk in response.content.iter_any():
+                text += chunk
+                if len(text) > MOST_BYTES:
+                    return bytes(text[:_HEAD_BYTES]), False
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unreachable(f"list {resource}: {_words(error)}") from error
+        finally:
+            response.close() if len(text) > MOST_BYTES else response.release()
+        return bytes(text), True
 
     async def _call(
         self,
@@ -333,7 +379,7 @@ class KubeClient:
         response = await self._send(verb, method, resource, path, body, headers, self._limits)
         try:
             answer: Object = json.loads(await response.read())
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
             raise Unreachable(f"{verb} {resource}: {_words(error)}") from error
         return answer
 
@@ -366,6 +412,59 @@ class KubeClient:
             raise KubeError(response.status, status.get("reason", ""), status.get("message", ""))
         except (ValueError, AttributeError):
             raise KubeError(response.status, "", text[:200]) from None
+
+
+async def _lines(content: aiohttp.StreamReader, most: int) -> AsyncIterator[bytes]:
+    """Each line, without its end. Of one of more than `most` bytes only the beginning is kept, and yielded."""
+    held, size = bytearray(), 0
+    async for chunk in content.iter_any():
+        *ended, rest = chunk.split(b"\n")
+        for part in ended:
+            held += part
+            size += len(part)
+            if held:
+                yield bytes(held if size <= most else held[:_HEAD_BYTES])
+            held, size = bytearray(), 0
+        held += rest
+        size += len(rest)
+        if size > most:
+            del held[_HEAD_BYTES:]
+
+
+def _json(text: bytes) -> Object | None:
+    """None for what is no JSON object, or nested too deeply for the parser."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _event(line: bytes) -> Object | None:
+    """A watch event; if it cannot be read, one with the head of the object's metadata alone, else None."""
+    event = _json(line)
+    if event is not None and isinstance(event.get("object"), dict):
+        return event
+    kind, head = _EVENT_HEAD.match(line), _head(line)
+    if kind is None or head is None:
+        logger.warning("watch of Secrets: an event of %d bytes cannot be read, and is skipped", len(line))
+        return None
+    return {"type": kind[1].decode(), "object": head}
+
+
+def _list_head(text: bytes) -> Object:
+    """A page of one object that cannot be read: with the head of its metadata alone. Raises Unreachable."""
+    found, head = _LIST_HEAD.match(text), _head(text.partition(b'"items":')[2])
+    metadata = _json(found[1]) if found is not None else None
+    if metadata is None:
+        raise Unreachable("list: a page cannot be read")
+    return {"metadata": metadata, "items": [] if head is None else [head]}
+
+
+def _head(text: bytes) -> Object | None:
+    found = _HEAD.search(text[:_HEAD_BYTES])
+    metadata = _json(found[1] + b"}") if found is not None else None
+    return None if metadata is None else {"metadata": metadata}
 
 
 async def load_kubeconfig(

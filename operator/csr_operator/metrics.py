@@ -49,6 +49,18 @@ SKIPPED_SAMPLES = Counter(
     "Requests left out of a rendering of the metrics, as their state could not be made out.",
     registry=REGISTRY,
 )
+UNREADABLE = Counter(
+    "csr_operator_unreadable_objects_total",
+    "Objects that a watch or a list showed, and that could not be read: each is left alone, and named in the log.",
+    ["kind"],
+    registry=REGISTRY,
+)
+LOOP_LAG = Histogram(
+    "csr_operator_loop_lag_seconds",
+    "By how much the event loop was late for something that was to be done now, looked at ten times a second.",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+    registry=REGISTRY,
+)
 
 
 class RequestSample(NamedTuple):

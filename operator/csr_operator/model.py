@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -234,6 +234,13 @@ class RequestSpec:
     revocation: Revocation = field(default_factory=Revocation)
 
     @property
+    def weight(self) -> int:
+        """How much there is to look at, as `offload.weight_of` counts it."""
+        names = self.template.names
+        lists = (names.dns_names, names.ip_addresses, names.uris, names.email_addresses, names.other_names)
+        return len(self.csr_pem) + sum(map(len, names.dns_names)) + 64 * sum(map(len, lists))
+
+    @property
     def key_is_ours(self) -> bool:
         """The operator makes the key and stores it."""
         return not self.csr_pem and self.private_key.secret_ref is None
@@ -291,6 +298,10 @@ class RequestStatus:
     sha256_fingerprint: str = ""
     csr_digest: str = ""
     pace: str = ""
+
+    def without_times(self) -> "RequestStatus":
+        """To compare what is said, whenever it is."""
+        return replace(self, conditions=tuple(replace(c, last_transition_time="") for c in self.conditions))
 
     def condition(self, kind: str) -> Condition | None:
         return next((c for c in self.conditions if c.type == kind), None)

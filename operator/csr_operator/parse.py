@@ -2,12 +2,13 @@
 
 import base64
 import binascii
+import hashlib
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from cryptography import x509
 
@@ -76,67 +77,163 @@ from .policy import (
 )
 from .seal import Seal, record_parts, staged_parts
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def parse_request(obj: Raw) -> CertificateRequest:
-    """A spec that cannot be read does not raise: it is the request's `problem`, so that its user is told."""
-    metadata, spec = obj["metadata"], obj["spec"]
+    """A spec that cannot be read does not raise: it is the request's `problem`, so that its user is told.
+
+    `metadata` is what the API server checks for every object (ObjectMeta): without a name and a UID, nothing can be
+    filed. All else may have any shape.
+    """
+    metadata, spec = obj["metadata"], _mapping(obj, "spec")
     problem = ""
     try:
         parsed = _request_spec(spec)
-    except ValueError as error:  # InvalidSpec, or a PkiError
-        problem = str(error)
-        parsed = RequestSpec(spec["secretName"], _issuer_refs(spec), CsrTemplate(Names(), Profile()))
+        issuance_hash = parsed.issuance_hash()
+    except Exception as error:
+        problem = _problem(error)
+        parsed = RequestSpec(_text(spec, "secretName"), _readable_refs(spec), CsrTemplate(Names(), Profile()))
+        issuance_hash = parsed.issuance_hash()
     return CertificateRequest(
         namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
-        generation=metadata.get("generation", 0),
-        created=metadata["creationTimestamp"],
+        generation=_count(metadata, "generation"),
+        created=_text(metadata, "creationTimestamp"),
         spec=parsed,
-        issuance_hash=parsed.issuance_hash(),
-        status=_request_status(obj.get("status") or {}),
-        wishes=_wishes(metadata.get("annotations")),
+        issuance_hash=issuance_hash,
+        status=_request_status(_mapping(obj, "status")),
+        wishes=_wishes(_mapping(metadata, "annotations")),
         being_deleted="deletionTimestamp" in metadata,
-        finalizers=tuple(metadata.get("finalizers") or ()),
+        finalizers=tuple(f for f in _items(metadata, "finalizers") if isinstance(f, str)),
         problem=problem,
     )
 
 
 def parse_issuer(obj: Raw) -> Issuer:
-    """A spec that cannot be read does not raise: it is the issuer's `problem`."""
-    metadata, spec = obj["metadata"], obj["spec"]
+    """A spec that cannot be read does not raise: it is the issuer's `problem`. As for `parse_request`."""
+    metadata, spec = obj["metadata"], _mapping(obj, "spec")
     backends = [name for name in spec if name not in ("policy", "approval", "limits")]
-    backend, policy, problem = "", None, ""
+    backend, policy, problem, limits = "", None, "", Limits()
     config: Raw = {}
+    needs_approval = spec.get("approval") is not None
     try:
         if len(backends) != 1:
             raise InvalidSpec("spec: name exactly one backend, such as `selfSigned: {}` or `ca: {secretName: ...}`")
-        (backend,) = backends
-        config = spec[backend] or {}
-        if backend == "external":
-            backend, config = config["name"], config.get("config") or {}
-        policy = _policy(spec["policy"]) if "policy" in spec else None
-    except ValueError as error:
-        problem = str(error)
-    limits = spec.get("limits") or {}
+        needs_approval = _needs_approval(spec)
+        policy = _read("spec.policy", _policy, spec["policy"]) if "policy" in spec else None
+        limits = _read("spec.limits", _limits, _mapping(spec, "limits"))
+        backend, config = _read(f"spec.{backends[0]}", _backend, backends[0], spec[backends[0]])
+        if _depth(config) > _DEEPEST:
+            raise InvalidSpec(f"spec.{backends[0]}: nested more than {_DEEPEST} levels deep: make it flatter")
+    except Exception as error:
+        problem = _problem(error)
+        backend, config = "", {}
     return Issuer(
         kind=Kind(obj["kind"]),
         namespace=metadata.get("namespace", ""),
         name=metadata["name"],
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
-        generation=metadata.get("generation", 0),
+        generation=_count(metadata, "generation"),
         backend=backend,
         config=config,
         policy=policy,
-        needs_approval=spec.get("approval") == "Manual",
-        limits=Limits(limits.get("concurrent") or Limits().concurrent, limits.get("perMinute")),
-        conditions=_conditions(obj.get("status") or {}),
+        needs_approval=needs_approval,
+        limits=limits,
+        conditions=_conditions(_mapping(obj, "status")),
         problem=problem,
     )
+
+
+def _backend(name: str, raw: Any) -> tuple[str, Raw]:
+    """The name, and the part of the spec that belongs to it."""
+    config = raw or {}
+    if name == "external":
+        name, config = config["name"], config.get("config") or {}
+    if not isinstance(config, Mapping) or not isinstance(name, str):
+        raise TypeError
+    return name, config
+
+
+def _needs_approval(spec: Raw) -> bool:
+    match spec.get("approval"):
+        case None | "Automatic":
+            return False
+        case "Manual":
+            return True
+    raise InvalidSpec("spec.approval: write Manual or Automatic")
+
+
+def _limits(raw: Raw) -> Limits:
+    concurrent, per_minute = raw.get("concurrent") or Limits().concurrent, raw.get("perMinute")
+    if not all(isinstance(one, int | None) and (one is None or one > 0) for one in (concurrent, per_minute)):
+        raise TypeError
+    return Limits(concurrent, per_minute)
+
+
+def _read(field: str, reader: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `reader` returns. Raises InvalidSpec, which names `field`, or what `reader` says of itself."""
+    try:
+        return reader(*args, **kwargs)
+    except (InvalidSpec, PkiError):
+        raise
+    except Exception:
+        raise InvalidSpec(_unreadable(field)) from None
+
+
+def _problem(error: Exception) -> str:
+    """The words of what we raised ourselves; of all else, whose words may hold anything, only the field."""
+    return str(error) if isinstance(error, InvalidSpec | PkiError) else _unreadable("spec")
+
+
+def _unreadable(field: str) -> str:
+    return f"{field}: it cannot be read: write it as `kubectl explain` shows"
+
+
+def _mapping(raw: Raw, name: str) -> Raw:
+    """Empty if it is none."""
+    value = raw.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _items(raw: Raw, name: str) -> Sequence[Any]:
+    """Empty if it is no list."""
+    value = raw.get(name)
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _text(raw: Raw, name: str) -> str:
+    """Empty if it is no text."""
+    value = raw.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _count(raw: Raw, name: str) -> int:
+    """0 if it is no number that the API server could store."""
+    value = raw.get(name)
+    return value if isinstance(value, int) and 0 <= value < 1 << 63 else 0
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and maps are nested, counted to one more than _DEEPEST."""
+    level, depth = [value], 0
+    while level and depth <= _DEEPEST:
+        depth += 1
+        level = [
+            child
+            for one in level
+            if isinstance(one, Mapping | list)
+            for child in (one.values() if isinstance(one, Mapping) else one)
+        ]
+    return depth
+
+
+_DEEPEST = 32
+"""Levels of an issuer's configuration: what reads it may do so by recursion."""
 
 
 def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
@@ -240,43 +337,88 @@ def parse_staged(obj: Raw, seal: Seal | None) -> Staged | None:
 
 
 def _request_spec(spec: Raw) -> RequestSpec:
-    private_key = spec.get("privateKey") or {}
-    secret_template = spec.get("secretTemplate") or {}
-    revocation = spec.get("revocation") or {}
-    algorithm = KeyAlgorithm(private_key.get("algorithm") or KeyAlgorithm.ECDSA)
-    csr_pem, profile = spec.get("request") or "", _profile(spec)
+    csr_pem, profile = _string(spec, "request"), _read("spec", _profile, spec)
+    percentage = spec.get("renewBeforePercentage")
+    if percentage is not None and percentage not in range(1, 100):
+        raise InvalidSpec(_unreadable("spec.renewBeforePercentage"))
     return RequestSpec(
-        secret_name=spec["secretName"],
-        issuer_refs=_issuer_refs(spec),
-        template=CsrTemplate(names=_names(spec), profile=_profile_with(csr_pem, profile) if csr_pem else profile),
+        secret_name=_read("spec.secretName", _required, spec, "secretName"),
+        issuer_refs=_read("spec.issuerRef", _issuer_refs, spec),
+        template=CsrTemplate(
+            names=_read("spec", _names, spec),
+            profile=_read("spec.request", _profile_with, csr_pem, profile) if csr_pem else profile,
+        ),
         csr_pem=csr_pem,
-        private_key=PrivateKeySpec(
-            parameters=KeyParameters(algorithm, private_key.get("size")),
-            encoding=KeyEncoding(private_key.get("encoding") or KeyEncoding.PKCS1),
-            rotation_policy=RotationPolicy(private_key.get("rotationPolicy") or RotationPolicy.ALWAYS),
-            secret_ref=_secret_key_ref(private_key.get("secretRef"), "tls.key"),
-        ),
-        secret_template=SecretTemplate(
-            labels=tuple((secret_template.get("labels") or {}).items()),
-            annotations=tuple((secret_template.get("annotations") or {}).items()),
-        ),
-        outputs=_outputs(spec),
+        private_key=_read("spec.privateKey", _private_key, spec.get("privateKey") or {}),
+        secret_template=_read("spec.secretTemplate", _secret_template, spec.get("secretTemplate") or {}),
+        outputs=_read("spec.keystores", _outputs, spec),
         duration=_duration(spec, "duration") or DEFAULT_DURATION,
         renew_before=_duration(spec, "renewBefore"),
-        renew_before_percentage=spec.get("renewBeforePercentage"),
+        renew_before_percentage=percentage,
         retain=spec.get("deletionPolicy") == "Retain",
-        revocation=Revocation(bool(revocation.get("onDelete")), bool(revocation.get("onRotation"))),
+        revocation=_read("spec.revocation", _revocation, spec.get("revocation") or {}),
     )
+
+
+def _private_key(raw: Raw) -> PrivateKeySpec:
+    return PrivateKeySpec(
+        parameters=KeyParameters(KeyAlgorithm(raw.get("algorithm") or KeyAlgorithm.ECDSA), _optional(raw, "size")),
+        encoding=KeyEncoding(raw.get("encoding") or KeyEncoding.PKCS1),
+        rotation_policy=RotationPolicy(raw.get("rotationPolicy") or RotationPolicy.ALWAYS),
+        secret_ref=_secret_key_ref(raw.get("secretRef"), "tls.key"),
+    )
+
+
+def _secret_template(raw: Raw) -> SecretTemplate:
+    return SecretTemplate(labels=_texts(raw.get("labels") or {}), annotations=_texts(raw.get("annotations") or {}))
+
+
+def _texts(raw: Raw) -> tuple[tuple[str, str], ...]:
+    if not all(isinstance(key, str) and isinstance(value, str) for key, value in raw.items()):
+        raise TypeError
+    return tuple(raw.items())
+
+
+def _revocation(raw: Raw) -> Revocation:
+    return Revocation(bool(raw.get("onDelete")), bool(raw.get("onRotation")))
+
+
+def _required(raw: Raw, name: str) -> str:
+    if not isinstance(value := raw[name], str):
+        raise TypeError
+    return value
+
+
+def _string(raw: Raw, name: str, where: str = "spec") -> str:
+    """Empty if it is absent. Raises InvalidSpec for what is no text."""
+    value = raw.get(name) or ""
+    if not isinstance(value, str):
+        raise InvalidSpec(_unreadable(f"{where}.{name}"))
+    return value
 
 
 def _issuer_refs(spec: Raw) -> tuple[IssuerRef, ...]:
     one, several = spec.get("issuerRef"), spec.get("issuerRefs") or ()
     refs = (one, *several) if one is not None else several  # admission lets only one of them through
-    return tuple(IssuerRef(ref["name"], Kind(ref.get("kind") or Kind.ISSUER)) for ref in refs)
+    return tuple(IssuerRef(_required(ref, "name"), Kind(ref.get("kind") or Kind.ISSUER)) for ref in refs)
+
+
+def _optional(raw: Raw, name: str) -> int | None:
+    if not isinstance(value := raw.get(name), int | None):
+        raise TypeError
+    return value
+
+
+def _readable_refs(spec: Raw) -> tuple[IssuerRef, ...]:
+    """None if one of them is not readable."""
+    try:
+        return _issuer_refs(spec)
+    except Exception:
+        return ()
 
 
 def _secret_key_ref(raw: Raw | None, default_key: str) -> SecretKeyRef | None:
-    return None if raw is None else SecretKeyRef(raw["name"], raw.get("key") or default_key)
+    return None if raw is None else SecretKeyRef(_required(raw, "name"), _string(raw, "key") or default_key)
 
 
 def _outputs(spec: Raw) -> Outputs:
@@ -295,27 +437,32 @@ def _keystore(raw: Raw | None, *, with_profile: bool = False) -> KeystoreSpec | 
         return None
     password = _secret_key_ref(raw["passwordSecretRef"], "password")
     assert password is not None
-    return KeystoreSpec(password, raw.get("alias") or "", (with_profile and raw.get("profile")) or "")
+    return KeystoreSpec(password, _string(raw, "alias"), _string(raw, "profile") if with_profile else "")
 
 
-def _wishes(annotations: Mapping[str, str] | None) -> Wishes:
+def _wishes(annotations: Raw) -> Wishes:
     if not annotations:
         return _NO_WISHES
+    renew = _text(annotations, RENEW_ANNOTATION)
+    if len(renew) > _LONGEST_WISH:
+        # It is written to the Secret, among whose annotations there has to be room for it.
+        renew = f"sha256:{hashlib.sha256(renew.encode(errors='replace')).hexdigest()}"
     return Wishes(
-        renew=annotations.get(RENEW_ANNOTATION, ""),
-        revoke=annotations.get(REVOKE_ANNOTATION, "").replace(":", "").upper().lstrip("0"),
-        imported=annotations.get(IMPORT_ANNOTATION, ""),
+        renew=renew,
+        revoke=_text(annotations, REVOKE_ANNOTATION)[:_LONGEST_WISH].replace(":", "").upper().lstrip("0"),
+        imported=_text(annotations, IMPORT_ANNOTATION),
         abandon_revocation=annotations.get(ABANDON_ANNOTATION) == "true",
     )
 
 
 _NO_WISHES = Wishes()
+_LONGEST_WISH = 256
 
 
 def _names(spec: Raw) -> Names:
     subject = spec.get("subject") or {}
     return Names(
-        common_name=spec.get("commonName") or "",
+        common_name=_string(spec, "commonName"),
         subject=Subject(
             countries=_strings(subject, "countries"),
             organizations=_strings(subject, "organizations"),
@@ -324,33 +471,39 @@ def _names(spec: Raw) -> Names:
             provinces=_strings(subject, "provinces"),
             street_addresses=_strings(subject, "streetAddresses"),
             postal_codes=_strings(subject, "postalCodes"),
-            serial_number=subject.get("serialNumber") or "",
-            email_address=subject.get("emailAddress") or "",
+            serial_number=_string(subject, "serialNumber", "spec.subject"),
+            email_address=_string(subject, "emailAddress", "spec.subject"),
         ),
-        literal_subject=spec.get("literalSubject") or "",
+        literal_subject=_string(spec, "literalSubject"),
         dns_names=_strings(spec, "dnsNames"),
         ip_addresses=_strings(spec, "ipAddresses"),
         uris=_strings(spec, "uris"),
         email_addresses=_strings(spec, "emailAddresses"),
-        other_names=tuple(OtherName(o["oid"], o["utf8Value"]) for o in spec.get("otherNames") or ()),
+        other_names=tuple(
+            OtherName(_required(o, "oid"), _required(o, "utf8Value")) for o in spec.get("otherNames") or ()
+        ),
     )
 
 
 def _profile(spec: Raw) -> Profile:
-    constraints = spec.get("nameConstraints")
+    constraints, path_length = (
+        spec.get("nameConstraints"),
+        _read("spec.pathLenConstraint", _optional, spec, "pathLenConstraint"),
+    )
     return Profile(
         usages=_strings(spec, "usages"),
         is_ca=bool(spec.get("isCA")),
-        path_length=spec.get("pathLenConstraint"),
-        name_constraints=constraints
-        and NameConstraints(
+        path_length=path_length,
+        name_constraints=None
+        if not constraints
+        else NameConstraints(
             permitted=_subtrees(constraints.get("permitted") or {}),
             excluded=_subtrees(constraints.get("excluded") or {}),
             critical=bool(constraints.get("critical")),
         ),
         must_staple=bool(spec.get("mustStaple")),
         extensions=tuple(
-            CustomExtension(e["oid"], _base64(e["value"]), bool(e.get("critical")))
+            CustomExtension(_required(e, "oid"), _base64(_required(e, "value")), bool(e.get("critical")))
             for e in spec.get("extensions") or ()
         ),
     )
@@ -378,18 +531,19 @@ _MOST_REVISIONS = 1_000_000_000
 
 
 def _request_status(status: Raw) -> RequestStatus:
-    revision = status.get("revision") or 0
+    """Of what has another shape than it should, nothing is taken: status decides nothing but approval."""
+    revision = _count(status, "revision")
     return RequestStatus(
         conditions=_conditions(status),
-        observed_generation=status.get("observedGeneration") or 0,
-        serial_number=status.get("serialNumber") or "",
-        not_before=status.get("notBefore") or "",
-        not_after=status.get("notAfter") or "",
-        renewal_time=status.get("renewalTime") or "",
+        observed_generation=_count(status, "observedGeneration"),
+        serial_number=_text(status, "serialNumber"),
+        not_before=_text(status, "notBefore"),
+        not_after=_text(status, "notAfter"),
+        renewal_time=_text(status, "renewalTime"),
         revision=revision if revision <= _MOST_REVISIONS else 0,
-        sha256_fingerprint=status.get("sha256Fingerprint") or "",
-        csr_digest=csr_digest(status.get("csr") or ""),
-        pace=status.get("pace") or "",
+        sha256_fingerprint=_text(status, "sha256Fingerprint"),
+        csr_digest=csr_digest(_text(status, "csr")),
+        pace=_text(status, "pace"),
     )
 
 
@@ -397,13 +551,14 @@ def _conditions(status: Raw) -> tuple[Condition, ...]:
     return tuple(
         Condition(
             type=c["type"],
-            status=c["status"],
-            reason=c.get("reason") or "",
-            message=c.get("message") or "",
-            observed_generation=c.get("observedGeneration") or 0,
-            last_transition_time=c.get("lastTransitionTime") or "",
+            status=_text(c, "status"),
+            reason=_text(c, "reason"),
+            message=_text(c, "message"),
+            observed_generation=_count(c, "observedGeneration"),
+            last_transition_time=_text(c, "lastTransitionTime"),
         )
-        for c in status.get("conditions") or ()
+        for c in _items(status, "conditions")
+        if isinstance(c, Mapping) and isinstance(c.get("type"), str)
     )
 
 
@@ -417,7 +572,7 @@ def _policy(raw: Raw) -> Policy:
 def _rule(raw: Raw, where: str) -> Rule:
     namespaces = raw.get("namespaces") or {}
     return Rule(
-        name=raw.get("name") or "",
+        name=_string(raw, "name", where),
         namespaces=Namespaces(_strings(namespaces, "names"), _requirements(namespaces.get("selector") or {})),
         common_names=_allowed(raw, "commonNames", where, canonical_common_name),
         dns_names=_allowed(raw, "dnsNames", where, canonical_dns_name),
@@ -427,7 +582,7 @@ def _rule(raw: Raw, where: str) -> Rule:
         other_names=bool(raw.get("otherNames")),
         attributes=None if raw.get("subject") is None else _attributes(raw["subject"], f"{where}.subject"),
         keys=tuple(
-            AllowedKey(KeyAlgorithm(key["algorithm"]), key.get("minSize"), key.get("maxSize"))
+            AllowedKey(KeyAlgorithm(key["algorithm"]), _optional(key, "minSize"), _optional(key, "maxSize"))
             for key in raw.get("keys") or ()
         ),
         maximum_duration=_duration(raw, "maxDuration", where),
@@ -439,8 +594,11 @@ def _rule(raw: Raw, where: str) -> Rule:
 
 def _requirements(selector: Raw) -> tuple[Requirement, ...]:
     return (
-        *(Requirement(key, "In", (value,)) for key, value in (selector.get("matchLabels") or {}).items()),
-        *(Requirement(e["key"], e["operator"], _strings(e, "values")) for e in selector.get("matchExpressions") or ()),
+        *(Requirement(key, "In", (value,)) for key, value in _texts(selector.get("matchLabels") or {})),
+        *(
+            Requirement(_required(e, "key"), _required(e, "operator"), _strings(e, "values"))
+            for e in selector.get("matchExpressions") or ()
+        ),
     )
 
 
@@ -482,7 +640,11 @@ def _each(where: str, read: Callable[[Sequence[str]], Iterable[T]], values: Sequ
 
 
 def _strings(raw: Raw, name: str) -> tuple[str, ...]:
-    return tuple(raw.get(name) or ())
+    """Raises InvalidSpec for what is no list of texts."""
+    values = raw.get(name) or ()
+    if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
+        raise InvalidSpec(f"{name}: it is no list of texts: write it as a list, each entry in quotation marks")
+    return tuple(values)
 
 
 def _duration(raw: Raw, name: str, where: str = "spec") -> timedelta | None:
@@ -491,14 +653,16 @@ def _duration(raw: Raw, name: str, where: str = "spec") -> timedelta | None:
         return None
     try:
         return parse_duration(text)
-    except ValueError as error:
-        raise InvalidSpec(f"{where}.{name}: {error}") from None
+    except (ValueError, TypeError, OverflowError):
+        shown = repr(text) if isinstance(text, str) and len(text) <= 64 else "this"
+        words = "is no duration: write hours, minutes and seconds, such as 2160h or 1h30m"
+        raise InvalidSpec(f"{where}.{name}: {shown} {words}") from None
 
 
 def _base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except (binascii.Error, ValueError):
         raise InvalidSpec("spec.extensions[].value: not base64; give the DER value in base64") from None
 
 

@@ -33,6 +33,7 @@ from .model import (
     Staged,
     format_time,
 )
+from .offload import offload
 from .owed import Owed, read_owed, write_owed
 from .pace import pause_after
 from .parse import parse_secret_meta, parse_staged
@@ -223,10 +224,8 @@ class Performer:
         try:
             key = await self._key_in_use(request, data)
             csr = load_csr(request.spec.csr_pem.encode()) if key is None else build_csr(request.spec.template, key)
-            bundle = load_bundle(data.get("tls.crt", b"") + b"\n" + data.get("ca.crt", b""))
-            chain = build_chain(csr.public_key(), bundle)
-            # It passed the rules of its issuer once.
-            verify(chain, csr, request.spec.template.profile, now=self._clock(), rules=CA_DECIDES)
+            stored = data.get("tls.crt", b"") + b"\n" + data.get("ca.crt", b"")
+            chain = await offload(len(stored), _stored_chain, stored, request, csr, self._clock())
             wanted = request.spec.private_key.parameters.normalized()
             if key is not None and request.spec.key_is_ours and parameters_of(key) != wanted:
                 return None
@@ -240,8 +239,8 @@ class Performer:
             ref = request.spec.issuer_refs[0]
             issuer = f"{ref.kind}/{ref.name}"
         # When it was stored is not on record any more either; it was hardly before it became valid.
-        stored = chain.leaf.not_valid_before_utc
-        record = outputs.record_of(request, revision, issuer, chain, _pem(csr), stored)
+        began = chain.leaf.not_valid_before_utc
+        record = outputs.record_of(request, revision, issuer, chain, _pem(csr), began)
         if secret.record is not None:
             # A renewal that is asked for is still to come.
             before = secret.record
@@ -350,7 +349,7 @@ class Performer:
             profile=request.spec.template.profile,
             duration=request.spec.duration,
             private_key=basis.key if ca.backend.needs_private_key else None,
-            answer=_brought(request, secret),
+            answer=await offload(len(request.wishes.imported), _brought, request, secret),
             repeated=repeated,
             replaces=replaces.reference if replaces is not None else "",
             replaces_fingerprint=replaces.sha256_fingerprint if replaces is not None else "",
@@ -372,7 +371,8 @@ class Performer:
             if answer.handle != staged.handle:
                 staged = await self._stage(request, replace(plan, handle=answer.handle, again=""), ca, basis)
             return Ordered(staged, answer, _pem(basis.csr))
-        chain = self._checked(request, basis.csr, answer)
+        weight = request.spec.weight + sum(len(c.tbs_certificate_bytes) for c in (*answer.certificates, *answer.roots))
+        chain = await offload(weight, self._checked, request, basis.csr, answer)
         record = outputs.record_of(
             request,
             plan.revision,
@@ -433,7 +433,7 @@ class Performer:
             old_key = None if existing is None else _reusable_key(request, secret_data(existing))
             if not takes_long(parameters):
                 key = old_key or generate(parameters)
-                return key, build_csr(spec.template, key)
+                return key, await offload(spec.weight, build_csr, spec.template, key)
             if (slow_key := old_key or made) is None:
                 raise NeedsKey
             # To sign with one takes up to tens of milliseconds, without the GIL.
@@ -518,6 +518,15 @@ def check_answer(
     if is_self_signed(anchor):
         return replace(chain, root=anchor)
     return replace(chain, intermediates=(*chain.intermediates, anchor))
+
+
+def _stored_chain(
+    stored: bytes, request: CertificateRequest, csr: x509.CertificateSigningRequest, now: datetime
+) -> Chain:
+    """Raises PkiError if it does not serve. It passed the rules of its issuer once."""
+    chain = build_chain(csr.public_key(), load_bundle(stored))
+    verify(chain, csr, request.spec.template.profile, now=now, rules=CA_DECIDES)
+    return chain
 
 
 def _is_what_was_written(secret: SecretMeta, chain: Chain) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
+from itertools import islice
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -20,6 +22,7 @@ from cryptography.x509.oid import NameOID
 from .pki import general_names
 from .pki.errors import PkiError, quoted
 from .pki.keys import KeyAlgorithm, KeyParameters
+from .pki.networks import Networks
 
 _SHOWN = 3
 """So many rules, and so many reasons of each, are told: with thousands of names there may be as many."""
@@ -177,8 +180,17 @@ class Asked:
 def violations(policy: Policy | None, asked: Asked, namespace: str, labels: Mapping[str, str]) -> tuple[str, ...]:
     """Why the policy denies what is asked, in words that name the rule; empty if it permits it.
 
-    policy: None if the issuer has none, which denies little.
+    policy: None if the issuer has none, which denies little. The last answers are kept: where a request is large, they
+    are worked out in a thread before they are needed.
     """
+    return _violations(policy, asked, namespace, frozenset(labels.items()))
+
+
+@lru_cache(maxsize=512)
+def _violations(
+    policy: Policy | None, asked: Asked, namespace: str, label_items: frozenset[tuple[str, str]]
+) -> tuple[str, ...]:
+    labels = dict(label_items)
     denials: list[str] = []
     applicable = [
         (number, rule)
@@ -190,7 +202,8 @@ def violations(policy: Policy | None, asked: Asked, namespace: str, labels: Mapp
             return tuple(_key_against((), asked.key))
         return (f"policy.default is Deny, and no rule is about namespace {namespace}",)
     for number, rule in applicable:
-        reasons = list(_against(rule, asked))
+        # Of a rule that is only counted, it need not be known how often it is broken.
+        reasons = list(islice(_against(rule, asked), None if len(denials) < _SHOWN else 1))
         if not reasons:
             return ()
         name = f"rule {rule.name}" if rule.name else f"policy.rules[{number}]"
@@ -292,6 +305,7 @@ def _attribute(oid: str, value: str) -> str:
 
 
 def _names(kind: str, names: Iterable[str], allowed: AllowedNames, host_of: Callable[[str], str]) -> Iterator[str]:
+    below = tuple(f".{suffix}" for suffix in allowed.suffixes)
     for name in names:
         if name in allowed.exact:
             continue
@@ -303,17 +317,22 @@ def _names(kind: str, names: Iterable[str], allowed: AllowedNames, host_of: Call
         bare = host.removeprefix("*.")
         if wildcard and bare in allowed.exact:
             continue
-        if not any(bare == suffix or bare.endswith(f".{suffix}") for suffix in allowed.suffixes):
+        if bare not in allowed.suffixes and not bare.endswith(below):
             yield f"{kind}: {quoted(name)} is not allowed"
 
 
-def _addresses(kind: str, addresses: Iterable[str], allowed: Iterable[str]) -> Iterator[str]:
-    networks = [ipaddress.ip_network(network, strict=False) for network in allowed]
+@lru_cache(maxsize=512)
+def _networks(texts: tuple[str, ...]) -> Networks:
+    return Networks(ipaddress.ip_network(text, strict=False) for text in texts)
+
+
+def _addresses(kind: str, addresses: Iterable[str], allowed: tuple[str, ...]) -> Iterator[str]:
+    networks = _networks(allowed)
     for given in addresses:
         address = general_names.ip_address(given)
         # An IPv4 address written as an IPv6 one reaches the same host.
         plain = getattr(address, "ipv4_mapped", None) or address
-        if not any(plain in network for network in networks if network.version == plain.version):
+        if plain not in networks:
             yield f"{kind}: {given} is not allowed"
 
 

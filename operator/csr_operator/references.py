@@ -11,6 +11,7 @@ from .ca import Ca
 from .errors import Failed
 from .kube import Kube, secret_data
 from .model import CertificateRequest, SecretKey, SecretKeyRef
+from .offload import offload
 from .pki.chain import load_bundle, spki_of
 from .pki.errors import PkiError
 from .pki.extensions import extension_of
@@ -35,7 +36,8 @@ class References:
             key = load_private_key(data[ref.key])
         except PkiError as error:
             raise Failed("KeyUnusable", f"{_KEY}: {ref.key} in Secret {ref.name}: {error}", needs_user=True) from None
-        if ca is not None and ca.backend.needs_private_key and _is_of_a_ca(key, data):
+        weight = sum(map(len, data.values()))
+        if ca is not None and ca.backend.needs_private_key and await offload(weight, _is_of_a_ca, key, data):
             # It would sign for any names, past whatever the issuer of that CA demands.
             text = f"{_KEY}: Secret {ref.name} is that of a CA: name a key that is not beside a CA certificate"
             raise Failed("KeyUnusable", text, needs_user=True, by_issuer=True)

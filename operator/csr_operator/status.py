@@ -10,7 +10,14 @@ from datetime import datetime
 from typing import Any
 
 from .decide import Action, Hold, is_current, renewal_note, renewal_time
+from .fit import fit
 from .model import CertificateRequest, Condition, Record, RequestStatus, format_time
+
+_MESSAGE_LIMIT = 4096
+"""Bytes of a condition's message. The API takes 32,768 characters, of which nobody reads as many."""
+
+_MOST_REVISIONS = 1 << 63
+"""What the API cannot store any more (int64)."""
 
 
 def request_status(
@@ -38,7 +45,7 @@ def request_status(
         not_before=record.not_before,
         not_after=record.not_after,
         renewal_time=format_time(renewal_time(request, record)),
-        revision=record.revision,
+        revision=record.revision if 0 <= record.revision < _MOST_REVISIONS else 0,
         sha256_fingerprint=record.sha256_fingerprint,
     )
 
@@ -113,4 +120,4 @@ def _ready(request: CertificateRequest, record: Record | None, action: Action, n
 
 
 def _condition(kind: str, true: bool, reason: str, message: str, generation: int) -> Condition:
-    return Condition(kind, "True" if true else "False", reason, message, generation)
+    return Condition(kind, "True" if true else "False", reason, fit(message, _MESSAGE_LIMIT), generation)

@@ -50,6 +50,7 @@ async def _list(kube: KubeClient, controller: Controller, namespace: str) -> str
             gone.discard(_key(item))
             controller.observe_secret(item)
         version = page["metadata"]["resourceVersion"]
+        await asyncio.sleep(0)  # between two pages, others have their turn
     for key in gone:
         controller.forget_secret(key, version)
     return version

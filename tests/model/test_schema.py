@@ -50,7 +50,8 @@ def sample(field: dict[str, Any], name: str = "", parent: str = "") -> Any:
     if "enum" in field:
         return field["enum"][0]
     text = SAMPLES.get(f"{parent}.{name}", SAMPLES.get(name, "x"))
-    return {"string": text, "integer": 2048, "boolean": True, "object": {}}[field["type"]]
+    number = min(2048, field.get("maximum", 2048))
+    return {"string": text, "integer": number, "boolean": True, "object": {}}[field["type"]]
 
 
 def paths(field: dict[str, Any], prefix: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from csr_operator.offload import offload
 from csr_operator.pki.authority import Authority, load_authority, sign
 from csr_operator.pki.crl import Expiries, crl_number, is_signed_by, load_crl, revoked, sign_crl
 from csr_operator.pki.errors import PkiError
@@ -177,7 +178,7 @@ class CaBackend:
         if data is None:
             raise Misconfigured(f"Secret {self._secret_name}, named in spec.ca.secretName, does not exist: create it")
         if before is None or before[0] != data:
-            before = (data, self._parse(data))
+            before = (data, await offload(sum(map(len, data.values())), self._parse, data))
         self._must_be_valid(before[1], self._context.clock())
         self._loaded = before
         return before[1]

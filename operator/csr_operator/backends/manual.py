@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 
 from cryptography import x509
 
+from csr_operator.offload import offload
 from csr_operator.pki.chain import build_chain, load_bundle
 from csr_operator.pki.errors import Mismatch, PkiError
 from csr_operator.pki.verify import verify
@@ -44,14 +45,19 @@ class ManualBackend:
         if not order.answer:
             return Pending("", _LOOK_AGAIN, _WANTED, by_user=True)
         try:
-            certificates = load_bundle(order.answer)
-            chain = build_chain(order.csr.public_key(), certificates)
-            verify(chain, order.csr, order.profile, now=self._clock(), roots=self._roots or None)
+            certificates = await offload(len(order.answer), self._read, order)
         except Mismatch as error:
             return _refused("; ".join(error.differences))
         except PkiError as error:
             return _refused(str(error))
         return Issued(certificates, self._roots, any_duration=True)
+
+    def _read(self, order: Order) -> tuple[x509.Certificate, ...]:
+        """What was imported. Raises PkiError if it is not what was asked for."""
+        certificates = load_bundle(order.answer)
+        chain = build_chain(order.csr.public_key(), certificates)
+        verify(chain, order.csr, order.profile, now=self._clock(), roots=self._roots or None)
+        return certificates
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
         return await self.submit(order)

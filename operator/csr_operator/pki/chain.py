@@ -1,6 +1,7 @@
 """Certificates as CAs hand them out, put into the order that servers want."""
 
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -9,14 +10,20 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
+from csr_operator.pki.asn1 import count
 from csr_operator.pki.errors import PkiError, name_text, why_unreadable
+from csr_operator.pki.extensions import check_size
 from csr_operator.pki.keys import public_key_der
-from csr_operator.pki.signatures import is_self_signed, issued_by
+from csr_operator.pki.signatures import FoldedName, folded, is_self_signed, issued_by
 
 # A Secret holds 1 MiB, and the trust stores of browsers and distributions hold about 150 certificates.
 MAX_BUNDLE_BYTES = 1024 * 1024
 MAX_BUNDLE_CERTIFICATES = 250
 MAX_DEPTH = 10
+MAX_TRIALS = MAX_BUNDLE_CERTIFICATES + MAX_DEPTH
+"""Certificates that are tried as the issuer of one of a chain because of their names: each costs a verification."""
+
+_MAX_VALUES = 50_000  # ASN.1 values; a CA's certificate has some hundred of them
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 
@@ -57,7 +64,7 @@ def load_bundle(data: bytes) -> tuple[x509.Certificate, ...]:
     """Read certificates: PEM (other blocks are skipped), one in DER, or PKCS #7 in either form.
 
     The input is bounded before it is parsed, at 1 MiB and 250 certificates. PkiError when there is no
-    certificate.
+    certificate, or one of them is too large (`extensions.check_size`), or all together are.
     """
     if len(data) > MAX_BUNDLE_BYTES:
         raise PkiError(f"the certificates take more than {MAX_BUNDLE_BYTES} bytes")
@@ -72,18 +79,32 @@ def load_bundle(data: bytes) -> tuple[x509.Certificate, ...]:
             certificates = _load_pkcs7(data, pkcs7.load_pem_pkcs7_certificates)
         else:
             raise PkiError("there is no certificate in it: PEM, DER or PKCS #7 is wanted")
-    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         if isinstance(error, PkiError):
             raise
         raise PkiError(f"the certificates cannot be read: {why_unreadable(error)}") from None
     if not 0 < len(certificates) <= MAX_BUNDLE_CERTIFICATES:
         raise PkiError(f"there are {len(certificates)} certificates where 1 to {MAX_BUNDLE_CERTIFICATES} are wanted")
+    if len(data) > 2 * _MAX_VALUES and _values(certificates) > _MAX_VALUES:
+        raise PkiError(f"the certificates consist of more than {_MAX_VALUES} values: leave some out")
     for certificate in certificates:
         try:
+            check_size(certificate)
             _ = certificate.subject, certificate.issuer  # decoded on access
-        except ValueError:
+        except PkiError as error:
+            raise PkiError(f"a certificate is refused: {error}") from None
+        except Exception:  # whatever the library stumbles over
             raise PkiError("a certificate has a name that cannot be read") from None
     return tuple(certificates)
+
+
+def _values(certificates: Iterable[x509.Certificate]) -> int:
+    found = 0
+    for certificate in certificates:
+        if found > _MAX_VALUES:
+            break
+        found += count(certificate.public_bytes(Encoding.DER), _MAX_VALUES - found)
+    return found
 
 
 def build_chain(
@@ -101,14 +122,20 @@ def build_chain(
     leaf = next((certificate for certificate in pool if spki_of(certificate) == spki), None)
     if leaf is None:
         raise PkiError(f"chain: none of the {len(pool)} certificates is for the key that was asked for")
-    path = [leaf]
+    path, trials = [leaf], 0
+    by_name: defaultdict[FoldedName, list[x509.Certificate]] = defaultdict(list)
+    for one in pool:
+        by_name[folded(one.subject)].append(one)
     while not is_self_signed(path[-1]):
         if len(path) == MAX_DEPTH:
             raise PkiError(f"chain: it has more than {MAX_DEPTH} certificates")
-        issuer = _issuer(path, pool)
-        if issuer is None:
+        candidates = [one for one in by_name[folded(path[-1].issuer)] if one not in path]
+        trials += len(candidates)
+        if trials > MAX_TRIALS:
+            raise PkiError(f"chain: more than {MAX_TRIALS} certificates are named as its issuers: leave out the others")
+        if not candidates:
             return Chain(leaf, tuple(path[1:]))
-        path.append(issuer)
+        path.append(_issuer(path[-1], candidates))
     return Chain(leaf, tuple(path[1:-1]), path[-1])
 
 
@@ -116,20 +143,19 @@ def spki_of(certificate: x509.Certificate) -> bytes | None:
     """The DER of the SubjectPublicKeyInfo; None when it is of a kind that cannot be read."""
     try:
         return public_key_der(certificate.public_key())
-    except (ValueError, UnsupportedAlgorithm):
+    except Exception:  # whatever the library stumbles over
         return None
 
 
-def _issuer(path: list[x509.Certificate], pool: list[x509.Certificate]) -> x509.Certificate | None:
-    """The certificate of the pool that issued the last of the path, a self-signed one if there are several."""
-    last = path[-1]
-    found = [one for one in pool if one not in path and issued_by(last, one)]
-    if not found and any(one.subject == last.issuer for one in pool if one not in path):
+def _issuer(last: x509.Certificate, candidates: Iterable[x509.Certificate]) -> x509.Certificate:
+    """Of those that are named as the issuer of `last`, the one that is; a self-signed one if there are several."""
+    found = [one for one in candidates if issued_by(last, one)]
+    if not found:
         raise PkiError(
             f"chain: {name_text(last.subject)} is not signed by the certificate that came along of"
             f" {name_text(last.issuer)}, which it names as its issuer"
         )
-    return next(filter(is_self_signed, found), found[0] if found else None)
+    return next(filter(is_self_signed, found), found[0])
 
 
 def _load_der(data: bytes) -> list[x509.Certificate]:

@@ -1,17 +1,18 @@
 """Name constraints (RFC 5280, 4.2.1.10): asked for in a request, and enforced on a chain."""
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from csr_operator.pki.errors import PkiError, name_text, quoted
-from csr_operator.pki.extensions import alternative_names, extension_of
+from csr_operator.pki.extensions import MAX_NAMES, alternative_names, extension_of
 from csr_operator.pki.general_names import email_address, host_name
+from csr_operator.pki.networks import Networks
 from csr_operator.pki.signatures import folded
 
 _Kind = type[x509.GeneralName]
@@ -88,22 +89,45 @@ def _domain(value: str, *, dot: bool = True) -> str:
     return value[: len(value) - len(bare)] + host_name(bare, "nameConstraints")
 
 
+MAX_SUBTREES = 1000
+"""Name constraints of one certificate."""
+
+MAX_LENGTH = 253
+"""Characters of a host name; what is longer is none, and fits into no constraint."""
+
+
 def check(path: Sequence[x509.Certificate]) -> list[str]:
-    """What names of a path (leaf first) the CAs above do not allow, in words."""
-    problems = []
-    for index, ca in enumerate(path):
-        found = extension_of(ca, x509.NameConstraints) if index else None
+    """What names of a path (leaf first) the CAs above do not allow, in words.
+
+    The work grows with the number of names, not with that of names times constraints. PkiError when there are too many
+    of either to look at.
+    """
+    problems: list[str] = []
+    limits = [_limits_of(ca) if index else None for index, ca in enumerate(path)]
+    if not any(limits):
+        return []
+    names = [_names(certificate) for certificate in path]
+    if sum(map(len, names)) > 2 * MAX_NAMES:
+        raise PkiError(f"chain: its certificates have more than {2 * MAX_NAMES} names together")
+    for index, found in enumerate(limits):
         if found is None:
             continue
         for position, certificate in enumerate(path[:index]):
             # Self-issued CA certificates are exempt (RFC 5280, 6.1.3 b); the leaf never is.
             if position and certificate.subject == certificate.issuer:
                 continue
-            for kind, value in _names(certificate):
-                if not _allowed(kind, value, found):
-                    text = value.rfc4514_string() if isinstance(value, x509.Name) else str(value)
-                    problems.append(f"name constraints: {name_text(ca.subject)} does not allow {quoted(text)}")
+            for kind, value in names[position]:
+                if found.allow(kind, value):
+                    continue
+                if len(problems) == _SHOWN:
+                    return [*problems, "name constraints: and more names are not allowed"]
+                text = value.rfc4514_string() if isinstance(value, x509.Name) else str(value)
+                problems.append(f"name constraints: {name_text(path[index].subject)} does not allow {quoted(text)}")
     return problems
+
+
+_SHOWN = 10
+"""So many names are told of."""
 
 
 def _names(certificate: x509.Certificate) -> list[tuple[_Kind, Any]]:
@@ -116,63 +140,155 @@ def _names(certificate: x509.Certificate) -> list[tuple[_Kind, Any]]:
     return names
 
 
-def _allowed(kind: _Kind, value: Any, limits: x509.NameConstraints) -> bool:
-    permitted = [one.value for one in limits.permitted_subtrees or () if type(one) is kind]
-    excluded = [one.value for one in limits.excluded_subtrees or () if type(one) is kind]
-    if not permitted and not excluded:
-        return True
-    match = _MATCHES.get(kind)
-    if match is None:
-        return False  # a constraint that cannot be processed (RFC 5280, 4.2.1.10: reject the certificate)
-    if permitted and not any(match(value, limit, False) for limit in permitted):
-        return False
-    return not any(match(value, limit, True) for limit in excluded)
+class _Limits:
+    """The constraints of one CA, sorted by kind once."""
+
+    def __init__(self, found: x509.NameConstraints) -> None:
+        permitted, excluded = tuple(found.permitted_subtrees or ()), tuple(found.excluded_subtrees or ())
+        self._permitted, self._excluded = _by_kind(permitted), _by_kind(excluded)
+
+    def allow(self, kind: _Kind, value: Any) -> bool:
+        permitted, excluded = self._permitted.get(kind), self._excluded.get(kind)
+        if permitted is None and excluded is None:
+            return True
+        if kind not in _MATCHERS:
+            return False  # a constraint that cannot be processed (RFC 5280, 4.2.1.10: reject the certificate)
+        if permitted is not None and not permitted.match(value, excluding=False):
+            return False
+        return excluded is None or not excluded.match(value, excluding=True)
 
 
-def _dns(given: str, limit: str, excluding: bool) -> bool:
-    given, limit = given.lower(), limit.lower()
-    if excluding and given.startswith("*.") and limit.partition(".")[2] == given[2:]:
-        return True  # the wildcard would cover the excluded name
-    if limit.startswith("."):
-        return given.endswith(limit)
-    return not limit or given == limit or given.endswith("." + limit)
+def _limits_of(ca: x509.Certificate) -> _Limits | None:
+    found = extension_of(ca, x509.NameConstraints)
+    if found is None:
+        return None
+    if len(found.permitted_subtrees or ()) + len(found.excluded_subtrees or ()) > MAX_SUBTREES:
+        raise PkiError(f"name constraints: {name_text(ca.subject)} has more than {MAX_SUBTREES} of them")
+    return _Limits(found)
 
 
-def _email(given: str, limit: str, excluding: bool) -> bool:
-    local, _, domain = given.rpartition("@")
-    if "@" in limit:
-        wanted, _, host = limit.rpartition("@")
-        return local == wanted and domain.lower() == host.lower()
-    return _host(domain, limit)
+def _by_kind(subtrees: Iterable[x509.GeneralName]) -> dict[_Kind, "_Matcher"]:
+    values: dict[_Kind, list[Any]] = {}
+    for one in subtrees:
+        values.setdefault(type(one), []).append(one.value)
+    return {kind: _MATCHERS.get(kind, _Nothing)(limits) for kind, limits in values.items()}
 
 
-def _uri(given: str, limit: str, excluding: bool) -> bool:
-    try:
-        host = urlsplit(given).hostname
-    except ValueError:
-        host = None
-    if not host or ":" in host or host.rpartition(".")[2].isdigit():
-        return excluding  # RFC 5280: with no host name, reject the certificate
-    return _host(host, limit)
+class _Matcher(Protocol):
+    """Whether one of the constraints of a kind covers a name. excluding: in doubt, it does."""
+
+    def __init__(self, limits: Iterable[Any]) -> None: ...
+    def match(self, value: Any, *, excluding: bool) -> bool: ...
 
 
-def _host(host: str, limit: str) -> bool:
-    host, limit = host.lower(), limit.lower()
-    return host.endswith(limit) if limit.startswith(".") else host == limit
+class _Nothing:
+    """Constraints of a kind that is not understood."""
+
+    def __init__(self, limits: Iterable[Any]) -> None:
+        pass
+
+    def match(self, value: Any, *, excluding: bool) -> bool:
+        return excluding
 
 
-def _ip(given: Any, limit: Any, excluding: bool) -> bool:
-    return isinstance(limit, ipaddress.IPv4Network | ipaddress.IPv6Network) and given in limit
+class _Dns:
+    """Names that cover themselves and all below; with a first dot, all below alone."""
+
+    def __init__(self, limits: Iterable[str]) -> None:
+        self._limits = frozenset(limit.lower() for limit in limits)
+        self._parents = frozenset(limit.partition(".")[2] for limit in self._limits)
+
+    def match(self, value: str, *, excluding: bool) -> bool:
+        if len(value) > MAX_LENGTH:
+            return excluding
+        given = value.lower()
+        if excluding and given.startswith("*.") and given[2:] in self._parents:
+            return True  # the wildcard would cover the excluded name
+        if "" in self._limits or given in self._limits:
+            return True
+        return any(given[at:] in self._limits or given[at + 1 :] in self._limits for at in _dots(given))
 
 
-def _directory(given: x509.Name, limit: x509.Name, excluding: bool) -> bool:
-    return folded(given)[: len(limit.rdns)] == folded(limit)
+class _Hosts:
+    """Hosts, and with a first dot all below a domain."""
+
+    def __init__(self, limits: Iterable[str]) -> None:
+        self._limits = frozenset(limit.lower() for limit in limits)
+
+    def match(self, value: str, *, excluding: bool) -> bool:
+        if len(value) > MAX_LENGTH:
+            return excluding
+        host = value.lower()
+        return (host in self._limits and not host.startswith(".")) or any(
+            host[at:] in self._limits for at in _dots(host)
+        )
 
 
-_MATCHES: dict[_Kind, Callable[[Any, Any, bool], bool]] = {
-    x509.DNSName: _dns,
-    x509.RFC822Name: _email,
-    x509.UniformResourceIdentifier: _uri,
-    x509.IPAddress: _ip,
-    x509.DirectoryName: _directory,
+class _Email:
+    """Mailboxes, and hosts and domains of them."""
+
+    def __init__(self, limits: Iterable[str]) -> None:
+        given = tuple(limits)
+        parts = (limit.rpartition("@") for limit in given if "@" in limit)
+        self._mailboxes = frozenset((local, host.lower()) for local, _, host in parts)
+        self._hosts = _Hosts(limit for limit in given if "@" not in limit)
+
+    def match(self, value: str, *, excluding: bool) -> bool:
+        local, _, domain = value.rpartition("@")
+        return (local, domain.lower()) in self._mailboxes or self._hosts.match(domain, excluding=excluding)
+
+
+class _Uri:
+    """Hosts and domains."""
+
+    def __init__(self, limits: Iterable[str]) -> None:
+        self._hosts = _Hosts(limits)
+
+    def match(self, value: str, *, excluding: bool) -> bool:
+        try:
+            host = urlsplit(value).hostname
+        except ValueError:
+            host = None
+        if not host or ":" in host or host.rpartition(".")[2].isdigit():
+            return excluding  # RFC 5280: with no host name, reject the certificate
+        return self._hosts.match(host, excluding=excluding)
+
+
+class _Ip:
+    """Networks."""
+
+    def __init__(self, limits: Iterable[Any]) -> None:
+        self._networks = Networks(
+            one for one in limits if isinstance(one, ipaddress.IPv4Network | ipaddress.IPv6Network)
+        )
+
+    def match(self, value: Any, *, excluding: bool) -> bool:
+        return value in self._networks
+
+
+class _Directory:
+    """Beginnings of distinguished names."""
+
+    def __init__(self, limits: Iterable[x509.Name]) -> None:
+        self._limits = frozenset(map(folded, limits))
+        self._lengths = sorted({len(limit) for limit in self._limits})
+
+    def match(self, value: x509.Name, *, excluding: bool) -> bool:
+        given = folded(value)
+        return any(given[:length] in self._limits for length in self._lengths)
+
+
+def _dots(name: str) -> Iterator[int]:
+    at = name.find(".")
+    while at >= 0:
+        yield at
+        at = name.find(".", at + 1)
+
+
+_MATCHERS: dict[_Kind, type[_Matcher]] = {
+    x509.DNSName: _Dns,
+    x509.RFC822Name: _Email,
+    x509.UniformResourceIdentifier: _Uri,
+    x509.IPAddress: _Ip,
+    x509.DirectoryName: _Directory,
 }

@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 from csr_operator.pki.constraints import constraints_of
 from csr_operator.pki.errors import PkiError, why_unreadable
-from csr_operator.pki.extensions import alternative_names, extensions_of
+from csr_operator.pki.extensions import MAX_BYTES, alternative_names, check_size, extensions_of
 from csr_operator.pki.keys import PrivateKey, parameters_of, signature_hash
 from csr_operator.pki.names import Names, general_names, subject_name
 from csr_operator.pki.profile import CustomExtension, Profile, requested_extensions
@@ -20,8 +20,7 @@ from csr_operator.pki.usages import extended_name, usage_names
 
 _EXTENSION_REQUEST = x509.ObjectIdentifier("1.2.840.113549.1.9.14")  # RFC 2985, section 5.4.2
 
-# One with an ML-DSA-87 key and 1,000 DNS names of full length stays below this.
-_MAX_BYTES = 512 * 1024
+_MAX_PEM_BYTES = MAX_BYTES * 3 // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,10 @@ def build_csr(template: CsrTemplate, key: PrivateKey) -> x509.CertificateSigning
     builder = x509.CertificateSigningRequestBuilder(subject_name(template.names))
     for extension, critical in _extensions(template, key):
         builder = builder.add_extension(extension, critical)
-    return builder.sign(key, signature_hash(key))
+    try:
+        return builder.sign(key, signature_hash(key))
+    except (ValueError, TypeError, OverflowError):
+        raise PkiError("the request cannot be encoded: a field has a value that no certificate holds") from None
 
 
 def is_built_from(csr: x509.CertificateSigningRequest, template: CsrTemplate, key: PrivateKey) -> bool:
@@ -56,20 +58,34 @@ def is_built_from(csr: x509.CertificateSigningRequest, template: CsrTemplate, ke
 
 def load_csr(data: bytes) -> x509.CertificateSigningRequest:
     """Read a request from PEM or DER; check its signature, its key (`parameters_of`) and its form."""
-    if len(data) > _MAX_BYTES:
-        raise PkiError(f"the certificate signing request is larger than {_MAX_BYTES} bytes")
+    is_der = data[:1] == b"\x30"
+    if len(data) > (MAX_BYTES if is_der else _MAX_PEM_BYTES):
+        raise PkiError(f"the certificate signing request is larger than {MAX_BYTES} bytes")
     try:
-        csr = x509.load_der_x509_csr(data) if data[:1] == b"\x30" else x509.load_pem_x509_csr(data)
-        key, weak, signed = csr.public_key(), weak_hash(csr), csr.is_signature_valid
+        csr = x509.load_der_x509_csr(data) if is_der else x509.load_pem_x509_csr(data)
+        check_size(csr)
+        _ = csr.subject  # decoded on access
+        key, weak = csr.public_key(), weak_hash(csr)
+    except PkiError as error:
+        raise PkiError(f"the certificate signing request: {error}") from None
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise PkiError(f"this is no certificate signing request that can be read: {why_unreadable(error)}") from None
-    extensions_of(csr)
-    parameters_of(key)
+    except Exception:  # whatever else the library stumbles over
+        raise PkiError("this is no certificate signing request that can be read") from None
+    alternative_names(csr)
+    parameters_of(key)  # before anything is computed with it: that takes as long as whoever made it likes
     if weak:
         raise PkiError(f"the certificate signing request is signed with {weak}: sign it with SHA-256")
-    if not signed:
+    if not _is_signed(csr):
         raise PkiError("the signature of the certificate signing request is not that of the key in it")
     return csr
+
+
+def _is_signed(csr: x509.CertificateSigningRequest) -> bool:
+    try:
+        return csr.is_signature_valid
+    except Exception:  # an algorithm that does not go with the key, or is unknown
+        return False
 
 
 def profile_of(csr: x509.CertificateSigningRequest) -> Profile:
@@ -109,12 +125,14 @@ def csr_digest(pem: str) -> str:
     """
     if not pem:
         return ""
+    if len(pem) > _MAX_PEM_BYTES:
+        return "-"
     try:
         csr = x509.load_pem_x509_csr(pem.encode())
         if csr.public_bytes(Encoding.PEM).decode() != pem:
             return "-"
         return hashlib.sha256(csr.tbs_certrequest_bytes).hexdigest()[:32]
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
+    except Exception:  # it is others' text, and whatever the library stumbles over, it is none of ours
         return "-"
 
 

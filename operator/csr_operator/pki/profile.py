@@ -28,6 +28,9 @@ _RESERVED = {
 }
 
 
+_MOST_DEPTH = 255
+
+
 @dataclass(frozen=True, slots=True)
 class CustomExtension:
     """An extension of the user's own. ``oid`` is dotted, ``value`` the DER inside the OCTET STRING."""
@@ -74,8 +77,8 @@ class Profile:
                 raise PkiError("a path length is for CAs only: set isCA")
             if self.name_constraints is not None:
                 raise PkiError("nameConstraints are for CAs only (RFC 5280, 4.2.1.10): set isCA")
-        if self.path_length is not None and self.path_length < 0:
-            raise PkiError("a path length cannot be negative")
+        if self.path_length is not None and self.path_length not in range(_MOST_DEPTH + 1):
+            raise PkiError(f"a path length is 0 to {_MOST_DEPTH}, or left out")
         if usages & {"encipher only", "decipher only"} and "key agreement" not in usages:
             raise PkiError('usages: "encipher only" and "decipher only" need "key agreement" (RFC 5280, 4.2.1.3)')
         if len({extension.oid for extension in self.extensions}) < len(self.extensions):
