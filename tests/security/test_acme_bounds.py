@@ -71,6 +71,10 @@ async def test_an_honest_server_is_gone_through(client: AcmeClient, ca: HostileA
     assert {call.path.split("/")[1] for call in ca.calls} >= {"order", "authorization", "challenge", "renewal-info"}
 
 
+def sends(reply: Reply) -> Lie:
+    return lambda _: reply
+
+
 def put(name: str, value: Any) -> Lie:
     return lambda body: {**body, name: value}
 
@@ -99,7 +103,7 @@ STEPS = ("directory", "account", "orders", "new-order", "authorization", "challe
 @pytest.mark.parametrize("step", STEPS)
 async def test_whatever_comes_is_an_acme_error(client: AcmeClient, ca: HostileAcme, step: str, status: int) -> None:
     for odd in ODD.values():
-        ca.lies[step] = lambda _, odd=odd: Reply(status, odd)
+        ca.lies[step] = sends(Reply(status, odd))
         await complaint(client)
 
 

@@ -26,7 +26,8 @@ class HostileAcme(ContractServer):
     """lies: by step: directory, nonce, account, new-order, order, authorization, challenge, finalize, certificate,
     alternate, orders, renewal-info. headers: what the answers to a step have besides.
 
-    orders: of the account, by number; each is what the server sends for it.
+    proves: a challenge that it is told of counts as proven; else it never is. orders, authorizations, chains: what it
+    sends for them, by number.
     """
 
     name = "Hostile ACME"
@@ -35,6 +36,7 @@ class HostileAcme(ContractServer):
         super().__init__()
         self.lies: dict[str, Lie] = {}
         self.headers: dict[str, dict[str, str]] = {}
+        self.proves = True
         self.orders: dict[int, dict[str, Any]] = {}
         self.authorizations: dict[int, dict[str, Any]] = {}
         self.chains: dict[int, bytes] = {}
@@ -107,7 +109,8 @@ class HostileAcme(ContractServer):
                     self.authorizations[number]["status"] = "deactivated"
                 return self.authorizations[number], {}
             case "challenge":
-                self.authorizations[number]["status"] = "valid"
+                if self.proves:
+                    self.authorizations[number]["status"] = "valid"
                 return self.authorizations[number]["challenges"][0], {}
             case "finalize":
                 self._sign(number, payload["csr"])
