@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from cryptography import x509
 
+from .backends import waits
 from .backends.base import (
     Abandons,
     Backend,
@@ -20,6 +22,7 @@ from .backends.base import (
     Retryable,
     SuggestsRenewal,
 )
+from .backends.text import shown
 from .errors import Failed
 from .kube import KubeError, Unreachable
 from .metrics import CA_CALLS
@@ -29,7 +32,9 @@ T = TypeVar("T")
 
 _PATIENCE = 120.0
 """Seconds after which an answer is no longer waited for; backends have shorter limits of their own."""
-
+_MOST_CERTIFICATES, _MOST_ROOTS = 20, 100
+_LONGEST_REFERENCE, _LARGEST_HANDLE = 1024, 4096
+_YEARS = range(1970, 9000)  # with room for what is added to a time, or taken from it
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +44,15 @@ def unexpected(backend: str, error: Exception) -> str:
     return f"backend {backend} failed in a way that its author did not expect: see {type(error).__name__} in the log"
 
 
+class _OutOfBounds(Exception):
+    """An answer that is more than may be kept. The text is for the user."""
+
+
 class Ca:
-    """issuer: as a Secret's annotations name it (`Kind/name`). name: the backend's. policy: the issuer's."""
+    """Whatever a backend says, a third party's as well, gets from here on in bounds: texts are one printable line of at
+    most 500 characters, waits are from a second to a day, and what is kept has a size.
+
+    issuer: as a Secret's annotations name it (`Kind/name`). name: the backend's. policy: the issuer's."""
 
     def __init__(self, issuer: str, name: str, backend: Backend, policy: Policy | None) -> None:
         self.issuer, self.name, self.backend, self.policy = issuer, name, backend, policy
@@ -48,8 +60,8 @@ class Ca:
     async def ask(self, order: Order, handle: str) -> Issued | Pending:
         """Place the order, or ask how the one with `handle` stands. Raises Failed."""
         if handle:
-            return await self._counted("poll", self.backend.poll(order, handle))
-        return await self._counted("submit", self.backend.submit(order))
+            return await self._counted("poll", self.backend.poll(order, handle), _answer)
+        return await self._counted("submit", self.backend.submit(order), _first_answer)
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         """Raises Failed."""
@@ -59,18 +71,19 @@ class Ca:
         """Raises Failed."""
         if not isinstance(self.backend, SuggestsRenewal):
             return None
-        return await self._counted("suggest_renewal", self.backend.suggest_renewal(reference))
+        return await self._counted("suggest_renewal", self.backend.suggest_renewal(reference), _renewal)
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         """Raises Failed."""
         if isinstance(self.backend, Abandons):
             await self._counted("abandon", self.backend.abandon(key, csr, handle))
 
-    async def _counted(self, call: str, answer: Awaitable[T]) -> T:
+    async def _counted(self, call: str, answer: Awaitable[T], bounded: Callable[[T], T] = lambda given: given) -> T:
         outcome = "error"
         try:
             async with asyncio.timeout(_PATIENCE):
-                result = await answer
+                given = await answer
+            result = bounded(given)
             outcome = "ok"
             return result
         except TimeoutError:
@@ -79,15 +92,19 @@ class Ca:
             raise Failed("IssuerUnavailable", message, by_issuer=True) from None
         except Retryable as error:
             outcome = "retryable"
+            after = waits.seconds(error.after)
             if isinstance(error, Lapsed):
-                raise Failed("OrderFailed", str(error), by_issuer=True, after=error.after, lapsed=True) from error
-            raise Failed("IssuerUnavailable", str(error), by_issuer=True, after=error.after) from error
+                raise Failed("OrderFailed", shown(str(error)), by_issuer=True, after=after, lapsed=True) from error
+            raise Failed("IssuerUnavailable", shown(str(error)), by_issuer=True, after=after) from error
         except Rejected as error:
             outcome = "rejected"
-            raise Failed("Rejected", str(error), permanent=True, needs_user=True, by_issuer=True) from error
+            raise Failed("Rejected", shown(str(error)), permanent=True, needs_user=True, by_issuer=True) from error
         except BackendError as error:
             outcome = "misconfigured"
-            raise Failed("IssuerNotReady", str(error), by_issuer=True) from error
+            raise Failed("IssuerNotReady", shown(str(error)), by_issuer=True) from error
+        except _OutOfBounds as error:
+            text = f"backend {self.name} {error}"
+            raise Failed("AnswerMismatch", text, permanent=True, needs_user=True, by_issuer=True) from None
         except (KubeError, Unreachable):
             raise  # of a Secret that it reads: the API server's fault
         except Exception as error:
@@ -96,3 +113,41 @@ class Ca:
             raise Failed("IssuerUnavailable", unexpected(self.name, error), by_issuer=True) from error
         finally:
             CA_CALLS.labels(self.name, call, outcome).inc()
+
+
+def _answer(answer: Issued | Pending) -> Issued | Pending:
+    """Raises _OutOfBounds."""
+    if isinstance(answer, Pending):
+        if len(answer.handle.encode()) > _LARGEST_HANDLE:
+            raise _OutOfBounds(f"wants more kept of an order than the {_LARGEST_HANDLE} bytes that there are for that")
+        return replace(answer, message=shown(answer.message), poll_after=waits.pause(answer.poll_after))
+    for what, count, most in (
+        ("certificates", len(answer.certificates), _MOST_CERTIFICATES),
+        ("roots", len(answer.roots), _MOST_ROOTS),
+    ):
+        if count > most:
+            raise _OutOfBounds(f"answered with {count} {what}, of which a chain has {most} at most")
+    if len(answer.reference) > _LONGEST_REFERENCE or not answer.reference.isprintable():
+        raise _OutOfBounds(f"answered with a reference of more than {_LONGEST_REFERENCE} printable characters")
+    try:
+        return replace(answer, renewal=_renewal(answer.renewal))
+    except _OutOfBounds:
+        return replace(answer, renewal=None)  # the certificate is good nevertheless
+
+
+def _first_answer(answer: Issued | Pending) -> Issued | Pending:
+    """As `_answer`: an order that was only just placed may be looked at once its handle is kept."""
+    bounded = _answer(answer)
+    if isinstance(answer, Pending) and isinstance(bounded, Pending) and answer.handle and not answer.poll_after:
+        return replace(bounded, poll_after=answer.poll_after)
+    return bounded
+
+
+def _renewal(renewal: Renewal | None) -> Renewal | None:
+    """Raises _OutOfBounds."""
+    if renewal is None:
+        return None
+    start, end = renewal.start, renewal.end
+    if start.tzinfo is None or end.tzinfo is None or start.year not in _YEARS or end.year not in _YEARS or start >= end:
+        raise _OutOfBounds("suggests a renewal in a time that does not begin before it ends")
+    return replace(renewal, ask_after=waits.pause(renewal.ask_after))

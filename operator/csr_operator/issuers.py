@@ -13,6 +13,7 @@ import aiohttp
 from .backends.base import Backend, BackendError, Context, Health, Misconfigured, SuggestsRenewal
 from .backends.http import http_session
 from .backends.registry import backend as backend_class
+from .backends.text import shown
 from .ca import Ca, unexpected
 from .credentials import refusal
 from .decide import IssuerState, issuer_name
@@ -160,7 +161,7 @@ class Issuers:
             context = Context(read_secret, publish, self._clock, self._http, responder, self._programs)
             backend = backend_class(issuer.backend).create(issuer.config, context)
         except Misconfigured as error:
-            return Live(issuer, None, str(error))
+            return Live(issuer, None, shown(str(error)))
         except Exception as error:
             logger.exception("%s: backend %s: unexpected, at create", issuer.key, issuer.backend)
             return Live(issuer, None, unexpected(issuer.backend, error))
@@ -172,7 +173,8 @@ class Issuers:
         outcome = "error"
         try:
             async with asyncio.timeout(_PATIENCE):
-                health = await live.backend.check()
+                said = await live.backend.check()
+            health = Health(shown(said.message), shown(said.fingerprint))
             outcome = "ok"
             return True, "Ready", health
         except TimeoutError:
@@ -180,10 +182,10 @@ class Issuers:
             return False, "Unavailable", Health(f"the CA did not answer within {_PATIENCE:.0f} s")
         except Misconfigured as error:
             outcome = "misconfigured"
-            return False, "Misconfigured", Health(str(error))
+            return False, "Misconfigured", Health(shown(str(error)))
         except BackendError as error:
             outcome = "unavailable"
-            return False, "Unavailable", Health(str(error))
+            return False, "Unavailable", Health(shown(str(error)))
         except (KubeError, Unreachable):
             raise
         except Exception as error:

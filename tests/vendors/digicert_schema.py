@@ -73,4 +73,3 @@ REQUEST_STATUS = _object(
 REVOKE = _object(
     comments={"type": "string"}, revocation_reason={"enum": list(REASONS)}, skip_approval={"type": "boolean"}
 )
-DCV_METHOD = _object(("dcv_method",), dcv_method={"enum": list(DCV_METHODS)})

@@ -28,7 +28,7 @@ CONTAINER = 5
 DV, OV, PRIVATE = "ssl_dv_geotrust_flex", "ssl_basic", "private_ssl_flex"
 _PRODUCTS = {DV: "GeoTrust DV SSL", OV: "Basic OV", PRIVATE: "Private SSL OV"}
 _OPEN = frozenset({"needs_approval", "pending", "processing", "waiting_pickup", "approved", "reissue_pending"})
-_WEEKS = 28 * 24 * 3600
+_GOOD_FOR = 30 * 24 * 3600
 
 Plan = Sequence[tuple[timedelta, str]]
 AT_ONCE: Plan = ((timedelta(0), "issued"),)
@@ -125,8 +125,8 @@ class DigicertServer(ContractServer):
                 return self._cancel(self._order(number), _checked(schema.ORDER_STATUS, call.body))
             case ["PUT", "order", "certificate", number, "check-dcv"]:
                 return self._check_dcv(self._order(number))
-            case ["PUT", "order", "certificate", number, "dcv-method"]:
-                return self._dcv_method(self._order(number), _checked(schema.DCV_METHOD, call.body))
+            case ["PUT", "order", "certificate", number, "dcv-random-value"]:
+                return self._random_value(self._order(number))
             case ["PUT", "order", "certificate", number, "revoke"]:
                 for one in self._order(number)["certificates"]:
                     self._revoke(one["serial_number"], {"skip_approval": True})
@@ -239,14 +239,14 @@ class DigicertServer(ContractServer):
             raise _refused(400, "invalid_dns_txt", message)
         return Reply(body={"order_status": order["status"], "dcv_status": "valid"})
 
-    def _dcv_method(self, order: dict[str, Any], body: Mapping[str, Any]) -> Reply:
-        if not order["random"]:
-            return Reply(204)
-        order["body"]["dcv_method"] = body["dcv_method"]
-        if self._now() - order["drawn"] > _WEEKS:
+    def _random_value(self, order: dict[str, Any]) -> Reply:
+        """The one that there is, or another one if that has expired."""
+        if not order["random"] or order["status"] not in _OPEN:
+            raise _refused(400, "invalid_dcv_method", "The order has no domain control validation by random values.")
+        if self._now() - order["drawn"] > _GOOD_FOR:
             order["random"], order["drawn"] = secrets.token_hex(16), self._now()
-        self._save(order)
-        expires = datetime.fromtimestamp(order["drawn"], UTC) + timedelta(days=30)
+            self._save(order)
+        expires = datetime.fromtimestamp(order["drawn"] + _GOOD_FOR, UTC)
         return Reply(body={"dcv_random_value": order["random"], "expiration_date": expires.isoformat()})
 
     def _download(self, number: str) -> Reply:
@@ -278,6 +278,8 @@ class DigicertServer(ContractServer):
     def _list(self, query: Mapping[str, str]) -> Reply:
         wanted = {value for name, value in query.items() if name.startswith("filters[status]")}
         found = [order for order in self.orders if not wanted or order["status"] in wanted]
+        if serial := query.get("filters[serial_number]"):
+            found = [one for one in found if serial in {each["serial_number"] for each in one["certificates"]}]
         page = self._page(len(found), query)
         shown = found[page["offset"] : page["offset"] + page["limit"]]
         return Reply(body={"orders": [{"id": one["id"], "status": one["status"]} for one in shown], "page": page})

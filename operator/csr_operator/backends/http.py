@@ -1,8 +1,9 @@
 """HTTP as all backends do it: an explicit trust store for each issuer, timeouts, and a bound on answers."""
 
 import json
+import os
+import re
 import ssl
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,10 +13,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from . import waits
 from .base import Misconfigured, Retryable
+from .text import shown
 
-_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=15)
-_MOST_BYTES = 4 * 1024 * 1024
+_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=15)  # until the last octet of the answer: one a second is not enough
+_MOST_BYTES = 2 * 1024 * 1024
 _USER_AGENT = "csr-operator"
 
 
@@ -35,20 +38,22 @@ def identify(context: ssl.SSLContext, certificate: bytes, key: bytes, field: str
 
     Raises Misconfigured, naming `field`.
     """
-    # OpenSSL reads keys from files alone: one that nobody else may read, and that is gone before this returns.
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(certificate + b"\n" + key)
-        file.flush()
-        try:
-            context.load_cert_chain(file.name, password=b"")
-        except (ssl.SSLError, ValueError):
-            text = "needs a certificate in tls.crt and its private key, without a password, in tls.key (both PEM)"
-            raise Misconfigured(f"{field}: {text}") from None
+    # OpenSSL reads keys from files alone: one in memory, as a pod's disk is read-only, and gone before this returns.
+    file = os.memfd_create("client-certificate")
+    try:
+        with open(file, "wb", closefd=False) as stream:
+            stream.write(certificate + b"\n" + key)
+        context.load_cert_chain(f"/proc/self/fd/{file}", password=b"")
+    except (ssl.SSLError, ValueError):
+        text = "needs a certificate in tls.crt and its private key, without a password, in tls.key (both PEM)"
+        raise Misconfigured(f"{field}: {text}") from None
+    finally:
+        os.close(file)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """status: of HTTP. headers: their names in any case. body: at most 4 MiB."""
+    """status: of HTTP. headers: their names in any case. body: at most 2 MiB."""
 
     status: int
     headers: Mapping[str, str]
@@ -56,20 +61,20 @@ class Answer:
 
     @property
     def retry_after(self) -> float:
-        """Seconds that the server asks to wait (RFC 9110, section 10.2.3); 0 if it does not say."""
+        """Seconds that the server asks to wait (RFC 9110, section 10.2.3), from 1 to a day; 0 if it does not say."""
         text = self.headers.get("Retry-After", "")
-        if text.isdigit():
-            return float(text)
+        if re.fullmatch("[0-9]+", text):
+            return waits.seconds(float(text))  # too many digits are infinity
         try:
-            return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
-        except (TypeError, ValueError):
+            return waits.seconds((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+        except (TypeError, ValueError, OverflowError, IndexError):
             return 0.0
 
     def json(self) -> Any:
-        """Raises Retryable if the body is no JSON, or was cut off."""
+        """Raises Retryable if the body is no JSON, was cut off, or is nested without end."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Retryable(f"the CA's answer (HTTP status {self.status}) is no JSON", self.retry_after) from None
 
 
@@ -110,8 +115,12 @@ async def call(
     except aiohttp.ClientConnectorCertificateError as error:
         text = f"{host}: its TLS certificate is not trusted ({error.certificate_error}): set caBundle to its CA"
         raise Retryable(text) from None
+    except aiohttp.ClientConnectorError as error:
+        raise Retryable(f"{host}: {error}") from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Retryable(f"{host}: {str(error) or type(error).__name__}") from None
+        # It may quote what the server sent, and that what was sent to it.
+        sent = [*(headers or {}).values(), *(form or {}).values()]
+        raise Retryable(f"{host}: {shown(str(error), sent) or type(error).__name__}") from None
 
 
 def http_session() -> aiohttp.ClientSession:

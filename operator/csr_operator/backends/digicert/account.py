@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from csr_operator.backends.base import Health, Misconfigured, Retryable
+from csr_operator.backends.text import shown
 
 from .client import Client, Looked
 
-_PAGE = 1000
-_SHOWN = 50
+_PAGE, _LONGEST = 1000, 100
+_SHOWN = 20
 
 
 class AccountCheck:
@@ -25,7 +26,7 @@ class AccountCheck:
         return await self._looked.found()
 
     async def _look(self) -> Health:
-        products = await self._listed("product", "products", "name_id")
+        products = await self._listed("product", "products", "name_id", self._product)
         _must_be_among(self._product, products, "spec.digicert.product", "products")
         said = f"orders {products.get(self._product) or self._product}"
         for field, path, members in (
@@ -35,27 +36,31 @@ class AccountCheck:
             if (wanted := self._config.get(field)) is None:
                 continue
             try:
-                known = await self._listed(path, members, "id")
+                known = await self._listed(path, members, "id", str(wanted))
             except Misconfigured:
                 continue  # a key that is restricted to orders may not list them; an order will tell
             _must_be_among(str(wanted), known, f"spec.digicert.{field}", members)
             said += f" for {known[str(wanted)]}" if known.get(str(wanted)) else ""
         return Health(said)
 
-    async def _listed(self, path: str, members: str, identifier: str) -> dict[str, str]:
-        """Names by identifier."""
+    async def _listed(self, path: str, members: str, identifier: str, wanted: str) -> dict[str, str]:
+        """Names by identifier: all, or those up to the one that is wanted."""
         found: dict[str, str] = {}
-        while True:
-            query = {"limit": str(_PAGE), "offset": str(len(found))} if path != "product" else None
-            answer = await self._client.get(path, query)
-            try:
-                known = len(found)
-                found |= {str(one[identifier]): str(one.get("name") or "") for one in answer[members]}
-                total = int((answer.get("page") or {}).get("total", 0))
-            except (KeyError, TypeError, ValueError, AttributeError):
-                raise Retryable(f"DigiCert's list of {members} is not of the published form") from None
-            if len(found) in (known, total) or len(found) > total:
-                return found
+        if path == "product":  # comes in one piece
+            answer = await self._client.get(path)
+            return _names(answer.get(members) if isinstance(answer, dict) else None, members, identifier)
+        async for page in self._client.pages(path, members, {}, _PAGE):
+            found |= _names(page, members, identifier)
+            if wanted in found:
+                break
+        return found
+
+
+def _names(listed: Any, members: str, identifier: str) -> dict[str, str]:
+    try:
+        return {shown(one[identifier]): shown(one.get("name") or "")[:_LONGEST] for one in listed}
+    except (KeyError, TypeError, AttributeError):
+        raise Retryable(f"DigiCert's list of {members} is not of the published form") from None
 
 
 def _must_be_among(wanted: str, known: Mapping[str, str], field: str, what: str) -> None:

@@ -13,6 +13,16 @@ DEAD = frozenset({"rejected", "canceled", "expired", "revoked"})
 """Statuses of orders that nothing more comes of."""
 
 _SOON = timedelta(minutes=1)
+_LARGEST = 10**18
+
+
+def number_of(given: object) -> int:
+    """An ID of DigiCert's, as it may stand in a path. Raises ValueError."""
+    if type(given) is int and 0 < given < _LARGEST:
+        return given
+    if isinstance(given, str) and given.isascii() and given.isdigit() and 0 < len(given) <= 18:
+        return int(given)
+    raise ValueError("no ID of DigiCert's")
 
 
 def dead(handle: Handle, status: str) -> BackendError:
@@ -26,8 +36,13 @@ def dead(handle: Handle, status: str) -> BackendError:
 
 
 def issued(number: int, certificate_id: object, pem: bytes) -> Issued:
+    """certificate_id: as DigiCert gave it; what is none is not kept. Raises Retryable."""
     try:
         certificates = load_bundle(pem)
     except PkiError as error:
         raise Retryable(f"the certificate of DigiCert order {number} cannot be read: {error}") from None
-    return Issued(certificates, any_duration=True, rules=CA_DECIDES, reference=f"{number}/{certificate_id or ''}")
+    try:
+        reference = f"{number}/{number_of(certificate_id)}"
+    except ValueError:
+        reference = f"{number}/"
+    return Issued(certificates, any_duration=True, rules=CA_DECIDES, reference=reference)

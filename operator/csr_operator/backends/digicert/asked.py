@@ -54,6 +54,16 @@ def names_of(csr: x509.CertificateSigningRequest) -> Names:
     return Names(common_name, tuple(everything))
 
 
+def holds_all_names(certificate: x509.Certificate, csr: x509.CertificateSigningRequest) -> bool:
+    """Whether the CSR asks for all names that the certificate has."""
+    try:
+        there = [str(one.value) for one in alternative_names(certificate)]
+    except (PkiError, ValueError):
+        return False
+    there += [str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    return {name.lower() for name in there} <= {name.lower() for name in names_of(csr).dns_names}
+
+
 def must_be_for_tls(profile: Profile, product: str) -> None:
     """Raises Rejected for what no TLS product can give, before it is paid for."""
     if profile.is_ca:

@@ -3,6 +3,9 @@
 An order carries its key as `alternative_order_id`, by which it is found again after a crash. DigiCert does not keep two
 orders from having the same, and does not say how soon an order is found by it: an order whose answer was lost is looked
 up once, before another is placed. A reissue has no such field and is found by its CSR.
+
+A handle or a reference only says where to look. Whether an order is the one that was placed, and whether a certificate
+is the one that is meant, is seen at DigiCert before anything is done to either.
 """
 
 import re
@@ -17,6 +20,7 @@ from csr_operator.backends.base import (
     Context,
     Health,
     Issued,
+    Lapsed,
     Misconfigured,
     Order,
     Pending,
@@ -24,16 +28,19 @@ from csr_operator.backends.base import (
     Retryable,
 )
 from csr_operator.backends.grid import last_multiple
-from csr_operator.pki.fingerprint import serial_octets
+from csr_operator.backends.text import shown
+from csr_operator.pki.chain import load_bundle
+from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
 from csr_operator.pki.keys import public_key_der
+from csr_operator.pki.signatures import issued_by
 
 from .account import AccountCheck
-from .answers import DEAD, dead, issued
-from .asked import alternative_id, must_be_for_tls, names_of, order_body, reissue_body
+from .answers import DEAD, dead, issued, number_of
+from .asked import alternative_id, holds_all_names, must_be_for_tls, names_of, order_body, reissue_body
 from .changes import WAITING, Changes, interval
 from .client import Client, Refused
 from .dcv import METHOD, Dcv
-from .handle import GOOD_FOR, TOKEN_METHODS, Handle, records_of
+from .handle import GOOD_FOR, TOKEN_METHODS, Handle, Proof, records_of
 
 DEFAULT_URL = "https://www.digicert.com/services/v2"
 _REASONS = frozenset({"keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"})
@@ -41,6 +48,7 @@ _MUCH_LATER = timedelta(hours=1)
 _HURRY = timedelta(minutes=30)
 _SOON = timedelta(minutes=1)
 _LATER = timedelta(minutes=15)
+_MOST_REISSUES, _MOST_ORDERS = 1000, 10
 _PAYMENT = r"balance|funds|payment"
 _ADVICE = {
     r"route|^http status 404": f"spec.digicert.url has to be that of a Services API, such as {DEFAULT_URL}",
@@ -67,6 +75,7 @@ class DigicertBackend:
         self._product = str(config["product"])
         self._changes = Changes(self._client, context.clock)
         self._dcv = Dcv(config["dns01"], context) if config.get("dns01") else None
+        self._proofs: dict[int, Proof] = {}  # by order: those that were seen to be ours
         self._looked: dict[int, str] = {}  # orders that wait, as they say themselves, with a status that is not clear
         self._account = AccountCheck(self._client, config, context.clock)
 
@@ -99,7 +108,7 @@ class DigicertBackend:
             else:
                 body = reissue_body(order, names, self._config)
                 answer = await self._client.send("POST", f"order/certificate/{running}/reissue", body)
-            number = int(answer["id"])
+            number = number_of(answer["id"])
         except Refused as error:
             if re.search(_PAYMENT, error.said):
                 raise Retryable(str(error), _LATER.total_seconds()) from None  # nobody changes the request for that
@@ -109,51 +118,64 @@ class DigicertBackend:
         if answer.get("certificate_chain"):
             pem = "\n".join(str(link.get("pem", "")) for link in answer["certificate_chain"])
             return issued(number, answer.get("certificate_id"), pem.encode())
-        records = records_of(answer, names.dns_names)
         method = self._config.get("dcvMethod") or ""
         now = self._clock()
-        return self._first(Handle(number, now, now, running is not None, method, records))
+        self._proofs[number] = Proof(order.key, now, method, records_of(answer, names.dns_names))
+        return self._first(Handle(number, now, running is not None, method))
 
     def _first(self, handle: Handle) -> Pending:
         status = "reissue_pending" if handle.reissue else "pending"
         self._changes.note(handle.order, status)
         pending = self._pending(handle, status)
-        # The handle comes first: it tells after a crash which records to remove.
-        return replace(pending, poll_after=timedelta(0)) if self._dcv is not None and handle.records else pending
+        # The handle comes first: it tells after a crash which order's records to remove.
+        proof = self._proofs.get(handle.order)
+        return replace(pending, poll_after=timedelta(0)) if self._dcv and proof and proof.records else pending
 
     async def _running(self, order: Order) -> int | None:
-        """The order of the certificate that this one follows, if it can be reissued for at least half the duration."""
-        number = order.replaces.partition("/")[0]
-        if not number:
+        """The order of the certificate that this one follows, if it can be reissued for at least half the duration.
+
+        What it has issued last has to be that certificate, and all its names have to be wanted still: DigiCert revokes
+        what a reissue leaves a name out of.
+        """
+        if not (reference := re.fullmatch(r"([0-9]{1,18})/([0-9]{1,18})", order.replaces)):
             return None
+        number, certificate = int(reference[1]), int(reference[2])
         try:
-            info = await self._client.get(f"order/certificate/{number}")
+            info = await self._found(number)
+            ends = datetime.fromisoformat(str(info.get("order_valid_till"))[:10]).replace(tzinfo=UTC)
+            same = info["product"]["name_id"] == self._product and info["status"] in ("issued", "reissue_pending")
+            if not same or info["certificate"]["id"] != certificate or ends - self._clock() < order.duration / 2:
+                return None
+            leaf = (await self._downloaded(certificate))[0]
         except Refused as error:
             if error.status == 404:
                 return None
             raise
-        try:
-            ends = datetime.fromisoformat(str(info.get("order_valid_till"))[:10]).replace(tzinfo=UTC)
-            same = info["product"]["name_id"] == self._product and info["status"] in ("issued", "reissue_pending")
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, IndexError):
             return None
-        return int(number) if same and ends - self._clock() >= order.duration / 2 else None
+        is_it = sha256_fingerprint(leaf) == order.replaces_fingerprint
+        return number if is_it and holds_all_names(leaf, order.csr) else None
+
+    async def _downloaded(self, certificate: int) -> list[x509.Certificate]:
+        """The certificate with its chain. Raises BackendError, PkiError."""
+        data = await self._client.download(f"certificate/{certificate}/download/format/pem_all")
+        return list(load_bundle(data))
 
     async def _find(self, order: Order, running: int | None) -> Handle | None:
         """An order, or a reissue, that was placed before."""
         now, method = self._clock(), self._config.get("dcvMethod") or ""
-        if running is not None and (await self._reissue_of(running, order)) is not None:
-            return Handle(running, now, now, reissue=True, method=method)
+        if running is not None and (await self._reissue_of(running, order.csr, order.replaces)) is not None:
+            return Handle(running, now, reissue=True, method=method)
         alive = [number for number, status in (await self._orders_of(order.key)).items() if status not in DEAD]
         if not alive:
             return None
-        return Handle(max(alive), now, now, method=method)
+        return Handle(max(alive), now, method=method)
 
     async def _orders_of(self, key: str) -> dict[int, str]:
         """Status by order. Raises BackendError."""
         try:
             answer = await self._client.get(f"order/alternate/{alternative_id(key)}")
-            return {int(one["order_id"]): str(one["status"]) for one in answer["orders"]}
+            return {number_of(one["order_id"]): str(one["status"]) for one in answer["orders"]}
         except Refused as error:
             if error.status == 404:
                 return {}
@@ -163,112 +185,175 @@ class DigicertBackend:
 
     async def _take_up(self, order: Order, handle: Handle) -> Issued | Pending:
         """Go on with an order whose answer was lost."""
-        return self._first(await self._with_records(order, handle))
+        await self._see(order.key, order.csr, handle, known=True)
+        return self._first(handle)
 
-    async def _with_records(self, order: Order, handle: Handle) -> Handle:
-        """Ask again for what proves control of the domains, which the answer to an order tells once."""
-        if handle.method not in TOKEN_METHODS:
-            return handle
+    async def _see(self, key: str, csr: x509.CertificateSigningRequest, handle: Handle, known: bool = False) -> Proof:
+        """What proves control of the domains, asked again each day, as the answer to an order tells it once.
+
+        known: the order was found by its key. Raises Lapsed if it is not the one that was placed, and BackendError.
+        """
+        now, proof = self._clock(), self._proofs.get(handle.order)
+        if proof is not None and proof.key == key and now - proof.at < GOOD_FOR:
+            return proof
+        if not known and not await self._is_ours(key, csr, handle):
+            raise _not_ours(handle)
+        records: Mapping[str, str] = {}
+        if handle.method in TOKEN_METHODS:
+            try:
+                answer = await self._client.send("PUT", f"order/certificate/{handle.order}/dcv-random-value")
+                records = records_of(answer, names_of(csr).dns_names)
+            except Refused:
+                pass  # nothing is to be proven, or no longer
+        self._proofs[handle.order] = proof = Proof(key, now, handle.method, records)
+        return proof
+
+    async def _is_ours(self, key: str, csr: x509.CertificateSigningRequest, handle: Handle, info: Any = None) -> bool:
+        """Whether an order was placed for `key`; a reissue, whether it is for the key of the CSR.
+
+        info: what DigiCert says of it, if that is known. Raises BackendError.
+        """
+        if handle.reissue:
+            return await self._reissue_of(handle.order, csr) is not None
+        info = info or await self._about(handle)
+        if not isinstance(info, Mapping):
+            return False
+        if (given := info.get("alternative_order_id")) is not None:
+            return bool(given == alternative_id(key))
+        return handle.order in await self._orders_of(key)
+
+    async def _found(self, number: int) -> Any:
+        """What DigiCert says of an order. Raises Refused and the like."""
+        return await self._client.get(f"order/certificate/{number}")
+
+    async def _about(self, handle: Handle) -> Any:
+        """As `_found`. Its status alone says that it came to nothing: what is not there now may come."""
         try:
-            path = f"order/certificate/{handle.order}/dcv-method"
-            answer = await self._client.send("PUT", path, {"dcv_method": handle.method})
-        except Refused:
-            answer = None  # nothing is to be proven, or no longer
-        records = records_of(answer or {}, names_of(order.csr).dns_names)
-        return replace(handle, records=records, shown=self._clock())
+            return await self._found(handle.order)
+        except Refused as error:
+            text = f"order {handle.order}: {error}: see whether the API key is still one of the same account"
+            raise Retryable(text, _SOON.total_seconds()) from None
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
         kept, now = Handle.parse(handle), self._clock()
-        if kept.records and now - kept.shown >= GOOD_FOR:
-            if self._dcv is not None:
-                await self._dcv.clean_up(kept.order, kept.records)
-            kept = await self._with_records(order, kept)
+        proof = await self._see(order.key, order.csr, kept) if kept.method in TOKEN_METHODS else Proof(order.key, now)
         status = await self._changes.status(kept.order, last_multiple(now, interval(now - kept.placed)))
         waits = status in WAITING or (bool(status) and status == self._looked.get(kept.order))
-        if waits and not await self._prove(kept, now):
+        if waits and not await self._prove(order, kept, proof, now):
             return self._pending(kept, status)
         return await self._look_at(order, kept)
 
-    async def _prove(self, handle: Handle, now: datetime) -> bool:
+    def _records(self, csr: x509.CertificateSigningRequest, proof: Proof) -> Mapping[str, str]:
+        """Those that are the operator's to set: at the names that the CSR has, and nowhere else."""
+        names = {name.removeprefix("*.").lower() for name in names_of(csr).dns_names}
+        return {domain: value for domain, value in proof.records.items() if domain.lower() in names}
+
+    async def _prove(self, order: Order, handle: Handle, proof: Proof, now: datetime) -> bool:
         """Show what proves control, where that is the operator's to do; whether DigiCert then says that it issued.
 
         DigiCert looks by itself as well, again and again: it is only hurried while somebody may be waiting.
         """
-        if self._dcv is None or not handle.records:
+        records = self._records(order.csr, proof)
+        if self._dcv is None or not records:
             return False
-        new = await self._dcv.show(handle.order, handle.records)
-        if not (new or now - handle.placed < _HURRY) or not await self._dcv.are_visible(handle.records):
+        new = await self._dcv.show(handle.order, records)
+        if not (new or now - handle.placed < _HURRY) or not await self._dcv.are_visible(records):
             return False
         try:
             answer = await self._client.send("PUT", f"order/certificate/{handle.order}/check-dcv")
         except Refused:
             return False  # it has not seen them yet, or has something else to validate
-        return bool(answer) and answer.get("order_status") == "issued"
+        return isinstance(answer, Mapping) and answer.get("order_status") == "issued"
 
     def _forget(self, order: int) -> None:
         self._changes.forget(order)
         self._looked.pop(order, None)
+        self._proofs.pop(order, None)
 
-    async def _over(self, handle: Handle) -> None:
+    async def _over(self, order: Order, handle: Handle) -> None:
+        proof = self._proofs.get(handle.order)
         self._forget(handle.order)
         if self._dcv is not None:
-            await self._dcv.clean_up(handle.order, handle.records)
+            await self._dcv.clean_up(handle.order, self._records(order.csr, proof) if proof is not None else {})
 
     async def _look_at(self, order: Order, handle: Handle) -> Issued | Pending:
-        """Ask for the order itself. Its status alone says that it came to nothing: what is not there now may come."""
+        info = await self._about(handle)
         try:
-            info = await self._client.get(f"order/certificate/{handle.order}")
             status, certificate = str(info["status"]), info.get("certificate") or {}
-            if handle.reissue and status == "issued":
-                certificate = await self._reissue_of(handle.order, order) or {}
-                if certificate.get("status") != "issued":
+            known = self._proofs.get(handle.order)
+            is_known = known is not None and known.key == order.key
+            if handle.reissue and (status == "issued" or not is_known):
+                reissue = await self._reissue_of(handle.order, order.csr, order.replaces)
+                if not is_known and reissue is None:
+                    raise _not_ours(handle)
+                certificate = reissue or {}
+                if status == "issued" and certificate.get("status") != "issued":
                     status = "rejected" if certificate.get("status") == "rejected" else "reissue_pending"
+            elif not is_known and not await self._is_ours(order.key, order.csr, handle, info):
+                raise _not_ours(handle)
+            if not is_known:
+                self._proofs[handle.order] = Proof(order.key, self._clock(), handle.method)
             self._changes.note(handle.order, status)
             if certificate.get("id") and (
                 status == "issued" or (status == "approved" and certificate.get("serial_number"))
             ):
-                path = f"certificate/{certificate['id']}/download/format/pem_all"
-                answer = issued(handle.order, certificate["id"], await self._client.download(path))
-                await self._over(handle)
+                number = number_of(certificate["id"])
+                path = f"certificate/{number}/download/format/pem_all"
+                answer = issued(handle.order, number, await self._client.download(path))
+                await self._over(order, handle)
                 return answer
         except Refused as error:
             text = f"order {handle.order}: {error}: see whether the API key is still one of the same account"
             raise Retryable(text, _SOON.total_seconds()) from None
-        except (TypeError, KeyError, AttributeError):
+        except (TypeError, KeyError, ValueError, AttributeError):
             text = f"DigiCert's answer about order {handle.order} is not of the published form"
             raise Retryable(text, _SOON.total_seconds()) from None
         if status in DEAD:
-            await self._over(handle)
+            await self._over(order, handle)
             raise dead(handle, status)
         self._looked[handle.order] = status
         return self._pending(handle, status)
 
-    async def _reissue_of(self, number: int, order: Order) -> Mapping[str, Any] | None:
-        """The newest reissue with this order's key, of those after the certificate that it follows: its key may be the
+    async def _reissue_of(
+        self, number: int, csr: x509.CertificateSigningRequest, replaces: str = ""
+    ) -> Mapping[str, Any] | None:
+        """The newest reissue with the CSR's key, of those after the certificate that it follows: its key may be the
         same.
         """
-        answer = await self._client.get(f"order/certificate/{number}/reissue")
-        wanted, before = public_key_der(order.csr.public_key()), int(order.replaces.partition("/")[2] or 0)
+        wanted, after = public_key_der(csr.public_key()), replaces.partition("/")[2]
+        before = int(after) if re.fullmatch("[0-9]{1,18}", after) else 0
         found = None
-        for one in (answer or {}).get("certificates", ()):
+        for one in await self._reissues(number):
             try:
                 key = x509.load_pem_x509_csr(str(one.get("csr")).encode()).public_key()
-            except ValueError:
+                identifier = number_of(one["id"])
+            except (ValueError, KeyError, TypeError):
                 continue
-            if public_key_der(key) == wanted and one["id"] > (before if found is None else found["id"]):
+            if public_key_der(key) == wanted and identifier > (before if found is None else found["id"]):
                 found = one
         return found
+
+    async def _reissues(self, number: int) -> list[Mapping[str, Any]]:
+        answer = await self._client.get(f"order/certificate/{number}/reissue")
+        listed = answer.get("certificates") if isinstance(answer, Mapping) else None
+        if not isinstance(listed, list):
+            return []
+        if len(listed) > _MOST_REISSUES:
+            text = f"DigiCert order {number} has more reissues than the {_MOST_REISSUES} that are looked at"
+            raise Retryable(text, _MUCH_LATER.total_seconds())
+        return [one for one in listed if isinstance(one, Mapping)]
 
     def _pending(self, handle: Handle, status: str) -> Pending:
         now = self._clock()
         every = interval(now - handle.placed)
         wait = max(last_multiple(now, every) + every - now, timedelta(seconds=1))
-        text, todo = f"DigiCert order {handle.order} is {status}", ""
+        proof = self._proofs.get(handle.order)
+        text, todo = f"DigiCert order {handle.order} is {shown(status)}", ""
         if status == "needs_approval":
             text += ": an administrator has to approve it in CertCentral (spec.digicert.skipApproval does without)"
-        elif self._dcv is not None and handle.records:
+        elif self._dcv is not None and proof is not None and proof.records:
             text += ": its TXT records are being set"
-        elif todo := handle.what_to_do():
+        elif proof is not None and (todo := proof.what_to_do()):
             text += f": {todo}"
         elif handle.method == "email":
             text += ": answer the e-mails that DigiCert sent to prove control of the domains"
@@ -281,8 +366,9 @@ class DigicertBackend:
         }
         if "skipApproval" in self._config:
             body["skip_approval"] = self._config["skipApproval"]
+        identifier = await self._identifier(certificate)
         try:
-            answer = await self._client.send("PUT", f"certificate/{serial_octets(certificate)}/revoke", body)
+            answer = await self._client.send("PUT", f"certificate/{identifier}/revoke", body)
         except Refused as error:
             if "already" in error.said and "revoked" in error.said:
                 return
@@ -295,39 +381,97 @@ class DigicertBackend:
                 "spec.digicert.skipApproval does without, if the API key is an administrator's"
             )
 
+    async def _identifier(self, certificate: x509.Certificate) -> str:
+        """What DigiCert calls this certificate, and no other one with its serial number, which everybody can read.
+
+        Raises Rejected if it has none that is the same.
+        """
+        serial = serial_octets(certificate)
+        try:
+            query = {"filters[serial_number]": serial, "limit": str(_MOST_ORDERS)}
+            answer = await self._client.get("order/certificate", query)
+            orders = [number_of(one["id"]) for one in (answer or {}).get("orders", ())][:_MOST_ORDERS]
+            for number in orders:
+                info = await self._found(number)
+                listed = [info["certificate"], *await self._reissues(number)]
+                ours = [one for one in listed if str(one.get("serial_number")).upper().zfill(len(serial)) == serial]
+                for one in (ours or listed)[:_MOST_ORDERS]:
+                    if not one.get("serial_number"):
+                        continue
+                    identifier = number_of(one["id"])
+                    if ours and one.get("status") == "revoked":
+                        return str(identifier)  # and nothing changes by doing it again
+                    chain = await self._downloaded(identifier)
+                    if any(sha256_fingerprint(each) == sha256_fingerprint(certificate) for each in chain):
+                        return str(identifier)
+                    # One that a reissue superseded is in no list: it is DigiCert's if its CA signed it.
+                    if not ours and any(issued_by(certificate, ca) for ca in chain[1:]):
+                        return serial
+        except (TypeError, KeyError, ValueError, AttributeError):
+            text = f"what DigiCert says of the certificate with the serial number {serial} is not of the published form"
+            raise Retryable(text, _LATER.total_seconds()) from None
+        raise Rejected(
+            f"DigiCert has no certificate that is the same as this one, with the serial number {serial}: nothing is "
+            "revoked; if it should have, see whether the API key is of the account that ordered it"
+        )
+
+
+def _not_ours(handle: Handle) -> Lapsed:
+    text = f"DigiCert order {handle.order} was not placed for this request, and is left alone"
+    return Lapsed(f"{text}: its own one is looked for", _SOON.total_seconds())
+
 
 class AbandoningDigicertBackend(DigicertBackend):
     """With `dns01`, records are left behind; with `cancelPending`, the order itself is not to be."""
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
-        if handle:
-            kept = Handle.parse(handle)
-            if self._dcv is not None:
-                await self._dcv.remove(kept.order, kept.records)
-            numbers = [kept.order]
-        elif self._config.get("cancelPending"):
-            numbers = list(await self._orders_of(key))
+        kept = await self._kept(key, csr, handle)
+        if kept is not None:
+            handles = [kept]
+        elif handle or self._config.get("cancelPending"):
+            now, method = self._clock(), self._config.get("dcvMethod") or ""
+            handles = [Handle(number, now, method=method) for number in await self._orders_of(key)]
         else:
             return  # nothing was shown before the handle was kept
-        for number in numbers:
-            self._forget(number)
+        for one in handles[:_MOST_ORDERS]:
+            if self._dcv is not None:
+                proof = await self._see(key, csr, one, known=True)
+                await self._dcv.remove(one.order, self._records(csr, proof))
+            self._forget(one.order)
             if not self._config.get("cancelPending"):
                 continue
             try:
-                await self._cancel(number)
+                await self._cancel(one, csr)
             except Refused as error:
                 if error.status != 404:
                     raise
 
-    async def _cancel(self, number: int) -> None:
-        info = await self._client.get(f"order/certificate/{number}")
-        note = "its CertificateRequest was deleted or changed"
-        match info.get("status"):
-            case "needs_approval":
-                for request in info.get("requests") or ():
-                    if request.get("status") in ("pending", "submitted"):
-                        body = {"status": "rejected", "processor_comment": note}
-                        await self._client.send("PUT", f"request/{request['id']}/status", body)
-            case status if status in WAITING:
-                body = {"status": "canceled", "note": note}
-                await self._client.send("PUT", f"order/certificate/{number}/status", body)
+    async def _kept(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> Handle | None:
+        """What the handle says; None if that is no order of this request. Raises BackendError."""
+        if not handle:
+            return None
+        try:
+            kept = Handle.parse(handle)
+            return kept if await self._is_ours(key, csr, kept, await self._found(kept.order)) else None
+        except (Lapsed, Refused):
+            return None
+
+    async def _cancel(self, handle: Handle, csr: x509.CertificateSigningRequest) -> None:
+        number, note = handle.order, "its CertificateRequest was deleted or changed"
+        info = await self._found(number)
+        status = info.get("status") if isinstance(info, Mapping) else None
+        if handle.reissue:
+            # What is cancelled is the reissue that waits, whoever asked for it.
+            reissue = await self._reissue_of(number, csr) if status == "reissue_pending" else None
+            if reissue is None or reissue.get("status") != "pending":
+                return
+        elif status == "reissue_pending":
+            return
+        if status == "needs_approval":
+            for request in (info.get("requests") or ())[:_MOST_ORDERS]:
+                if request.get("status") in ("pending", "submitted"):
+                    body = {"status": "rejected", "processor_comment": note}
+                    await self._client.send("PUT", f"request/{number_of(request['id'])}/status", body)
+        elif status in WAITING:
+            body = {"status": "canceled", "note": note}
+            await self._client.send("PUT", f"order/certificate/{number}/status", body)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from csr_operator.backends.base import BackendError, Misconfigured, Retryable
 
+from .answers import number_of
 from .client import Client
 
 WAITING = frozenset({"needs_approval", "pending", "reissue_pending", "processing", "waiting_pickup", "submitted"})
@@ -21,7 +22,7 @@ _NEW, _YOUNG = timedelta(minutes=2), timedelta(minutes=10)
 _WINDOW = timedelta(days=7)  # the most that status-changes takes
 _OVERLAP = timedelta(minutes=2)  # for clocks that differ, and changes that show late
 _TOLERATED = timedelta(hours=1)
-_PAGE = 1000
+_PAGE, _MOST_SHOWN = 1000, 50
 
 
 def interval(age: timedelta) -> timedelta:
@@ -92,15 +93,9 @@ class Changes:
     async def _pages(self, path: str, id_field: str, query: dict[str, str]) -> dict[int, str]:
         """Status by order; raises as `Client.get` does."""
         found: dict[int, str] = {}
-        offset = 0
-        while True:
-            answer = await self._client.get(path, {**query, "limit": str(_PAGE), "offset": str(offset)})
+        async for page in self._client.pages(path, "orders", query, _PAGE):
             try:
-                orders = answer["orders"] if answer else []
-                found |= {int(one[id_field]): str(one["status"]) for one in orders}
-                total = int((answer.get("page") or {}).get("total", 0)) if answer else 0
-            except (KeyError, TypeError, ValueError, AttributeError):
+                found |= {number_of(one[id_field]): str(one["status"])[:_MOST_SHOWN] for one in page}
+            except (KeyError, TypeError, ValueError):
                 raise Retryable(f"DigiCert's answer about {path} is not of the published form") from None
-            offset += len(orders)
-            if not orders or offset >= total:
-                return found
+        return found

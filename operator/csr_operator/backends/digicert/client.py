@@ -1,19 +1,22 @@
 """Calls of DigiCert's two APIs: a key in a header, JSON, and errors as a list of codes and messages."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from csr_operator.backends import http
 from csr_operator.backends.base import Context, Misconfigured, Rejected, Retryable
+from csr_operator.backends.text import shown
 
 _KEY = "api-key"
 _RATE_LIMITED = 60.0
 """Seconds to wait where DigiCert names none: its limits count over windows of up to three minutes."""
 
-_LONGEST = 600
 _GOOD_FOR = timedelta(hours=1)
+_MOST_ERRORS = 10
+_MOST_PAGES, _MOST_BYTES = 50, 16 * 1024 * 1024
+_MUCH_LATER = 900.0
 
 T = TypeVar("T")
 
@@ -60,6 +63,29 @@ class Client:
         """Raises Refused, Misconfigured and Retryable."""
         return (await self._call("GET", path, query=query)).json()
 
+    async def pages(
+        self, path: str, members: str, query: Mapping[str, str], size: int
+    ) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        """A list, page by page of `size` at most. Raises as `get`, and Retryable after 50 pages or 16 MiB."""
+        offset = read = 0
+        for _ in range(_MOST_PAGES):
+            answer = await self._call("GET", path, query={**query, "limit": str(size), "offset": str(offset)})
+            body = answer.json() if answer.body.strip() else {}
+            try:
+                items, total = list(body.get(members) or ()), int((body.get("page") or body).get("total", 0))
+            except (TypeError, ValueError, AttributeError, OverflowError):
+                items, total = [None], 0
+            if not all(isinstance(one, dict) for one in items):
+                raise Retryable(f"DigiCert's answer about {path} is not of the published form")
+            yield items
+            offset, read = offset + len(items), read + len(answer.body)
+            if not items or offset >= total:
+                return
+            if read > _MOST_BYTES:
+                break
+        text = f"DigiCert lists more under {path} than is read, which is {_MOST_PAGES} pages and {_MOST_BYTES} bytes"
+        raise Retryable(text, _MUCH_LATER)
+
     async def download(self, path: str) -> bytes:
         """As `get`, for what is no JSON."""
         return (await self._call("GET", path)).body
@@ -86,7 +112,7 @@ class Client:
         )
         if answer.status < 300:
             return answer
-        said = _said(answer).replace(key, "***")
+        said = _said(answer, key)
         status = answer.status
         if status == 401:
             text = f"DigiCert refuses the API key ({said}): put a valid one into Secret {self._secret_name}, as {_KEY}"
@@ -118,8 +144,8 @@ class Looked(Generic[T]):
         return self._found[2]
 
 
-def _said(answer: http.Answer) -> str:
-    """The messages and codes in the answer: a list, or as some answers have it, one of them alone."""
+def _said(answer: http.Answer, key: str) -> str:
+    """The messages and codes in the answer, without the key: a list, or as some answers have it, one of them alone."""
     fallback = f"HTTP status {answer.status}"
     try:
         body = answer.json()
@@ -127,9 +153,8 @@ def _said(answer: http.Answer) -> str:
         return fallback
     errors = (body.get("errors") or body.get("error") or body) if isinstance(body, dict) else None
     texts = []
-    for error in errors if isinstance(errors, list) else [errors]:
+    for error in errors[:_MOST_ERRORS] if isinstance(errors, list) else [errors]:
         if isinstance(error, dict):
-            message, code = str(error.get("message") or ""), str(error.get("code") or "")
+            message, code = shown(error.get("message") or "", [key]), shown(error.get("code") or "", [key])
             texts.append(f"{message.rstrip('.')} ({code})" if message and code else message or code)
-    text = "; ".join(filter(None, texts)) or fallback
-    return "".join(c if c.isprintable() else " " for c in text)[:_LONGEST]
+    return shown("; ".join(filter(None, texts)), [key]) or fallback

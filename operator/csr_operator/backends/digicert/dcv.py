@@ -14,6 +14,7 @@ from .handle import txt_name
 logger = logging.getLogger(__name__)
 
 METHOD = "dns-txt-token"
+_MOST_LEFT = 1000
 
 
 class Dcv:
@@ -22,7 +23,7 @@ class Dcv:
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         field = "spec.digicert.dns01"
         self._provider, self._resolver = provider(config, context, field), resolver(config, field)
-        self._shown: set[int] = set()
+        self._shown: dict[int, Mapping[str, str]] = {}
         self._left: list[tuple[int, Mapping[str, str]]] = []
 
     async def show(self, order: int, records: Mapping[str, str]) -> bool:
@@ -30,19 +31,22 @@ class Dcv:
 
         Raises BackendError.
         """
-        if order in self._shown:
+        if (before := self._shown.get(order)) == records:
             return False
+        if before is not None:
+            await self.clean_up(order, {})
         await asyncio.gather(*(self._provider.present(*one) for one in await self._targets(records)))
-        self._shown.add(order)
+        self._shown[order] = records
         return True
 
     async def are_visible(self, records: Mapping[str, str]) -> bool:
         return not await self._resolver.propagated(await self._targets(records))
 
     async def remove(self, order: int, records: Mapping[str, str]) -> None:
-        """Raises BackendError."""
-        await asyncio.gather(*(self._provider.withdraw(*one) for one in await self._targets(records)))
-        self._shown.discard(order)
+        """These, and what this process has shown for the order. Raises BackendError."""
+        await self._withdraw(records)
+        await self._withdraw(self._shown.get(order, {}))
+        self._shown.pop(order, None)
 
     async def clean_up(self, order: int, records: Mapping[str, str]) -> None:
         """As `remove`; what cannot be removed now delays no certificate, and is tried again by `retry`."""
@@ -50,12 +54,19 @@ class Dcv:
             await self.remove(order, records)
         except BackendError as error:
             logger.warning("DigiCert order %s: its TXT records are not removed yet: %s", order, error)
-            self._left.append((order, records))
+            self._left += [(order, each) for each in (records, self._shown.pop(order, {})) if each]
 
     async def retry(self) -> None:
-        left, self._left = self._left, []
+        left, self._left = self._left[:_MOST_LEFT], []
         for order, records in left:
-            await self.clean_up(order, records)
+            try:
+                await self._withdraw(records)
+            except BackendError as error:
+                logger.warning("DigiCert order %s: its TXT records are not removed yet: %s", order, error)
+                self._left.append((order, records))
+
+    async def _withdraw(self, records: Mapping[str, str]) -> None:
+        await asyncio.gather(*(self._provider.withdraw(*one) for one in await self._targets(records)))
 
     async def _targets(self, records: Mapping[str, str]) -> list[tuple[str, str]]:
         names = await asyncio.gather(*(self._resolver.target(txt_name(domain)) for domain in records))

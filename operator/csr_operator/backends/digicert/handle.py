@@ -1,65 +1,87 @@
-"""What is kept of an order while it is pending."""
+"""What is kept of an order while it is pending, and what proves control of its domains."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from csr_operator.backends.base import Retryable
+from csr_operator.backends.base import Lapsed
+from csr_operator.backends.text import shown
 
 TOKEN_METHODS = frozenset({"dns-txt-token", "dns-cname-token", "http-token", "http-token-dynamic"})
 """Methods of domain control validation that show a random value."""
 
-GOOD_FOR = timedelta(days=29)
-"""Random values are good for 30 days (docs.digicert.com, "DNS-based DCV methods"); another is asked for before."""
+_METHODS = TOKEN_METHODS | {"", "email"}
+_LONGEST = 4096
+_LARGEST = 10**18
+_MOST_DOMAINS = 1000
+_VALUE = re.compile(r"[!-~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """placed: when, in UTC. reissue: the order existed before. records: what is to prove control, by domain, told at
-    `shown`.
+    """placed: when, in UTC. reissue: the order existed before.
+
+    It only says where to look: whose order it is, is seen at DigiCert, and so is what proves control of the domains.
     """
 
     order: int
     placed: datetime
-    shown: datetime
     reissue: bool = False
     method: str = ""
-    records: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From what `written` gave. Raises Retryable if it is not from there."""
+        """From what `written` gave. Raises Lapsed if it is not from there."""
         try:
-            data = json.loads(text)
+            data = json.loads(text[:_LONGEST])  # what is longer is cut, and no JSON
+            order, reissue, method = data["order"], data.get("reissue", False), data["method"]
             placed = datetime.fromtimestamp(data["placed"], UTC)
-            shown = datetime.fromtimestamp(data["shown"], UTC)
-            return cls(int(data["order"]), placed, shown, data.get("reissue", False), data["method"], data["records"])
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise Retryable("what was kept of the DigiCert order cannot be read") from None
+            if type(order) is int and 0 < order < _LARGEST and type(reissue) is bool and method in _METHODS:
+                return cls(order, placed, reissue, method)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
+            pass
+        raise Lapsed("what was kept of the DigiCert order cannot be read: it is looked for")
 
     def written(self) -> str:
         data: dict[str, Any] = {
             "order": self.order,
             "placed": int(self.placed.timestamp()),
-            "shown": int(self.shown.timestamp()),
             "method": self.method,
-            "records": dict(self.records),
         }
         if self.reissue:
             data["reissue"] = True
         return json.dumps(data, separators=(",", ":"), sort_keys=True)
 
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What DigiCert wants to see for an order: its values by domain, as it told `at` (UTC) for the order of `key`."""
+
+    key: str
+    at: datetime
+    method: str = ""
+    records: Mapping[str, str] = field(default_factory=dict)
+
     def what_to_do(self) -> str:
-        """What proves control of the domains, in words; empty where DigiCert gave nothing to show."""
-        if not self.records:
-            return ""
+        """In words; empty where DigiCert gave nothing to show."""
         steps = [_step(self.method, domain, value) for domain, value in self.records.items()]
-        more = f" and so on for {len(steps) - _SHOWN} more" if len(steps) > _SHOWN else ""
-        return "; ".join(steps[:_SHOWN]) + more
+        told, length = 0, 0
+        for step in steps[:_SHOWN]:
+            length += len(step)
+            if told and length > _MOST_TOLD:
+                break
+            told += 1
+        more = f" and so on for {len(steps) - told} more" if len(steps) > told else ""
+        return "; ".join(steps[:told]) + more
 
 
+_MOST_TOLD = 380  # characters, so that none is cut
+GOOD_FOR = timedelta(days=1)
+"""Random values are good for 30 days (docs.digicert.com, "DNS-based DCV methods"): each day it is asked whether there
+is another one."""
 _SHOWN = 5
 
 
@@ -81,13 +103,24 @@ def _step(method: str, domain: str, value: str) -> str:
     return f'set the TXT record {txt_name(domain)} to "{value}"'
 
 
-def records_of(answer: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
-    """From the answer to an order or a reissue: one value for all names, or one for each domain."""
-    if value := answer.get("dcv_random_value"):
-        return {name.removeprefix("*."): str(value) for name in names}
-    found = {}
-    for domain in answer.get("domains") or ():
-        name, token = domain.get("dns_name") or domain.get("name"), (domain.get("dcv_token") or {}).get("token")
-        if name and token and (domain.get("dcv_token") or {}).get("status", "pending") == "pending":
-            found[str(name).removeprefix("*.")] = str(token)
+def records_of(answer: Any, names: tuple[str, ...]) -> dict[str, str]:
+    """From the answer to an order or a reissue, or for its random value: one for all names, or one for each domain."""
+    if not isinstance(answer, Mapping):
+        return {}
+    if value := _value(answer.get("dcv_random_value")):
+        return {name.removeprefix("*."): value for name in names}
+    found: dict[str, str] = {}
+    listed = answer.get("domains")
+    for domain in listed[:_MOST_DOMAINS] if isinstance(listed, list) else ():
+        token = domain.get("dcv_token") if isinstance(domain, Mapping) else None
+        if not isinstance(token, Mapping) or token.get("status", "pending") != "pending":
+            continue
+        name, value = shown(domain.get("dns_name") or domain.get("name")), _value(token.get("token"))
+        if name and value:
+            found[name.removeprefix("*.")] = value
     return found
+
+
+def _value(given: object) -> str:
+    """As it stands in a record; empty if it could not."""
+    return given if isinstance(given, str) and _VALUE.fullmatch(given) else ""

@@ -27,6 +27,7 @@ from .client import Client, Looked, Refused
 
 DEFAULT_URL = "https://one.digicert.com"
 _PAGE = 100
+_MOST_ISSUERS = 10
 _ADVICE = {
     r"^http status 404": f"spec.digicertOne.url has to be that of a DigiCert ONE, such as {DEFAULT_URL}",
     r"seat": "see in DigiCert ONE that the account has seats left, or set spec.digicertOne.seatId",
@@ -138,16 +139,10 @@ class DigicertOneBackend:
         """
         wanted = public_key_der(order.csr.public_key())
         found: list[x509.Certificate] = []
-        offset = 0
-        while True:
-            query = {"profile_id": self._profile_id, "seat_id": seat, "status": "ISSUED"}
-            answer = await self._client.get("certificate-search", {**query, "offset": str(offset), "limit": str(_PAGE)})
-            items = (answer or {}).get("items") or ()
-            certificates = [_certificate(item.get("certificate")) for item in items]
+        query = {"profile_id": self._profile_id, "seat_id": seat, "status": "ISSUED"}
+        async for page in self._client.pages("certificate-search", "items", query, _PAGE):
+            certificates = [_certificate(item.get("certificate")) for item in page]
             found += [one for one in certificates if one is not None and spki_of(one) == wanted]
-            offset += len(items)
-            if not items or offset >= int((answer or {}).get("total", 0)):
-                break
         newest = max(found, key=lambda one: one.not_valid_before_utc, default=None)
         return None if newest is None or serial_octets(newest) == order.replaces else newest
 
@@ -160,13 +155,29 @@ class DigicertOneBackend:
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         serial = serial_octets(certificate)
         body = {"revocation_reason": _REASONS.get(reason, "unspecified")}
+        known = await self._known(serial)
+        theirs = _certificate(known.get("certificate"))
+        if theirs is None or sha256_fingerprint(theirs) != sha256_fingerprint(certificate):
+            raise Rejected(
+                f"DigiCert ONE has no certificate that is the same as this one, with the serial number {serial}: "
+                "nothing is revoked"
+            )
         thumbprint = sha256_fingerprint(certificate).replace(":", "").upper()
         try:
             await self._client.send("PUT", f"certificate/{serial}/revoke", body, {"thumbprint_sha256": thumbprint})
         except Refused:
-            known = await self._client.get(f"certificate/{serial}")
-            if str((known or {}).get("status")).lower() != "revoked":
+            if str((await self._known(serial)).get("status")).lower() != "revoked":
                 raise
+
+    async def _known(self, serial: str) -> Mapping[str, Any]:
+        """Empty if there is none."""
+        try:
+            known = await self._client.get(f"certificate/{serial}")
+        except Refused as error:
+            if error.status == 404:
+                return {}
+            raise
+        return known if isinstance(known, dict) else {}
 
 
 def _is_usable(profile: Mapping[str, Any]) -> bool:
@@ -177,7 +188,7 @@ def _is_usable(profile: Mapping[str, Any]) -> bool:
 def _issuers(profile: Mapping[str, Any]) -> list[x509.Certificate]:
     """The CA that signs, and those above it."""
     issuer = (profile.get("certificate") or {}).get("issuer") or {}
-    found = [_certificate(one.get("certificate")) for one in (issuer, *(issuer.get("chain") or ()))]
+    found = [_certificate(one.get("certificate")) for one in [issuer, *(issuer.get("chain") or ())][:_MOST_ISSUERS]]
     return [one for one in found if one is not None]
 
 

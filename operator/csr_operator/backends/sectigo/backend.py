@@ -24,7 +24,7 @@ from csr_operator.pki.verify import CA_DECIDES
 from .account import Account, term_for
 from .client import Client
 from .names import leaf_for, names_in, names_of, reference, referred, serial_of
-from .orders import Orders
+from .orders import Orders, is_marked
 from .settings import Settings
 from .waiting import Kind, Placed, Waiting
 from .words import (
@@ -37,6 +37,7 @@ from .words import (
     State,
     clean,
     dcv_instructions,
+    ids_in,
     judge,
     state_of,
 )
@@ -54,6 +55,9 @@ _REASONS = {
 class SectigoBackend:
     """An order is found again by the marker in its comments, which any administrator can change.
 
+    A handle or a reference only says where to look: whose order it is, and which certificate, is seen at Sectigo before
+    anything is done to either.
+
     Sectigo takes no idempotency key: an order whose answer was lost is looked for a minute later, and is placed a
     second time if it shows up in Sectigo's lists only after that.
     """
@@ -70,6 +74,7 @@ class SectigoBackend:
         self._waiting = Waiting(self._client, context.clock)
         self._dcv: dict[int, tuple[datetime, str]] = {}
         self._credentials = ""
+        self._ours: dict[int, str] = {}  # keys of the orders that were seen to be theirs
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> "SectigoBackend":
@@ -98,14 +103,22 @@ class SectigoBackend:
                 self._account.forget()  # whatever the last check said
                 raise
         new = Placed(*placed, since=self._clock())
+        self._ours[new.id] = order.key
         return self._pending(new, f"{_called(new)} is placed")
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
         try:
             placed = Placed.parse(handle)
         except ValueError:
-            raise Lapsed(f"the order's handle {handle} is not one of this issuer's") from None
+            raise Lapsed("the order's handle is not one of this issuer's") from None
         try:
+            if self._ours.get(placed.id) != order.key:
+                if not await self._orders.is_ours(placed.kind, placed.id, order):
+                    raise Lapsed(
+                        f"{_called(placed)} was not ordered for this request, and is left alone: its own order is "
+                        "looked for"
+                    )
+                self._ours[placed.id] = order.key
             if placed.kind is Kind.REPLACE:
                 return await self._replaced(order, placed)
             state = await self._state(placed)
@@ -122,9 +135,14 @@ class SectigoBackend:
             raise judge(refusal) from None
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
-        serial = serial_of(certificate)
         body = {"reasonCode": _REASONS.get(reason, 0), "reason": f"csr-operator: {reason.value}"}
+        serial = serial_of(certificate)
         try:
+            if await self._orders.same(certificate) is None:
+                raise Rejected(
+                    f"Sectigo has no certificate that is the same as this one, with the serial number {serial}: "
+                    "nothing is revoked; if it should have, see whether the credentials are of the account that ordered it"
+                )
             await self._client.call("POST", f"/ssl/v1/revoke/serial/{serial}", body=body)
         except Refusal as refusal:
             if refusal.is_one_of(*ALREADY_REVOKED) or await self._is_revoked(serial):
@@ -214,10 +232,10 @@ class SectigoBackend:
     async def _is_revoked(self, serial: str) -> bool:
         """The order with this serial number is, whatever the answer to revoking it was."""
         try:
-            for one in await self._client.get("/ssl/v1", {"serialNumber": serial}):
-                if state_of((await self._orders.details(int(one["sslId"]))).get("status")) is State.REVOKED:
+            for ssl_id in ids_in(await self._client.get("/ssl/v1", {"serialNumber": serial}))[:10]:
+                if state_of((await self._orders.details(ssl_id)).get("status")) is State.REVOKED:
                     return True
-        except (Refusal, KeyError, TypeError, ValueError):
+        except (Refusal, Retryable):
             pass
         return False
 
@@ -227,6 +245,7 @@ class SectigoBackend:
     def _done(self, placed: Placed) -> None:
         self._waiting.done(placed.id)
         self._dcv.pop(placed.id, None)
+        self._ours.pop(placed.id, None)
 
 
 class DecliningSectigoBackend(SectigoBackend):
@@ -238,12 +257,16 @@ class DecliningSectigoBackend(SectigoBackend):
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         if not handle:
             return  # the ID was never kept, and nothing else leads to the order
-        placed = Placed.parse(handle)
+        try:
+            placed = Placed.parse(handle)
+        except ValueError:
+            return  # it is none of this issuer's
         self._done(placed)
         if placed.kind is Kind.REPLACE:
             return
         try:
-            if state_of((await self._orders.details(placed.id)).get("status")) is State.REQUESTED:
+            details = await self._orders.details(placed.id)
+            if is_marked(details, key) and state_of(details.get("status")) is State.REQUESTED:
                 message = {"message": "its CertificateRequest was deleted or changed"}
                 await self._client.call("POST", f"/ssl/v1/decline/{placed.id}", body=message)
         except Refusal as refusal:

@@ -1,5 +1,6 @@
 """The names of a CSR and of an order, as the API has them."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -42,7 +43,15 @@ def names_of(csr: x509.CertificateSigningRequest) -> set[str]:
 
 def names_in(details: Mapping[str, Any]) -> set[str]:
     """The names of an order. Whether the common name is repeated among the alternative ones is up to Sectigo."""
-    return _lower([*(details.get("subjectAlternativeNames") or ()), details.get("commonName") or ""])
+    listed = details.get("subjectAlternativeNames")
+    return _lower(map(str, [*(listed if isinstance(listed, list) else ()), details.get("commonName") or ""]))
+
+
+def names_of_certificate(certificate: x509.Certificate) -> set[str]:
+    """Raises PkiError."""
+    common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    texts = [str(one.value) for one in alternative_names(certificate)]
+    return _lower([*texts, *(str(one.value) for one in common_names)])
 
 
 def leaf_for(data: bytes, csr: x509.CertificateSigningRequest) -> x509.Certificate | None:
@@ -66,8 +75,8 @@ def reference(ssl_id: int, certificate: x509.Certificate | None) -> str:
 
 def referred(text: str) -> tuple[int, str] | None:
     """ID and serial number from `reference`; None if it is none."""
-    number, _, serial = text.partition("/")
-    return (int(number), serial) if number.isdigit() else None
+    found = re.fullmatch(r"([0-9]{1,18})(?:/([0-9A-F:]{2,128}))?", text)
+    return (int(found[1]), found[2] or "") if found is not None else None
 
 
 def day(text: Any) -> datetime | None:

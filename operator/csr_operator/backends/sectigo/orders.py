@@ -4,7 +4,7 @@ Which of the account's orders is which of ours is written into their comments. A
 along: for these, what else shows has to do.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -13,13 +13,27 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from csr_operator.backends.base import BackendError, Misconfigured, Order, Retryable
+from csr_operator.pki.chain import load_bundle
+from csr_operator.pki.errors import PkiError
+from csr_operator.pki.fingerprint import sha256_fingerprint
+from csr_operator.pki.signatures import issued_by
 
 from .account import Choice
 from .client import Client
-from .names import common_name, day, leaf_for, names_in, names_of, referred, subject_alternative_names
+from .names import (
+    common_name,
+    day,
+    leaf_for,
+    names_in,
+    names_of,
+    names_of_certificate,
+    referred,
+    serial_of,
+    subject_alternative_names,
+)
 from .settings import Following, Settings
 from .waiting import Kind
-from .words import NOT_FOLLOWED, Refusal, State, is_final, judge, state_of
+from .words import NOT_FOLLOWED, Refusal, State, ids_in, is_final, judge, state_of
 
 _MARK = "csr-operator:"
 _MOST_COMMENTS = 1024
@@ -85,7 +99,7 @@ class Orders:
         """Raises Refusal."""
         candidates = []
         async for ssl_id, details in self.namesakes(order.csr):
-            if _marker(order.key) in str(details.get("comments")):
+            if is_marked(details, order.key):
                 return None if _is_over(details) else (Kind.ENROLL, ssl_id)
             candidates.append((ssl_id, details))
         earlier = referred(order.replaces)
@@ -114,14 +128,11 @@ class Orders:
         name = common_name(csr)
         query = {"commonName": name} if name else {"subjectAlternativeName": subject_alternative_names(csr)[0]}
         found: set[int] = set()
-        try:
-            for position in range(0, _MOST_LISTED, 200):
-                page = await self._client.get("/ssl/v1", {**query, "size": "200", "position": str(position)})
-                found |= {int(one["sslId"]) for one in page}
-                if len(page) < 200:
-                    break
-        except (KeyError, TypeError, ValueError):
-            raise Retryable("Sectigo's list of orders is not as documented") from None
+        for position in range(0, _MOST_LISTED, 200):
+            page = ids_in(await self._client.get("/ssl/v1", {**query, "size": "200", "position": str(position)}))
+            found |= set(page)
+            if len(page) < 200:
+                break
         latest = sorted((ssl_id for ssl_id in found if ssl_id > after), reverse=True)[:_MOST_LOOKED_AT]
         for ssl_id in latest:
             yield ssl_id, await self.details(ssl_id)
@@ -152,6 +163,8 @@ class Orders:
             details = await self.details(earlier)
             if not _is_like(details, choice) or state_of(details.get("status")) is not State.ISSUED:
                 return None
+            if not await self._is_the_one(earlier, order):
+                return None
             if self._settings.following is Following.REPLACE:
                 ends = day(details.get("expires"))
                 if ends is None or ends - now < order.duration / 2:
@@ -168,14 +181,59 @@ class Orders:
         await self._mark(new, order.key)
         return Kind.RENEW, new
 
+    async def _is_the_one(self, earlier: int, order: Order) -> bool:
+        """Whether an ID is that of the certificate that the order follows, and all its names are still wanted: a
+        replacement takes it from whoever has it. Raises Refusal.
+        """
+        try:
+            leaf = load_bundle(await self.collect(earlier))[0]
+            return sha256_fingerprint(leaf) == order.replaces_fingerprint and (
+                names_of_certificate(leaf) <= names_of(order.csr)
+            )
+        except (PkiError, IndexError):
+            return False
+
+    async def same(self, certificate: x509.Certificate) -> int | None:
+        """The ID of what has the serial number of this certificate, and is it. Raises Refusal.
+
+        What was replaced may be known by another's ID: then it is enough that Sectigo's CA has signed it.
+        """
+        listed = ids_in(await self._client.get("/ssl/v1", {"serialNumber": serial_of(certificate), "size": "10"}))
+        for ssl_id in listed[:10]:
+            if state_of((await self.details(ssl_id)).get("status")) is State.REVOKED:
+                return ssl_id  # and cannot be collected any more
+            try:
+                chain = load_bundle(await self.collect(ssl_id))
+            except PkiError:
+                continue
+            same = any(sha256_fingerprint(one) == sha256_fingerprint(certificate) for one in chain)
+            if same or any(issued_by(certificate, ca) for ca in chain[1:]):
+                return ssl_id
+        return None
+
     async def _placed(self, path: str, body: Any) -> int:
         try:
             answer = (await self._client.call("POST", path, body=body)).json()
-            return int(answer["sslId"])
+            return ids_in([answer])[0]
         except (KeyError, TypeError, ValueError):
             raise Retryable("Sectigo's answer to the order is not as documented", _SETTLE) from None
         except Retryable as error:
             raise Retryable(str(error), max(error.after, _SETTLE)) from None
+
+    async def is_ours(self, kind: Kind, ssl_id: int, order: Order) -> bool:
+        """Whether an order can be this one. Raises Refusal.
+
+        An administrator may have changed the comments, and a renewal may not have been marked: then the names tell,
+        and at last the key in the certificate.
+        """
+        if kind is Kind.REPLACE:
+            earlier = referred(order.replaces)
+            return earlier is not None and earlier[0] == ssl_id
+        details = await self.details(ssl_id)
+        if is_marked(details, order.key):
+            return True
+        comments = str(details.get("comments") or "")
+        return _MARK not in comments and names_in(details) == names_of(order.csr)
 
     async def _mark(self, ssl_id: int, key: str) -> None:
         with suppress(
@@ -232,6 +290,11 @@ class Orders:
 
 def _marker(key: str) -> str:
     return f"{_MARK}{key[:40]}"
+
+
+def is_marked(details: Mapping[str, Any], key: str) -> bool:
+    """Whether an order says that it is that of `key`."""
+    return _marker(key) in str(details.get("comments"))
 
 
 def _is_like(details: dict[str, Any], choice: Choice) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,12 +14,12 @@ from csr_operator.backends.grid import last_multiple
 
 from .account import Choice
 from .client import Client
-from .words import Refusal, State
+from .words import Refusal, State, ids_in
 
 _FIRST, _DOUBLINGS = timedelta(seconds=5), 8
 _FEW = 4
 _PAGE = 200  # the most that the API gives at once
-_MOST_PAGES = 50
+_MOST_PAGES = 50  # of each state
 _BORNE = timedelta(hours=1)
 _LISTED = (State.REQUESTED, State.APPROVED, State.APPLIED)
 """The states that orders are listed by. What is in none of these lists is asked for by itself."""
@@ -43,8 +44,11 @@ class Placed:
 
     @classmethod
     def parse(cls, handle: str) -> Self:
-        kind, number, since = handle.split("/")
-        return cls(Kind(kind), int(number), datetime.fromtimestamp(int(since), UTC))
+        """Raises ValueError."""
+        found = re.fullmatch(r"([a-z]{1,10})/([0-9]{1,18})/([0-9]{1,11})", handle)
+        if found is None:
+            raise ValueError("no handle of this backend")
+        return cls(Kind(found[1]), int(found[2]), datetime.fromtimestamp(int(found[3]), UTC))
 
     def next_look(self, now: datetime) -> timedelta:
         """How long to wait for the next look: until a multiple of the interval, so that many are looked at together."""
@@ -135,11 +139,10 @@ class Waiting:
         for state in states:
             for page in range(_MOST_PAGES):
                 query = {**scope, "status": str(state), "position": str(page * _PAGE)}
-                listed = await self._client.get("/ssl/v1", query)
-                try:
-                    found |= {int(one["sslId"]): state for one in listed}
-                except (KeyError, TypeError, ValueError):
-                    raise Retryable("Sectigo's list of orders is not as documented") from None
+                listed = ids_in(await self._client.get("/ssl/v1", query))
+                found |= dict.fromkeys(listed, state)
                 if len(listed) < _PAGE:
                     break
+            else:
+                raise Retryable(f"more than {_MOST_PAGES * _PAGE} orders are {state}, and no more are read")
         return found

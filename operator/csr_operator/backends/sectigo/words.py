@@ -11,10 +11,11 @@ from enum import Enum, StrEnum, auto
 from typing import Any
 
 from csr_operator.backends.base import BackendError, Misconfigured, Rejected, Retryable
+from csr_operator.backends.text import shown
 
 _SOON, _LATER = 60.0, 900.0
 """Seconds until what passes by itself, and what needs somebody, is tried again."""
-_MOST = 500
+_MOST_NAMES = 1000
 
 
 class Refusal(Exception):
@@ -164,13 +165,20 @@ def _rule(refusal: Refusal) -> _Rule | None:
     return next((rule for rule in _RULES if refusal.is_one_of(rule.codes, rule.words)), None)
 
 
+def ids_in(listed: Any) -> list[int]:
+    """Of the orders in a list. Raises Retryable."""
+    try:
+        found = [one["sslId"] for one in listed]
+    except (KeyError, TypeError):
+        found = [None]
+    if not all(type(one) is int and 0 < one < 10**18 for one in found):
+        raise Retryable("Sectigo's list of orders is not as documented")
+    return found
+
+
 def clean(text: Any, secrets: Iterable[str]) -> str:
     """Text of the vendor's as a condition may show it: on one line, not too long, and without credentials."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-    for secret in secrets:
-        if secret:
-            line = line.replace(secret, "***")
-    return line if len(line) <= _MOST else f"{line[: _MOST - 3]}..."
+    return shown(text, secrets)
 
 
 def dcv_instructions(details: Any) -> str:
@@ -178,17 +186,25 @@ def dcv_instructions(details: Any) -> str:
 
     It is an object in the reference, and a list of such in the OpenAPI document.
     """
-    parts = [part for part in (details if isinstance(details, list) else [details]) if isinstance(part, dict)]
-    log = [one for part in parts for one in (part.get("dcvLog") or {}).get("log") or ()]
-    done = {one.get("domainName") for one in log if str(one.get("dcvStatus")).lower() == "validated"}
+    parts = [part for part in (details[:5] if isinstance(details, list) else [details]) if isinstance(part, dict)]
+    log = [one for part in parts for one in _objects(_object(part.get("dcvLog")).get("log"))]
+    done = {clean(one.get("domainName"), ()) for one in log if str(one.get("dcvStatus")).lower() == "validated"}
     wanted = [
-        f"{clean(one.get('domainName', ''), ())}: {_instruction(one)}"
+        one
         for part in parts
-        for one in part.get("instructions") or ()
-        if one.get("domainName") not in done
+        for one in _objects(part.get("instructions"))
+        if clean(one.get("domainName"), ()) not in done
     ]
-    more = f"; and {len(wanted) - 5} more" if len(wanted) > 5 else ""
-    return "; ".join(wanted[:5]) + more
+    told = [f"{clean(one.get('domainName', ''), ())}: {_instruction(one)}" for one in wanted[:5]]
+    return "; ".join(told) + (f"; and {len(wanted) - 5} more" if len(wanted) > 5 else "")
+
+
+def _object(given: Any) -> dict[str, Any]:
+    return given if isinstance(given, dict) else {}
+
+
+def _objects(listed: Any) -> list[dict[str, Any]]:
+    return [one for one in listed[:_MOST_NAMES] if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
 def _instruction(one: Any) -> str:
