@@ -95,8 +95,8 @@ async def serve_handshakes(port: Port, context: ssl.SSLContext) -> AsyncIterator
             ssl_handshake_timeout=_HEAD,
             ssl_shutdown_timeout=1.0,
         )
-        visit.heard()
         try:
+            visit.heard()
             transport.close()
             await gone
         finally:
@@ -153,7 +153,8 @@ class _Visit:
 
     def heard(self) -> None:
         self.silent = False
-        self._deadline.reschedule(asyncio.get_running_loop().time() + _WHOLE)
+        if not self._deadline.expired():
+            self._deadline.reschedule(asyncio.get_running_loop().time() + _WHOLE)
 
     async def last(self, greet: "_Greet", connection: socket.socket) -> None:
         """As long as it may."""
