@@ -39,6 +39,8 @@ def own_key() -> str:
 
 def test_issuers_that_name_the_same_secret_share_the_account(scene: Scene) -> None:
     scene.issuer("first", HTTP)
+    # It was written for the first alone.
+    scene.kubectl("label", "secret", "first-account", "csr-operator.dev/allow-credential=true")
     scene.issuer("second", HTTP, privateKeySecretRef={"name": "first-account"})
 
     assert account_url(scene, "first") == account_url(scene, "second")

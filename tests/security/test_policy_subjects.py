@@ -122,8 +122,8 @@ def test_what_the_rules_list_is_signed(site: Site) -> None:
 
 
 def test_a_large_key_takes_a_rule_and_gets_past_it_only(site: Site) -> None:
-    mallory_asks(site, request("fits", "large", privateKey={"algorithm": "RSA", "size": 4097}))
+    mallory_asks(site, request("fits", "large", privateKey={"algorithm": "RSA", "size": 4104}))
     site.kubectl.wait_ready("fits", seconds=120)
     site.kubectl("patch", REQUEST, "fits", "--type=merge", "-p", '{"spec": {"issuerRef": {"name": "open"}}}')
     stalled = site.wait_condition("fits", "Stalled", "PolicyDenied")
-    assert "RSA 4097 is beyond 4096 bits" in stalled["message"]
+    assert "RSA 4104 is beyond 4096 bits" in stalled["message"]
