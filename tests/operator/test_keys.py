@@ -84,16 +84,21 @@ def _renew(site: Site, name: str, revision: int) -> dict[str, str]:
     return site.data(f"{name}-tls")
 
 
-def test_a_key_that_is_to_stay_goes_when_it_no_longer_fits(site: Site, name: str) -> None:
-    site.kubectl.apply(request(name, "ca", privateKey={"rotationPolicy": "Never"}))
+@pytest.mark.parametrize(
+    ("algorithm", "size", "said"), [("ECDSA", 384, "NIST CURVE: P-384"), ("RSA", 3072, "3072 bit")]
+)
+def test_a_key_that_is_to_stay_goes_when_it_no_longer_fits(
+    site: Site, name: str, algorithm: str, size: int, said: str
+) -> None:
+    site.kubectl.apply(request(name, "ca", privateKey={"algorithm": algorithm, "rotationPolicy": "Never"}))
     site.kubectl.wait_ready(name)
 
-    patch = json.dumps({"spec": {"privateKey": {"size": 384}}})
+    patch = json.dumps({"spec": {"privateKey": {"size": size}}})
     site.kubectl("patch", REQUEST, name, "--type=merge", "-p", patch)
 
     site.wait_status(name, revision=2)
     data = site.data(f"{name}-tls")
-    assert "NIST CURVE: P-384" in openssl("pkey", "-noout", "-text", stdin=data["tls.key"])
+    assert said in openssl("pkey", "-noout", "-text", stdin=data["tls.key"])
     assert public_key(data["tls.key"]) == public_key(data["tls.crt"])
 
 
