@@ -21,7 +21,19 @@ PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
 OPERATOR = TOP / "operator" / "csr_operator"
 
 # What is handed on in the operator's modules, looks like a reason and is something else.
-NO_REASONS = {"Accept", "Approved", "Exact", "Host", "In", "Location", "Normal", "NotFound", "Opaque", "Warning"}
+NO_REASONS = {
+    "Accept",
+    "Approved",
+    "Exact",
+    "Host",
+    "In",
+    "Location",
+    "Normal",
+    "NotFound",
+    "Opaque",
+    "Secret",
+    "Warning",
+}
 REASONS = (
     "Reasons on a CertificateRequest",
     "Reasons on an Issuer or ClusterIssuer",
@@ -100,6 +112,14 @@ def test_manifests_are_accepted(page: Path, cluster: ControlPlane, kubectl: Kube
             kubectl("apply", "-f", "-", stdin=text)
             command = ("apply", "--server-side", "--dry-run=server", "--force-conflicts", "-n", namespace, "-f", "-")
             assert "(server dry run)" in kubectl(*command, stdin=yaml.safe_dump(document))
+
+
+def test_each_threat_has_a_test() -> None:
+    table = (TOP / "docs" / "security.md").read_text().split("\n## Threats, controls, tests\n", 1)[1]
+    for row in re.findall(r"^\| [^-|].*\|$", table, re.MULTILINE)[1:]:
+        tests = re.findall(r"`([^`]+)`", row.rsplit("|", 2)[1])
+        assert tests, row
+        assert [t for t in tests if not (TOP / (t if "/" in t else f"tests/security/{t}")).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
