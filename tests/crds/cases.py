@@ -623,6 +623,18 @@ REFUSED = [
                 (acme(server=server), "spec.acme.server", "or the whole URL that the CA gave you")
                 for server in ("acme.example.com", "http://acme.example.com/dir", "LetsEncrypt", "https://a b")
             ),
+            *(
+                (
+                    acme(server=server, insecureAllowAnyURL=loose),
+                    "spec.acme.server",
+                    "or the whole URL that the CA gave you",
+                )
+                for server, loose in (("http://127.0.0.1/dir", False), ("http://a b", True), ("file:///dir", True))
+            ),
+            *(
+                (acme(issuerDomainNames=["ca.example.com", text]), "spec.acme.issuerDomainNames[1]", "in lower case")
+                for text in ("CA.example.com", "*.example.com", "a b", "x; policy=wildcard", 'x"', "ca.example.com.")
+            ),
             (acme(caBundle="MIIB"), "spec.acme.caBundle", "paste CA certificates in PEM, from -----BEGIN"),
             *(
                 (acme(email=email), "spec.acme.email", "write one, such as admin@example.com")
@@ -1056,6 +1068,7 @@ ACCEPTED_ISSUERS: list[Mapping[str, Any]] = [
     {"manual": {"caBundle": "-----BEGIN CERTIFICATE-----"}},
     acme(),
     acme(server="letsencrypt-staging", email="a+b@example.com", termsOfServiceAgreed=True),
+    acme(server="http://127.0.0.1:14000/dir", insecureAllowAnyURL=True, issuerDomainNames=["ca.example.com", "pki"]),
     acme(
         server="https://127.0.0.1:14000/dir",
         disableAccountKeyGeneration=False,
