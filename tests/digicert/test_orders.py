@@ -214,9 +214,9 @@ async def test_a_value_that_is_no_longer_good_is_replaced(backend: Make, server:
     server.plan = after((0, "pending"))
     ca, wanted = backend(product=DV, organizationId=None, dcvMethod="dns-txt-token"), order()
     first = pending(await ca.submit(wanted))
-    clock.advance(days=28)
+    clock.advance(days=29)
     assert pending(await ca.poll(wanted, first.handle)).message == first.message
-    clock.advance(days=1)
+    clock.advance(days=2)
     second = pending(await ca.poll(wanted, first.handle))
     assert server.orders[0]["random"] in second.message
     assert second.message != first.message

@@ -12,6 +12,7 @@ from csr_operator.pki.chain import spki_of
 from csr_operator.pki.keys import public_key_der
 from tests.digicert.support import Clock, order
 from tests.support.contract import Damage
+from tests.support.following import follows
 from tests.vendors.digicert_server import AT_ONCE, OV, PRIVATE, DigicertServer, after
 
 Make = Callable[..., DigicertBackend]
@@ -24,7 +25,7 @@ async def followed(ca: DigicertBackend) -> Order:
     """An order for what follows a certificate of the same CA."""
     first = await ca.submit(order("1" * 64))
     assert isinstance(first, Issued)
-    return order("2" * 64, replaces=first.reference)
+    return order("2" * 64, **follows(first))
 
 
 def assert_for(answer: object, wanted: Order) -> None:
@@ -80,7 +81,7 @@ async def test_a_reissue_with_the_same_key_is_not_taken_for_the_one_before(
     ca = backend(**PLAN)
     second = await ca.submit(wanted := await followed(ca))
     assert isinstance(second, Issued)
-    third = replace(wanted, key="3" * 64, replaces=second.reference)
+    third = replace(wanted, key="3" * 64, **follows(second))
     server.fail(Damage.LOST, "POST", "/reissue$")  # before it was there
     with pytest.raises(Retryable):
         await ca.submit(third)

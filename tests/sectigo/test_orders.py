@@ -15,6 +15,7 @@ from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import verify
 from tests.support.contract import Damage, Reply
+from tests.support.following import follows
 from tests.vendors.sectigo_server import PRIVATE
 from tests.vendors.sectigo_world import World, finish, order
 
@@ -321,7 +322,7 @@ async def test_each_way_of_domain_control_has_its_instruction(world: World, dcv:
 
 async def test_a_renewal_follows_the_certificate_before_it(world: World) -> None:
     first = await issue(world, order(), renewal="Renew")
-    wanted = order(key="b" * 64, replaces=first.reference, pair=generate(KeyParameters()))
+    wanted = order(key="b" * 64, **follows(first), pair=generate(KeyParameters()))
     second = await issue(world, wanted, renewal="Renew")
     assert world.server.count("POST", "/renewById/101$") == 1
     assert build_chain(wanted.csr.public_key(), second.certificates).leaf
@@ -335,7 +336,7 @@ async def test_what_a_renewal_cannot_change_is_ordered_anew(
     world: World, change: dict[str, object], names: tuple[str, ...]
 ) -> None:
     first = await issue(world, order(), renewal="Renew")
-    await issue(world, order(*names, key="b" * 64, replaces=first.reference), renewal="Renew", **change)
+    await issue(world, order(*names, key="b" * 64, **follows(first)), renewal="Renew", **change)
     assert world.server.count("POST", "/renewById/") == 0
     assert world.server.count("POST", "/enroll") == 2
 
@@ -343,7 +344,7 @@ async def test_what_a_renewal_cannot_change_is_ordered_anew(
 async def test_a_renewal_that_cannot_be_marked_is_a_renewal_all_the_same(world: World) -> None:
     first = await issue(world, order(), renewal="Renew")
     world.server.fail(Reply(403, {"code": -3, "description": "You are not authorized to perform update."}), "PUT")
-    second = await issue(world, order(key="b" * 64, replaces=first.reference), renewal="Renew")
+    second = await issue(world, order(key="b" * 64, **follows(first)), renewal="Renew")
     assert second.reference.startswith("102/")
     assert placed(world) == [101, 102]
 
@@ -352,7 +353,7 @@ async def test_a_renewal_that_is_refused_is_ordered_anew(world: World) -> None:
     first = await issue(world, order(), renewal="Renew")
     error = {"code": -180, "description": "This SSL Certificate Profile doesn't allow renew"}
     world.server.fail(Reply(400, error), "POST", "/renewById/")
-    await issue(world, order(key="b" * 64, replaces=first.reference), renewal="Renew")
+    await issue(world, order(key="b" * 64, **follows(first)), renewal="Renew")
     assert world.server.count("POST", "/enroll") == 2
 
 
@@ -363,8 +364,8 @@ async def test_a_renewal_whose_answer_was_lost_is_found(world: World, state: str
     world.server.steps = ((state, 0),)
     pair = generate(KeyParameters())
     with pytest.raises(Retryable):
-        await issue(world, order(key="b" * 64, replaces=first.reference, pair=pair), renewal="Renew")
-    wanted = order(key="b" * 64, replaces=first.reference, pair=pair, repeated=True)
+        await issue(world, order(key="b" * 64, **follows(first), pair=pair), renewal="Renew")
+    wanted = order(key="b" * 64, **follows(first), pair=pair, repeated=True)
     backend = world.backend(world.config(renewal="Renew"))
     answer = await backend.submit(wanted)
     world.server.become(102, "Issued")
@@ -374,12 +375,12 @@ async def test_a_renewal_whose_answer_was_lost_is_found(world: World, state: str
 
 async def test_a_renewal_of_somebody_else_is_not_taken_for_ours(world: World) -> None:
     first = await issue(world, order(), renewal="Renew")
-    theirs = order(key="c" * 64, replaces=first.reference, pair=generate(KeyParameters()))
+    theirs = order(key="c" * 64, **follows(first), pair=generate(KeyParameters()))
     world.server.fail(Damage.LOST, "POST", "/renewById/", carried_out=True)
     world.server.steps = (("Requested", 0),)
     with pytest.raises(Retryable):
         await issue(world, theirs, renewal="Renew")
-    wanted = order(key="b" * 64, replaces=first.reference, pair=generate(KeyParameters()), repeated=True)
+    wanted = order(key="b" * 64, **follows(first), pair=generate(KeyParameters()), repeated=True)
     backend = world.backend(world.config(renewal="Renew"))
     answer = await backend.submit(wanted)  # it may be, for all that shows
     world.server.become(102, "Issued")
@@ -393,7 +394,7 @@ async def test_a_renewal_of_somebody_else_is_not_taken_for_ours(world: World) ->
 async def test_a_replacement_takes_the_place_of_a_certificate_that_has_long_to_go(world: World) -> None:
     first = await issue(world, order(), renewal="Replace")
     world.clock.advance(days=1)
-    wanted = order("www.example.com", "new.example.com", key="b" * 64, replaces=first.reference)
+    wanted = order("www.example.com", "new.example.com", key="b" * 64, **follows(first))
     second = await issue(world, wanted, renewal="Replace")
     leaf = build_chain(wanted.csr.public_key(), second.certificates).leaf
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -405,7 +406,7 @@ async def test_a_replacement_takes_the_place_of_a_certificate_that_has_long_to_g
 async def test_a_replacement_with_the_same_key_is_not_the_certificate_before_it(world: World) -> None:
     first = await issue(world, order(), renewal="Replace")
     world.server.steps = (("Applied", 0),)
-    wanted = order(key="b" * 64, replaces=first.reference)
+    wanted = order(key="b" * 64, **follows(first))
     backend = world.backend(world.config(renewal="Replace"))
     answer = await backend.submit(wanted)
     assert isinstance(answer, Pending)
@@ -418,7 +419,7 @@ async def test_a_replacement_with_the_same_key_is_not_the_certificate_before_it(
 async def test_a_certificate_at_its_end_is_followed_by_a_new_one_and_not_replaced(world: World) -> None:
     first = await issue(world, order(), renewal="Replace")
     world.clock.advance(days=60)
-    await issue(world, order(key="b" * 64, replaces=first.reference), renewal="Replace")
+    await issue(world, order(key="b" * 64, **follows(first)), renewal="Replace")
     assert world.server.count("POST", "/replace/") == 0
     assert world.server.count("POST", "/enroll") == 2
 
@@ -427,14 +428,14 @@ async def test_a_replacement_that_is_under_way_is_waited_for_also_after_a_crash(
     first = await issue(world, order(), renewal="Replace")
     world.server.steps = (("Applied", 0),)
     pair = generate(KeyParameters())
-    wanted = order(key="b" * 64, replaces=first.reference, pair=pair)
+    wanted = order(key="b" * 64, **follows(first), pair=pair)
     backend = world.backend(world.config(renewal="Replace"))
     answer = await backend.submit(wanted)
     assert isinstance(answer, Pending)
     answer = await backend.poll(wanted, answer.handle)
     assert message(answer) == "SSL certificate 101 is being replaced; 102 is Applied"
     world.server.become(102, "Issued")
-    again = order(key="b" * 64, replaces=first.reference, pair=pair, repeated=True)
+    again = order(key="b" * 64, **follows(first), pair=pair, repeated=True)
     assert isinstance(answer, Pending)
     assert (await finish(backend, again, answer)).reference.startswith("102/")
     assert world.server.count("POST", "/replace/") == 1

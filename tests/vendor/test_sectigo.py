@@ -24,6 +24,7 @@ from csr_operator.pki.chain import build_chain
 from csr_operator.pki.keys import KeyAlgorithm, KeyParameters, generate
 from csr_operator.pki.names import Names
 from csr_operator.pki.verify import verify
+from tests.support.following import follows
 from tests.vendor.support import Account, until_issued, variables
 from tests.vendors.sectigo_server import SectigoServer
 from tests.vendors.sectigo_world import Clock, World, order
@@ -127,7 +128,7 @@ async def test_it_renews(scm: Scm) -> None:
     ca, host = scm.make(renewal="Renew"), scm.host()
     first = new_order(host)
     issued = await until_issued(scm, ca, first, await ca.submit(first))
-    second = new_order(host, replaces=issued.reference, suffix="1")
+    second = new_order(host, **follows(issued), suffix="1")
     renewed = await until_issued(scm, ca, second, await ca.submit(second))
     assert renewed.reference != issued.reference
     for wanted, answer in ((first, issued), (second, renewed)):

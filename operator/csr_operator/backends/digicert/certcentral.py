@@ -98,9 +98,9 @@ class DigicertBackend:
     async def submit(self, order: Order) -> Issued | Pending:
         names = names_of(order.csr)
         must_be_for_tls(order.profile, self._product)
-        running = await self._running(order) if self._config.get("renewal") == "Reissue" else None
-        if order.repeated and (found := await self._find(order, running)):
+        if order.repeated and (found := await self._find(order)):
             return await self._take_up(order, found)
+        running = await self._running(order) if self._config.get("renewal") == "Reissue" else None
         try:
             if running is None:
                 body = order_body(order, names, self._config)
@@ -137,9 +137,9 @@ class DigicertBackend:
         What it has issued last has to be that certificate, and all its names have to be wanted still: DigiCert revokes
         what a reissue leaves a name out of.
         """
-        if not (reference := re.fullmatch(r"([0-9]{1,18})/([0-9]{1,18})", order.replaces)):
+        if (earlier := _referred(order.replaces)) is None:
             return None
-        number, certificate = int(reference[1]), int(reference[2])
+        number, certificate = earlier
         try:
             info = await self._found(number)
             ends = datetime.fromisoformat(str(info.get("order_valid_till"))[:10]).replace(tzinfo=UTC)
@@ -161,11 +161,16 @@ class DigicertBackend:
         data = await self._client.download(f"certificate/{certificate}/download/format/pem_all")
         return list(load_bundle(data))
 
-    async def _find(self, order: Order, running: int | None) -> Handle | None:
+    async def _find(self, order: Order) -> Handle | None:
         """An order, or a reissue, that was placed before."""
         now, method = self._clock(), self._config.get("dcvMethod") or ""
-        if running is not None and (await self._reissue_of(running, order.csr, order.replaces)) is not None:
-            return Handle(running, now, reissue=True, method=method)
+        if self._config.get("renewal") == "Reissue" and (earlier := _referred(order.replaces)) is not None:
+            try:
+                if await self._reissue_of(earlier[0], order.csr, earlier[1]) is not None:
+                    return Handle(earlier[0], now, reissue=True, method=method)
+            except Refused as error:
+                if error.status != 404:
+                    raise
         alive = [number for number, status in (await self._orders_of(order.key)).items() if status not in DEAD]
         if not alive:
             return None
@@ -283,7 +288,7 @@ class DigicertBackend:
             known = self._proofs.get(handle.order)
             is_known = known is not None and known.key == order.key
             if handle.reissue and (status == "issued" or not is_known):
-                reissue = await self._reissue_of(handle.order, order.csr, order.replaces)
+                reissue = await self._reissue_of(handle.order, order.csr, (_referred(order.replaces) or (0, 0))[1])
                 if not is_known and reissue is None:
                     raise _not_ours(handle)
                 certificate = reissue or {}
@@ -315,14 +320,10 @@ class DigicertBackend:
         return self._pending(handle, status)
 
     async def _reissue_of(
-        self, number: int, csr: x509.CertificateSigningRequest, replaces: str = ""
+        self, number: int, csr: x509.CertificateSigningRequest, before: int = 0
     ) -> Mapping[str, Any] | None:
-        """The newest reissue with the CSR's key, of those after the certificate that it follows: its key may be the
-        same.
-        """
-        wanted, after = public_key_der(csr.public_key()), replaces.partition("/")[2]
-        before = int(after) if re.fullmatch("[0-9]{1,18}", after) else 0
-        found = None
+        """The newest reissue with the CSR's key, of those after the certificate `before`, whose key may be the same."""
+        wanted, found = public_key_der(csr.public_key()), None
         for one in await self._reissues(number):
             try:
                 key = x509.load_pem_x509_csr(str(one.get("csr")).encode()).public_key()
@@ -414,6 +415,12 @@ class DigicertBackend:
             f"DigiCert has no certificate that is the same as this one, with the serial number {serial}: nothing is "
             "revoked; if it should have, see whether the API key is of the account that ordered it"
         )
+
+
+def _referred(reference: str) -> tuple[int, int] | None:
+    """Order and certificate, from the reference of `answers.issued`; None if it is none."""
+    found = re.fullmatch(r"([0-9]{1,18})/([0-9]{1,18})", reference)
+    return (int(found[1]), int(found[2])) if found is not None else None
 
 
 def _not_ours(handle: Handle) -> Lapsed:

@@ -141,7 +141,7 @@ class SectigoBackend:
             if await self._orders.same(certificate) is None:
                 raise Rejected(
                     f"Sectigo has no certificate that is the same as this one, with the serial number {serial}: "
-                    "nothing is revoked; if it should have, see whether the credentials are of the account that ordered it"
+                    "nothing is revoked; if it should have, see whether the credentials are of the account that ordered"
                 )
             await self._client.call("POST", f"/ssl/v1/revoke/serial/{serial}", body=body)
         except Refusal as refusal:

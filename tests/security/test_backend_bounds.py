@@ -1,0 +1,234 @@
+"""Whatever a backend says, a third party's too, is bounded when it leaves it; so is what a server says to a backend."""
+
+import json
+import ssl
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from csr_operator.backends import http, waits
+from csr_operator.backends.base import (
+    BackendError,
+    Issued,
+    Lapsed,
+    Misconfigured,
+    Pending,
+    Rejected,
+    Renewal,
+    Retryable,
+)
+from csr_operator.ca import Ca
+from csr_operator.errors import Failed
+from tests.digicert.support import order
+from tests.security.vendor_scene import cert_central
+from tests.support.contract import Reply
+from tests.support.signing import VendorCa
+from tests.vendors import sectigo_world
+
+DAY = timedelta(days=1)
+UGLY = "not\x1b[31m now\r\n2026-01-01 ERROR forged \N{RIGHT-TO-LEFT OVERRIDE}" + "x" * 100_000
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+class Odd:
+    """A backend of a third party, that answers or raises what it is made with."""
+
+    needs_private_key, costs, revokes = False, True, True
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    async def submit(self, order: Any) -> Any:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+    async def poll(self, order: Any, handle: str) -> Any:
+        return await self.submit(order)
+
+    async def suggest_renewal(self, reference: str) -> Any:
+        return self._answer
+
+
+def ca(answer: Any) -> Ca:
+    return Ca("Issuer/odd", "odd", Odd(answer), None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [Retryable, Lapsed, Rejected, Misconfigured, BackendError])
+async def test_the_text_of_an_error_is_one_short_line(kind: type[BackendError]) -> None:
+    with pytest.raises(Failed) as failed:
+        await ca(kind(UGLY)).ask(order(), "")
+    assert failed.value.message.isprintable()
+    assert failed.value.message.startswith("not [31m now 2026-01-01 ERROR forged xxx")
+    assert len(failed.value.message) == 500
+
+
+async def test_what_a_backend_should_not_raise_is_not_shown() -> None:
+    with pytest.raises(Failed) as failed:
+        await ca(RuntimeError("PASSWORD")).ask(order(), "")
+    assert "PASSWORD" not in failed.value.message
+
+
+@pytest.mark.parametrize("after", [float("inf"), 1e308, 10**400, 99999999999.0])
+async def test_nobody_is_waited_for_longer_than_a_day(after: float) -> None:
+    with pytest.raises(Failed) as failed:
+        await ca(Retryable("later", after)).ask(order(), "")
+    assert failed.value.after == 86400
+
+
+@given(st.floats() | st.integers() | st.sampled_from(["1", None, True]))
+def test_a_wait_is_nothing_or_from_a_second_to_a_day(asked: Any) -> None:
+    assert waits.seconds(asked) == 0 or 1 <= waits.seconds(asked) <= 86400
+
+
+@pytest.mark.parametrize(
+    ("asked", "got"),
+    [(timedelta.max, DAY), (timedelta.min, timedelta(seconds=1)), (timedelta(0), timedelta(seconds=1)), (DAY, DAY)],
+)
+async def test_the_next_look_is_in_a_second_to_a_day(asked: timedelta, got: timedelta) -> None:
+    answer = await ca(Pending("handle", asked, UGLY)).ask(order(), "handle")
+    assert isinstance(answer, Pending)
+    assert answer.poll_after == got
+    assert len(answer.message) == 500
+
+
+async def test_an_order_that_was_just_placed_may_be_looked_at_at_once() -> None:
+    at_once = Pending("handle", timedelta(0), "placed")
+    assert await ca(at_once).ask(order(), "") == at_once
+    without = await ca(replace(at_once, handle="")).ask(order(), "")  # or `submit` would be called without end
+    assert isinstance(without, Pending)
+    assert without.poll_after == timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Pending("x" * 4097, DAY, ""),
+        Pending("\N{EURO SIGN}" * 1400, DAY, ""),
+        Issued([None] * 21),  # type: ignore[list-item]
+        Issued([], [None] * 101),  # type: ignore[list-item]
+        Issued([], reference="x" * 1025),
+        Issued([], reference="one\ntwo"),
+    ],
+)
+async def test_what_is_too_much_to_keep_is_refused(answer: Any) -> None:
+    with pytest.raises(Failed, match="backend odd ") as failed:
+        await ca(answer).ask(order(), "")
+    assert (failed.value.reason, failed.value.permanent) == ("AnswerMismatch", True)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (NOW, NOW),
+        (NOW, NOW - DAY),
+        (NOW.replace(tzinfo=None), NOW.replace(tzinfo=None) + DAY),
+        (datetime.min.replace(tzinfo=UTC), NOW),
+        (NOW, datetime.max.replace(tzinfo=UTC)),
+    ],
+)
+async def test_a_time_for_a_renewal_that_makes_no_sense_counts_for_nothing(start: datetime, end: datetime) -> None:
+    with pytest.raises(Failed, match="suggests a renewal"):
+        await ca(Renewal(start, end, DAY)).suggest_renewal("reference")
+    answer = await ca(Issued([], renewal=Renewal(start, end, DAY))).ask(order(), "")
+    assert isinstance(answer, Issued)
+    assert answer.renewal is None
+
+
+async def test_when_to_ask_again_is_clamped() -> None:
+    renewal = await ca(Renewal(NOW, NOW + DAY, timedelta(0))).suggest_renewal("reference")
+    assert renewal is not None
+    assert renewal.ask_after == timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("", 0),
+        ("-5", 0),
+        ("nan", 0),
+        ("inf", 0),
+        ("²", 0),
+        ("0", 0),
+        ("7", 7),
+        ("9" * 8000, 86400),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86400),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
+        ("Mon, 99 Foo 99999999999999999999 99:99:99 +9999999999", 0),
+    ],
+)
+def test_retry_after_is_clamped(text: str, seconds: float) -> None:
+    assert http.Answer(503, {"Retry-After": text}, b"").retry_after == seconds
+
+
+@pytest.mark.parametrize("body", [b"[" * 1_000_000, b'{"a":' * 300_000, b"1" * 1_000_000, b"\xff", b""])
+def test_json_without_end_is_none(body: bytes) -> None:
+    with pytest.raises(Retryable, match="no JSON"):
+        http.Answer(200, {}, body).json()
+
+
+async def test_an_answer_without_end_is_not_read() -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 65536)
+
+    app = web.Application()
+    app.router.add_get("/", endless)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        async with http.http_session() as session:
+            with pytest.raises(Retryable, match="is not read"):
+                await http.call(session, ssl.create_default_context(), "GET", site.name + "/")
+    finally:
+        await runner.cleanup()
+
+
+def test_a_client_certificate_needs_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the Deployment has a root that is read-only, and no volume."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "there is none"))
+    pair, context = sectigo_world.member(VendorCa.make("Members"), "ada"), ssl.create_default_context()
+    http.identify(context, pair["tls.crt"], pair["tls.key"], "Secret account")
+    with pytest.raises(Misconfigured, match=r"needs a certificate in tls\.crt"):
+        http.identify(context, pair["tls.crt"], b"no key", "Secret account")
+
+
+def page(members: str, **entry: Any) -> Reply:
+    return Reply(200, {members: [{**entry, "id": n, "order_id": n} for n in range(1, 101)], "page": {"total": 10**9}})
+
+
+async def test_a_list_without_end_is_not_read_at_cert_central(tmp_path: Path) -> None:
+    async with cert_central(tmp_path) as scene:
+        scene.server.fail(page("organizations", name="x" * 1000), "GET", "/organization$", times=10**6)
+        with pytest.raises(Retryable, match="lists more under organization than is read"):
+            await scene.backend(organizationId=5000).check()
+        assert scene.server.count("GET", "/organization$") <= 50
+        scene.server.plan = ()
+        answer = await scene.backend().submit(order())
+        assert isinstance(answer, Pending)
+        scene.server.fail(page("orders", status="pending"), "GET", "/order/certificate", times=10**6)
+        with pytest.raises(Retryable, match="lists more under order/certificate than is read"):
+            await scene.backend().poll(order(), answer.handle)
+        assert scene.server.count("GET", "/order/certificate$") <= 50
+
+
+async def test_a_password_that_a_vendor_echoes_is_not_shown(tmp_path: Path) -> None:
+    key = 'SECRET-"KEY"\\'
+    async with cert_central(tmp_path) as scene:
+        scene.world.secrets["digicert"] = {"api-key": key.encode()}
+        said = {"errors": [{"code": "x", "message": f"Bad header: {json.dumps(key)}"}]}
+        scene.server.fail(Reply(400, said), times=9)
+        with pytest.raises(Rejected) as refused:
+            await scene.backend().check()
+        assert "SECRET" not in str(refused.value)
+        assert "***" in str(refused.value)

@@ -1,0 +1,11 @@
+"""What an order says of the certificate that it follows."""
+
+from typing import Any
+
+from csr_operator.backends.base import Issued
+from csr_operator.pki.fingerprint import sha256_fingerprint
+
+
+def follows(issued: Issued) -> dict[str, Any]:
+    """As the operator has it from the record of that certificate."""
+    return {"replaces": issued.reference, "replaces_fingerprint": sha256_fingerprint(issued.certificates[0])}
