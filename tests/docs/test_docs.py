@@ -22,7 +22,19 @@ PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
 OPERATOR = TOP / "operator" / "csr_operator"
 
 # What is handed on in the operator's modules, looks like a reason and is something else.
-NO_REASONS = {"Accept", "Approved", "Exact", "Host", "In", "Location", "Normal", "NotFound", "Opaque", "Warning"}
+NO_REASONS = {
+    "Accept",
+    "Approved",
+    "Exact",
+    "Host",
+    "In",
+    "Location",
+    "Normal",
+    "NotFound",
+    "Opaque",
+    "Secret",
+    "Warning",
+}
 REASONS = (
     "Reasons on a CertificateRequest",
     "Reasons on an Issuer or ClusterIssuer",
