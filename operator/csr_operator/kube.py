@@ -19,7 +19,7 @@ import aiohttp
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
-from .metrics import KUBERNETES_CALLS
+from .metrics import KUBERNETES_CALLS, UNREADABLE
 from .model import GROUP, MANAGED_LABEL, MANAGER, VERSION, Kind, ObjectKey, SecretKey
 
 logger = logging.getLogger(__name__)
@@ -447,8 +447,10 @@ def _event(line: bytes) -> Object | None:
         return event
     kind, head = _EVENT_HEAD.match(line), _head(line)
     if kind is None or head is None:
-        logger.warning("watch of Secrets: an event of %d bytes cannot be read, and is skipped", len(line))
+        logger.warning("watch of Secrets: an event cannot be read, and is skipped")
+        UNREADABLE.labels("Secret").inc()
         return None
+    UNREADABLE.labels("Secret").inc()
     return {"type": kind[1].decode(), "object": head}
 
 
@@ -464,7 +466,11 @@ def _list_head(text: bytes) -> Object:
 def _head(text: bytes) -> Object | None:
     found = _HEAD.search(text[:_HEAD_BYTES])
     metadata = _json(found[1] + b"}") if found is not None else None
-    return None if metadata is None else {"metadata": metadata}
+    if metadata is None:
+        return None
+    where = f"{metadata.get('namespace', '')}/{metadata['name']}"
+    logger.warning("%s: its metadata is too large, or nested too deeply, and is not read beyond its name", where)
+    return {"metadata": metadata}
 
 
 async def load_kubeconfig(

@@ -10,6 +10,7 @@ import logging
 from .controller import Controller
 from .kube import KubeClient, KubeError, Unreachable
 from .model import Kind, ObjectKey, Raw, SecretKey
+from .offload import where
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +32,18 @@ async def follow_secrets(kube: KubeClient, controller: Controller, namespace: st
             version = await _list(kube, controller, namespace)
             listed.set()
             while True:
+                since = clock()
                 version = await _watch(kube, controller, namespace, version)
+                if clock() - since < _PAUSE:
+                    await asyncio.sleep(_PAUSE)  # a server that ends each watch at once is not asked without end
         except _Expired:
-            continue
-        except (KubeError, Unreachable) as error:
-            if clock() - began > _LONGEST_PAUSE:  # it went well for a while
-                pause = _PAUSE
-            logger.warning("Secrets: %s; listing again in %.0f s", error, pause)
+            words = "" if clock() - began > _LONGEST_PAUSE else "the server has forgotten what it told just now"
+        except Exception as error:  # whatever it is, the other Secrets are to be seen
+            words = _words(error)
+        if clock() - began > _LONGEST_PAUSE:  # it went well for a while
+            pause = _PAUSE
+        if words:
+            logger.warning("Secrets: %s; listing again in %.0f s", words, pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -94,8 +100,8 @@ async def _has_seen_all(
     clock = asyncio.get_running_loop().time
     try:
         missing = await _list_keys(kube, kind, namespaces)
-    except (KubeError, Unreachable) as error:
-        logger.warning("cannot list: %s", error)
+    except Exception as error:
+        logger.warning("cannot list: %s", _words(error))
         await asyncio.sleep(_PAUSE)
         return False
     until = clock() + patience
@@ -124,8 +130,8 @@ async def forget_gone(
                 known = controller.known(kind)
                 for key in known.keys() - await _list_keys(kube, kind, namespaces):
                     controller.forget(key, known[key])
-        except (KubeError, Unreachable) as error:
-            logger.warning("cannot list: %s", error)
+        except Exception as error:
+            logger.warning("cannot list: %s", _words(error))
             relisted.set()
             await asyncio.sleep(_LONGEST_PAUSE)
 
@@ -136,6 +142,11 @@ async def _list_keys(kube: KubeClient, kind: Kind, namespaces: tuple[str, ...]) 
         for namespace in (("",) if kind is Kind.CLUSTER_ISSUER else namespaces or ("",))
         async for item in kube.list_metadata(kind, namespace)
     }
+
+
+def _words(error: Exception) -> str:
+    """What the API server, or the way to it, said; of any other error only where it is from."""
+    return str(error) if isinstance(error, KubeError | Unreachable) else where(error)
 
 
 def _key(obj: Raw) -> SecretKey:

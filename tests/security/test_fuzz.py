@@ -5,6 +5,7 @@ FUZZ_SECONDS is how long each test goes on, FUZZ_SEED where it begins; what fail
 
 import base64
 import copy
+import json
 import os
 import random
 import time
@@ -32,6 +33,9 @@ from csr_operator.pki.verify import CA_DECIDES, verify
 from csr_operator.policy import Policy, violations
 from csr_operator.shallow import DEEPEST, shallow
 from csr_operator.status import request_status, status_body
+
+# A certificate with a serial number that is none is looked at all the same.
+pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "8"))
 SEED = int(os.environ.get("FUZZ_SEED", "20261128"))
@@ -387,14 +391,18 @@ def _used(bundle: bytes, csr: x509.CertificateSigningRequest, rng: random.Random
     verify(chain, csr, Profile(), now=NOW, roots=certificates[-1:], rules=CA_DECIDES)
 
 
-def test_json_of_any_depth_keeps_its_shape(rng: random.Random) -> None:
-    import json
+def _depth(value: Any) -> int:
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if children is None else 1 + max(map(_depth, children), default=0)
 
+
+def test_json_of_any_depth_keeps_its_shape(rng: random.Random) -> None:
     for _ in _rounds():
         value = _mutated(REQUEST, rng)
         text = json.dumps(value, skipkeys=True).encode()
-        assert json.loads(shallow(text)) == json.loads(text) or b"nan" in text.lower()
+        if _depth(value) <= DEEPEST:
+            assert shallow(text) == text
         depth = rng.randrange(DEEPEST * 20)
         nested = text[:-1] + b', "z": ' + b'{"[": [' * depth + b'"]}"' + b"]}" * depth + b"}"
         found = json.loads(shallow(nested))
-        assert found["kind"] == value.get("kind", found.get("kind")) if "kind" in value else True
+        assert isinstance(found["z"], dict | list | str)
