@@ -112,14 +112,8 @@ class SectigoBackend:
         except ValueError:
             raise Lapsed("the order's handle is not one of this issuer's") from None
         try:
-            if self._ours.get(placed.id) != order.key:
-                if not await self._orders.is_ours(placed.kind, placed.id, order):
-                    raise Lapsed(
-                        f"{_called(placed)} was not ordered for this request, and is left alone: its own order is "
-                        "looked for"
-                    )
-                self._ours[placed.id] = order.key
             if placed.kind is Kind.REPLACE:
+                await self._must_be_ours(order, placed)
                 return await self._replaced(order, placed)
             state = await self._state(placed)
             if not isinstance(state, State):
@@ -166,6 +160,8 @@ class SectigoBackend:
         return state
 
     async def _judged(self, order: Order, placed: Placed, state: State) -> Issued | Pending:
+        if state not in PENDING or self._settings.dcv:  # else nothing is told but that it waits
+            await self._must_be_ours(order, placed)
         if state is State.ISSUED:
             return await self._collected(order, placed, placed.id)
         if state in DEAD:
@@ -179,6 +175,15 @@ class SectigoBackend:
         if state in (State.APPROVED, State.APPLIED) and (asked := await self._dcv_of(placed)):
             text += f", once it has seen who controls the domains; {asked}"
         return self._pending(placed, text)
+
+    async def _must_be_ours(self, order: Order, placed: Placed) -> None:
+        """Raises Lapsed if it is another's; Refusal as well."""
+        if self._ours.get(placed.id) == order.key:
+            return
+        if not await self._orders.is_ours(placed.kind, placed.id, order):
+            text = f"{_called(placed)} was not ordered for this request, and is left alone"
+            raise Lapsed(f"{text}: its own order is looked for")
+        self._ours[placed.id] = order.key
 
     async def _collected(self, order: Order, placed: Placed, ssl_id: int) -> Issued | Pending:
         try:
