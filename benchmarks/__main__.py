@@ -17,6 +17,7 @@ from tests.support.manifests import request, root_and_ca
 from tests.support.operator import OperatorProcess, operator_kubeconfig
 
 from . import audit
+from .checks import seconds_per_certificate
 from .client import Object
 from .report import Measured, Round, table
 from .rounds import NotReady, Sample, restart, rsa_keys_per_second, with_operator, without_operator
@@ -71,7 +72,7 @@ class Bench:
                 windows.append((since, audit.timestamp()))
                 keys = (keys + self._rsa_keys()) / 2
                 bare += without_operator(self._cluster, bare_name, requests[1::2], sample)
-                done.append(Round(bare, issued, keys))
+                done.append(Round(bare, issued, keys, *self._checks(name)))
                 if over and number == rounds:
                     operator.stop()
                     since = audit.timestamp()
@@ -111,6 +112,11 @@ class Bench:
         kubectl.apply(*root_and_ca(_ISSUER), self._request("sample"))
         kubectl.wait_ready("sample")
         return Sample(kubectl.get("secret", "sample-tls"), kubectl.get("certificaterequest", "sample")["status"])
+
+    def _checks(self, namespace: str) -> tuple[float, float]:
+        kubectl = Kubectl(self._cluster, namespace)
+        pair = kubectl.get("certificaterequest", "sample"), kubectl.get("secret", "sample-tls")
+        return seconds_per_certificate(*pair, policy=False), seconds_per_certificate(*pair, policy=True)
 
     def _rsa_keys(self) -> float:
         return rsa_keys_per_second() if self._key == "rsa" else 0.0

@@ -13,11 +13,16 @@ _KEYS = {"ecdsa": "ECDSA P-256", "rsa": "RSA-2048"}
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """keys: RSA keys per second that the machine makes when it does nothing else; 0.0 where none are needed."""
+    """keys: RSA keys per second that the machine makes when it does nothing else; 0.0 where none are needed.
+
+    checks, policed: CPU time, in seconds, of the codes and checks of one certificate, without and with a policy.
+    """
 
     bare: Cost
     issued: OperatorRound
     keys: float
+    checks: float
+    policed: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ def table(measured: Measured) -> str:
         row("  latency p50, ms", latency(50)),
         row("  latency p95, ms", latency(95)),
         row("CPU ms per certificate     operator", lambda r: 1000 * r.issued.operator / count, "{:.2f}"),
+        row("  codes and checks, % of that", lambda r: 100 * r.checks * count / r.issued.operator, "{:.1f}"),
+        row("  with a policy, % of that", lambda r: 100 * r.policed * count / r.issued.operator, "{:.1f}"),
         row("                           API server", lambda r: 1000 * r.issued.cost.server / count, "{:.2f}"),
         row("                           client", lambda r: 1000 * r.issued.cost.client / count, "{:.2f}"),
         row("                           all, and etcd ...", lambda r: 1000 * r.issued.cost.all / count, "{:.2f}"),

@@ -10,7 +10,7 @@ from .model import CertificateRequest, RequestSpec
 from .pki import general_names
 from .pki.csr import load_csr
 from .pki.errors import PkiError
-from .pki.extensions import alternative_names, extension_of, extensions_of
+from .pki.extensions import extensions_of
 from .pki.keys import parameters_of
 from .pki.names import subject_name
 from .pki.usages import DEFAULT_USAGES, extended_name, normalized_usages, usage_names
@@ -92,27 +92,27 @@ def _asked(spec: RequestSpec) -> Asked:
 def _asked_for(csr: x509.CertificateSigningRequest, spec: RequestSpec) -> Asked:
     # Another CA than ours may give what the CSR asks for, whatever the spec says.
     profile, malformed = spec.template.profile, list[tuple[str, str]]()
-    names = alternative_names(csr)
+    extensions, subject = extensions_of(csr), csr.subject  # read once: each look at them costs
+    values = {extension.oid: extension.value for extension in extensions}
+    names = tuple(values.get(ExtensionOID.SUBJECT_ALTERNATIVE_NAME) or ())
     dns_names = [n.value for n in names if isinstance(n, x509.DNSName)]
     ip_addresses = [str(n.value) for n in names if isinstance(n, x509.IPAddress)]
     uris = [n.value for n in names if isinstance(n, x509.UniformResourceIdentifier)]
     mails = [n.value for n in names if isinstance(n, x509.RFC822Name)]
-    basic, key_usage = extension_of(csr, x509.BasicConstraints), extension_of(csr, x509.KeyUsage)
+    basic, key_usage = values.get(ExtensionOID.BASIC_CONSTRAINTS), values.get(ExtensionOID.KEY_USAGE)
     usages = normalized_usages(profile.usages or DEFAULT_USAGES)
     usages |= usage_names(key_usage) if key_usage is not None else frozenset()
-    usages |= {extended_name(oid) for oid in extension_of(csr, x509.ExtendedKeyUsage) or ()}
+    usages |= {extended_name(oid) for oid in values.get(ExtensionOID.EXTENDED_KEY_USAGE) or ()}
     is_ca = profile.is_ca or (basic is not None and basic.ca)
-    custom = {extension.oid.dotted_string for extension in extensions_of(csr) if extension.oid not in _NOT_CUSTOM}
+    custom = {extension.oid.dotted_string for extension in extensions if extension.oid not in _NOT_CUSTOM}
     return Asked(
-        common_names=_common_names(csr.subject),
+        common_names=_common_names(subject),
         dns_names=_canonical("dnsNames", dns_names, canonical_dns_name, malformed),
         ip_addresses=_canonical("ipAddresses", ip_addresses, _canonical_address, malformed),
         uris=_canonical("uris", uris, canonical_uri, malformed),
-        email_addresses=_canonical(
-            "emailAddresses", (*mails, *_mails(csr.subject)), canonical_email_address, malformed
-        ),
+        email_addresses=_canonical("emailAddresses", (*mails, *_mails(subject)), canonical_email_address, malformed),
         other_names=len(names) - sum(map(len, (dns_names, ip_addresses, uris, mails))),
-        attributes=_attributes(csr.subject),
+        attributes=_attributes(subject),
         malformed=tuple(malformed),
         key=parameters_of(csr.public_key()),
         duration=spec.duration,

@@ -1,0 +1,63 @@
+"""What it costs to authenticate state, and to apply a policy to the CSR that is sent."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+
+from cryptography import x509
+
+from csr_operator.asked import asked, asked_for
+from csr_operator.decide import IssuerState, forbidden
+from csr_operator.model import SEAL_ANNOTATION, Kind, ObjectKey, Raw, SecretKey
+from csr_operator.pace import Pace
+from csr_operator.parse import parse_request, parse_secret_meta
+from csr_operator.pki.keys import parameters_of
+from csr_operator.policy import AllowedNames, Policy, Rule
+from csr_operator.seal import Seal, record_parts
+
+_TIMES = 2000
+
+
+def seconds_per_certificate(request: Raw, secret: Raw, *, policy: bool) -> float:
+    """CPU time of all codes and checks that one certificate takes. Both objects as the API server has them, Ready."""
+    seal = Seal([os.urandom(32)])
+    parsed, csr = parse_request(request), x509.load_pem_x509_csr(request["status"]["csr"].encode())
+    metadata = secret["metadata"]
+    where, annotations = SecretKey(metadata["namespace"], metadata["name"]), dict(metadata["annotations"])
+    annotations[SEAL_ANNOTATION] = seal.code("record", *record_parts(where, annotations))
+    sealed = {**secret, "metadata": {**metadata, "annotations": annotations}}
+    record = parse_secret_meta(sealed, seal).record
+    assert record is not None
+    pace = Pace.of(record)
+    written = replace(parsed, status=replace(parsed.status, pace=pace.written(parsed, seal)))
+    issuer, rules = ObjectKey(Kind.ISSUER, where.namespace, "ca"), None
+    if policy:
+        names = AllowedNames(frozenset(), ("example.com",), wildcards=False)
+        rules = Policy(rules=(Rule(dns_names=names, maximum_duration=timedelta(days=90)),))
+    state = IssuerState(ready=True, message="", version="", policy=rules)
+
+    fresh = count()
+
+    def check() -> None:
+        what = asked_for(csr, parsed) if policy else replace(asked(parsed), key=parameters_of(csr.public_key()))
+        # With a label of its own each time, as the last answers of policies are kept.
+        assert forbidden(parsed, issuer, state, what, {"time": str(next(fresh))}) is None
+
+    return (
+        _seconds(lambda: seal.code("record", *record_parts(where, annotations)))
+        # The answer to the write, and the watch.
+        + 2 * (_seconds(lambda: parse_secret_meta(sealed, seal)) - _seconds(lambda: parse_secret_meta(sealed, None)))
+        + _seconds(lambda: pace.written(parsed, seal))
+        + 2 * _seconds(lambda: Pace.read(written, seal))
+        + _seconds(check)
+    )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.process_time()
+    for _ in range(_TIMES):
+        work()
+    return (time.process_time() - begun) / _TIMES
