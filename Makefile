@@ -17,7 +17,7 @@ TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:
 # Debian keeps nginx and debootstrap where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help setup tools lint test test-vendor demo demo-acme run bench image clean
+.PHONY: help setup tools lint test test-vendor soak demo demo-acme run bench image clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -48,6 +48,9 @@ test: setup tools  ## all tests, or those of ARGS; the first time builds the con
 
 test-vendor: setup  ## orders from the accounts at CA vendors that environment variables name: see tests/vendor
 	CSR_OPERATOR_VENDOR_TESTS=1 $(BIN)/python -m pytest tests/vendor $(ARGS)
+
+soak: setup  ## an hour of fuzzing what reads the objects and certificates of others; FUZZ_SEED repeats a run
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-900} $(BIN)/python -m pytest tests/security/test_fuzz.py $(ARGS)
 
 demo: setup  ## from a self-signed root to a Secret that Nginx serves, on a control plane of its own
 	@sh .ci/tools $(DEMO_TOOLS)

@@ -37,7 +37,7 @@ from csr_operator.status import request_status, status_body
 # A certificate with a serial number that is none is looked at all the same.
 pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "8"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "15"))
 SEED = int(os.environ.get("FUZZ_SEED", "20261128"))
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
