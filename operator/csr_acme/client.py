@@ -432,7 +432,7 @@ _RELATION = re.compile(r'rel="?([^";,\s]+)', re.IGNORECASE)
 def _trouble(error: Exception) -> str:
     """In words of ours: what came instead of HTTP is not told."""
     if isinstance(error, aiohttp.ClientConnectorError):
-        return str(error)  # there was no connection
+        return f"cannot connect: {error.os_error.strerror or type(error.os_error).__name__}"
     if isinstance(error, TimeoutError):
         return "there was no whole answer in time"
     if isinstance(error, aiohttp.ServerDisconnectedError):

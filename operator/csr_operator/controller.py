@@ -51,6 +51,7 @@ from .limits import Slots
 from .metrics import SKIPPED_SAMPLES, UNREADABLE, RequestSample
 from .model import (
     REVOCATION_FINALIZER,
+    STATE_KEY,
     CertificateRequest,
     Kind,
     ObjectKey,
@@ -107,6 +108,9 @@ _REMIND = timedelta(hours=24)
 
 _KEY_PATIENCE = 30.0
 """Seconds after which a user is told that a key is not made yet."""
+
+_NOT_OURS = f"was written by somebody else, or Secret {STATE_KEY} of the operator's namespace holds another key since"
+"""How it is told that the code of something does not verify."""
 
 _CaAction = Issue | Resume | Revoke | Consult
 _Call = tuple[CertificateRequest, _CaAction, Live]
@@ -539,7 +543,7 @@ class Controller:
         if self._warned.get(request.key) != seen:
             self._warned[request.key] = seen
             names = " and ".join(secret.forged)
-            text = f"{names} of Secret {secret.name} is not what the operator wrote: it is ignored"
+            text = f"{names} of Secret {secret.name} {_NOT_OURS}: it is ignored"
             self._events.warning(request, "StateNotAuthentic", text)
 
     async def _must_be_allowed(self, request: CertificateRequest, ca: Ca, csr: x509.CertificateSigningRequest) -> None:
@@ -615,7 +619,7 @@ class Controller:
             case Discard():
                 assert staged is not None
                 if not staged.authentic:
-                    text = f"Secret {staged.name} is not what the operator wrote: it is deleted, with the order in it"
+                    text = f"Secret {staged.name} {_NOT_OURS}: the order in it is given up; the next has another CSR"
                     self._events.warning(request, "StateNotAuthentic", text)
                 await self._performer.discard(staged)
                 self._drop(staged)

@@ -35,7 +35,13 @@ def refusal(secret: Object, issuer: Issuer) -> str:
         return ""  # its key signs, and is sent nowhere
     if published_by(secret, issuer):
         return ""
+    if issuer.backend == "ca":
+        # A label would let any other issuer of the namespace send the key somewhere.
+        return (
+            f"Secret {name} is of type {kind}, and the key pair of a CA has to be of type kubernetes.io/tls: make it "
+            "anew with that type, as the type of a Secret cannot be changed"
+        )
     return (
         f"Secret {name} is not allowed as a credential of issuers: whoever may change it has to say that it is one, by "
-        f"`kubectl label secret {name} -n {namespace} {CREDENTIAL_LABEL}=true`"
+        f"`kubectl label --overwrite secret {name} -n {namespace} {CREDENTIAL_LABEL}=true`"
     )

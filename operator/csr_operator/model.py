@@ -64,7 +64,7 @@ SEAL_ANNOTATION = f"{GROUP}/seal"
 
 STATE_KEY = "csr-operator-state-key"
 """The Secret, in the operator's own namespace, of the key that state is authenticated with (`seal.py`): `key` seals,
-`previous` is accepted as well."""
+every other entry is accepted as well."""
 
 RECORD_ANNOTATIONS = tuple(
     f"{GROUP}/{name}"

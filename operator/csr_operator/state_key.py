@@ -2,11 +2,14 @@
 
 import base64
 import binascii
+import logging
 import secrets
 from collections.abc import Mapping
 
 from .kube import Kube, KubeError, Object, secret_data
 from .model import STATE_KEY, SecretKey
+
+logger = logging.getLogger(__name__)
 
 _LENGTH = 32
 """Bytes, as many as the digest has (RFC 2104, section 3)."""
@@ -19,7 +22,7 @@ class UnusableKey(Exception):
 
 
 async def read_state_keys(kube: Kube, namespace: str) -> list[bytes]:
-    """The keys to seal and verify with; the first is made if it is not there.
+    """The keys to seal and verify with: `key`, which is made if it is not there, and whatever else is in the Secret.
 
     Raises UnusableKey, and Unreachable where trying again is all there is to do.
     """
@@ -29,7 +32,9 @@ async def read_state_keys(kube: Kube, namespace: str) -> list[bytes]:
             existing = await kube.get_secret(where)
             data = secret_data(existing) if existing is not None else {}
             if "key" in data:
-                return [_checked(data, name, where) for name in ("key", "previous") if name in data]
+                names = ["key", *sorted(data.keys() - {"key"})]
+                return [_checked(data, name, where) for name in names]
+            logger.info("Secret %s: another key is made; %d older ones are accepted", where.name, len(data))
             fresh = {"key": secrets.token_bytes(_LENGTH), **data}
             body: Object = {
                 "apiVersion": "v1",
@@ -58,7 +63,7 @@ async def read_state_keys(kube: Kube, namespace: str) -> list[bytes]:
 def _checked(data: Mapping[str, bytes], name: str, where: SecretKey) -> bytes:
     if len(data[name]) < _LENGTH:
         raise UnusableKey(
-            f"Secret {where.name} in namespace {where.namespace}: {name} is shorter than {_LENGTH} bytes: remove it, "
-            "and the operator makes another one"
+            f"Secret {where.name} in namespace {where.namespace}: {name} is shorter than {_LENGTH} bytes: remove that "
+            "entry, and the operator makes another key"
         )
     return data[name]

@@ -124,7 +124,8 @@ def test_a_password_is_sent_once_its_owner_says_that_it_may_be(scene: Scene, eve
 
     eve.apply(by_webhook(scene, sink, name, name), request(name, name))
 
-    command = f"kubectl label secret {name} -n {scene.kubectl.namespace} csr-operator.dev/allow-credential=true"
+    label = "csr-operator.dev/allow-credential=true"
+    command = f"kubectl label --overwrite secret {name} -n {scene.kubectl.namespace} {label}"
     told(scene, name, f"Secret {name} is not allowed as a credential of issuers: ")
     told(scene, name, f"`{command}`")
     assert_nothing_came(scene, sink, name, "s3cret-of-the-database")

@@ -116,7 +116,8 @@ async def call(
         text = f"{host}: its TLS certificate is not trusted ({error.certificate_error}): set caBundle to its CA"
         raise Retryable(text) from None
     except aiohttp.ClientConnectorError as error:
-        raise Retryable(f"{host}: {error}") from None
+        why = error.os_error.strerror or type(error.os_error).__name__
+        raise Retryable(f"cannot connect to {error.host}:{error.port}: {why}") from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         # It may quote what the server sent, and that what was sent to it.
         sent = [*(headers or {}).values(), *(form or {}).values()]

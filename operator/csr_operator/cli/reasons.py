@@ -188,7 +188,7 @@ EVENTS = {
     "Revoked": "a certificate was revoked",
     "NotRevoked": "a certificate that was to be revoked was not",
     "StillPending": "a reminder: the order still waits",
-    "StateNotAuthentic": "what somebody else wrote in the operator's name was ignored",
+    "StateNotAuthentic": "what the operator keeps in a Secret did not bear its code",
 }
 """Of events that no condition has the reason of."""
 
