@@ -162,7 +162,7 @@ class Client:
             text = f"the token server is not available (HTTP status {answer.status})"
             raise Retryable(text, answer.retry_after or _BUSY)
         if answer.status != 200:
-            why = clean(_refusal(answer, (secret,)), (secret,))
+            why = _refusal(answer, (secret,)).text
             text = f"the token server refuses the credentials in Secret {self._settings.access_secret}: {why}"
             raise Misconfigured(f"{text}: check clientID and clientSecret")
         body = answer.json()
