@@ -73,6 +73,7 @@ from .perform import NeedsKey, Ordered, Performer, Written
 from .pki.csr import csr_digest
 from .pki.errors import quoted
 from .pki.keys import PrivateKey, parameters_of
+from .repairs import Repairs
 from .responder import Challenges
 from .seal import Seal
 from .settings import Settings
@@ -135,6 +136,7 @@ class Controller:
         later = asyncio.get_running_loop().call_later
         self._slots = Slots(wake=self._queue.add, later=later)
         self._keys = KeyMaker(made=self._queue.add)
+        self._repairs = Repairs()
         self._failures: dict[ObjectKey, dict[ObjectKey | None, Failure]] = {}
         self._unrevoked: dict[ObjectKey, dict[ObjectKey, Failure]] = {}
         self._waiting: dict[ObjectKey, Waiting] = {}
@@ -224,6 +226,7 @@ class Controller:
             self._consult.pop(key, None)
             self._paces.pop(key, None)
             self._warned.pop(key, None)
+            self._repairs.forget(key)
             self._refused.pop(key, None)
             self._queue.forget(key)
             self._queue.add(key)  # so that it leaves the lines in which it waits
@@ -367,6 +370,12 @@ class Controller:
             if live is None or live.backend is None:
                 return None  # it went away just now, which wakes this request
             return request, action, live
+        if isinstance(action, Restore):
+            now = asyncio.get_running_loop().time()
+            if (wait := self._repairs.wait(key, now)) > 0:
+                self._queue.add_after(key, wait)
+                return None
+            self._repairs.note(key, now)
         self._store.begin(request)
         try:
             await self._carry_out(request, action, None)
@@ -626,7 +635,8 @@ class Controller:
                 self._waiting.pop(request.key, None)
             case Restore():
                 assert secret is not None
-                done = await self._performer.restore(request, action.revision, secret)
+                pace = self._pace(request, secret)
+                done = await self._performer.restore(request, action.revision, secret, pace)
                 if done is None:
                     self._store.spoil(secret)
             case Revoke():

@@ -475,7 +475,9 @@ def _revokes_old(request: CertificateRequest, world: World, *, asked_to: bool) -
 
 
 def _owes(request: CertificateRequest, world: World, record: Record) -> bool:
-    """Whose certificate it is can revoke, as far as is known, and it has not expired."""
+    """Whose certificate it is can revoke, as far as is known, and it has not expired. Nobody's owes nothing."""
+    if not record.issuer:
+        return False
     key = request.issuer_key(record.issuer)
     issuer = world.issuers.get(key) if key is not None else None
     return (issuer is None or issuer.revokes) and world.now < parse_time(record.not_after)

@@ -32,10 +32,11 @@ from .model import (
     SecretMeta,
     Staged,
     format_time,
+    parse_time,
 )
 from .offload import offload
 from .owed import Owed, read_owed, write_owed
-from .pace import pause_after
+from .pace import Pace, pause_after
 from .parse import parse_secret_meta, parse_staged
 from .pki.chain import Chain, build_chain, load_bundle
 from .pki.csr import build_csr, csr_digest, is_built_from, load_csr
@@ -215,8 +216,13 @@ class Performer:
             text = outputs.window_text(request.secret, record.serial_number, window, self._seal)
         return self._meta(await self._kube.annotate_secret(existing, RENEWAL_WINDOW_ANNOTATION, text))
 
-    async def restore(self, request: CertificateRequest, revision: int, secret: SecretMeta) -> Written | None:
-        """Write labels, annotations and data as they should be; None if the certificate does not serve any more."""
+    async def restore(
+        self, request: CertificateRequest, revision: int, secret: SecretMeta, pace: Pace | None
+    ) -> Written | None:
+        """Write labels, annotations and data as they should be; None if the certificate does not serve any more.
+
+        pace: as far as it is known, for a certificate that nothing is on record of.
+        """
         existing = await self._own_secret(request)
         if existing is None:
             return None
@@ -233,19 +239,24 @@ class Performer:
             return None
         if not _is_what_was_written(secret, chain):
             return None
-        issuer = secret.record.issuer if secret.record is not None else ""
-        if not issuer:
-            # Who issued it is not on record any more: whoever is asked first, which a rotation check then settles.
-            ref = request.spec.issuer_refs[0]
-            issuer = f"{ref.kind}/{ref.name}"
-        # When it was stored is not on record any more either; it was hardly before it became valid.
-        began = chain.leaf.not_valid_before_utc
-        record = outputs.record_of(request, revision, issuer, chain, _pem(csr), began)
-        if secret.record is not None:
-            # A renewal that is asked for is still to come.
-            before = secret.record
-            record = replace(record, renew=before.renew, stored=before.stored, hurries=before.hurries)
-            if record.serial_number == before.serial_number:
+        before = secret.record
+        issued = before is not None and before.sha256_fingerprint == sha256_fingerprint(chain.leaf)
+        ref = request.spec.issuer_refs[0]
+        issuer = before.issuer if before is not None else f"{ref.kind}/{ref.name}"
+        if not issued and key is None:
+            # Somebody put it there. Who has its key may have it revoked (RFC 8555, section 7.6), by who is on record or
+            # else the first one. Where the key is elsewhere, anybody's certificate fits, and nobody is on record.
+            issuer = ""
+        # It was hardly stored before it became valid; but whatever it says of that, no brake is let go by it.
+        stored_at, hurries = chain.leaf.not_valid_before_utc, 0
+        if before is not None:
+            stored_at, hurries = parse_time(before.stored), before.hurries
+        elif pace is not None:
+            stored_at, hurries = pace.stored, pace.hurries
+        record = outputs.record_of(request, revision, issuer, chain, _pem(csr), stored_at, hurries)
+        if before is not None:
+            record = replace(record, renew=before.renew)  # a renewal that is asked for is still to come
+            if issued:
                 record = replace(record, reference=before.reference, window=before.window)
         basis = _Basis(csr, key, await self._references.passwords(request), self._owed(existing))
         return Written(await self._write(request, record, chain, basis, secret), _pem(csr))

@@ -190,6 +190,41 @@ def test_a_forged_debt_has_nobodys_certificate_revoked(site: Site, name: str, tm
     assert not crl(site) or checked(tmp_path, wanted, crl(site)) == "OK"
 
 
+def adopted(name: str, uid: str, data: dict[str, str], kind: str) -> dict[str, Any]:
+    """A Secret that somebody makes for a request, and of which nothing is on record."""
+    owner = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "CertificateRequest", "name": name, "uid": uid}
+    metadata = {
+        "name": f"{name}-tls",
+        "labels": {f"{GROUP}/managed": "true"},
+        "ownerReferences": [{**owner, "controller": True}],
+    }
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": kind, "data": data}
+
+
+def test_the_certificate_of_another_with_the_same_csr_is_not_revoked(site: Site, name: str, tmp_path: Path) -> None:
+    """A CSR is no secret: whoever has it, and the certificate, does not have the key."""
+    victim, csr = f"{name}-victim", own_csr(tmp_path, f"{name}.example.com")
+    site.kubectl.apply(request(victim, "revoking", request=csr))
+    site.kubectl.wait_ready(victim)
+    certificate = site.kubectl.get("secret", f"{victim}-tls")["data"]
+    with site.operator_away():
+        site.kubectl.apply(request(name, "revoking", request=csr))
+        uid = site.kubectl.get(REQUEST, name)["metadata"]["uid"]
+        apply_as_operator(site, adopted(name, uid, {k: certificate[k] for k in ("tls.crt", "ca.crt")}, "Opaque"))
+    site.kubectl.wait_ready(name)
+    serial_number = site.status(victim)["serialNumber"]
+    assert site.status(name)["serialNumber"] == serial_number
+    assert annotations(site, f"{name}-tls")[f"{GROUP}/issuer"] == ""
+
+    site.kubectl("annotate", REQUEST, name, f"{GROUP}/revoke={serial_number}")
+
+    site.wait_status(name, revision=1)
+    wait_until("the user is told", lambda: events(site, name, "NotRevoked"))
+    site.settle()
+    assert not crl(site) or checked(tmp_path, site.data(f"{victim}-tls")["tls.crt"], crl(site)) == "OK"
+    assert not events(site, name, "Revoked")
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -290,7 +325,7 @@ def test_a_key_that_is_too_short_is_refused_in_words(site: Site) -> None:
         site.kubectl("-n", "csr-operator-system", "patch", "secret", STATE_KEY, "--type=merge", "-p", patch)
         site.operator.launch()
         wait_until("the operator ends", site.operator.has_ended)
-        assert f"Secret {STATE_KEY} in namespace csr-operator-system: key is shorter than 32 bytes: remove it" in (
+        assert f"Secret {STATE_KEY} in namespace csr-operator-system: key is shorter than 32 bytes: remove" in (
             site.operator.log.read_text()
         )
     finally:

@@ -4,6 +4,7 @@ A tenant deletes a Secret, or a CA answers, such that the next certificate is du
 something, and a loop of them spends what an account may have for all.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -88,6 +89,28 @@ def test_a_secret_that_is_deleted_again_and_again_is_made_again_after_growing_pa
     assert site.status("www")["revision"] == 3, "the next pause is ten minutes"
     later(site, 12 * MINUTE)
     site.wait_status("www", revision=4)
+
+
+def test_a_secret_that_somebody_else_makes_lets_no_brake_go(site: Site) -> None:
+    """With the data of the last one, and nothing on record."""
+    site.kubectl.apply(issuer("self"), request("www", "self"))
+    site.kubectl.wait_ready("www")
+    lose_secret(site, "www")
+    site.wait_status("www", revision=2)
+    secret = site.kubectl.get("secret", "www-tls")
+    lose_secret(site, "www")
+    site.wait_condition("www", "Reconciling", "RenewalLoop")
+
+    kept = {field: secret["metadata"][field] for field in ("name", "labels", "ownerReferences")}
+    copy = json.dumps({**secret, "metadata": kept})
+    as_operator = ("apply", "--server-side", "--field-manager=csr-operator", "-f", "-")
+    site.kubectl(*as_operator, stdin=copy)
+    site.kubectl.wait_ready("www")
+    lose_secret(site, "www")
+
+    site.wait_condition("www", "Reconciling", "RenewalLoop")
+    site.settle()
+    assert not site.kubectl.get("secret", "www-tls")
 
 
 def test_who_wants_a_certificate_now_gets_it(site: Site) -> None:
