@@ -166,6 +166,10 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class Account:
+    """orders: where the server lists its orders; empty if it does not, or not at a URL of its own. Nothing but finding
+    orders again depends on it, and a server of several names writes the one by which the account was made.
+    """
+
     url: str
     status: str
     contact: tuple[str, ...] = ()
@@ -175,7 +179,9 @@ class Account:
     def parse(cls, url: str, raw: Any, origin: Origin) -> "Account":
         account = _Members(raw, origin)
         contact = account.texts("contact", _MOST_CONTACTS)
-        return cls(url, account.word("status", "valid"), contact, account.url("orders", ""))
+        orders = account.get("orders")
+        listed = orders if isinstance(orders, str) and origin.permits(orders) else ""
+        return cls(url, account.word("status", "valid"), contact, listed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What the operator tells of its work: metrics, probes, events, a log; and never a private key."""
 
+import re
 import socket
 import urllib.error
 from collections.abc import Iterator
@@ -139,10 +140,9 @@ def test_it_lives_but_is_not_ready_before_it_has_listed(operator_credentials: Pa
         operator = OperatorProcess(kubeconfig, tmp_path / "operator.log")
         operator.launch()
         try:
-            wait_until(
-                "it tried to list",
-                lambda: "cannot" in operator.log.read_text() or "Secrets:" in operator.log.read_text(),
-            )
+            # Before it lists, it reads the key of the state.
+            waits = re.compile(r"WARNING .* Secret csr-operator-state-key: .*Cannot connect to host .*; trying again")
+            wait_until("it says what it waits for", lambda: len(waits.findall(operator.log.read_text())) >= 2)
             assert operator.get("/healthz") == "ok\n"
             with pytest.raises(urllib.error.HTTPError) as refused:
                 operator.get("/readyz")

@@ -114,7 +114,8 @@ def test_the_policy_can_be_changed_while_the_request_lives(site: Site, name: str
     again = _set_policy(site, name, "Retain", owned=False)
 
     assert first["data"] == retained["data"] == owned["data"] == again["data"]
-    assert owned["metadata"]["annotations"]["csr-operator.dev/retained-for"] == ""
+    kept_for = [one["metadata"]["annotations"]["csr-operator.dev/retained-for"] for one in (retained, owned, again)]
+    assert kept_for == [name, "", name]  # never absent: what a Secret lacked, somebody else could add
     assert owned["metadata"]["ownerReferences"] == first["metadata"]["ownerReferences"]
     assert site.status(name)["revision"] == 1
     site.kubectl("delete", REQUEST, name)

@@ -135,7 +135,6 @@ FOREIGN = (
 )
 URLS: dict[str, tuple[str, ...]] = {
     "directory": ("newNonce", "newAccount", "newOrder", "revokeCert", "keyChange", "renewalInfo"),
-    "account": ("orders",),
     "new-order": ("authorizations", "finalize", "certificate"),
     "orders": ("orders",),
     "authorization": ("challenges",),
@@ -147,7 +146,7 @@ async def test_no_url_leads_elsewhere(client: AcmeClient, ca: HostileAcme, url: 
     for step, names in URLS.items():
         for name in names:
             where: Any = url.format(port=ca.port)
-            if name in ("authorizations", "orders") and step != "account":
+            if name in ("authorizations", "orders"):
                 where = [where]
             elif name == "challenges":
                 where = [{"type": "dns-01", "status": "pending", "token": "x", "url": where}]
@@ -159,6 +158,19 @@ async def test_no_url_leads_elsewhere(client: AcmeClient, ca: HostileAcme, url: 
                 await everything(fresh)
             assert str(told.value).isprintable()
             assert len(str(told.value)) < 300
+
+
+@pytest.mark.parametrize("url", [*FOREIGN, 4711, ["https://127.0.0.1:{port}/orders"]])
+async def test_a_list_of_orders_elsewhere_is_none(client: AcmeClient, ca: HostileAcme, url: Any) -> None:
+    """An account serves without one: it is not worth an issuer."""
+    await client.new_account()
+    with Sink(Reply(200, {"orders": []}), tls=False) as sink:
+        for where in (url.format(port=ca.port) if isinstance(url, str) else url, f"{sink.url}/orders"):
+            ca.lies = {"account": put("orders", where)}
+            assert (await client.account()).orders == ""
+            assert await client.orders() == []
+        assert sink.calls == []
+    assert ca.asked("orders") == 0
 
 
 @pytest.mark.parametrize("step", ["account", "new-order"])

@@ -66,6 +66,20 @@ def ask(site: Site, name: str, ca: Ca, *solvers: dict[str, Any], **fields: Any) 
     site.kubectl.apply(acme_issuer(name, ca, *solvers, **fields), request(name, name))
 
 
+def ask_by_http(site: Site, name: str, ca: Ca, **fields: Any) -> None:
+    """By a ClusterIssuer: the operator answers http01 for no other, unless it is told to."""
+    solver = {"http01": {"ingress": {"ingressClassName": "nginx"}, **fields}}
+    by_all = {**acme_issuer(name, ca, solver), "kind": "ClusterIssuer"}
+    site.kubectl.apply(by_all, request(name, name, issuerRef={"name": name, "kind": "ClusterIssuer"}))
+
+
+@pytest.fixture
+def shared_name(site: Site, name: str) -> Iterator[str]:
+    """Of a ClusterIssuer, which goes with the test."""
+    yield name
+    site.kubectl("delete", "clusterissuer", name, "--ignore-not-found")
+
+
 def told(site: Site, name: str, reason: str) -> str:
     """What the user reads, once the request is where `reason` says."""
 
@@ -125,8 +139,9 @@ def test_a_certificate_of_another_ca_is_not_given_away_for_good(
     assert hook.calls == []
 
 
-def test_one_name_makes_one_route(site: Site, ca: Ca, name: str) -> None:
+def test_one_name_makes_one_route(site: Site, ca: Ca, shared_name: str) -> None:
     """Asked for one name, it wants six hundred Ingresses in the operator's own namespace."""
+    name = shared_name
     hosts = [f"{number}.{name}.example.com" for number in range(600)]
 
     def many(body: dict[str, Any]) -> dict[str, Any]:
@@ -134,7 +149,7 @@ def test_one_name_makes_one_route(site: Site, ca: Ca, name: str) -> None:
         return {**body, "authorizations": urls}
 
     ca.lies["new-order"] = ca.lies["order"] = many
-    ask(site, name, ca, {"http01": {"ingress": {"ingressClassName": "nginx"}}})
+    ask_by_http(site, name, ca)
     assert "has 600 authorizations for 1 identifiers" in told(site, name, "IssuerUnavailable")
     assert routes(site, name) == []
 
@@ -144,12 +159,13 @@ def routes(site: Site, name: str) -> list[str]:
     return [each["metadata"]["name"] for each in there if name in json.dumps(each["spec"])]
 
 
-def test_routes_go_with_their_issuer(site: Site, ca: Ca, name: str) -> None:
+def test_routes_go_with_their_issuer(site: Site, ca: Ca, shared_name: str) -> None:
+    name = shared_name
     ca.proves = False
-    ask(site, name, ca, {"http01": {"ingress": {"ingressClassName": "nginx"}, "selfCheck": False}})
+    ask_by_http(site, name, ca, selfCheck=False)
     wait_until("the CA is told to look", lambda: ca.asked("challenge"))
     assert len(routes(site, name)) == 1
-    site.kubectl("delete", "issuer", name)
+    site.kubectl("delete", "clusterissuer", name)
     wait_until("the Ingress is gone", lambda: not routes(site, name))
 
 

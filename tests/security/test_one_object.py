@@ -26,19 +26,25 @@ TLS_FEATURE_99 = bytes.fromhex("3003020163")
 
 
 class Tenant:
-    """Somebody with a role in a namespace, who acts by kubectl."""
+    """Somebody with a role in a namespace, who acts by kubectl; without a name, the cluster's administrator."""
 
-    def __init__(self, site: Site, user: str) -> None:
-        self.kubectl, self._user = site.kubectl, user
+    def __init__(self, site: Site, user: str = "") -> None:
+        self.kubectl = site.kubectl
+        self._as = (f"--as={user}",) if user else ()
 
     def creates(self, *objects: dict[str, Any]) -> None:
         for obj in objects:
-            self.kubectl("create", "-f", "-", f"--as={self._user}", stdin=_text(obj))
+            self.kubectl("create", "-f", "-", *self._as, stdin=_text(obj))
 
     def creates_as_it_stands(self, secret: dict[str, Any]) -> None:
         """Without kubectl's own ideas of how JSON is written."""
         path = f"/api/v1/namespaces/{self.kubectl.namespace}/secrets"
-        self.kubectl("create", "--raw", path, "-f", "-", f"--as={self._user}", stdin=_text(secret))
+        self.kubectl("create", "--raw", path, "-f", "-", *self._as, stdin=_text(secret))
+
+    def is_refused(self, secret: dict[str, Any]) -> None:
+        """By admission, as it claims to be the operator's."""
+        with pytest.raises(AssertionError, match="what the operator writes of a Secret takes the right to"):
+            self.creates_as_it_stands(secret)
 
 
 @pytest.fixture
@@ -66,6 +72,12 @@ def editor(shared: Site) -> Tenant:
 
 
 @pytest.fixture
+def administrator(shared: Site) -> Tenant:
+    """Past the admission policy, as where it was not installed."""
+    return Tenant(shared)
+
+
+@pytest.fixture
 def requester(shared: Site) -> Tenant:
     verbs = "--verb=create,get,list,patch"
     shared.kubectl("create", "role", "requester", verbs, "--resource=certificaterequests.csr-operator.dev")
@@ -87,7 +99,7 @@ def _text(obj: dict[str, Any]) -> str:
 
 
 def _strange_secrets() -> dict[str, dict[str, Any]]:
-    """By name; each as somebody with the role `edit` may create it."""
+    """By name; each as somebody with the role `edit` may create it, but for the admission policy."""
     reference = {"apiVersion": "v1", "kind": "ConfigMap", "uid": str(uuid.uuid4())}
     deep = {
         "apiVersion": "v1",
@@ -123,11 +135,12 @@ def _others_are_served(other: Kubectl, operator: OperatorProcess) -> None:
 
 
 def test_no_secret_of_a_tenant_ends_the_operator_or_keeps_it_from_starting(
-    shared: Site, other: Kubectl, editor: Tenant
+    shared: Site, other: Kubectl, editor: Tenant, administrator: Tenant
 ) -> None:
     secrets = _strange_secrets()
     for secret in secrets.values():
-        editor.creates_as_it_stands(secret)
+        editor.is_refused(secret)
+        administrator.creates_as_it_stands(secret)
     _others_are_served(other, shared.operator)
     for name in secrets:
         shared.kubectl("label", "--overwrite", "secret", name, "touched=yes", "--as=editor")
@@ -143,9 +156,12 @@ def test_no_secret_of_a_tenant_ends_the_operator_or_keeps_it_from_starting(
     assert "[[[[" not in log
 
 
-def test_a_secret_that_is_too_long_to_be_read_is_nobody_elses(shared: Site, editor: Tenant) -> None:
+def test_a_secret_that_is_too_long_to_be_read_is_nobody_elses(
+    shared: Site, editor: Tenant, administrator: Tenant
+) -> None:
     """It is there, and the operator does not write to it."""
-    editor.creates_as_it_stands(_strange_secrets()["long"])
+    editor.is_refused(_strange_secrets()["long"])
+    administrator.creates_as_it_stands(_strange_secrets()["long"])
     editor.creates(request("www", "ca", secretName="long"))
     told = shared.wait_condition("www", "Stalled", "SecretNotOwned")
     assert told["message"].startswith("Secret long was not made by the operator and is left untouched")
@@ -192,7 +208,11 @@ def test_no_request_keeps_the_operator_from_starting(shared: Site, other: Kubect
 
 
 def test_no_issuer_keeps_the_operator_from_starting(shared: Site, other: Kubectl, editor: Tenant) -> None:
-    editor.creates(issuer("deep", external={"name": "nothing", "config": {"deep": DEEP}}))
+    deep = issuer("deep", external={"name": "nothing", "config": {"deep": DEEP}})
+    with pytest.raises(AssertionError, match='User "editor" cannot create resource "issuers"'):
+        editor.creates(deep)
+    shared.kubectl("create", "rolebinding", "issuers", "--clusterrole=csr-operator-issuers", "--user=editor")
+    editor.creates(deep)
     _others_are_served(other, shared.operator)
     with shared.operator_away():
         pass
