@@ -106,7 +106,7 @@ def openssl_verify(chain: Chain, folder: Path, *options: str) -> str:
 
 
 # 2**p - 1 is a prime for these p (Mersenne primes), so that whoever wants to can make an RSA key of any size at once.
-MERSENNE = (21701, 23209)
+MERSENNE = (9689, 9941)
 
 
 def rsa_pem(p: int, q: int, /, **parts: int) -> bytes:

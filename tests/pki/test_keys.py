@@ -142,7 +142,7 @@ def test_nothing_of_a_damaged_key_is_in_the_error(parameters: KeyParameters, dam
 
 def test_a_key_made_to_burn_time_is_refused_unchecked() -> None:
     """To prove that its primes are primes takes minutes."""
-    with pytest.raises(PkiError, match="RSA keys of 44910 bits are not accepted: use 2048 to 8192"):
+    with pytest.raises(PkiError, match="RSA keys of 19630 bits are not accepted: use 2048 to 8192"):
         load_private_key(rsa_pem(*(2**exponent - 1 for exponent in MERSENNE)))
 
 
@@ -159,5 +159,5 @@ def test_an_rsa_key_whose_parts_do_not_belong_together_is_refused(part: str) -> 
 def test_a_file_that_is_no_key_is_refused() -> None:
     with pytest.raises(PkiError, match="no private key in PEM form"):
         load_private_key(b"hello")
-    with pytest.raises(PkiError, match="larger than 65536 bytes"):
+    with pytest.raises(PkiError, match="larger than 16384 bytes"):
         load_private_key(b"x" * 1_000_000)

@@ -73,7 +73,7 @@ def authorities() -> dict[str, list[x509.Certificate]]:
     """All CA certificates by the name of their subject."""
     found: dict[str, list[x509.Certificate]] = {}
     for path in sorted((DATA / "certs").glob("*Cert.crt")):
-        if path.stem not in ("TrustAnchorRootCertificate", "DSAParametersInheritedCACert"):
+        if path.stem not in ("TrustAnchorRootCertificate", "DSACACert", "DSAParametersInheritedCACert"):
             certificate = read(path.stem)
             found.setdefault(str(folded(certificate.subject)), []).append(certificate)
     return found

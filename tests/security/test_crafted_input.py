@@ -132,7 +132,7 @@ def test_a_key_made_to_burn_time_is_refused(site: Site, name: str) -> None:
         credential(f"{name}-ca", **{"tls.crt": authority("Good").certificate, "tls.key": key}),
         issuer(f"{name}-ca", ca={"secretName": f"{name}-ca"}),
     )
-    words = "RSA keys of 44910 bits are not accepted: use 2048 to 8192"
+    words = "RSA keys of 19630 bits are not accepted: use 2048 to 8192"
     assert words in site.wait_condition(name, "Stalled", "KeyUnusable")["message"]
     told = site.wait_condition(f"{name}-ca", "Ready", "Misconfigured", "issuer.csr-operator.dev")
     assert words in told["message"]

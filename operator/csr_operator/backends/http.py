@@ -13,6 +13,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from csr_operator.pki.chain import load_bundle, spki_of, to_pem
+from csr_operator.pki.errors import PkiError
+from csr_operator.pki.keys import load_private_key, private_key_pem, public_key_der
+
 from . import waits
 from .base import Misconfigured, Retryable
 from .text import shown
@@ -41,12 +45,17 @@ def identify(context: ssl.SSLContext, certificate: bytes, key: bytes, field: str
     # OpenSSL reads keys from files alone: one in memory, as a pod's disk is read-only, and gone before this returns.
     file = os.memfd_create("client-certificate")
     try:
+        # OpenSSL would compute with whatever key is in the texts.
+        own, chain = load_private_key(key), load_bundle(certificate)
+        if spki_of(chain[0]) != public_key_der(own.public_key()):
+            raise PkiError("the certificate is not that of the key")
         with open(file, "wb", closefd=False) as stream:
-            stream.write(certificate + b"\n" + key)
+            stream.write(to_pem(chain) + private_key_pem(own))
         context.load_cert_chain(f"/proc/self/fd/{file}", password=b"")
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, ValueError) as error:
         text = "needs a certificate in tls.crt and its private key, without a password, in tls.key (both PEM)"
-        raise Misconfigured(f"{field}: {text}") from None
+        why = f": {error}" if isinstance(error, PkiError) else ""
+        raise Misconfigured(f"{field}: {text}{why}") from None
     finally:
         os.close(file)
 

@@ -2,7 +2,7 @@
 
 from csr_operator.pki.errors import PkiError
 
-UTF8_STRING, OCTET_STRING, SEQUENCE = 0x0C, 0x04, 0x30
+INTEGER, OCTET_STRING, OBJECT_IDENTIFIER, UTF8_STRING, SEQUENCE = 0x02, 0x04, 0x06, 0x0C, 0x30
 
 
 def encode(tag: int, content: bytes) -> bytes:
@@ -19,17 +19,37 @@ def utf8_string(text: str) -> bytes:
     return encode(UTF8_STRING, text.encode())
 
 
+def object_identifier(dotted: str) -> bytes:
+    """The content of an OBJECT IDENTIFIER (X.690, 8.19), such as "1.2.840.10045.2.1"."""
+    first, second, *others = map(int, dotted.split("."))
+    content = bytearray()
+    for number in (40 * first + second, *others):
+        digits = [number & 0x7F]
+        while number := number >> 7:
+            digits.append(0x80 | number & 0x7F)
+        content += bytes(reversed(digits))
+    return bytes(content)
+
+
 def decode(der: bytes) -> tuple[int, bytes]:
     """The tag and content of the one value that ``der`` consists of; PkiError if it is not exactly one."""
+    tag, content, rest = split(der)
+    if rest:
+        raise PkiError("not exactly one DER value")
+    return tag, content
+
+
+def split(der: bytes) -> tuple[int, bytes, bytes]:
+    """The tag and content of the first value in ``der``, and what follows it; PkiError if there is none."""
     try:
         tag, first = der[0], der[1]
         start = 2 if first < 0x80 else 2 + (first & 0x7F)
         size = first if first < 0x80 else int.from_bytes(der[2:start], "big")
     except IndexError:
         raise PkiError("not a DER value: it is cut short") from None
-    if tag & 0x1F == 0x1F or first == 0x80 or start + size != len(der):
+    if tag & 0x1F == 0x1F or first == 0x80 or start + size > len(der):
         raise PkiError("not exactly one DER value")
-    return tag, der[start:]
+    return tag, der[start : start + size], der[start + size :]
 
 
 def count(der: bytes, most: int) -> int:

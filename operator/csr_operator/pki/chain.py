@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from csr_operator.pki.asn1 import count
 from csr_operator.pki.errors import PkiError, name_text, why_unreadable
 from csr_operator.pki.extensions import check_size
-from csr_operator.pki.keys import public_key_der
+from csr_operator.pki.keys import check_algorithm, public_key_der
 from csr_operator.pki.signatures import FoldedName, folded, is_self_signed, issued_by
 
 # A Secret holds 1 MiB, and the trust stores of browsers and distributions hold about 150 certificates.
@@ -64,7 +64,8 @@ def load_bundle(data: bytes) -> tuple[x509.Certificate, ...]:
     """Read certificates: PEM (other blocks are skipped), one in DER, or PKCS #7 in either form.
 
     The input is bounded before it is parsed, at 1 MiB and 250 certificates. PkiError when there is no
-    certificate, or one of them is too large (`extensions.check_size`), or all together are.
+    certificate, one of them is too large (`extensions.check_size`) or of a key that is not accepted
+    (`keys.check_algorithm`), or all together are too large.
     """
     if len(data) > MAX_BUNDLE_BYTES:
         raise PkiError(f"the certificates take more than {MAX_BUNDLE_BYTES} bytes")
@@ -90,6 +91,7 @@ def load_bundle(data: bytes) -> tuple[x509.Certificate, ...]:
     for certificate in certificates:
         try:
             check_size(certificate)
+            check_algorithm(certificate)
             _ = certificate.subject, certificate.issuer  # decoded on access
         except PkiError as error:
             raise PkiError(f"a certificate is refused: {error}") from None
@@ -140,8 +142,9 @@ def build_chain(
 
 
 def spki_of(certificate: x509.Certificate) -> bytes | None:
-    """The DER of the SubjectPublicKeyInfo; None when it is of a kind that cannot be read."""
+    """The DER of the SubjectPublicKeyInfo; None when it is of a kind that is not accepted or cannot be read."""
     try:
+        check_algorithm(certificate)
         return public_key_der(certificate.public_key())
     except Exception:  # whatever the library stumbles over
         return None

@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 from csr_operator.pki.constraints import constraints_of
 from csr_operator.pki.errors import PkiError, why_unreadable
 from csr_operator.pki.extensions import MAX_BYTES, alternative_names, check_size, extensions_of
-from csr_operator.pki.keys import PrivateKey, parameters_of, signature_hash
+from csr_operator.pki.keys import PrivateKey, check_algorithm, parameters_of, signature_hash
 from csr_operator.pki.names import Names, general_names, subject_name
 from csr_operator.pki.profile import CustomExtension, Profile, requested_extensions
 from csr_operator.pki.signatures import weak_hash
@@ -64,6 +64,7 @@ def load_csr(data: bytes) -> x509.CertificateSigningRequest:
     try:
         csr = x509.load_der_x509_csr(data) if is_der else x509.load_pem_x509_csr(data)
         check_size(csr)
+        check_algorithm(csr)
         _ = csr.subject  # decoded on access
         key, weak = csr.public_key(), weak_hash(csr)
     except PkiError as error:

@@ -1,15 +1,19 @@
 """Private and public keys: generation, encoding, and which ones are good enough."""
 
+import base64
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
+from csr_operator.pki import asn1
 from csr_operator.pki.errors import PkiError
 
 PrivateKey: TypeAlias = (
@@ -29,8 +33,25 @@ PublicKey: TypeAlias = (
     | mldsa.MLDSA87PublicKey
 )
 
-# An RSA key of 8192 bits takes 6.5 kB as PEM; what is larger than this is no key.
-_MAX_PEM_BYTES = 64 * 1024
+# An RSA key of 8192 bits takes 6.5 kB as PEM, an ML-DSA-87 key in its longest form 6.7 kB.
+_MAX_PEM_BYTES = 16 * 1024
+_BEGIN = re.compile(rb"-----BEGIN ((?:RSA |EC |DSA |ENCRYPTED )?PRIVATE KEY)-----")
+
+_ALGORITHMS = {
+    oid: asn1.object_identifier(oid)
+    for oid in (
+        "1.2.840.113549.1.1.1",  # rsaEncryption
+        "1.2.840.113549.1.1.10",  # id-RSASSA-PSS
+        "1.2.840.10045.2.1",  # id-ecPublicKey; the library takes curves by their names alone
+        "1.3.101.112",  # id-Ed25519
+        "2.16.840.1.101.3.4.3.17",  # id-ml-dsa-44
+        "2.16.840.1.101.3.4.3.18",  # id-ml-dsa-65
+        "2.16.840.1.101.3.4.3.19",  # id-ml-dsa-87
+    )
+}
+"""In a SubjectPublicKeyInfo or PKCS #8; others are refused unread, as the library computes with a DSA or DH key to read
+it: for minutes, if it is large.
+"""
 
 
 class KeyAlgorithm(StrEnum):
@@ -130,7 +151,18 @@ def parameters_of(key: PrivateKeyTypes | PublicKeyTypes) -> KeyParameters:
             return KeyParameters(KeyAlgorithm.ML_DSA_65)
         case mldsa.MLDSA87PrivateKey() | mldsa.MLDSA87PublicKey():
             return KeyParameters(KeyAlgorithm.ML_DSA_87)
-    raise PkiError(f"keys of this kind are not accepted: use one of {', '.join(KeyAlgorithm)}")
+    raise _not_accepted()
+
+
+def check_algorithm(holder: x509.Certificate | x509.CertificateSigningRequest) -> None:
+    """PkiError if the public key is of an algorithm that `parameters_of` refuses; before anybody reads the key."""
+    oid = holder.public_key_algorithm_oid  # type: ignore[union-attr]  # the types leave it out for requests
+    if oid.dotted_string not in _ALGORITHMS:
+        raise _not_accepted()
+
+
+def _not_accepted() -> PkiError:
+    return PkiError(f"keys of this kind are not accepted: use one of {', '.join(KeyAlgorithm)}")
 
 
 def signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
@@ -161,20 +193,60 @@ def load_private_key(pem: bytes) -> PrivateKey:
     """Read an unencrypted private key, traditional or PKCS #8, that `parameters_of` accepts."""
     if len(pem) > _MAX_PEM_BYTES:
         raise PkiError(f"the private key is larger than {_MAX_PEM_BYTES} bytes")
-    # The causes are cut off: they could carry a part of the input.
+    label, der = _key_block(pem)
+    if label == b"PRIVATE KEY" and _pkcs8_algorithm(der) not in _ALGORITHMS.values():
+        raise _not_accepted()
+    # The library is given what was looked at: it might find another block. The causes are cut off: they could carry a
+    # part of the input.
     try:
-        key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
-    except TypeError:
-        raise PkiError("the private key is encrypted: store it without a passphrase") from None
+        only = b"-----BEGIN %b-----\n%b-----END %b-----\n" % (label, base64.encodebytes(der), label)
+        key = serialization.load_pem_private_key(only, password=None, unsafe_skip_rsa_key_validation=True)
     except UnsupportedAlgorithm:
         raise PkiError("the private key is of an unsupported algorithm or curve") from None
-    except ValueError:
-        raise PkiError("this is no private key in PEM form (PKCS #1, SEC 1 or PKCS #8)") from None
+    except Exception:  # whatever the library stumbles over
+        raise PkiError(_NO_KEY) from None
     parameters_of(key)
     if isinstance(key, rsa.RSAPrivateKey):
         _check_numbers(key.private_numbers())
     assert isinstance(key, PrivateKey)
     return key
+
+
+_NO_KEY = "this is no private key in PEM form (PKCS #1, SEC 1 or PKCS #8)"
+
+
+def _key_block(pem: bytes) -> tuple[bytes, bytes]:
+    """The label and content of the first private key in a PEM text (RFC 7468)."""
+    begin = _BEGIN.search(pem)
+    if begin is None:
+        raise PkiError(_NO_KEY)
+    label = begin[1]
+    text, end, _ = pem[begin.end() :].partition(b"-----END " + label + b"-----")
+    if label.startswith(b"ENCRYPTED") or b"ENCRYPTED" in text.partition(b"\n\n")[0]:  # as RFC 1421, 4.6.1.1, has it
+        raise PkiError("the private key is encrypted: store it without a passphrase")
+    if label.startswith(b"DSA"):
+        raise _not_accepted()
+    try:
+        der = base64.b64decode(b"".join(text.split()), validate=True)
+    except ValueError:
+        der = b""
+    if not end or not der:
+        raise PkiError(_NO_KEY)
+    return label, der
+
+
+def _pkcs8_algorithm(der: bytes) -> bytes:
+    """The content of the OID in the AlgorithmIdentifier of a PrivateKeyInfo (RFC 5958, section 2)."""
+    try:
+        outer, info = asn1.decode(der)
+        version, _, rest = asn1.split(info)
+        algorithm, identifier, _ = asn1.split(rest)
+        kind, oid, _ = asn1.split(identifier)
+    except PkiError:
+        raise PkiError(_NO_KEY) from None
+    if (outer, version, algorithm, kind) != (asn1.SEQUENCE, asn1.INTEGER, asn1.SEQUENCE, asn1.OBJECT_IDENTIFIER):
+        raise PkiError(_NO_KEY)
+    return oid
 
 
 def public_key_der(key: PublicKeyTypes) -> bytes:

@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtensionOID
 from csr_operator.pki import constraints
 from csr_operator.pki.errors import PkiError, name_text
 from csr_operator.pki.extensions import extension_of, extensions_of
-from csr_operator.pki.keys import parameters_of
+from csr_operator.pki.keys import check_algorithm, parameters_of
 from csr_operator.pki.signatures import issued_by, weak_hash
 
 # What may be critical: it is looked at here or by `verify`, or restricts nothing that either of them decides.
@@ -131,6 +131,7 @@ def _authority(certificate: x509.Certificate) -> _Authority:
         if usage is not None and not usage.key_cert_sign:
             problems.append(f"chain: the {label} may not sign certificates (its key usage lacks keyCertSign)")
     try:
+        check_algorithm(certificate)
         parameters_of(certificate.public_key())
     except PkiError as error:
         problems.append(f"chain: the key of the {label} is too weak: {error}")

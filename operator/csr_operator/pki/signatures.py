@@ -8,6 +8,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 
+from csr_operator.pki.keys import check_algorithm
+
 FoldedName: TypeAlias = tuple[frozenset[tuple[str, str]], ...]
 
 _WEAK_HASHES = (hashes.MD5, hashes.SHA1)
@@ -64,8 +66,9 @@ def folded(name: x509.Name) -> FoldedName:
 
 
 def _is_laborious(issuer: x509.Certificate) -> bool:
-    """Its RSA key has an exponent that `keys.parameters_of` refuses, made so that each verification takes long."""
+    """Its key is one that `keys.parameters_of` refuses, made so that to read it or each verification takes long."""
     try:
+        check_algorithm(issuer)
         key = issuer.public_key()
     except Exception:  # whatever the library stumbles over: it verifies nothing either
         return True

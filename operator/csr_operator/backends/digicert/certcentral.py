@@ -30,6 +30,7 @@ from csr_operator.backends.base import (
 from csr_operator.backends.grid import last_multiple
 from csr_operator.backends.text import shown
 from csr_operator.pki.chain import load_bundle
+from csr_operator.pki.csr import load_csr
 from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
 from csr_operator.pki.keys import public_key_der
 from csr_operator.pki.signatures import issued_by
@@ -326,7 +327,7 @@ class DigicertBackend:
         wanted, found = public_key_der(csr.public_key()), None
         for one in await self._reissues(number):
             try:
-                key = x509.load_pem_x509_csr(str(one.get("csr")).encode()).public_key()
+                key = load_csr(str(one.get("csr")).encode()).public_key()
                 identifier = number_of(one["id"])
             except (ValueError, KeyError, TypeError):
                 continue
