@@ -12,7 +12,7 @@ import pytest
 
 from csr_operator.pki.asn1 import INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, encode, object_identifier
 from csr_operator.pki.errors import PkiError
-from csr_operator.pki.keys import load_private_key, private_key_pem
+from csr_operator.pki.keys import KeyParameters, load_private_key, private_key_pem
 from tests.pki.support import ED25519, ML_DSA, P256, RSA, key_of
 from tests.support.authorities import authority, credential, opaque
 from tests.support.manifests import issuer, request
@@ -168,8 +168,8 @@ def test_what_is_no_private_key_for_use_is_refused_with_the_reason(text: str, wo
 
 
 @pytest.mark.parametrize("parameters", [P256, RSA, ED25519, *ML_DSA], ids=str)
-def test_a_key_is_found_beside_other_blocks(parameters: object) -> None:
-    key = key_of(parameters)  # type: ignore[arg-type]
+def test_a_key_is_found_beside_other_blocks(parameters: KeyParameters) -> None:
+    key = key_of(parameters)
     parameter = _pem("EC PARAMETERS", _oid("1.2.840.10045.3.1.7")).encode()  # as `openssl ecparam -genkey` writes it
     text = parameter + private_key_pem(key).replace(b"\n", b"\r\n")
     assert load_private_key(text).public_key() == key.public_key()

@@ -27,6 +27,7 @@ from csr_operator.parse import parse_issuer, parse_request
 from csr_operator.pki.chain import build_chain, load_bundle
 from csr_operator.pki.csr import CsrTemplate, build_csr, csr_digest, load_csr, profile_of, profile_with
 from csr_operator.pki.errors import PkiError
+from csr_operator.pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters, generate, load_private_key, private_key_der
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import CA_DECIDES, verify
@@ -378,6 +379,19 @@ def test_certificates(rng: random.Random) -> None:
         ders = [_broken(rng.choice(certificates), rng) for _ in range(rng.choice((1, 2, 5)))]
         bundle = ders[0] if number % 5 == 0 else "".join(_pem(der, "CERTIFICATE") for der in ders).encode()
         _in_words(lambda: _used(bundle, csr, rng))  # noqa: B023
+
+
+def test_private_keys(rng: random.Random) -> None:
+    keys = (generate_private_key(SECP256R1()), Ed25519PrivateKey.generate(), generate(KeyParameters(KeyAlgorithm.RSA)))
+    seeds = [
+        (private_key_der(key, encoding), "PRIVATE KEY" if encoding is KeyEncoding.PKCS8 else f"{kind}PRIVATE KEY")
+        for key, kind in zip(keys, ("EC ", "", "RSA "), strict=True)
+        for encoding in KeyEncoding
+    ]
+    for _ in _rounds():
+        der, label = rng.choice(seeds)
+        text = _pem(_broken(der, rng), label).encode()
+        _in_words(lambda: load_private_key(text))  # noqa: B023
 
 
 def _used(bundle: bytes, csr: x509.CertificateSigningRequest, rng: random.Random) -> None:
