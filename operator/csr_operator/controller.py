@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography import x509
 
-from .asked import asked, asked_for, consider
+from .asked import asked_for, consider
 from .ca import Ca
 from .decide import (
     Action,
@@ -73,6 +73,7 @@ from .perform import NeedsKey, Ordered, Performer, Written
 from .pki.csr import csr_digest
 from .pki.errors import quoted
 from .pki.keys import PrivateKey, parameters_of
+from .policy import key_violations, violations
 from .repairs import Repairs
 from .responder import Challenges
 from .seal import Seal
@@ -572,9 +573,10 @@ class Controller:
         labels = await self._labels.of(request.namespace) if policy is not None and policy.needs_labels else {}
         if policy is not None:
             what = await offload(request.spec.weight, asked_for, csr, request)
-        else:  # all that is forbidden then is a key
-            what = replace(asked(request), key=parameters_of(csr.public_key()))
-        hold = await offload(request.spec.weight, forbidden, there, key, live.state, what, labels)
+            denials = await offload(request.spec.weight, violations, policy, what, request.namespace, labels)
+        else:
+            denials = key_violations(parameters_of(csr.public_key()))
+        hold = forbidden(there, key, live.state, denials)
         if hold is not None:
             raise Failed(hold.reason, hold.message, needs_user=hold.needs_user, by_issuer=True)
 

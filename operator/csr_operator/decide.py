@@ -5,7 +5,7 @@ at any point is just a restart. `status` decides nothing but approval, which adm
 rest of it gains nothing by it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -24,7 +24,7 @@ from .model import (
     parse_time,
 )
 from .pace import EARLY, SETTLE, Pace, wish_of
-from .policy import Asked, Policy, violations
+from .policy import Policy, violations
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,18 +402,17 @@ def _obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold
         return Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
     # No watch shows when a namespace gets another label.
     until = world.now + world.recheck if issuer.policy is not None and issuer.policy.needs_labels else None
-    if (hold := forbidden(request, key, issuer, asked(request), world.labels or {})) is not None:
+    denials = violations(issuer.policy, asked(request), request.namespace, world.labels or {})
+    if (hold := forbidden(request, key, issuer, denials)) is not None:
         return replace(hold, until=until) if hold.reason == "PolicyDenied" else hold
     if not issuer.ready:
         return Hold("IssuerNotReady", f"{key} is not ready: {issuer.message}", needs_user=False)
     return None
 
 
-def forbidden(
-    request: CertificateRequest, key: ObjectKey, issuer: IssuerState, what: Asked, labels: Mapping[str, str]
-) -> Hold | None:
-    """Why this issuer may not be asked for `what`: its policy, or an approval. labels: of the namespace."""
-    if denials := violations(issuer.policy, what, request.namespace, labels):
+def forbidden(request: CertificateRequest, key: ObjectKey, issuer: IssuerState, denials: Sequence[str]) -> Hold | None:
+    """Why this issuer may not be asked: its policy, of which `denials` are the violations, or an approval."""
+    if denials:
         return Hold("PolicyDenied", f"{key} does not allow it: {'; '.join(denials)}", needs_user=True)
     return _approval(request, key) if issuer.needs_approval else None
 

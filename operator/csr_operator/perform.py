@@ -34,7 +34,7 @@ from .model import (
     format_time,
     parse_time,
 )
-from .offload import offload
+from .offload import LARGE, offload
 from .owed import Owed, read_owed, write_owed
 from .pace import Pace, pause_after
 from .parse import parse_secret_meta, parse_staged
@@ -169,11 +169,13 @@ class Performer:
         if request.spec.private_key.secret_ref is not None:
             key = await self._references.key(request, ca)
         try:
-            csr = load_csr(data.get("tls.csr", b""))
+            kept = data.get("tls.csr", b"")
+            csr = await offload(len(kept), load_csr, kept)
             if request.spec.key_is_ours:
                 key = load_private_key(data.get("tls.key", b""))
             # What is sent is what the spec asks for, whatever stands in the Secret.
-            wanted = _is_of_spec(csr, request, key) and csr_digest(_pem(csr)) == staged.csr
+            wanted = await offload(request.spec.weight, _is_of_spec, csr, request, key)
+            wanted = wanted and csr_digest(_pem(csr)) == staged.csr
         except PkiError:
             wanted = False
         if not wanted:
@@ -229,7 +231,10 @@ class Performer:
         data = secret_data(existing)
         try:
             key = await self._key_in_use(request, data)
-            csr = load_csr(request.spec.csr_pem.encode()) if key is None else build_csr(request.spec.template, key)
+            if key is None:
+                csr = await offload(request.spec.weight, load_csr, request.spec.csr_pem.encode())
+            else:
+                csr = await offload(request.spec.weight, build_csr, request.spec.template, key)
             stored = data.get("tls.crt", b"") + b"\n" + data.get("ca.crt", b"")
             chain = await offload(len(stored), _stored_chain, stored, request, csr, self._clock())
             wanted = request.spec.private_key.parameters.normalized()
@@ -336,7 +341,9 @@ class Performer:
                 return _pem(load_csr(request.spec.csr_pem.encode()))
             existing = await self._own_secret(request)
             key = None if existing is None else await self._key_in_use(request, secret_data(existing))
-            return "" if key is None else _pem(build_csr(request.spec.template, key))
+            if key is None:
+                return ""
+            return _pem(await offload(request.spec.weight, build_csr, request.spec.template, key))
         except (PkiError, Failed):
             return ""
 
@@ -436,10 +443,10 @@ class Performer:
         spec = request.spec
         try:
             if spec.csr_pem:
-                return None, load_csr(spec.csr_pem.encode())
+                return None, await offload(spec.weight, load_csr, spec.csr_pem.encode())
             if spec.private_key.secret_ref is not None:
                 key = await self._references.key(request, ca)
-                return key, build_csr(spec.template, key)
+                return key, await offload(spec.weight, build_csr, spec.template, key)
             parameters = spec.private_key.parameters
             old_key = None if existing is None else _reusable_key(request, secret_data(existing))
             if not takes_long(parameters):
@@ -481,7 +488,10 @@ class Performer:
     ) -> SecretMeta:
         key = basis.key if request.spec.key_is_ours else None
         try:
-            data = outputs.secret_data(request, chain, key, basis.passwords)
+            # To derive a keystore's key takes long by design.
+            stores = request.spec.outputs
+            weight = LARGE + 1 if stores.pkcs12 or stores.jks else 0
+            data = await offload(weight, outputs.secret_data, request, chain, key, basis.passwords)
         except PkiError as error:
             raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
         body = outputs.secret_body(request, record, data, basis.owed, self._seal)

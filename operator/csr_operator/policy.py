@@ -186,6 +186,14 @@ def violations(policy: Policy | None, asked: Asked, namespace: str, labels: Mapp
     return _violations(policy, asked, namespace, frozenset(labels.items()))
 
 
+def key_violations(key: KeyParameters | None) -> tuple[str, ...]:
+    """What `violations` says where there is no policy, when the key is all that may be denied; None if it is not known.
+
+    However many names are asked for, none of them has to be looked at.
+    """
+    return tuple(_key_against((), key))
+
+
 @lru_cache(maxsize=512)
 def _violations(
     policy: Policy | None, asked: Asked, namespace: str, label_items: frozenset[tuple[str, str]]
@@ -199,7 +207,7 @@ def _violations(
     ]
     if not applicable:
         if policy is None or policy.default is Default.ALLOW:
-            return tuple(_key_against((), asked.key))
+            return key_violations(asked.key)
         return (f"policy.default is Deny, and no rule is about namespace {namespace}",)
     for number, rule in applicable:
         # Of a rule that is only counted, it need not be known how often it is broken.

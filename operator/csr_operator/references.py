@@ -17,6 +17,7 @@ from .pki.errors import PkiError
 from .pki.extensions import extension_of
 from .pki.keys import PrivateKey, load_private_key, public_key_der
 from .pki.keystores import checked_password
+from .pki.signatures import folded
 
 _KEY = "spec.privateKey.secretRef"
 
@@ -76,9 +77,17 @@ def _is_of_a_ca(key: PrivateKey, data: Mapping[str, bytes]) -> bool:
         try:
             certificates = load_bundle(value)
             for certificate in certificates:
-                constraints = extension_of(certificate, x509.BasicConstraints)
-                if constraints is not None and constraints.ca and spki_of(certificate) == spki:
+                if spki_of(certificate) == spki and _is_ca(certificate):
                     return True
         except PkiError:
             continue  # no certificate
     return False
+
+
+def _is_ca(certificate: x509.Certificate) -> bool:
+    """By its basicConstraints; or as roots were before those (X.509 version 1), which are trusted all the same."""
+    constraints = extension_of(certificate, x509.BasicConstraints)
+    if constraints is not None:
+        return constraints.ca
+    # Its signature does not count: a root is trusted for what it is, and many of those are signed with MD5 or older.
+    return certificate.version is x509.Version.v1 and folded(certificate.subject) == folded(certificate.issuer)

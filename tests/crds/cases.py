@@ -247,6 +247,10 @@ REFUSED = [
         for name in ("TLS", "my_tls", "-tls", "tls-", "tls/a", "a..b", ".tls", "tls ")
     ),
     *(
+        Refused(request(secretName=name), "spec.secretName", "digits and -order; choose another ending")
+        for name in ("www-0123456789ab-order", "a.b-ffffffffffff-order")
+    ),
+    *(
         Refused(
             template("labels", app=value),
             "spec.secretTemplate.labels[app]",
@@ -1009,6 +1013,10 @@ ACCEPTED: dict[str, Mapping[str, Any]] = {
     "not-ca": request(isCA=False),
     "excluded-alone": constraints("excluded", dnsDomains=["example.com"]),
     "secret-name": request(secretName="a.b-c.9"),
+    **{
+        f"secret-name-{name}": request(secretName=name)
+        for name in ("www-order", "www-0123456789ag-order", "www-0123456789a-order", "www-0123456789ab-order-tls")
+    },
     "longest-secret-name": request(secretName="a" * 253),
     "template-keys": template("labels", **{f"{'a' * 253}/{'B' * 63}": "", "A_.b": "9.a_B", "a-b.c/d": "x" * 63}),
     "template-near-prefix": template("annotations", **{"csr-operator.dev": "x", "x.csr-operator.dev/a": "x"}),

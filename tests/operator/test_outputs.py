@@ -254,6 +254,7 @@ UNUSABLE: dict[str, tuple[dict[str, str] | None, str, str]] = {
     "no-key": ({"other": PASSWORD}, "ReferenceMissing", "Secret pw-no-key has no password: add it"),
     "empty": ({"password": ""}, "ReferenceMissing", "Secret pw-empty has no password: add it"),
     "line-break": ({"password": "fluffy-bunny\n"}, "PasswordUnusable", "such as a line break at its end"),
+    "long": ({"password": "fluffy-" * 37}, "PasswordUnusable", "is longer than 256 characters: use a shorter one"),
     "umlaut": ({"password": "fluffy-bünny"}, "PasswordUnusable", "characters other than printable ASCII"),
 }
 

@@ -133,6 +133,16 @@ def test_a_wrong_password_does_not_open_the_store(kind: str, tmp_path: Path) -> 
         keytool("-list", "-keystore", store, "-storetype", kind, password="wrong password")
 
 
+def test_the_longest_password_opens_the_stores(tmp_path: Path) -> None:
+    asked, chain = answer(P256)
+    longest = "x" * 256
+    for kind, write in (("PKCS12", pkcs12_keystore), ("JKS", jks_keystore)):
+        store = tmp_path / kind
+        store.write_bytes(write(chain, asked.key, longest))
+        text = keytool("-list", "-keystore", store, "-storetype", kind, password=longest)
+        assert "PrivateKeyEntry" in text
+
+
 def test_a_self_signed_certificate_makes_a_keystore_of_one_entry(tmp_path: Path) -> None:
     chain = Chain(ROOT.certificate, (), ROOT.certificate)
     (tmp_path / "one.jks").write_bytes(jks_keystore(chain, ROOT.key, PASSWORD))
@@ -155,9 +165,13 @@ def test_the_combined_pem_holds_the_key_and_the_chain_without_the_root(tmp_path:
         ("", "keystores: the password is empty"),
         ("schlüssel", "keystores: the password has characters other than printable ASCII"),
         ("changeit\n", "keystores: the password has characters other than printable ASCII"),
+        ("x" * 257, "keystores: the password is longer than 256 characters: use a shorter one"),
+        ("x" * 900_000, "keystores: the password is longer than 256 characters: use a shorter one"),
     ],
 )
-def test_a_password_that_java_does_not_take_is_refused_and_not_shown(password: str, words: str) -> None:
+def test_a_password_that_java_does_not_take_or_that_is_too_long_is_refused_and_not_shown(
+    password: str, words: str
+) -> None:
     asked, chain = answer(P256)
     for write in (pkcs12_keystore, jks_keystore):
         with pytest.raises(PkiError, match=words) as caught:

@@ -20,7 +20,7 @@ from csr_operator.model import CertificateRequest
 from csr_operator.parse import parse_issuer, parse_request
 from csr_operator.pki.csr import build_csr, load_csr
 from csr_operator.pki.errors import PkiError
-from csr_operator.policy import violations
+from csr_operator.policy import key_violations, violations
 
 Rule = Mapping[str, Any]
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -487,6 +487,7 @@ def test_who_no_rule_is_about_gets_no_key_that_takes_minutes_to_make(policy: Map
         answer = denials(policy, spec) if policy is not None else violations(None, asked(parsed(spec)), "shop", {})
         assert (answer == ()) is permitted
         assert permitted or "keys: [{algorithm: RSA, maxSize: 4097}]" in answer[0]
+        assert key_violations(parsed(spec).spec.private_key.parameters) == answer
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,23 @@
 
 import json
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from devcluster import ControlPlane
 from tests.support.authorities import opaque
 from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import issuer, request
-from tests.support.site import REQUEST, Site
+from tests.support.site import REQUEST, Site, running_site
 
 KEY = Ed25519PrivateKey.generate()
 
@@ -105,6 +109,60 @@ def test_names_that_take_long_to_convert_and_rules_without_end(site: Site) -> No
         assert "and 997 more" in told["message"]
     _others_are_served(site)
     assert site.operator.metric("csr_operator_loop_lag_seconds_count") > 0
+
+
+@pytest.fixture(scope="module")
+def strict(
+    cluster: ControlPlane, operator_credentials: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """With an operator that fails where it does what takes long on its event loop."""
+    with running_site(cluster, operator_credentials, tmp_path_factory.mktemp("strict"), strict=True) as site:
+        yield site
+
+
+@pytest.mark.parametrize("key", ["made", "brought"])
+@pytest.mark.parametrize("policy", [None, {"rules": [{"dnsNames": {"suffixes": ["example"]}}]}])
+def test_names_are_read_again_beside_the_loop_before_a_ca_is_asked(
+    strict: Site, key: str, policy: dict[str, Any] | None
+) -> None:
+    """Also where hundreds of other requests came between, so that what was read of this one is forgotten."""
+    name = f"many-{key}-{'rules' if policy else 'free'}"
+    fields: dict[str, Any] = {"privateKey": {"algorithm": "Ed25519"}}
+    if key == "brought":
+        pem = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        strict.kubectl.apply(opaque(f"{name}-key", **{"tls.key": pem}))
+        fields = {"privateKey": {"secretRef": {"name": f"{name}-key"}}}
+    names = [f"{'büro-für-grüße' * 2}-{n}.übung.example" for n in range(1000)]
+    rules: dict[str, Any] = {"policy": policy} if policy else {}
+    made = issuer(name, ca={"secretName": "root-tls"}, **rules)
+    for obj in (made, request(name, name, dnsNames=names, **fields)):
+        strict.kubectl("create", "-f", "-", stdin=json.dumps(obj))
+    strict.kubectl.wait_ready(name)
+    assert "on the event loop" not in strict.operator.log.read_text()
+
+
+def test_keystores_are_made_beside_the_loop(strict: Site) -> None:
+    store = {"create": True, "passwordSecretRef": {"name": "stores-pw"}}
+    strict.kubectl.apply(
+        opaque("stores-pw", password="x" * 256), request("stores", "ca", keystores={"pkcs12": store, "jks": store})
+    )
+    strict.kubectl.wait_ready("stores")
+    strict.kubectl("patch", "secret", "stores-tls", "--type=merge", '--patch={"data": {"keystore.jks": null}}')
+    wait_until("it is made again", lambda: "keystore.jks" in strict.kubectl.get("secret", "stores-tls")["data"])
+    assert "on the event loop" not in strict.operator.log.read_text()
+
+
+def test_a_password_without_end_is_refused(site: Site) -> None:
+    site.kubectl("create", "-f", "-", stdin=json.dumps(opaque("endless-pw", password="x" * 900_000)))
+    store = {"create": True, "passwordSecretRef": {"name": "endless-pw"}}
+    site.kubectl.apply(*(request(f"endless-{n}", "ca", keystores={"pkcs12": store, "jks": store}) for n in range(8)))
+    for n in range(8):
+        told = site.wait_condition(f"endless-{n}", "Stalled", "PasswordUnusable")
+        assert told["message"] == (
+            "spec.keystores.pkcs12.passwordSecretRef: password in Secret endless-pw: keystores: the password is longer "
+            "than 256 characters: use a shorter one"
+        )
+    _others_are_served(site)
 
 
 def test_a_policy_of_names_that_take_long_to_convert(site: Site) -> None:

@@ -1,15 +1,21 @@
 """Secrets that are not a request's own: none is taken over, and none of another namespace is reached."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from csr_operator.kube import KubeClient
 from csr_operator.model import SecretKey
 from csr_operator.outputs import staging_key
 from csr_operator.parse import parse_request
+from csr_operator.pki import asn1
 from tests.support.authorities import authority, opaque
 from tests.support.kubectl import Kubectl, condition
 from tests.support.manifests import API_VERSION, issuer, request
@@ -153,3 +159,44 @@ def test_the_key_of_a_ca_signs_nothing_by_way_of_self_signed(site: Site, name: s
     )
     site.kubectl.wait_ready("cross")
     assert public_key(site.data("cross-tls")["tls.crt"]) == public_key(site.data("root-tls")["tls.key"])
+
+
+def _old_certificate(key: Ed25519PrivateKey, issuer: str, subject: str, *, version: int) -> str:
+    """Without extensions, of version 1 or 3 of X.509; issued by `key` for itself."""
+    now = datetime.now(UTC)
+    above, own = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in (issuer, subject))
+    builder = x509.CertificateBuilder(above, own, key.public_key(), x509.random_serial_number())
+    newer = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1)).sign(key, None)
+    der = newer.public_bytes(Encoding.DER)
+    if version == 1:
+        _, fields = asn1.decode(newer.tbs_certificate_bytes)
+        said = asn1.encode(0xA0, b"\x02\x01\x02")  # RFC 5280, section 4.1.2.1: left out for version 1
+        assert fields.startswith(said)
+        signed = asn1.encode(asn1.SEQUENCE, fields.removeprefix(said))
+        algorithm = asn1.encode(asn1.SEQUENCE, b"\x06\x03\x2b\x65\x70")  # RFC 8410, section 3
+        der = asn1.encode(asn1.SEQUENCE, signed + algorithm + asn1.encode(0x03, b"\x00" + key.sign(signed)))
+    certificate = x509.load_der_x509_certificate(der)
+    assert certificate.version.value == version - 1
+    return certificate.public_bytes(Encoding.PEM).decode()
+
+
+def test_neither_does_the_key_of_a_root_of_before_there_were_extensions(site: Site, name: str) -> None:
+    """A certificate of version 1 cannot say that it is a CA's; other versions can, and do not where they are not."""
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    beside = {
+        "root": _old_certificate(key, "Old Root", "Old Root", version=1),
+        "spelled": _old_certificate(key, "OLD  root", "Old Root", version=1),
+        "leaf": _old_certificate(key, "Some CA", name, version=1),
+        "own": _old_certificate(key, name, name, version=3),
+    }
+    for case, certificate in beside.items():
+        site.kubectl.apply(
+            opaque(f"{name}-{case}-key", **{"tls.key": pem, "tls.crt": certificate}),
+            request(f"{name}-{case}", "root", privateKey={"secretRef": {"name": f"{name}-{case}-key"}}),
+        )
+    for case in ("root", "spelled"):
+        refused = site.wait_condition(f"{name}-{case}", "Stalled", "KeyUnusable")
+        assert f"Secret {name}-{case}-key is that of a CA" in refused["message"]
+        assert site.kubectl.get("secret", f"{name}-{case}-tls") == {}
+    site.kubectl.wait_ready(f"{name}-leaf", f"{name}-own")

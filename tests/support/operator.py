@@ -46,6 +46,8 @@ class OperatorProcess:
     names_at: the port of the loopback address to which its issuers find every name to lead.
 
     installed: a folder with what is installed beside it.
+
+    strict: it fails where it does what takes long on its event loop.
     """
 
     def __init__(
@@ -57,12 +59,15 @@ class OperatorProcess:
         patience: float | None = None,
         names_at: int | None = None,
         installed: Path | None = None,
+        strict: bool = False,
     ) -> None:
         variant: tuple[str, float] = ("shifted", clock_offset)
         if patience is not None:
             variant = ("impatient", patience)
         if names_at is not None:
             variant = ("rerouted", names_at)
+        if strict:
+            variant = ("strict", 0.0)
         self.port, self.probe_port, self.acme_port = free_ports(3)
         self.log = log
         self._command = [

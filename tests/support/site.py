@@ -99,11 +99,16 @@ class Site:
 
 
 @contextmanager
-def running_site(cluster: ControlPlane, operator_credentials: Path, folder: Path) -> Iterator[Site]:
-    """A new namespace with an operator, in which the issuer `ca` signs. `folder`: for the operator's log."""
+def running_site(
+    cluster: ControlPlane, operator_credentials: Path, folder: Path, *, strict: bool = False
+) -> Iterator[Site]:
+    """A new namespace with an operator, in which the issuer `ca` signs. `folder`: for the operator's log.
+
+    strict: as of OperatorProcess.
+    """
     kubectl = Kubectl(cluster, new_namespace(cluster))
     arguments = ("--namespace", kubectl.namespace, "--rotation-spread", "0.1")
-    with OperatorProcess(operator_credentials, folder / "operator.log", *arguments) as operator:
+    with OperatorProcess(operator_credentials, folder / "operator.log", *arguments, strict=strict) as operator:
         kubectl.apply(*root_and_ca())
         kubectl.wait_ready("ca", kind="issuer")
         yield Site(kubectl, operator)

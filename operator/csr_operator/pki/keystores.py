@@ -19,6 +19,9 @@ from csr_operator.pki.keys import KeyEncoding, PrivateKey, private_key_der, priv
 
 DEFAULT_ALIAS = "certificate"
 
+MAX_PASSWORD = 256
+"""In characters. A keystore's key is derived from the whole of it, thousands of times over."""
+
 
 class Pkcs12Profile(StrEnum):
     """How a PKCS #12 file is encrypted, named as cert-manager names it.
@@ -95,9 +98,11 @@ def combined_pem(chain: Chain, key: PrivateKey, encoding: KeyEncoding = KeyEncod
 
 
 def checked_password(password: str) -> str:
-    """The password; PkiError, which does not show it, if Java would not take it."""
+    """The password; PkiError, which does not show it, if Java would not take it, or it is too long."""
     if not password:
         raise PkiError("keystores: the password is empty")
+    if len(password) > MAX_PASSWORD:
+        raise PkiError(f"keystores: the password is longer than {MAX_PASSWORD} characters: use a shorter one")
     if not password.isascii() or not password.isprintable():
         # Java derives PBES2 keys from printable ASCII alone, so such a keystore could be written but never opened.
         raise PkiError(

@@ -1,0 +1,69 @@
+"""`python -m tests.support.strict_operator 0 ARGUMENTS...`: csr-operator that fails where its loop is held up.
+
+That is to read or write the names of a large request, and to make keystores. Whatever is remembered of requests is
+forgotten with each CSR, as it is where hundreds of others come between.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, ParamSpec, TypeVar
+from unittest.mock import patch
+
+from cryptography import x509
+
+from csr_operator import asked, outputs, perform
+from csr_operator.__main__ import main
+from csr_operator.model import CertificateRequest, RequestSpec
+from csr_operator.offload import LARGE
+from csr_operator.pki.csr import CsrTemplate, build_csr
+from tests.support.fresh_metrics import keep_nothing
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def beside_the_loop(work: Callable[P, T], takes_long: Callable[P, bool]) -> Callable[P, T]:
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        if takes_long(*args, **kwargs):
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                pass
+            else:
+                raise RuntimeError(f"{work.__name__} on the event loop")
+        return work(*args, **kwargs)
+
+    return checked
+
+
+def is_large(spec: RequestSpec) -> bool:
+    return spec.weight > LARGE
+
+
+def has_many_names(template: CsrTemplate, *_: Any) -> bool:
+    return is_large(RequestSpec("", (), template))
+
+
+def has_keystores(request: CertificateRequest, *_: Any) -> bool:
+    return bool(request.spec.outputs.pkcs12 or request.spec.outputs.jks)
+
+
+READ = lru_cache(maxsize=256)(beside_the_loop(asked._asked.__wrapped__, is_large))
+BUILD = beside_the_loop(build_csr, has_many_names)
+
+
+def build_and_forget(template: CsrTemplate, key: Any) -> x509.CertificateSigningRequest:
+    READ.cache_clear()
+    return BUILD(template, key)
+
+
+if __name__ == "__main__":
+    keep_nothing()
+    with (
+        patch.object(asked, "_asked", READ),
+        patch.object(perform, "build_csr", build_and_forget),
+        patch.object(outputs, "secret_data", beside_the_loop(outputs.secret_data, has_keystores)),
+    ):
+        sys.exit(main(sys.argv[2:]))
