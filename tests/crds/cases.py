@@ -624,14 +624,14 @@ REFUSED = [
                 "paste CA certificates in PEM, from -----BEGIN CERTIFICATE----- on",
             ),
             *(
-                (acme(server=server), "spec.acme.server", "or the whole URL that the CA gave you")
+                (acme(server=server), "spec.acme.server", "or the whole https URL that the CA gave you")
                 for server in ("acme.example.com", "http://acme.example.com/dir", "LetsEncrypt", "https://a b")
             ),
             *(
                 (
                     acme(server=server, insecureAllowAnyURL=loose),
                     "spec.acme.server",
-                    "or the whole URL that the CA gave you",
+                    "or the whole https URL that the CA gave you",
                 )
                 for server, loose in (("http://127.0.0.1/dir", False), ("http://a b", True), ("file:///dir", True))
             ),

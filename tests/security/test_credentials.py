@@ -150,7 +150,8 @@ def test_no_other_backend_sends_what_is_not_allowed_either(scene: Scene, eve: Ev
     eve.apply(*made.values())
     for one in made:
         ready = scene.site.wait_condition(one, "Ready", "Misconfigured", "issuer")
-        assert f"Secret {name} is not allowed as a credential of issuers" in ready["message"]
+        why = "is of type Opaque, and the key pair of a CA has to be" if one == f"{name}-ca" else "is not allowed as a"
+        assert f"Secret {name} {why}" in ready["message"]
     assert sink.calls == []
 
 
