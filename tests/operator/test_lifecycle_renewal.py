@@ -29,7 +29,7 @@ OVERDUE: dict[str, dict[str, Any]] = {
 """Requests for an hour that are due after 24 minutes at the latest."""
 
 ALIKE: dict[str, dict[str, Any]] = {f"alike-{n}": {"renewBeforePercentage": 60} for n in range(5)}
-"""Such that chance gives none of them another jitter once in 10^8 runs."""
+"""Such that chance puts all of their times within three seconds once in 10^6 runs."""
 
 LATE: dict[str, dict[str, Any]] = {
     "percentage": {"renewBeforePercentage": 10},
@@ -151,8 +151,10 @@ def test_the_jitter_is_the_same_for_each_certificate_of_a_request_and_not_that_o
     after = {name: renewed.wait_revision(name, 2) for name in ALIKE}
 
     ages = {name: _minutes(renewed.before[name], "notBefore", "renewalTime") for name in ALIKE}
-    assert ages == {name: _minutes(status, "notBefore", "renewalTime") for name, status in after.items()}
-    assert len(set(ages.values())) > 1
+    again = {name: _minutes(status, "notBefore", "renewalTime") for name, status in after.items()}
+    # It is reckoned from when the certificate was stored, which may be the second after it was signed.
+    assert again == pytest.approx(ages, abs=1.5 / 60)
+    assert max(ages.values()) - min(ages.values()) > 3 / 60
 
 
 def test_renew_before_longer_than_what_the_ca_granted_makes_no_loop(renewed: Renewed) -> None:
