@@ -78,7 +78,12 @@ class ExampleCa:
             raise Misconfigured(f"{self._url} refuses the token (HTTP status {answer.status})")
         if answer.status == 429 or answer.status >= 500:
             after = answer.headers.get("Retry-After", "")
-            raise Retryable(f"{self._url}: {text or answer.reason}", after=float(after) if after.isdigit() else 0.0)
+            # Only of 429 is it sure that it did not do what it was asked.
+            raise Retryable(
+                f"{self._url}: {text or answer.reason}",
+                after=float(after) if after.isdigit() else 0.0,
+                unplaced=answer.status == 429,
+            )
         raise Rejected(f"{self._url}: {text or answer.reason}")
 
 

@@ -95,7 +95,8 @@ class Ca:
             after = waits.seconds(error.after)
             if isinstance(error, Lapsed):
                 raise Failed("OrderFailed", shown(str(error)), by_issuer=True, after=after, lapsed=True) from error
-            raise Failed("IssuerUnavailable", shown(str(error)), by_issuer=True, after=after) from error
+            words, nothing = shown(str(error)), call == "submit" and error.unplaced
+            raise Failed("IssuerUnavailable", words, by_issuer=True, after=after, unplaced=nothing) from error
         except Rejected as error:
             outcome = "rejected"
             raise Failed("Rejected", shown(str(error)), permanent=True, needs_user=True, by_issuer=True) from error

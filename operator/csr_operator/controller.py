@@ -17,6 +17,7 @@ from cryptography import x509
 from .asked import asked_for, consider
 from .ca import Ca
 from .decide import (
+    REASONS,
     Action,
     Consult,
     Discard,
@@ -27,6 +28,7 @@ from .decide import (
     Issue,
     IssuerState,
     Keep,
+    LetGo,
     Release,
     Rest,
     Restore,
@@ -67,6 +69,7 @@ from .model import (
     parse_time,
 )
 from .offload import offload, weight_of, where
+from .outputs import staging_key
 from .pace import Pace
 from .parse import parse_issuer, parse_request, parse_secret_meta, parse_staged
 from .perform import NeedsKey, Ordered, Performer, Written
@@ -110,6 +113,9 @@ _REMIND = timedelta(hours=24)
 
 _KEY_PATIENCE = 30.0
 """Seconds after which a user is told that a key is not made yet."""
+
+_SKEW = timedelta(minutes=1)
+"""By so much a clock is set back without that anything is made of it."""
 
 _NOT_OURS = f"was written by somebody else, or Secret {STATE_KEY} of the operator's namespace holds another key since"
 """How it is told that the code of something does not verify."""
@@ -204,7 +210,10 @@ class Controller:
             UNREADABLE.labels("Secret").inc()
             logger.warning("Secret %s/%s cannot be read, and is left alone: %s", *meta.key, where(error))
         self._store.saw_secret(meta)
-        if isinstance(meta, Staged) and meta.deleted and meta.leaves_traces:
+        if isinstance(meta, Staged):
+            if (meta.deleted and meta.leaves_traces) or meta.orphaned:
+                self._queue.add(meta.key)
+        elif meta.deleted and meta.guarded:
             self._queue.add(meta.key)
         self._wake_readers(meta.key)
 
@@ -216,6 +225,7 @@ class Controller:
     def forget(self, key: ObjectKey, uid: str) -> None:
         """The object is gone; another of its name may be there already."""
         self._unfiled.pop(key, None)
+        request = self._store.request(key)
         if key.kind is not Kind.CERTIFICATE_REQUEST:
             if self._issuers.forget(key, uid):
                 self._queue.forget(key)
@@ -231,6 +241,11 @@ class Controller:
             self._refused.pop(key, None)
             self._queue.forget(key)
             self._queue.add(key)  # so that it leaves the lines in which it waits
+            if request is not None:
+                # What it leaves behind, if Kubernetes was told to leave it, or somebody removed its finalizer.
+                for left in (request.secret, staging_key(request)):
+                    if self._store.secret_at(left) is not None or self._store.staged_at(left) is not None:
+                        self._queue.add(left)
 
     def known(self, kind: Kind) -> dict[ObjectKey, str]:
         """All of one kind that were seen, understood or not, with their UIDs."""
@@ -316,7 +331,12 @@ class Controller:
     async def _abandon(self, key: SecretKey) -> bool:
         """Take an order back whose staging Secret is to go, for whatever reason, and let the Secret go."""
         staged = self._store.staged_at(key)
-        if staged is None or not staged.deleted:
+        if staged is None:
+            return await self._let_go(key)
+        if not staged.deleted:
+            if staged.orphaned and not self._store.knows(staged.owner_uid) and staged.leaves_traces:
+                # Nothing else deletes it, now that its request is gone; then its order is taken back.
+                await self._performer.discard(staged)
             return False
         issuer = issuer_key(key.namespace, staged.issuer) if staged.authentic else None
         live = self._issuers.get(issuer) if issuer is not None else None
@@ -333,6 +353,24 @@ class Controller:
             logger.warning("%s: the order of %s is not taken back: %s", key.name, staged.issuer, failed.message)
         await self._performer.release(staged)
         self._store.finish(staged)
+        self._queue.succeeded(key)
+        return False
+
+    async def _let_go(self, key: SecretKey) -> bool:
+        """Let a Secret go that was deleted, and that waits for a request which is gone itself."""
+        secret = self._store.secret_at(key)
+        if secret is None or not secret.deleted or not secret.guarded or self._store.knows(secret.owner_uid):
+            return False
+        kind, _, name = secret.owner.partition(" ")
+        if kind == Kind.CERTIFICATE_REQUEST:
+            there = await self._kube.get_request(ObjectKey(Kind.CERTIFICATE_REQUEST, key.namespace, name))
+            if there is not None and there["metadata"]["uid"] == secret.owner_uid:
+                self._queue.retry(key)  # the watch is about to show it
+                return False
+        elif any(owns(request, secret) for request in self._store.of_secret(key)):
+            return False
+        logger.warning("Secret %s/%s: its request is gone, so that it is let go: nothing in it is revoked", *key)
+        await self._performer.unguard(secret)
         self._queue.succeeded(key)
         return False
 
@@ -362,7 +400,7 @@ class Controller:
         if world is None:
             return None
         self._warn_of_forgery(request, world)
-        action = decide(request, world)
+        action = await self._decide(request, world)
         if isinstance(action, Rest):
             await self._rest(request, action)
             return None
@@ -476,8 +514,11 @@ class Controller:
             elif isinstance(action, Issue | Resume | Restore):
                 self._failures.pop(key, None)
             self._queue.succeeded(key)
-        except Overtaken:
-            self._queue.add(key)
+        except Overtaken as overtaken:
+            if overtaken.found is None or self._store.put_secret(overtaken.found):
+                self._queue.add(key)
+            else:
+                self._queue.retry(key)  # what is there is known, and was decided on
             return
         except Failed as failed:
             if failed.staged is not None:
@@ -490,11 +531,18 @@ class Controller:
             self._queue.add(key)  # it changed meanwhile: the newer one is another decision
             return
         world = await self._world(request)
-        then = decide(request, world) if world is not None else None
+        then = await self._decide(request, world) if world is not None else None
         if isinstance(then, Rest):
             await self._rest(request, then, csr_pem)
         else:
             self._queue.add(key)
+
+    async def _decide(self, request: CertificateRequest, world: World) -> Action:
+        action = decide(request, world)
+        waits = isinstance(action, Hold) and action.reason == "RevocationPending" and request.being_deleted
+        if waits and await self._kube.namespace_is_going(request.namespace):
+            return decide(request, replace(world, leaving=True))
+        return action
 
     async def _world(self, request: CertificateRequest) -> World | None:
         """None while an issuer's first check is under way, which wakes what depends on it."""
@@ -510,8 +558,8 @@ class Controller:
             if live.state.policy is not None and live.state.policy.needs_labels and labels is None:
                 labels = await self._labels.of(request.namespace)
         secret, rival = self._store.secret(request), self._store.rival(request)
-        if secret is None and rival:
-            secret = await self._unshown(request)  # whose Secret it is, that counts
+        if secret is None and (rival or (request.being_deleted and request.is_guarded)):
+            secret = await self._unshown(request)  # whose Secret it is, that counts, and what is in it
         for key in _creditors(request, secret) - states.keys():
             if (live := self._issuers.get(key)) is not None:
                 states[key] = live.state or IssuerState(False, "it is being checked", "", revokes=True)
@@ -540,7 +588,9 @@ class Controller:
             Pace.of(record) if record is not None else None,
             self._paces.get(request.key) or Pace.read(request, self._seal),
         )
-        pace = max((one for one in known if one is not None), key=lambda one: one.stored, default=None)
+        # What was stored later than now was so by a clock that was wrong, and is right now.
+        now = self._clock() + _SKEW
+        pace = max((one for one in known if one is not None and one.stored <= now), key=_stored, default=None)
         if pace is not None:
             self._paces[request.key] = pace
         return pace
@@ -604,10 +654,13 @@ class Controller:
         match action:
             case Issue():
                 assert live is not None
-                may_be_there = self._has_had_one(request) or self._store.is_contested(request)
+                had_one = self._has_had_one(request) or self._store.is_bereft(request)
+                may_be_there = had_one or self._store.is_contested(request)
                 if secret is None and may_be_there and (found := await self._performer.find(request)):
                     # Gone from the watch, but only because somebody took the label that the watch filters by.
                     self._store.put_secret(found)
+                    return None
+                if secret is None and had_one and not await self._is_still_wanted(request):
                     return None
                 done = await self._performer.issue(
                     request,
@@ -618,6 +671,7 @@ class Controller:
                     hurries=action.hurries,
                     new_key=action.reason == "Revoked",
                     made=made,
+                    reason=action.reason,
                 )
             case Resume():
                 assert live is not None
@@ -648,18 +702,23 @@ class Controller:
                 self._store.wrote_secret(await self._performer.forget(request))
             case Guard():
                 await self._finalize(request, add=True)
+            case LetGo():
+                assert secret is not None
+                await self._let_secret_go(request, secret)
             case Release():
-                await self._finalize(request, add=False)
-        return self._note_done(request, action, done)
+                await self._release(request, action.unrevoked)
+        return self._note_done(request, action, done, staged.reason if staged is not None else "")
 
     def _drop(self, staged: Staged) -> None:
         """Its Secret was deleted, and stays only if the order has to be taken back."""
         if staged.leaves_traces:
             self._store.abandon(staged, format_time(self._clock()))
         else:
-            self._store.drop_secret(staged.key)
+            self._store.drop_staged(staged)
 
-    def _note_done(self, request: CertificateRequest, action: Action, done: Written | Ordered | None) -> str | None:
+    def _note_done(
+        self, request: CertificateRequest, action: Action, done: Written | Ordered | None, reason: str
+    ) -> str | None:
         if isinstance(done, Ordered):
             self._store.wrote_secret(done.staged)
             now = self._clock()
@@ -669,6 +728,7 @@ class Controller:
                 poll_at=now + done.pending.poll_after,
                 imported=request.wishes.imported,
                 remind_at=_next_reminder(done.staged, now) if done.pending.by_user else None,
+                since=now,
             )
             return done.csr_pem
         self._waiting.pop(request.key, None)
@@ -687,12 +747,54 @@ class Controller:
         if isinstance(action, Issue) and action.revision > 1:
             self._events.normal(request, "Issued", f"revision {action.revision}, because of {action.reason}")
         elif isinstance(action, Resume) and action.revision > 1:
-            self._events.normal(request, "Issued", f"revision {action.revision}")
+            why = f", because of {reason}" if reason in REASONS else ""
+            self._events.normal(request, "Issued", f"revision {action.revision}{why}")
         return done.csr_pem
 
     def _has_had_one(self, request: CertificateRequest) -> bool:
         """A Secret may be there that the watch does not show."""
         return request.status.revision > 0 or request.key in self._failures
+
+    async def _is_still_wanted(self, request: CertificateRequest) -> bool:
+        """Its Secret is gone, which may be because it is to go itself: the watches tell of that in any order."""
+        there = await self._kube.get_request(request.key)
+        if there is None or there["metadata"]["uid"] != request.uid:
+            self.forget(request.key, request.uid)
+            return False
+        if "deletionTimestamp" not in there["metadata"]:
+            return True
+        await self.observe(Kind.CERTIFICATE_REQUEST, False, there)
+        return False
+
+    async def _let_secret_go(self, request: CertificateRequest, secret: SecretMeta) -> None:
+        if secret.deleted:
+            if not await self._is_still_wanted(request):
+                return
+            if await self._kube.namespace_is_going(request.namespace):
+                # So is the request, soon, and then the certificate is revoked if that can be done.
+                raise KubeError(409, "Conflict", f"namespace {request.namespace} is being deleted")
+            for serial_number in await self._performer.owed_serials(request) if secret.owed else ():
+                self._tell_unrevoked(
+                    request,
+                    f"the certificate {serial_number} was not revoked: Secret {secret.name}, "
+                    "which remembered that it was to be, was deleted",
+                )
+        meta = await self._performer.unguard(secret)
+        if meta is None:
+            raise KubeError(404, "NotFound", f"Secret {secret.name} is gone")  # as the watch is about to show
+        self._store.wrote_secret(meta)
+
+    async def _release(self, request: CertificateRequest, unrevoked: str = "") -> None:
+        """The request first: should this end in between, its Secret is known to wait for nobody."""
+        if not await self._finalize(request, add=False):
+            return
+        await self._performer.let_go(request)
+        if unrevoked:
+            self._tell_unrevoked(request, unrevoked)
+
+    def _tell_unrevoked(self, request: CertificateRequest, note: str) -> None:
+        logger.warning("%s: %s", request.key, note)  # there may be no events any more where it was
+        self._events.warning(request, "NotRevoked", note)
 
     async def _unshown(self, request: CertificateRequest) -> SecretMeta | None:
         """The request's own Secret, if it is there, but without the label that the watch filters by."""
@@ -715,7 +817,7 @@ class Controller:
         for serial_number, why in done.refused.items():
             self._events.warning(request, "NotRevoked", f"the certificate {serial_number} was not revoked: {why}")
         if meta is None:
-            await self._finalize(request, add=False)
+            await self._release(request)
         else:
             self._store.wrote_secret(meta)
 
@@ -726,6 +828,7 @@ class Controller:
         issuer = live.issuer.key if live is not None and failed.by_issuer else None
         version = live.state.version if issuer is not None and live is not None and live.state is not None else ""
         wait = None if failed.permanent else self._queue.backoff(request.key, at_least=failed.after)
+        now = self._clock()
         failure = Failure(
             reason=failed.reason,
             message=failed.message,
@@ -733,8 +836,10 @@ class Controller:
             generation=request.generation,
             wishes=request.wishes,
             version=version,
-            retry_at=None if wait is None else self._clock() + timedelta(seconds=wait),
+            retry_at=None if wait is None else now + timedelta(seconds=wait),
             needs_user=failed.needs_user,
+            since=now,
+            unplaced=failed.unplaced,
         )
         if issuer is not None and isinstance(action, Revoke):
             self._unrevoked.setdefault(request.key, {})[issuer] = failure
@@ -743,7 +848,8 @@ class Controller:
         if issuer is not None and failed.reason == "IssuerNotReady":
             self._queue.add(issuer)  # what it found, the issuer's own status should say
 
-    async def _finalize(self, request: CertificateRequest, *, add: bool) -> None:
+    async def _finalize(self, request: CertificateRequest, *, add: bool) -> bool:
+        """False if it has changed, and is looked at anew."""
         finalizers = [f for f in request.finalizers if f != REVOCATION_FINALIZER]
         if add:
             finalizers.append(REVOCATION_FINALIZER)
@@ -752,6 +858,8 @@ class Controller:
         except KubeError as error:
             if error.status not in (404, 409):
                 raise
+            return error.status == 404
+        return True
 
     async def _rest(self, request: CertificateRequest, rest: Rest, csr_pem: str | None = None) -> None:
         if request.being_deleted and isinstance(rest, Keep):
@@ -849,6 +957,10 @@ def _creditors(request: CertificateRequest, secret: SecretMeta | None) -> set[Ob
     if secret.record is not None:
         names.add(secret.record.issuer)
     return {key for name in names if (key := request.issuer_key(name)) is not None}
+
+
+def _stored(pace: Pace) -> datetime:
+    return pace.stored
 
 
 def _csr_of(staged: Staged | None, record: Record | None) -> str:

@@ -23,8 +23,16 @@ from .model import (
     format_time,
     parse_time,
 )
-from .pace import EARLY, SETTLE, Pace, wish_of
+from .pace import EARLY, SETTLE, Pace, pause_after, wish_of
 from .policy import Policy, violations
+
+REASONS = frozenset(
+    (
+        *("SecretMissing", "SecretDamaged", "SpecChanged", "Revoked", "RenewalRequested", "Renewal", "IssuerRotated"),
+        "NotYetValid",
+    )
+)
+"""Why a certificate is issued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,9 @@ class Failure:
     It counts while the request's generation, its user's wishes and the issuer's `version` are those it failed with.
     retry_at: None if only a change of spec or issuer can help.
     needs_user: nothing will change by itself (`Stalled`), even if the operator looks again now and then.
+    since: when it failed, by the clock that retry_at goes by: before that, the clock was put back, and it is tried
+    again.
+    unplaced: nothing was ordered, for sure.
     """
 
     reason: str
@@ -66,13 +77,15 @@ class Failure:
     version: str
     retry_at: datetime | None
     needs_user: bool
+    since: datetime | None = None
+    unplaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """The order in staging Secret `uid` is pending: ask again at `poll_at`, or when a person brings something else.
 
-    remind_at: when its user is reminded; None if there is nothing for a user to do.
+    remind_at: when its user is reminded; None if there is nothing for a user to do. since: as for `Failure`.
     """
 
     uid: str
@@ -80,6 +93,7 @@ class Waiting:
     poll_at: datetime
     imported: str
     remind_at: datetime | None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +104,7 @@ class World:
     way. failures: by issuer, None for the request itself; unrevoked: those of revocations. rival: the name of another
     request that may have the Secret first. labels: of its namespace. pace: None before the first certificate. recheck:
     after which time to look again at what no watch shows. consult_at: when the issuer is to be asked again when it
-    wants the certificate renewed.
+    wants the certificate renewed. leaving: its namespace is being deleted, with the issuers in it.
     """
 
     now: datetime
@@ -106,6 +120,7 @@ class World:
     pace: Pace | None = None
     recheck: timedelta = timedelta(seconds=30)
     consult_at: datetime | None = None
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +185,14 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Remove the finalizer: nothing is left to revoke."""
+    """Remove the finalizers of request and Secret: nothing is left to revoke. unrevoked: or what is, and why."""
+
+    unrevoked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """Remove the finalizer of the Secret alone: somebody deleted it, or it has no use any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +207,14 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """All is as it should be until `until`."""
+    """All is as it should be until `until`. note: what will be in the way then."""
 
     until: datetime | None
+    note: str = ""
 
 
 Rest = Hold | Keep
-Action = Issue | Resume | Consult | Discard | Restore | Guard | Revoke | Forget | Release | Rest
+Action = Issue | Resume | Consult | Discard | Restore | Guard | Revoke | Forget | Release | LetGo | Rest
 
 
 def decide(request: CertificateRequest, world: World) -> Action:
@@ -202,10 +225,11 @@ def decide(request: CertificateRequest, world: World) -> Action:
     ):
         action = hold
     record = world.secret.record if world.secret is not None and owns(request, world.secret) else None
-    if isinstance(action, Hold) and record is not None and is_current(request, record, world.now):
-        # It serves until it expires, and that is to be told even if nothing else happens.
-        expiry = parse_time(record.not_after)
-        return replace(action, until=min(action.until or expiry, expiry))
+    if isinstance(action, Hold) and record is not None and record.issuance_hash == request.issuance_hash:
+        # It serves from then until it expires, and that is to be told even if nothing else happens.
+        for change in (parse_time(record.not_before), parse_time(record.not_after)):
+            if world.now < change:
+                return replace(action, until=min(action.until or change, change))
     return action
 
 
@@ -223,6 +247,10 @@ def _decide(request: CertificateRequest, world: World) -> Action:
     if secret is None and world.rival:
         owner = f"{Kind.CERTIFICATE_REQUEST} {world.rival}"
         return Hold("SecretNotOwned", not_owned(request.spec.secret_name, owner), needs_user=True)
+    if secret is not None and secret.guarded and (secret.deleted or not request.is_guarded):
+        # It can be had back, but not written to: what it owes is revoked if that can be done at once.
+        step = _repay(request, world, secret.owed) if secret.owed else None
+        return step if isinstance(step, Revoke) else LetGo()
     record = secret.record if secret is not None else None
     action = (
         _wanted(request, world, record) if world.staged is None else _continue(request, world, world.staged, record)
@@ -243,20 +271,23 @@ def owns(request: CertificateRequest, secret: SecretMeta) -> bool:
 
 def is_current(request: CertificateRequest, record: Record | None, now: datetime) -> bool:
     """The certificate on record is the one that the spec asks for, and valid now."""
-    return record is not None and record.issuance_hash == request.issuance_hash and now < parse_time(record.not_after)
+    if record is None or record.issuance_hash != request.issuance_hash:
+        return False
+    return parse_time(record.not_before) <= now < parse_time(record.not_after)
 
 
 def renewal_time(request: CertificateRequest, record: Record) -> datetime:
     """When the certificate on record is to be renewed.
 
-    At two thirds of its life, or as `renewBefore` or `renewBeforePercentage` say, but not before a tenth of it has
-    passed; earlier than that by an amount that is fixed for each request, so that what was issued together is not
-    renewed together: up to a tenth of what comes before or after, whichever is shorter. Where the CA suggests a time,
-    that counts (RFC 9773, section 4.2), unless the request says that it is to be earlier.
+    At two thirds of its life (half of one below ten days, as most of what is left is then hours, not days), or as
+    `renewBefore` or `renewBeforePercentage` say, but not before a tenth of it has passed; earlier than that by an
+    amount that is fixed for each request, so that what was issued together is not renewed together: up to a tenth of
+    what comes before or after, whichever is shorter. Where the CA suggests a time, that counts (RFC 9773, section 4.2),
+    unless the request says that it is to be earlier.
     """
     start, not_after = _life(record)
     life = not_after - start
-    before = life / 3
+    before = life / (2 if life < _SHORT else 3)
     if request.spec.renew_before is not None and request.spec.renew_before < life:
         before = request.spec.renew_before
     elif request.spec.renew_before_percentage is not None:
@@ -271,6 +302,10 @@ def renewal_time(request: CertificateRequest, record: Record) -> datetime:
     return max(due, start + min(SETTLE, life / 2)).replace(microsecond=0)
 
 
+_SHORT = timedelta(days=10)
+"""Below, a third is little time to get over an outage. CAs ask for the same (https://letsencrypt.org/docs/profiles/)."""
+
+
 def _life(record: Record) -> tuple[datetime, datetime]:
     """From when until when a certificate can serve: not before it is there, however far back the CA dates it."""
     not_before, not_after, stored = map(parse_time, (record.not_before, record.not_after, record.stored))
@@ -283,7 +318,9 @@ def renewal_note(request: CertificateRequest, record: Record) -> str:
     start, not_after = _life(record)
     if wanted is None or wanted <= (not_after - start) * (EARLY - 1) / EARLY:
         return ""
-    instead = "a third" if wanted >= not_after - start else "nine tenths"
+    instead = "nine tenths"
+    if wanted >= not_after - start:
+        instead = "half" if not_after - start < _SHORT else "a third"
     return (
         "spec.renewBefore is nearly as long as the certificate is valid, or longer: it is renewed when "
         f"{instead} of its life is left; shorten renewBefore"
@@ -317,7 +354,8 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         )
     if secret.beyond_repair:
         revision = (record.revision if record else request.status.revision) + 1
-        cause = f"what is in Secret {secret.name} does not serve any more, again: find out who changes it"
+        cause = f"what is in Secret {secret.name} does not serve any more, again: "
+        cause += f"changed by {secret.changed_by}" if secret.changed_by else "find out who changes it"
         return _paced(request, world, _issue(request, world, "SecretDamaged", revision), now, cause)
     if (
         record is None
@@ -332,12 +370,16 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         return _issue(request, world, "Revoked", record.revision + 1, revoke_old=True)
     if request.wishes.renew not in ("", record.renew):
         return _issue(request, world, "RenewalRequested", record.revision + 1)
+    starts = parse_time(record.not_before)
+    issuer = _issuer_of(request, world, record)
+    if starts - now > _AHEAD and (issuer is None or not issuer.costs):
+        cause = f"the certificate is valid only from {record.not_before} on, again: set the clocks right"
+        return _paced(request, world, _issue(request, world, "NotYetValid", record.revision + 1), now, cause)
     due = renewal_time(request, record)
     if now >= due:
         who = "the CA (renewal information, RFC 9773)" if record.window is not None else "its renewal time"
         cause = f"{who} wants it renewed again: see spec.renewBefore, and how long the CA lets certificates be valid"
         return _paced(request, world, _issue(request, world, "Renewal", record.revision + 1), due, cause)
-    issuer = _issuer_of(request, world, record)
     if issuer is not None and issuer.ready and issuer.fingerprint not in ("", record.issuer_fingerprint):
         reissue = (issuer.rotated_at or now) + world.rotation_spread * fraction(request.uid)
         if now >= reissue:
@@ -346,11 +388,26 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         due = min(due, reissue)
     if secret.template_digest != request.spec.secret_template.digest():
         return Restore(record.revision)
+    if (
+        request.is_guarded
+        and not secret.guarded
+        and request.spec.revocation.on_delete
+        and _owes(request, world, record)
+    ):
+        return Restore(record.revision)
+    if now < starts:
+        due = min(due, starts)
     if world.consult_at is not None and issuer is not None and issuer.ready and issuer.suggests:
         if now >= world.consult_at and (key := request.issuer_key(record.issuer)) is not None:
             return Consult(key)
         due = min(due, world.consult_at)
-    return Keep(until=due)
+    missing = [key for key in request.issuers if key not in world.issuers]
+    nobody = len(missing) == len(request.issuers)
+    return Keep(due, f"{missing[0]} does not exist, so that it cannot be renewed: create it" if nobody else "")
+
+
+_AHEAD = timedelta(hours=1)
+"""No CA is believed that grants what begins so much later: a clock was wrong, and was set right since."""
 
 
 def _issue(
@@ -448,23 +505,57 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
     # Also an order that was placed gets no further than it would today.
     if (obstacle := _obstacle(request, world, issuer)) is not None:
         passes = not obstacle.needs_user and obstacle.reason != "IssuerNotFound"
+        if obstacle.reason in _OUTAGES and _is_given_up(request, world, staged, record, failure):
+            passes = False
         if not passes and any(_obstacle(request, world, k) is None for k in request.issuers if k != issuer):
-            return Discard()  # it will not be signed here, and another issuer can be asked
+            return Discard()  # it will not be signed here, or not in time, and another issuer can be asked
+        if obstacle.reason in _OUTAGES and len(request.issuers) > 1:
+            until = max(_deadline(request, staged, record), world.now + timedelta(seconds=1))
+            return replace(obstacle, until=min(obstacle.until or until, until))
         return obstacle
     waiting = world.waiting
     if (
         waiting is not None
         and (waiting.uid, waiting.imported) == (staged.uid, request.wishes.imported)
-        and world.now < waiting.poll_at
+        and not _is_due(waiting.poll_at, waiting.since, world.now)
     ):
         return Hold("Pending", waiting.message, needs_user=False, until=waiting.poll_at)
     asked_again = request.wishes.renew not in ("", record.renew if record is not None else "")
-    if not staged.handle and staged.again and world.now < (again := parse_time(staged.again)) and not asked_again:
+    # Farther ahead than it ever was, it is by a clock that was put back since.
+    again = parse_time(staged.again) if not staged.handle and staged.again else world.now
+    if timedelta() < again - world.now <= pause_after(staged.lapses) and not asked_again:
         text = f"{staged.lapses} orders came to nothing at {issuer}; the next one is placed at {staged.again}"
         text += "; the annotation csr-operator.dev/renew has it placed now"
         return Hold("RenewalLoop", text, needs_user=False, until=again)
     wished = record is not None and request.wishes.revoke == record.serial_number
     return Resume(staged.revision, issuer, _revokes_old(request, world, asked_to=wished))
+
+
+_OUTAGES = ("IssuerNotReady", "IssuerUnavailable")
+"""What stands in the way of an order that is good, and may yet go away."""
+
+_PATIENCE = timedelta(minutes=10)
+"""How long an order waits for its issuer to come back before another is asked, where no certificate serves."""
+
+
+def _is_given_up(
+    request: CertificateRequest, world: World, staged: Staged, record: Record | None, failure: Failure | None
+) -> bool:
+    """Whether another issuer is to be asked in the place of one that cannot be reached.
+
+    At once if nothing was ordered for sure. If something was, or may have been, it is waited for as long as there is
+    time: that costs less than a second order.
+    """
+    nothing = not staged.handle and failure is not None and failure.unplaced
+    return nothing or world.now >= _deadline(request, staged, record)
+
+
+def _deadline(request: CertificateRequest, staged: Staged, record: Record | None) -> datetime:
+    """Half of what was left of the certificate when its successor was ordered."""
+    begun = parse_time(staged.created)
+    if not is_current(request, record, begun) or record is None:
+        return begun + _PATIENCE
+    return begun + max((parse_time(record.not_after) - begun) / 2, _PATIENCE)
 
 
 def _revokes_old(request: CertificateRequest, world: World, *, asked_to: bool) -> bool:
@@ -523,12 +614,30 @@ def _farewell(request: CertificateRequest, world: World) -> Action:
     secret = world.secret
     if not request.is_guarded:
         return Keep(until=None)
-    if request.wishes.abandon_revocation or secret is None or not owns(request, secret) or secret.record is None:
+    if request.wishes.abandon_revocation:
         return Release()
-    step = _repay(request, world, secret.owed)
-    if isinstance(step, Forget) and request.spec.revocation.on_delete and _owes(request, world, secret.record):
-        return _revocation(request, world, secret.record.issuer, current=True) or Release()
+    if secret is None or not owns(request, secret) or secret.record is None:
+        lost = f"Secret {request.secret.name} is gone, or not the request's any more"
+        return Release(_unrevoked(request, request.status.serial_number, request.status.not_after, world.now, lost))
+    record = secret.record
+    step: Revoke | Forget | Hold | Release = _repay(request, world, secret.owed)
+    if isinstance(step, Forget) and request.spec.revocation.on_delete and _owes(request, world, record):
+        step = _revocation(request, world, record.issuer, current=True) or Release()
+    if isinstance(step, Hold) and world.leaving:
+        lost = f"its namespace is being deleted, and {step.message}"
+        return Release(_unrevoked(request, record.serial_number, record.not_after, world.now, lost))
     return Release() if isinstance(step, Forget) else step
+
+
+def _unrevoked(request: CertificateRequest, serial_number: str, not_after: str, now: datetime, why: str) -> str:
+    """For the user; empty if there was nothing to revoke. Times and numbers may be from a status: anything."""
+    try:
+        expired = not serial_number or parse_time(not_after) <= now
+    except ValueError:
+        expired = False
+    if expired or not request.spec.revocation.on_delete:
+        return ""
+    return f"the certificate {serial_number} was not revoked: {why}"
 
 
 def _revocation(request: CertificateRequest, world: World, name: str, *, current: bool) -> Revoke | Hold | None:
@@ -562,7 +671,12 @@ def _own_obstacle(request: CertificateRequest, world: World) -> Hold | None:
 
 def _counts(failure: Failure, request: CertificateRequest, version: str, now: datetime) -> bool:
     same = (failure.generation, failure.wishes, failure.version) == (request.generation, request.wishes, version)
-    return same and (failure.retry_at is None or now < failure.retry_at)
+    return same and (failure.retry_at is None or not _is_due(failure.retry_at, failure.since, now))
+
+
+def _is_due(at: datetime, since: datetime | None, now: datetime) -> bool:
+    """What was put off to `at`, at `since`. If it is earlier than that, the clock was put back: it waits no longer."""
+    return now >= at or (since is not None and now < since)
 
 
 def _issuer_of(request: CertificateRequest, world: World, record: Record) -> IssuerState | None:

@@ -20,7 +20,7 @@ from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
 from .metrics import KUBERNETES_CALLS, UNREADABLE
-from .model import GROUP, MANAGED_LABEL, MANAGER, VERSION, Kind, ObjectKey, SecretKey
+from .model import GROUP, MANAGED_LABEL, MANAGER, REVOCATION_FINALIZER, VERSION, Kind, ObjectKey, SecretKey
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _APPLY = "application/apply-patch+yaml; charset=utf-8"
 _MERGE = "application/merge-patch+json"
+_STRATEGIC = "application/strategic-merge-patch+json"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NOT_YAML = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _PAGE = 500
@@ -99,7 +100,10 @@ class Kube(Protocol):
     async def delete_secret(self, key: SecretKey, uid: str) -> None: ...
     async def release_secret(self, key: SecretKey, uid: str) -> None: ...
     async def patch_finalizers(self, key: ObjectKey, resource_version: str, finalizers: list[str]) -> Object: ...
+    async def unguard_secret(self, key: SecretKey, uid: str) -> Object: ...
+    async def get_request(self, key: ObjectKey) -> Object | None: ...
     async def namespace_labels(self, namespace: str) -> dict[str, str]: ...
+    async def namespace_is_going(self, namespace: str) -> bool: ...
 
 
 class RouteKube(Protocol):
@@ -233,6 +237,29 @@ class KubeClient:
             if error.status not in (404, 409, 422):
                 raise
 
+    async def unguard_secret(self, key: SecretKey, uid: str) -> Object:
+        """Take REVOCATION_FINALIZER from the one with `uid`, and no other finalizer. Returns the metadata only."""
+        body = {"metadata": {"uid": uid, "$deleteFromPrimitiveList/finalizers": [REVOCATION_FINALIZER]}}
+        return await self._call(
+            "patch",
+            "PATCH",
+            "secrets",
+            _secret_path(key),
+            query={"fieldManager": self.agent},
+            body=body,
+            content_type=_STRATEGIC,
+            accept=_METADATA,
+        )
+
+    async def get_request(self, key: ObjectKey) -> Object | None:
+        """A CertificateRequest as it is at this moment; None if there is none."""
+        try:
+            return await self._call("get", "GET", _PLURALS[key.kind], f"{_path(key.kind, key.namespace)}/{key.name}")
+        except KubeError as error:
+            if error.status == 404:
+                return None
+            raise
+
     async def patch_finalizers(self, key: ObjectKey, resource_version: str, finalizers: list[str]) -> Object:
         """Refused with 409 if the object changed since `resource_version`. Returns the metadata only."""
         body = {"metadata": {"resourceVersion": resource_version, "finalizers": finalizers}}
@@ -247,6 +274,16 @@ class KubeClient:
             content_type=_MERGE,
             accept=_METADATA,
         )
+
+    async def namespace_is_going(self, namespace: str) -> bool:
+        """It is being deleted, with all that is in it."""
+        try:
+            answer = await self._call("get", "GET", "namespaces", f"/api/v1/namespaces/{namespace}", accept=_METADATA)
+        except KubeError as error:
+            if error.status == 404:
+                return True
+            raise
+        return "deletionTimestamp" in answer["metadata"]
 
     async def namespace_labels(self, namespace: str) -> dict[str, str]:
         answer = await self._call("get", "GET", "namespaces", f"/api/v1/namespaces/{namespace}", accept=_METADATA)

@@ -87,8 +87,11 @@ STAGED_ANNOTATIONS = tuple(
 ORDER_FINALIZER = f"{GROUP}/order"
 """On a staging Secret: the order leaves something behind that is taken back before the Secret goes."""
 
+ORDER_OF_ANNOTATION = f"{GROUP}/order-of"
+"""On a staging Secret: the UID of its request, should its owner reference be taken from it (`--cascade=orphan`)."""
+
 REVOCATION_FINALIZER = f"{GROUP}/revocation"
-"""On a request that must not go before its certificates have been revoked."""
+"""On a request that must not go before its certificates have been revoked, and on the Secret that has them."""
 
 DEFAULT_DURATION = timedelta(days=90)
 
@@ -525,6 +528,12 @@ class SecretMeta:
     """What it replaced and is still to be revoked; it is in OWED_ANNOTATION."""
     beyond_repair: bool = False
     """Its data was read, and its certificate does not serve any more."""
+    guarded: bool = False
+    """It has REVOCATION_FINALIZER: when it is deleted, it stays until the operator lets it go."""
+    deleted: bool = False
+    """It is to go."""
+    changed_by: str = ""
+    """Who changed what of its data, by the names of field managers, for the message; empty if nobody did."""
     forged: tuple[str, ...] = ()
     """Names of annotations of ours that are there with a code that does not verify, and count as absent."""
 
@@ -541,7 +550,8 @@ class Staged:
     UTC. csr: the `pki.csr.csr_digest` of the CSR. hurries: as in the Record that is to come. lapses: how many orders
     for this CSR came to nothing; again: when the next one may be placed (RFC 3339 in UTC), empty for at once.
     leaves_traces: it stays until its order was taken back. deleted: since when it is to go (RFC 3339 in UTC); empty if
-    it is not. authentic: the operator wrote it; if not, nothing else of it counts, and it is deleted.
+    it is not. authentic: the operator wrote it; if not, nothing else of it counts, and it is deleted. orphaned: nothing
+    deletes it with its request. reason: why the certificate is wanted, for an event.
     """
 
     namespace: str
@@ -561,6 +571,8 @@ class Staged:
     leaves_traces: bool = False
     deleted: str = ""
     authentic: bool = True
+    orphaned: bool = False
+    reason: str = ""
 
     @property
     def key(self) -> SecretKey:

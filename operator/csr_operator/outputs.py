@@ -14,9 +14,11 @@ from .model import (
     GROUP,
     MANAGED_LABEL,
     ORDER_FINALIZER,
+    ORDER_OF_ANNOTATION,
     OWED_ANNOTATION,
     RENEWAL_WINDOW_ANNOTATION,
     RETAINED_ANNOTATION,
+    REVOCATION_FINALIZER,
     SEAL_ANNOTATION,
     STAGING_LABEL,
     CertificateRequest,
@@ -49,6 +51,7 @@ class Plan:
     handle: str = ""
     lapses: int = 0
     again: str = ""
+    reason: str = ""
 
 
 def staging_key(request: CertificateRequest) -> SecretKey:
@@ -139,6 +142,9 @@ def secret_body(
     )
     if not request.spec.retain:
         body["metadata"]["ownerReferences"] = [_owner(request)]
+    if request.is_guarded:
+        # What has to be revoked is in here, and is not to be collected before.
+        body["metadata"]["finalizers"] = [REVOCATION_FINALIZER]
     return body
 
 
@@ -165,6 +171,7 @@ def staging_body(
         f"{GROUP}/order-again": plan.again,
     }
     annotations[SEAL_ANNOTATION] = seal.code("order", *staged_parts(where, request.uid, annotations))
+    annotations |= {ORDER_OF_ANNOTATION: request.uid, f"{GROUP}/reason": plan.reason}
     body = _body(
         where,
         {MANAGED_LABEL: "true", STAGING_LABEL: "true"},

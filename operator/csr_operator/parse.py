@@ -20,10 +20,12 @@ from .model import (
     MANAGED_LABEL,
     MANAGER,
     ORDER_FINALIZER,
+    ORDER_OF_ANNOTATION,
     OWED_ANNOTATION,
     RENEW_ANNOTATION,
     RENEWAL_WINDOW_ANNOTATION,
     RETAINED_ANNOTATION,
+    REVOCATION_FINALIZER,
     REVOKE_ANNOTATION,
     SEAL_ANNOTATION,
     STAGING_LABEL,
@@ -243,7 +245,8 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
     """
     metadata = obj["metadata"]
     key = SecretKey(metadata["namespace"], metadata["name"])
-    owned = _owned_fields(metadata.get("managedFields") or ())
+    managed = metadata.get("managedFields") or ()
+    owned = _owned_fields(managed)
     written = metadata.get("annotations") or {}
     annotations = {k: v for k, v in written.items() if k in owned.annotations}
     labels = {k: v for k, v in (metadata.get("labels") or {}).items() if k in owned.labels}
@@ -278,6 +281,9 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
         # As little as an owner reference, which also says whose a Secret is, does it give anything to who sets it.
         retained_for=(annotations if record is None else written).get(RETAINED_ANNOTATION, ""),
         owed=owed or (),
+        guarded=REVOCATION_FINALIZER in (metadata.get("finalizers") or ()),
+        deleted="deletionTimestamp" in metadata,
+        changed_by=_changed_by(managed, owned.data),
         forged=tuple(forged),
     )
 
@@ -299,14 +305,14 @@ def parse_staged(obj: Raw, seal: Seal | None) -> Staged | None:
         return None
     annotations = metadata.get("annotations") or {}
     key = SecretKey(metadata["namespace"], metadata["name"])
-    owners: Sequence[Raw] = metadata.get("ownerReferences") or ({},)
+    owners: Sequence[Raw] = metadata.get("ownerReferences") or ()
     staged = Staged(
         namespace=key.namespace,
         name=key.name,
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
         created=metadata["creationTimestamp"],
-        owner_uid=owners[0].get("uid", ""),
+        owner_uid=owners[0].get("uid", "") if owners else annotations.get(ORDER_OF_ANNOTATION, ""),
         issuance_hash="",
         revision=0,
         issuer="",
@@ -315,6 +321,8 @@ def parse_staged(obj: Raw, seal: Seal | None) -> Staged | None:
         leaves_traces=ORDER_FINALIZER in (metadata.get("finalizers") or ()),
         deleted=metadata.get("deletionTimestamp") or "",
         authentic=False,
+        orphaned=not owners,
+        reason=annotations.get(f"{GROUP}/reason", ""),
     )
     code = annotations.get(SEAL_ANNOTATION, "")
     if seal is not None and not seal.verifies(code, "order", *staged_parts(key, staged.owner_uid, annotations)):
@@ -349,7 +357,7 @@ def _request_spec(spec: Raw) -> RequestSpec:
             profile=_read("spec.request", _profile_with, csr_pem, profile) if csr_pem else profile,
         ),
         csr_pem=csr_pem,
-        private_key=_read("spec.privateKey", _private_key, spec.get("privateKey") or {}),
+        private_key=_read("spec.privateKey", _private_key, spec.get("privateKey") or {}, is_ca=profile.is_ca),
         secret_template=_read("spec.secretTemplate", _secret_template, spec.get("secretTemplate") or {}),
         outputs=_read("spec.keystores", _outputs, spec),
         duration=_duration(spec, "duration") or DEFAULT_DURATION,
@@ -360,11 +368,13 @@ def _request_spec(spec: Raw) -> RequestSpec:
     )
 
 
-def _private_key(raw: Raw) -> PrivateKeySpec:
+def _private_key(raw: Raw, *, is_ca: bool) -> PrivateKeySpec:
+    # What a CA signed leads to its key: with another one, all of it would have to be issued anew.
+    rotation = RotationPolicy.NEVER if is_ca else RotationPolicy.ALWAYS
     return PrivateKeySpec(
         parameters=KeyParameters(KeyAlgorithm(raw.get("algorithm") or KeyAlgorithm.ECDSA), _optional(raw, "size")),
         encoding=KeyEncoding(raw.get("encoding") or KeyEncoding.PKCS1),
-        rotation_policy=RotationPolicy(raw.get("rotationPolicy") or RotationPolicy.ALWAYS),
+        rotation_policy=RotationPolicy(raw.get("rotationPolicy") or rotation),
         secret_ref=_secret_key_ref(raw.get("secretRef"), "tls.key"),
     )
 
@@ -692,6 +702,19 @@ def _owned_fields(managed_fields: Sequence[Raw]) -> _Owned:
                 )
             )
     return _NOTHING_OWNED
+
+
+def _changed_by(managed_fields: Sequence[Raw], intact: frozenset[str]) -> str:
+    changes = []
+    for entry in managed_fields:
+        data = (entry.get("fieldsV1") or {}).get("f:data") or ()
+        theirs = sorted(name[2:] for name in data if name.startswith("f:") and name[2:] not in intact)
+        if theirs and (entry.get("manager"), entry.get("operation")) != (MANAGER, "Apply"):
+            changes.append(f"{entry.get('manager')} ({', '.join(theirs[:_MOST_TOLD])})")
+    return " and ".join(changes[:_MOST_TOLD])
+
+
+_MOST_TOLD = 4
 
 
 @lru_cache(maxsize=1024)

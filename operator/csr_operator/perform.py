@@ -4,6 +4,7 @@ What went wrong comes back as `Failed`, in the words that the user reads; nothin
 """
 
 import asyncio
+import contextlib
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -18,7 +19,7 @@ from . import outputs
 from .backends.base import Abandons, Issued, Order, Pending, Renewal
 from .ca import Ca
 from .decide import not_owned, owner_of, owns
-from .errors import Failed
+from .errors import Failed, Overtaken
 from .keymaker import takes_long
 from .kube import Kube, KubeError, Object, secret_data
 from .metrics import ISSUANCE_SECONDS
@@ -50,6 +51,9 @@ from .seal import Seal
 
 _ROUNDING = timedelta(minutes=5)
 """By how much a CA may grant more than the duration that was asked for."""
+
+_TRIES = 5
+"""How often a Secret is written over what others change in it meanwhile, before it is left for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +133,13 @@ class Performer:
         hurries: int = 0,
         new_key: bool = False,
         made: PrivateKey | None = None,
+        reason: str = "",
     ) -> Written | Ordered:
         """Have a certificate issued, or ordered.
 
-        hurries: as the record is to say. new_key: in any case, if it is the operator's to make. made: one that was made
-        beforehand, as is to be done with those that take long. Raises NeedsKey if it was not.
+        reason: why, for the event when it is there. hurries: as the record is to say. new_key: in any case, if it is
+        the operator's to make. made: one that was made beforehand, as is to be done with those that take long. Raises
+        NeedsKey if it was not.
         """
         started = time.perf_counter()
         existing = None
@@ -145,13 +151,14 @@ class Performer:
             )
         ):
             existing = await self._own_secret(request)
+            secret = self._as_decided_on(request, existing, secret)
         key, csr = await self._key_and_csr(request, None if new_key else existing, ca, made)
         passwords = await self._references.passwords(request)
         basis = _Basis(csr, key, passwords, *self._to_revoke(request, existing, revoke_old))
-        plan, staged = outputs.Plan(revision, hurries), None
+        plan, staged = outputs.Plan(revision, hurries, reason=reason), None
         if ca.backend.costs:
             await self._may_send(request, ca, csr)  # also before anything is kept for it
-            staged = await self._stage(request, plan, ca, basis, new=True)
+            staged = await self._stage(request, plan, ca, basis)
         result = await self._order(request, plan, secret, ca, basis, staged)
         ISSUANCE_SECONDS.labels(ca.name).observe(time.perf_counter() - started)
         return result
@@ -182,9 +189,12 @@ class Performer:
             await self.discard(staged)
             return None
         # Where no Secret is known, none is looked for at each poll: the write fails if there is one.
-        existing = await self._own_secret(request) if secret is not None or revoke_old else None
+        existing = None
+        if secret is not None or revoke_old:
+            existing = await self._own_secret(request)
+            secret = self._as_decided_on(request, existing, secret)
         basis = _Basis(csr, key, passwords, *self._to_revoke(request, existing, revoke_old))
-        plan = outputs.Plan(staged.revision, staged.hurries, staged.handle, staged.lapses)
+        plan = outputs.Plan(staged.revision, staged.hurries, staged.handle, staged.lapses, reason=staged.reason)
         return await self._order(request, plan, secret, ca, basis, staged, repeated=not staged.handle)
 
     async def discard(self, staged: Staged) -> None:
@@ -228,6 +238,7 @@ class Performer:
         existing = await self._own_secret(request)
         if existing is None:
             return None
+        secret = self._as_decided_on(request, existing, secret) or secret
         data = secret_data(existing)
         try:
             key = await self._key_in_use(request, data)
@@ -295,10 +306,34 @@ class Performer:
         """Drop what is owed."""
         return await self._remember(await self._remembering(request), None)
 
+    async def unguard(self, secret: SecretMeta) -> SecretMeta | None:
+        """Let a Secret go, should it be deleted; None if it is gone, or another is there. Raises KubeError."""
+        try:
+            return self._meta(await self._kube.unguard_secret(secret.key, secret.uid))
+        except KubeError as error:
+            if error.status not in (404, 409, 422):
+                raise
+            return None
+
+    async def let_go(self, request: CertificateRequest) -> None:
+        """Take the finalizer from the request's Secret, also from one that has lost its owner, or its label."""
+        stored = await self._kube.get_secret(request.secret)
+        if stored is None:
+            return
+        found = self._meta(stored)
+        if found.guarded and found.owner_uid in ("", request.uid):
+            await self.unguard(found)
+
+    async def owed_serials(self, request: CertificateRequest) -> tuple[str, ...]:
+        """Of the certificates that were to be revoked, as their Secret remembers them."""
+        existing = await self._own_secret(request)
+        owed = self._owed(existing) if existing is not None else ()
+        return tuple(f"{one.certificate.serial_number:X}" for one in owed)
+
     async def _remembering(self, request: CertificateRequest) -> Object:
         existing = await self._own_secret(request)
         if existing is None:
-            raise KubeError(404, "NotFound", f"Secret {request.secret.name} is gone")  # as the watch is about to show
+            raise _gone(request)
         return existing
 
     async def _remember(self, existing: Object, owed: str | None) -> SecretMeta:
@@ -375,19 +410,28 @@ class Performer:
         try:
             answer = await ca.ask(order, staged.handle if staged is not None else "")
         except Failed as failed:
+            if repeated:
+                failed.unplaced = False  # it may have been at the first attempt
             if failed.lapsed and staged is not None and staged.handle:
                 pause, now = pause_after(plan.lapses), self._clock()
                 failed.after = max(failed.after, pause.total_seconds())
                 again = format_time(now + pause) if pause else ""
                 gone = replace(plan, handle="", lapses=plan.lapses + 1, again=again)
-                failed.staged = await self._stage(request, gone, ca, basis)
+                failed.staged = await self._stage(request, gone, ca, basis, staged)
             raise
         if isinstance(answer, Pending):
             if staged is None:
                 text = f"backend {ca.name} left an order pending, which only one that says that it `costs` may do"
                 raise Failed("IssuerNotReady", text, by_issuer=True)
             if answer.handle != staged.handle:
-                staged = await self._stage(request, replace(plan, handle=answer.handle, again=""), ca, basis)
+                placed = replace(plan, handle=answer.handle, again="")
+                try:
+                    staged = await self._stage(request, placed, ca, basis, staged)
+                except Overtaken:
+                    # Nobody will go on with it. What it left behind, the CA is told at once, or nobody tells it.
+                    with contextlib.suppress(Failed):
+                        await ca.abandon(order.key, basis.csr, answer.handle)
+                    raise
             return Ordered(staged, answer, _pem(basis.csr))
         weight = request.spec.weight + sum(len(c.tbs_certificate_bytes) for c in (*answer.certificates, *answer.roots))
         chain = await offload(weight, self._checked, request, basis.csr, answer)
@@ -410,19 +454,29 @@ class Performer:
         return Written(meta, _pem(basis.csr), answer.renewal, basis.lost)
 
     async def _stage(
-        self, request: CertificateRequest, plan: outputs.Plan, ca: Ca, basis: _Basis, *, new: bool = False
+        self, request: CertificateRequest, plan: outputs.Plan, ca: Ca, basis: _Basis, before: Staged | None = None
     ) -> Staged:
-        """Keep what the order needs."""
+        """Keep what the order needs. before: as it was kept until now. Raises Overtaken."""
         pem = b""
         if basis.key is not None and request.spec.key_is_ours:
             pem = private_key_pem(basis.key, KeyEncoding.PKCS8)
         traces = isinstance(ca.backend, Abandons)
         body = outputs.staging_body(request, plan, ca.issuer, pem, _pem(basis.csr), self._seal, leaves_traces=traces)
         where = outputs.staging_key(request)
+        if before is not None:
+            body["metadata"]["uid"] = before.uid
         try:
-            staged = parse_staged(await self._kube.apply_secret(where, body, new=new), self._seal)
+            staged = parse_staged(await self._kube.apply_secret(where, body, new=before is None), self._seal)
         except KubeError as error:
             if error.status == 409:
+                there = await self._kube.get_secret(where)
+                found = parse_staged(there, self._seal) if there is not None else None
+                if there is None and before is not None:
+                    # Somebody deleted it. The order is there nevertheless, unless its request went as well.
+                    await self._may_send(request, ca, basis.csr)
+                    return await self._stage(request, plan, ca, basis)
+                if there is None or (found is not None and found.owner_uid == request.uid):
+                    raise Overtaken(found) from None  # it is our own order, of which the watch has not told yet
                 text = f"Secret {where.name} is there already, where key and CSR are to be kept: delete it"
                 raise Failed("SecretNotOwned", text, needs_user=True) from None
             if error.status in (403, 422):
@@ -430,6 +484,22 @@ class Performer:
             raise
         assert staged is not None
         return staged
+
+    def _as_decided_on(
+        self, request: CertificateRequest, existing: Object | None, known: SecretMeta | None
+    ) -> SecretMeta | None:
+        """The Secret as it was read now. Raises Overtaken if it is not the one that was decided on.
+
+        Such as one that the operator wrote without hearing of it, which holds what its order came to already.
+        """
+        if existing is None:
+            if known is not None:
+                raise _gone(request)
+            return None
+        found = self._meta(existing)
+        if known is None or not _is_the_same(found, known):
+            raise Overtaken(found)
+        return found
 
     async def _own_secret(self, request: CertificateRequest) -> Object | None:
         existing = await self._kube.get_secret(request.secret)
@@ -494,22 +564,39 @@ class Performer:
             data = await offload(weight, outputs.secret_data, request, chain, key, basis.passwords)
         except PkiError as error:
             raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
-        body = outputs.secret_body(request, record, data, basis.owed, self._seal)
-        if secret is not None:
-            # Only this very Secret: one of the same name that came since is a conflict.
-            body["metadata"]["uid"] = secret.uid
-        try:
-            answer = await self._kube.apply_secret(request.secret, body, new=secret is None)
-        except KubeError as error:
-            if error.status in (409, 422) and (existing := await self._own_secret(request)) is not None:
-                # It is ours, but newer than what we know of it, or of another type.
-                if existing["type"] != body["type"]:
-                    raise Failed("SecretConflict", _other_type(existing, body), needs_user=True) from None
-                raise Failed("SecretConflict", f"Secret {request.secret.name}: {error}") from None
-            if error.status in (403, 422):
-                raise Failed("SecretRefused", f"Secret {request.secret.name} was refused: {error}") from None
-            raise
-        return self._meta(answer)
+        # What is in use is never to be revoked, whatever was to be before.
+        owed = tuple(one for one in basis.owed if one.certificate != chain.leaf)
+        body = outputs.secret_body(request, record, data, owed, self._seal)
+        for _ in range(_TRIES):
+            if secret is not None:
+                # Only this very Secret, as it was when it was read: whoever wrote to it since is looked at first.
+                body["metadata"] |= {"uid": secret.uid, "resourceVersion": secret.resource_version}
+            try:
+                return self._meta(await self._kube.apply_secret(request.secret, body, new=secret is None))
+            except KubeError as error:
+                refused = error
+            secret = await self._unchanged(request, body, secret, refused)
+        raise refused  # it never stands still: later
+
+    async def _unchanged(
+        self, request: CertificateRequest, body: Object, secret: SecretMeta | None, refused: KubeError
+    ) -> SecretMeta:
+        """The Secret as it is now, if what others did to it is nothing to the operator: it is to be written over.
+
+        Raises Overtaken if it is, Failed if the API server will not take what is to be written, else what it said.
+        """
+        existing = await self._own_secret(request) if refused.status in (409, 422) else None
+        found = self._meta(existing) if existing is not None else None
+        if refused.status == 409 and found is not None and refused.reason in ("Conflict", "AlreadyExists"):
+            if secret is None or not _is_the_same(found, secret):
+                raise Overtaken(found)
+            if found.resource_version != secret.resource_version:
+                return found
+        if refused.status == 422 and existing is not None and (why := _in_the_way(existing, body)):
+            raise Failed("SecretConflict", why, needs_user=True)
+        if refused.status in (403, 422):
+            raise Failed("SecretRefused", f"Secret {request.secret.name} was refused: {refused}")
+        raise refused
 
 
 def check_answer(
@@ -621,11 +708,32 @@ def _brought(request: CertificateRequest, secret: SecretMeta | None) -> bytes:
     return brought
 
 
-def _other_type(existing: Object, body: Object) -> str:
-    return (
-        f"Secret {body['metadata']['name']} is of type {existing['type']}, where {body['type']} is needed now, "
-        "and Kubernetes lets nobody change that: delete the Secret"
+def _gone(request: CertificateRequest) -> KubeError:
+    """As the watch is about to show."""
+    return KubeError(404, "NotFound", f"Secret {request.secret.name} is gone")
+
+
+def _is_the_same(found: SecretMeta, known: SecretMeta) -> bool:
+    """Nothing changed of what the operator goes by."""
+    return (found.uid, found.owner_uid, found.record, found.owed) == (
+        known.uid,
+        known.owner_uid,
+        known.record,
+        known.owed,
     )
+
+
+def _in_the_way(existing: Object, body: Object) -> str:
+    """What of a Secret nobody can change, so that only its deletion helps; mostly nothing."""
+    name = body["metadata"]["name"]
+    if existing["type"] != body["type"]:
+        return (
+            f"Secret {name} is of type {existing['type']}, where {body['type']} is needed now, "
+            "and Kubernetes lets nobody change that: delete the Secret"
+        )
+    if existing.get("immutable"):
+        return f"Secret {name} is immutable, so that nothing in it can be replaced: delete the Secret"
+    return ""
 
 
 def _pem(csr: x509.CertificateSigningRequest) -> str:

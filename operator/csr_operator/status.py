@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from .decide import Action, Hold, is_current, renewal_note, renewal_time
+from .decide import Action, Hold, Keep, is_current, renewal_note, renewal_time
 from .fit import fit
-from .model import CertificateRequest, Condition, Record, RequestStatus, format_time
+from .model import CertificateRequest, Condition, Record, RequestStatus, format_time, parse_time
 
 _MESSAGE_LIMIT = 4096
 """Bytes of a condition's message. The API takes 32,768 characters, of which nobody reads as many."""
@@ -108,9 +108,14 @@ def issuer_conditions(
 
 def _ready(request: CertificateRequest, record: Record | None, action: Action, now: datetime) -> Condition:
     if record is not None and is_current(request, record, now):
-        note = renewal_note(request, record)
-        text = f"valid until {record.not_after}{'; ' if note else ''}{note}"
+        notes = [renewal_note(request, record), action.note if isinstance(action, Keep) else ""]
+        text = "; ".join([f"valid until {record.not_after}", *filter(None, notes)])
         return _condition("Ready", True, "Issued", text, request.generation)
+    if record is not None and record.issuance_hash == request.issuance_hash and now < parse_time(record.not_before):
+        text = (
+            f"valid only from {record.not_before} on; if that is long, see whether the clocks of CA and nodes are right"
+        )
+        return _condition("Ready", False, "NotYetValid", text, request.generation)
     if record is not None and record.issuance_hash == request.issuance_hash and isinstance(action, Hold):
         text = f"expired at {record.not_after}: {action.message}"
         return _condition("Ready", False, "Expired", text, request.generation)

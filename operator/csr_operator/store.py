@@ -26,6 +26,7 @@ class Store:
         self._by_secret: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
         self._by_uid: dict[str, ObjectKey] = {}
         self._at_work: dict[SecretKey, CertificateRequest] = {}
+        self._bereft: set[str] = set()  # UIDs of requests of which a Secret went
 
     # Requests.
 
@@ -66,7 +67,16 @@ class Store:
             return False
         del self._requests[key]
         self._unindex(known)
+        self._bereft.discard(uid)
         return True
+
+    def knows(self, uid: str) -> bool:
+        """The request with this UID is there."""
+        return uid in self._by_uid
+
+    def is_bereft(self, request: CertificateRequest) -> bool:
+        """A Secret of it was there, and went: as it does when its request is deleted."""
+        return request.uid in self._bereft
 
     def rival(self, request: CertificateRequest) -> str:
         """The name of another request for the same Secret that comes first. Empty if there is none.
@@ -80,6 +90,10 @@ class Store:
                 return ""
             first = min((self._requests[key] for key in keys), key=lambda r: (r.created, r.uid))
         return "" if first.uid == request.uid else first.name
+
+    def of_secret(self, key: SecretKey) -> list[CertificateRequest]:
+        """Those that name this Secret as theirs."""
+        return [self._requests[request] for request in self._by_secret.get(key, ())]
 
     def is_contested(self, request: CertificateRequest) -> bool:
         """Another request is for the same Secret."""
@@ -123,10 +137,14 @@ class Store:
     def staged_at(self, key: SecretKey) -> Staged | None:
         return self._staged.get(key)
 
+    def secret_at(self, key: SecretKey) -> SecretMeta | None:
+        return self._secrets.get(key)
+
     def abandon(self, staged: Staged, now: str) -> None:
         """It is to go, and stays until its order was taken back."""
-        if self._staged.get(staged.key) is staged:
-            self._staged[staged.key] = replace(staged, deleted=now)
+        known = self._staged.get(staged.key)
+        if known is not None and known.uid == staged.uid and not known.deleted:
+            self._staged[staged.key] = replace(known, deleted=now)
             self._tell(staged.key)
 
     def secret_keys(self, namespace: str) -> set[SecretKey]:
@@ -152,27 +170,39 @@ class Store:
         if self._known(meta.key) is not None or is_newer(meta.resource_version, shown):
             self.put_secret(meta)
 
-    def put_secret(self, meta: SecretMeta | Staged) -> None:
+    def put_secret(self, meta: SecretMeta | Staged) -> bool:
+        """False if nothing is new about it."""
         if self._finished.get(meta.key) == meta.uid:
-            return
+            return False
         known = self._staged.get(meta.key) if isinstance(meta, Staged) else self._secrets.get(meta.key)
         if known is not None and not is_newer(meta.resource_version, known.resource_version):
-            return  # our own write, or what it overtook
+            return False  # our own write, or what it overtook
         if isinstance(meta, Staged):
             self._staged[meta.key] = meta
         else:
             self._secrets[meta.key] = meta
         self._tell(meta.key)
+        return True
 
     def drop_secret(self, key: SecretKey) -> None:
+        known = self._known(key)
+        if known is not None and known.owner_uid in self._by_uid:
+            self._bereft.add(known.owner_uid)
         self._secrets.pop(key, None)
         self._tell(key)
         self._staged.pop(key, None)
 
     def finish(self, staged: Staged) -> None:
-        """The operator deleted it."""
+        """The operator deleted it, and it is gone. One that was made anew since under its name stays."""
         self._finished[staged.key] = staged.uid
-        self.drop_secret(staged.key)
+        self.drop_staged(staged)
+
+    def drop_staged(self, staged: Staged) -> None:
+        """The operator deleted it."""
+        known = self._staged.get(staged.key)
+        if known is not None and known.uid == staged.uid:
+            self._tell(staged.key)
+            del self._staged[staged.key]
 
     def spoil(self, secret: SecretMeta) -> None:
         """What is in it does not serve any more."""

@@ -18,6 +18,7 @@ from csr_operator.decide import (
     Issue,
     IssuerState,
     Keep,
+    LetGo,
     Release,
     Restore,
     Resume,
@@ -25,6 +26,7 @@ from csr_operator.decide import (
     Waiting,
     World,
     decide,
+    is_current,
     renewal_note,
     renewal_time,
 )
@@ -317,7 +319,18 @@ def test_a_ca_that_grants_less_than_renew_before_makes_no_loop() -> None:
     record = make_secret(request).record
     assert record is not None
     short = replace(record, not_after=format_time(NOW + timedelta(minutes=5)))
-    assert NOW + timedelta(minutes=3) <= renewal_time(request, short) < NOW + timedelta(minutes=5)
+    assert NOW + timedelta(minutes=2) <= renewal_time(request, short) <= NOW + timedelta(minutes=2.5)
+    assert "when half of its life is left" in renewal_note(request, short)
+
+
+@pytest.mark.parametrize(("days", "renewed_after"), [(90, 60), (45, 30), (10, 20 / 3), (9.9, 4.95), (6, 3), (1, 0.5)])
+def test_what_is_valid_for_less_than_ten_days_is_renewed_at_half_of_it(days: float, renewed_after: float) -> None:
+    request = make_request()
+    record = make_secret(request).record
+    assert record is not None
+    granted = replace(record, not_after=format_time(NOW + timedelta(days=days)))
+    latest = NOW + timedelta(days=renewed_after)
+    assert latest - timedelta(days=days / 20) <= renewal_time(request, granted) <= latest
 
 
 def test_a_ca_that_grants_hardly_more_than_renew_before_makes_no_loop() -> None:
@@ -593,6 +606,151 @@ def test_a_request_goes_when_nothing_is_owed_any_more() -> None:
     assert ask(rotation_only, replace(secret, owed=OWED), REVOKES) == Revoke(CA)
 
 
+def test_what_could_not_be_revoked_is_told_of() -> None:
+    status = {"serial_number": "0AB1", "not_after": format_time(NOW + DAY)}
+    request = guarded(make_request(revocation={"onDelete": True}), being_deleted=True)
+    request = replace(request, status=replace(request.status, **status))
+    lost = ask(request, None, REVOKES)
+    assert isinstance(lost, Release)
+    assert lost.unrevoked.startswith("the certificate 0AB1 was not revoked: Secret www-tls is gone")
+    expired = replace(request, status=replace(request.status, not_after=format_time(NOW)))
+    assert ask(expired, None, REVOKES) == Release()
+    assert ask(replace(request, wishes=GIVEN_UP), None, REVOKES) == Release()
+    leaving = ask(request, make_secret(request), None, leaving=True)
+    assert isinstance(leaving, Release)
+    assert leaving.unrevoked.startswith("the certificate 1 was not revoked: its namespace is being deleted, and")
+    assert ask(request, make_secret(request), REVOKES, leaving=True) == Revoke(CA, current=True)
+
+
+def test_a_secret_that_is_deleted_is_let_go_and_made_again() -> None:
+    request = guarded(make_request(revocation={"onDelete": True}))
+    going = make_secret(request, guarded=True, deleted=True)
+    assert ask(request, going, REVOKES) == LetGo()
+    assert ask(request, replace(going, owed=OWED), REVOKES) == Revoke(CA)
+    assert ask(request, replace(going, owed=OWED), None) == LetGo()
+    assert ask(replace(request, being_deleted=True), going, REVOKES) == Revoke(CA, current=True)
+    assert isinstance(ask(request, replace(going, guarded=False), REVOKES), Restore)
+
+
+def test_the_finalizer_of_a_secret_is_there_as_long_as_that_of_its_request() -> None:
+    request = make_request(revocation={"onDelete": True})
+    bare, held = make_secret(request), make_secret(request, guarded=True)
+    assert ask(request, bare, REVOKES) == Guard()
+    assert isinstance(ask(guarded(request), bare, REVOKES), Restore)
+    assert isinstance(ask(guarded(request), held, REVOKES), Keep)
+    assert ask(make_request(), held, REVOKES) == LetGo()
+    # One that cannot revoke: nothing is written for it.
+    assert ask(guarded(request), bare, READY) == Release()
+
+
+def test_a_certificate_that_begins_later_is_waited_for_and_one_that_begins_much_later_replaced() -> None:
+    request = make_request()
+    soon = make_secret(request, -timedelta(minutes=2))
+    assert ask(request, soon) == Keep(until=NOW + timedelta(minutes=2))
+    record = soon.record
+    assert record is not None
+    assert not is_current(request, record, NOW)
+    assert is_current(request, record, NOW + timedelta(minutes=2))
+    late = make_secret(request, -timedelta(days=10))
+    assert ask(request, late) == Issue("NotYetValid", 2, CA)
+    # Another one would have to be paid for: it is told of.
+    assert isinstance(ask(request, late, replace(READY, costs=True)), Keep)
+    held = ask(request, soon, replace(READY, ready=False), failure=failure(issuer=None, version=""))
+    assert isinstance(held, Keep)
+    wanted = replace(request, wishes=Wishes(renew="now"))
+    waits = ask(wanted, soon, replace(READY, ready=False))
+    assert isinstance(waits, Hold)
+    assert waits.until == NOW + timedelta(minutes=2)
+
+
+@pytest.mark.parametrize("back", [timedelta(seconds=1), timedelta(days=1), timedelta(days=4000)])
+def test_nothing_waits_for_a_clock_that_was_put_back(back: timedelta) -> None:
+    request, then = make_request(), NOW + back
+    failed = failure(retry_at=then + timedelta(minutes=1), needs_user=False, since=then)
+    assert isinstance(ask(request, None, failure=failed), Issue)
+    waiting = Waiting("o", "approval", then + timedelta(minutes=1), imported="", remind_at=None, since=then)
+    assert ask(request, None, staged=staged(request), waiting=waiting) == Resume(1, CA)
+    again = staged(request, handle="", lapses=1, again=format_time(then + timedelta(minutes=1)))
+    assert ask(request, None, staged=again) == Resume(1, CA)
+    on_time = replace(again, again=format_time(NOW + timedelta(minutes=1)))
+    assert isinstance(ask(request, None, staged=on_time), Hold)
+
+
+def test_a_request_whose_issuers_are_all_gone_says_so_before_it_matters() -> None:
+    request = make_request(issuerRefs=[{"name": "ca"}, {"name": "b"}])
+    secret = make_secret(request)
+    kept = ask(request, secret, issuers={})
+    assert isinstance(kept, Keep)
+    assert kept.note == "Issuer n/ca does not exist, so that it cannot be renewed: create it"
+    kept = ask(request, secret, issuers={B: replace(READY, ready=False)})
+    assert isinstance(kept, Keep)
+    assert kept.note == ""
+
+
+OUTAGE = failure(reason="IssuerUnavailable", retry_at=NOW + DAY, needs_user=False)
+TWO = {CA: READY, B: READY}
+
+
+def begun(ago: timedelta) -> str:
+    return format_time(NOW - ago)
+
+
+def test_where_nothing_was_ordered_for_sure_the_next_issuer_is_asked_at_once() -> None:
+    request = make_request(issuerRefs=[{"name": "ca"}, {"name": "b"}])
+    order = staged(request, handle="")
+    unplaced = {CA: replace(OUTAGE, unplaced=True)}
+    assert ask(request, None, issuers=TWO, failures=unplaced, staged=order) == Discard()
+    assert ask(request, None, issuers=TWO, failures=unplaced) == Issue("SecretMissing", 1, B)
+    # An order that is there is not given up for that.
+    placed = ask(request, None, issuers=TWO, failures=unplaced, staged=staged(request))
+    assert isinstance(placed, Hold)
+    # Nobody else can be asked.
+    alone = ask(request, None, issuers={CA: READY}, failures=unplaced, staged=order)
+    assert isinstance(alone, Hold)
+
+
+@pytest.mark.parametrize("handle", ["", "42"])
+@pytest.mark.parametrize("issuer", ["unavailable", "not ready"])
+def test_an_order_waits_for_its_issuer_for_ten_minutes_where_nothing_serves(handle: str, issuer: str) -> None:
+    request = make_request(issuerRefs=[{"name": "ca"}, {"name": "b"}])
+    world: dict[str, Any] = {"issuers": TWO, "failures": {CA: OUTAGE}}
+    if issuer == "not ready":
+        world = {"issuers": {**TWO, CA: replace(READY, ready=False)}}
+    young = staged(request, handle=handle, created=begun(timedelta(minutes=9)))
+    waits = ask(request, None, staged=young, **world)
+    assert isinstance(waits, Hold)
+    assert waits.until == NOW + timedelta(minutes=1)
+    old = staged(request, handle=handle, created=begun(timedelta(minutes=10)))
+    assert ask(request, None, staged=old, **world) == Discard()
+    world["issuers"] = {CA: world["issuers"][CA]}
+    assert isinstance(ask(request, None, staged=old, **world), Hold)
+
+
+def test_an_order_waits_for_its_issuer_until_half_of_what_was_left_is_gone() -> None:
+    request = make_request(issuerRefs=[{"name": "ca"}, {"name": "b"}])
+    # 30 days were left when it was ordered.
+    order = staged(request, revision=2, created=begun(timedelta(days=14)))
+    secret = make_secret(request, timedelta(days=74))
+    assert isinstance(ask(request, secret, issuers=TWO, failures={CA: OUTAGE}, staged=order), Hold)
+    order = staged(request, revision=2, created=begun(timedelta(days=15)))
+    secret = make_secret(request, timedelta(days=75))
+    assert ask(request, secret, issuers=TWO, failures={CA: OUTAGE}, staged=order) == Discard()
+
+
+@pytest.mark.parametrize(
+    ("spec", "rotation"),
+    [
+        ({}, "Always"),
+        ({"isCA": True}, "Never"),
+        ({"isCA": True, "privateKey": {"algorithm": "RSA"}}, "Never"),
+        ({"isCA": True, "privateKey": {"rotationPolicy": "Always"}}, "Always"),
+        ({"privateKey": {"rotationPolicy": "Never"}}, "Never"),
+    ],
+)
+def test_a_ca_keeps_its_key_unless_told_otherwise(spec: dict[str, Any], rotation: str) -> None:
+    assert make_request(**spec).spec.private_key.rotation_policy == rotation
+
+
 def test_a_retained_secret_is_taken_over_by_a_request_of_that_name_only() -> None:
     request = make_request(deletionPolicy="Retain")
     left = make_secret(request, owner_uid="", owner="", retained_for="www")
@@ -646,6 +804,8 @@ secrets = st.none() | st.builds(
     owner_uid=st.sampled_from([UID, UID, UID, "other"]),
     owed=st.sampled_from([(), OWED, (Debt("Issuer/gone", OWED[0].not_after),)]),
     beyond_repair=st.booleans(),
+    guarded=st.booleans(),
+    deleted=st.booleans(),
     record=st.none() | st.just(make_secret(make_request()).record),
 )
 failures = st.none() | st.builds(
@@ -683,7 +843,7 @@ def test_from_any_state_applying_actions_comes_to_rest_and_orders_at_most_once(
 ) -> None:
     placed = 0
     request = replace(request, being_deleted=deleted)
-    for _ in range(8):
+    for _ in range(10):
         action = ask(request, secret, issuer, failed, staged=order)
         fresh = make_secret(request, template_digest=request.spec.secret_template.digest())
         assert fresh.record is not None
@@ -699,6 +859,10 @@ def test_from_any_state_applying_actions_comes_to_rest_and_orders_at_most_once(
                 request = replace(request, finalizers=(REVOCATION_FINALIZER,))
             case Release():
                 request = replace(request, finalizers=())
+                secret = replace(secret, guarded=False) if secret is not None else None
+            case LetGo():
+                assert secret is not None
+                secret = None if secret.deleted else replace(secret, guarded=False)
             case Discard():
                 order = None
             case Revoke():
@@ -717,12 +881,20 @@ def test_from_any_state_applying_actions_comes_to_rest_and_orders_at_most_once(
                 order = None
                 fingerprint = issuer.fingerprint if issuer is not None else ""
                 record = replace(fresh.record, revision=action.revision, issuer_fingerprint=fingerprint)
-                secret = replace(fresh, record=record, owed=secret.owed if secret is not None else ())
+                owed = secret.owed if secret is not None else ()
+                secret = replace(fresh, record=record, owed=owed, guarded=request.is_guarded)
             case Restore() if repairable:
                 assert secret is not None
+                assert not secret.deleted or not secret.guarded
                 digest = request.spec.secret_template.digest()
                 record = secret.record or fresh.record
-                secret = replace(secret, intact_data=DATA_KEYS, record=record, template_digest=digest)
+                secret = replace(
+                    secret,
+                    intact_data=DATA_KEYS,
+                    record=record,
+                    template_digest=digest,
+                    guarded=request.is_guarded,
+                )
             case Restore():
                 assert secret is not None
                 secret = replace(secret, beyond_repair=True)

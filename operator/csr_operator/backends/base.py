@@ -27,9 +27,12 @@ class BackendError(Exception):
 
 
 class Retryable(BackendError):
-    def __init__(self, message: str, after: float = 0.0) -> None:
+    """unplaced: from `submit`, when for sure nothing was ordered: another issuer of the request is then asked at once,
+    where it names several."""
+
+    def __init__(self, message: str, after: float = 0.0, *, unplaced: bool = False) -> None:
         super().__init__(message)
-        self.after = after
+        self.after, self.unplaced = after, unplaced
 
 
 class Lapsed(Retryable):

@@ -30,6 +30,11 @@ REQUEST = {
         "clients refuse.",
         "Remove what keeps the operator from issuing another, which is said here as well; it then does so at once.",
     ),
+    "NotYetValid": Advice(
+        "The certificate begins to be valid at the time given here, and clients refuse it until then.",
+        "Wait, if that is soon. Otherwise see whether the clocks of the operator's node and of the CA are right: where "
+        "one was wrong and was set right, `kubectl csr renew {request}` has another certificate issued.",
+    ),
     "IssuerNotFound": Advice(
         "An issuer that the request names does not exist. The operator goes on as soon as it is there.",
         f"Create the issuer, or correct name and kind (Issuer or ClusterIssuer) of spec.issuerRef: {_EDIT}.",
@@ -136,14 +141,16 @@ REQUEST = {
         "Remove the cause. `kubectl csr renew {request}` has one issued now.",
     ),
     "SecretConflict": Advice(
-        f"Secret {{secret}} changed while it was being written, or is of another type than is wanted. {_AGAIN}",
-        "Wait. If it lasts, delete the Secret: `kubectl delete secret {secret} -n {namespace}`; the operator makes it "
-        "anew, with another certificate.",
+        "Secret {secret} is immutable, or of another type than the spec asks for, and Kubernetes lets nobody change "
+        "either. The certificate in it stays until the Secret is deleted.",
+        "Delete the Secret: `kubectl delete secret {secret} -n {namespace}`; the operator makes it anew, with another "
+        "certificate. Or change the spec back.",
     ),
     "SecretRefused": Advice(
-        f"The API server does not take the Secret: a quota, an admission policy, or a right that is missing. {_AGAIN}",
-        "See the API server's words, and raise the quota, change the policy or restore the operator's rights "
-        "(deploy/rbac.yaml).",
+        "The API server does not take the Secret: a quota, an admission policy, its size, or a right that is missing. "
+        f"What is in the Secret stays as it is. {_AGAIN}",
+        "See the API server's words, and raise the quota, change the policy, make room in the Secret or restore the "
+        "operator's rights (deploy/rbac.yaml).",
     ),
 }
 """Of the conditions of a CertificateRequest."""
@@ -200,5 +207,6 @@ REISSUED = {
     "SecretDamaged": "what was in the Secret could not be used any more",
     "IssuerRotated": "the issuer had another CA certificate",
     "Revoked": "the one before was to be revoked",
+    "NotYetValid": "the one before begins to be valid much later: a clock was wrong",
 }
 """Why a certificate was issued in the place of another, as the event says."""

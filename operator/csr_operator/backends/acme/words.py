@@ -47,7 +47,8 @@ def translated(error: AcmeError, now: datetime, secrets: Iterable[str] = ()) -> 
     kind = error.problem.type
     if kind == "rateLimited":
         wait = error.retry_after if error.retry_after is not None else _LIMITED
-        return Retryable(f"{text}; the next try is at {_moment(now + timedelta(seconds=wait))}", wait)
+        text = f"{text}; the next try is at {_moment(now + timedelta(seconds=wait))}"
+        return Retryable(text, wait, unplaced=True)
     if kind in _LATER or error.status >= 500:
         return Retryable(text, error.retry_after or 0.0)
     if kind in _ISSUERS:
