@@ -65,6 +65,21 @@ class LapsingCa(HastyCa):
         raise Lapsed("the order came to nothing")
 
 
+class PatientCa(HastyCa):
+    """Takes each order, and never comes to an end with it; it wants to be told of those that are given up."""
+
+    costs: ClassVar[bool] = True
+
+    async def submit(self, order: Order) -> Issued | Pending:
+        return Pending("an-order", timedelta(seconds=60), "is taken", by_user=True)
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        return await self.submit(order)
+
+    async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
+        pass
+
+
 def _now(config: Mapping[str, Any], now: datetime) -> Renewal | None:
     if not config.get("renewNow"):
         return None
