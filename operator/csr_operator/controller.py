@@ -16,6 +16,7 @@ from cryptography import x509
 
 from .asked import asked_for, consider
 from .ca import Ca
+from .clock import SKEW, watch_clock
 from .decide import (
     REASONS,
     Action,
@@ -114,9 +115,6 @@ _REMIND = timedelta(hours=24)
 _KEY_PATIENCE = 30.0
 """Seconds after which a user is told that a key is not made yet."""
 
-_SKEW = timedelta(minutes=1)
-"""By so much a clock is set back without that anything is made of it."""
-
 _NOT_OURS = f"was written by somebody else, or Secret {STATE_KEY} of the operator's namespace holds another key since"
 """How it is told that the code of something does not verify."""
 
@@ -159,6 +157,7 @@ class Controller:
     def start(self) -> None:
         """Begin to work; not before all Secrets and issuers have been listed."""
         self._workers = [asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._settings.workers)]
+        self._workers.append(asyncio.create_task(watch_clock(self._clock, self._look_at_all), name="clock"))
 
     async def stop(self) -> None:
         """Give up what is under way; a restart takes it up again."""
@@ -321,6 +320,10 @@ class Controller:
         finally:
             if not handed_on:
                 self._queue.done(key)
+
+    def _look_at_all(self) -> None:
+        for request in self._store.requests():
+            self._queue.add(request.key)
 
     async def _check(self, key: ObjectKey) -> bool:
         await self._issuers.check(key)
@@ -589,7 +592,7 @@ class Controller:
             self._paces.get(request.key) or Pace.read(request, self._seal),
         )
         # What was stored later than now was so by a clock that was wrong, and is right now.
-        now = self._clock() + _SKEW
+        now = self._clock() + SKEW
         pace = max((one for one in known if one is not None and one.stored <= now), key=_stored, default=None)
         if pace is not None:
             self._paces[request.key] = pace
@@ -772,7 +775,7 @@ class Controller:
                 return
             if await self._kube.namespace_is_going(request.namespace):
                 # So is the request, soon, and then the certificate is revoked if that can be done.
-                raise KubeError(409, "Conflict", f"namespace {request.namespace} is being deleted")
+                raise KubeError(409, "", f"namespace {request.namespace} is being deleted")
             for serial_number in await self._performer.owed_serials(request) if secret.owed else ():
                 self._tell_unrevoked(
                     request,

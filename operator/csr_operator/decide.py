@@ -29,7 +29,7 @@ from .policy import Policy, violations
 REASONS = frozenset(
     (
         *("SecretMissing", "SecretDamaged", "SpecChanged", "Revoked", "RenewalRequested", "Renewal", "IssuerRotated"),
-        "NotYetValid",
+        "ClockSetBack",
     )
 )
 """Why a certificate is issued."""
@@ -374,7 +374,7 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
     issuer = _issuer_of(request, world, record)
     if starts - now > _AHEAD and (issuer is None or not issuer.costs):
         cause = f"the certificate is valid only from {record.not_before} on, again: set the clocks right"
-        return _paced(request, world, _issue(request, world, "NotYetValid", record.revision + 1), now, cause)
+        return _paced(request, world, _issue(request, world, "ClockSetBack", record.revision + 1), now, cause)
     due = renewal_time(request, record)
     if now >= due:
         who = "the CA (renewal information, RFC 9773)" if record.window is not None else "its renewal time"

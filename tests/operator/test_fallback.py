@@ -119,6 +119,32 @@ def test_an_order_that_is_refused_costs_no_second_one(here: Site, branch: Branch
     wait_until("the order's Secret is gone", lambda: "-order " not in here.kubectl("get", "secrets", "--no-headers"))
 
 
+def test_one_that_limits_the_rate_took_nothing_and_is_passed_over(here: Site, branch: Branch) -> None:
+    branch.will_answer("orders", "limited", *[Answer(429, "too many", {"Retry-After": "3600"})] * 100)
+    ask(here, "limited", name_of(branch), "good")
+    here.kubectl.wait_ready("limited")
+    assert signed_by(here, "limited") == "Issuer/good"
+    assert branch.count("orders", "limited") == 1
+
+
+def test_one_that_may_have_taken_an_order_is_passed_over_after_a_while(here: Site, branch: Branch) -> None:
+    branch.will_answer("orders", "unsure", *[Answer(503, "away")] * 10_000)
+    ask(here, "unsure", name_of(branch), "good")
+    here.wait_condition("unsure", "Reconciling", "IssuerUnavailable")
+    here.settle()
+    assert not here.kubectl.get("secret", "unsure-tls")
+
+    here.operator.stop()
+    here.operator.shift(660)
+    here.operator.start()
+
+    here.kubectl.wait_ready("unsure")
+    assert signed_by(here, "unsure") == "Issuer/good"
+    here.operator.stop()
+    here.operator.shift(0)
+    here.operator.start()
+
+
 def test_an_order_is_placed_once_and_survives_a_crash(here: Site, branch: Branch) -> None:
     branch.will_answer("orders/1", "", *[Answer(202)] * 1000)
     ask(here, "durable", name_of(branch), "good")

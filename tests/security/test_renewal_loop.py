@@ -113,6 +113,32 @@ def test_a_secret_that_somebody_else_makes_lets_no_brake_go(site: Site) -> None:
     assert not site.kubectl.get("secret", "www-tls")
 
 
+def test_who_keeps_overwriting_a_secret_is_named_and_gets_few(site: Site) -> None:
+    site.kubectl.apply(issuer("self"), request("www", "self"), request("other", "self"))
+    site.kubectl.wait_ready()
+    theirs = site.kubectl.get("secret", "other-tls")["data"]
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": {"name": "www-tls"},
+        "data": {key: theirs[key] for key in ("tls.crt", "tls.key")},
+    }
+    force = ("apply", "--server-side", "--force-conflicts", "--field-manager=external-secrets", "-f", "-")
+
+    site.kubectl(*force, stdin=json.dumps(secret))
+    site.wait_status("www", revision=2)  # the first time at once
+    site.kubectl(*force, stdin=json.dumps(secret))
+
+    held = site.wait_condition("www", "Reconciling", "RenewalLoop")
+    assert "does not serve any more, again: changed by external-secrets (tls.crt, tls.key);" in held["message"]
+    for _ in range(5):
+        site.kubectl(*force, stdin=json.dumps(secret))
+    later(site, 0)
+    site.settle()
+    assert site.status("www")["revision"] == 2, "a restart does not forget"
+
+
 def test_who_wants_a_certificate_now_gets_it(site: Site) -> None:
     site.kubectl.apply(issuer("self"), request("www", "self"))
     site.kubectl.wait_ready("www")

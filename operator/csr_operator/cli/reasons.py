@@ -207,6 +207,6 @@ REISSUED = {
     "SecretDamaged": "what was in the Secret could not be used any more",
     "IssuerRotated": "the issuer had another CA certificate",
     "Revoked": "the one before was to be revoked",
-    "NotYetValid": "the one before begins to be valid much later: a clock was wrong",
+    "ClockSetBack": "the one before begins to be valid much later: a clock was wrong",
 }
 """Why a certificate was issued in the place of another, as the event says."""
