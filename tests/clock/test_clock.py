@@ -7,53 +7,34 @@ import pytest
 
 from csr_operator.clock import watch_clock
 
-EVERY = timedelta(milliseconds=5)
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
 
-@pytest.mark.parametrize("by", [timedelta(days=1), timedelta(days=-1), timedelta(minutes=2)])
-async def test_it_is_noticed_once(by: timedelta) -> None:
-    offset, noticed = timedelta(), asyncio.Event()
-    looks = 0
-
-    def clock() -> datetime:
-        nonlocal looks
-        looks += 1
-        return datetime.now(UTC) + offset
-
-    times = 0
-
-    def was_set() -> None:
-        nonlocal times
-        times += 1
-        noticed.set()
-
-    task = asyncio.create_task(watch_clock(clock, was_set, EVERY))
-    while looks < 3:
-        await asyncio.sleep(0.001)
-    assert times == 0
-    offset = by
-    async with asyncio.timeout(30):
-        await noticed.wait()
-    since = looks
-    while looks < since + 3:
-        await asyncio.sleep(0.001)
-    task.cancel()
-    assert times == 1
-
-
-async def test_one_that_is_put_right_by_seconds_is_none_that_was_set() -> None:
-    looks = 0
+@pytest.mark.parametrize(
+    ("ahead", "noticed"),
+    [
+        pytest.param([timedelta()] * 4, 0, id="right"),
+        pytest.param([timedelta(), timedelta(), DAY, DAY, DAY], 1, id="set a day ahead"),
+        pytest.param([DAY, DAY, timedelta(), timedelta()], 1, id="put back"),
+        pytest.param([timedelta(), DAY, timedelta(), timedelta()], 2, id="to and fro"),
+        pytest.param([20 * SECOND * n for n in range(6)], 0, id="put right by and by"),
+    ],
+)
+async def test_that_is_noticed_once(ahead: list[timedelta], noticed: int) -> None:
+    """ahead: of the right time, at each look."""
+    looks, times, done = iter(ahead), [0], asyncio.Event()
 
     def clock() -> datetime:
-        nonlocal looks
-        looks += 1
-        return datetime.now(UTC) + timedelta(seconds=looks)
+        offset = next(looks, None)
+        if offset is None:
+            done.set()
+        return datetime.now(UTC) + (ahead[-1] if offset is None else offset)
 
     def was_set() -> None:
-        raise AssertionError
+        times[0] += 1
 
-    task = asyncio.create_task(watch_clock(clock, was_set, EVERY))
-    while looks < 5 and not task.done():
-        await asyncio.sleep(0.001)
-    assert not task.done()
+    task = asyncio.create_task(watch_clock(clock, was_set, timedelta(milliseconds=1)))
+    async with asyncio.timeout(60):
+        await done.wait()
     task.cancel()
+    assert times == [noticed]
