@@ -642,9 +642,9 @@ def test_a_request_goes_when_nothing_is_owed_any_more() -> None:
 
 
 def test_what_could_not_be_revoked_is_told_of() -> None:
-    status = {"serial_number": "0AB1", "not_after": format_time(NOW + DAY)}
     request = guarded(make_request(revocation={"onDelete": True}), being_deleted=True)
-    request = replace(request, status=replace(request.status, **status))
+    status = replace(request.status, serial_number="0AB1", not_after=format_time(NOW + DAY))
+    request = replace(request, status=status)
     lost = ask(request, None, REVOKES)
     assert isinstance(lost, Release)
     assert lost.unrevoked.startswith("the certificate 0AB1 was not revoked: Secret www-tls is gone")

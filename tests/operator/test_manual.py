@@ -16,6 +16,7 @@ from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request
 from tests.support.openssl import OpensslCa, certificate_text, openssl, own_csr, public_key, request_text, split, verify
 from tests.support.operator import OperatorProcess
+from tests.support.revocation import events
 from tests.support.site import REQUEST, Site, decoded, moment, new_namespace
 
 IMPORT = "csr-operator.dev/import"
@@ -258,6 +259,8 @@ def test_a_renewal_waits_for_a_new_answer_while_the_old_one_serves(
         before["metadata"]["annotations"]["csr-operator.dev/serial-number"], 16
     )
     assert public_key(site.data(f"{name}-tls")["tls.crt"]) == openssl("req", "-noout", "-pubkey", stdin=second["csr"])
+    [note] = wait_until("it is told", lambda: events(site, name, "Issued"))
+    assert note == "revision 2, because of RenewalRequested"
 
 
 def test_nothing_is_left_of_a_request_that_is_deleted_while_it_waits(
