@@ -373,7 +373,7 @@ class Controller:
         elif any(owns(request, secret) for request in self._store.of_secret(key)):
             return False
         logger.warning("Secret %s/%s: its request is gone, so that it is let go: nothing in it is revoked", *key)
-        await self._performer.unguard(secret)
+        await self._performer.guard(secret, guarded=False)
         self._queue.succeeded(key)
         return False
 
@@ -529,7 +529,7 @@ class Controller:
             self._note_failure(request, action, live, failed)
         else:
             if isinstance(action, Guard | Release) or (isinstance(action, Revoke) and action.current):
-                return  # the request itself was written: the watch shows it as it is now
+                return  # request or Secret itself was written: the watch shows it as it is now
         if self._store.request(key) is not request:
             self._queue.add(key)  # it changed meanwhile: the newer one is another decision
             return
@@ -657,8 +657,8 @@ class Controller:
         match action:
             case Issue():
                 assert live is not None
-                had_one = self._has_had_one(request) or self._store.is_bereft(request)
-                may_be_there = had_one or self._store.is_contested(request)
+                had_one = request.status.revision > 0 or self._store.is_bereft(request)
+                may_be_there = had_one or request.key in self._failures or self._store.is_contested(request)
                 if secret is None and may_be_there and (found := await self._performer.find(request)):
                     # Gone from the watch, but only because somebody took the label that the watch filters by.
                     self._store.put_secret(found)
@@ -704,7 +704,10 @@ class Controller:
             case Forget():
                 self._store.wrote_secret(await self._performer.forget(request))
             case Guard():
-                await self._finalize(request, add=True)
+                if not request.is_guarded:
+                    await self._finalize(request, add=True)
+                elif secret is not None and (meta := await self._performer.guard(secret, guarded=True)) is not None:
+                    self._store.wrote_secret(meta)
             case LetGo():
                 assert secret is not None
                 await self._let_secret_go(request, secret)
@@ -754,10 +757,6 @@ class Controller:
             self._events.normal(request, "Issued", f"revision {action.revision}{why}")
         return done.csr_pem
 
-    def _has_had_one(self, request: CertificateRequest) -> bool:
-        """A Secret may be there that the watch does not show."""
-        return request.status.revision > 0 or request.key in self._failures
-
     async def _is_still_wanted(self, request: CertificateRequest) -> bool:
         """Its Secret is gone, which may be because it is to go itself: the watches tell of that in any order."""
         there = await self._kube.get_request(request.key)
@@ -782,7 +781,7 @@ class Controller:
                     f"the certificate {serial_number} was not revoked: Secret {secret.name}, "
                     "which remembered that it was to be, was deleted",
                 )
-        meta = await self._performer.unguard(secret)
+        meta = await self._performer.guard(secret, guarded=False)
         if meta is None:
             raise KubeError(404, "NotFound", f"Secret {secret.name} is gone")  # as the watch is about to show
         self._store.wrote_secret(meta)

@@ -167,7 +167,7 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Add the finalizer: a certificate will have to be revoked before the request goes."""
+    """Add the finalizer, to the request or else to its Secret: a certificate will have to be revoked before they go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +257,10 @@ def _decide(request: CertificateRequest, world: World) -> Action:
     )
     if isinstance(action, Hold | Keep):
         action = _meanwhile(request, world, action, record)
-    if not request.is_guarded and _needs_guard(request, world, action, record):
+    is_guarded = request.is_guarded
+    if is_guarded and isinstance(action, Hold | Keep) and secret is not None and not secret.deleted:
+        is_guarded = secret.guarded  # it was stored before the request was, or by an earlier version
+    if not is_guarded and _needs_guard(request, world, action, record):
         return Guard()
     return action
 
@@ -387,13 +390,6 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
             return _paced(request, world, _issue(request, world, "IssuerRotated", record.revision + 1), now, cause)
         due = min(due, reissue)
     if secret.template_digest != request.spec.secret_template.digest():
-        return Restore(record.revision)
-    if (
-        request.is_guarded
-        and not secret.guarded
-        and request.spec.revocation.on_delete
-        and _owes(request, world, record)
-    ):
         return Restore(record.revision)
     if now < starts:
         due = min(due, starts)

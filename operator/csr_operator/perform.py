@@ -306,10 +306,10 @@ class Performer:
         """Drop what is owed."""
         return await self._remember(await self._remembering(request), None)
 
-    async def unguard(self, secret: SecretMeta) -> SecretMeta | None:
-        """Let a Secret go, should it be deleted; None if it is gone, or another is there. Raises KubeError."""
+    async def guard(self, secret: SecretMeta, *, guarded: bool) -> SecretMeta | None:
+        """Have a Secret held, or let go, should it be deleted; None if it is gone, or going. Raises KubeError."""
         try:
-            return self._meta(await self._kube.unguard_secret(secret.key, secret.uid))
+            return self._meta(await self._kube.guard_secret(secret.key, secret.uid, guarded=guarded))
         except KubeError as error:
             if error.status not in (404, 409, 422):
                 raise
@@ -322,7 +322,7 @@ class Performer:
             return
         found = self._meta(stored)
         if found.guarded and found.owner_uid in ("", request.uid):
-            await self.unguard(found)
+            await self.guard(found, guarded=False)
 
     async def owed_serials(self, request: CertificateRequest) -> tuple[str, ...]:
         """Of the certificates that were to be revoked, as their Secret remembers them."""
@@ -594,7 +594,7 @@ class Performer:
                 return found
         if refused.status == 422 and existing is not None and (why := _in_the_way(existing, body)):
             raise Failed("SecretConflict", why, needs_user=True)
-        if refused.status in (403, 422):
+        if refused.status in (403, 422) or found is not None:
             raise Failed("SecretRefused", f"Secret {request.secret.name} was refused: {refused}")
         raise refused
 
@@ -715,12 +715,11 @@ def _gone(request: CertificateRequest) -> KubeError:
 
 def _is_the_same(found: SecretMeta, known: SecretMeta) -> bool:
     """Nothing changed of what the operator goes by."""
-    return (found.uid, found.owner_uid, found.record, found.owed) == (
-        known.uid,
-        known.owner_uid,
-        known.record,
-        known.owed,
-    )
+    return _essence(found) == _essence(known)
+
+
+def _essence(secret: SecretMeta) -> tuple[object, ...]:
+    return secret.uid, secret.owner_uid, secret.record, secret.owed, secret.deleted
 
 
 def _in_the_way(existing: Object, body: Object) -> str:
