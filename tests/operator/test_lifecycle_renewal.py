@@ -66,7 +66,7 @@ class Renewed:
 def renewed(
     cluster: ControlPlane, operator_credentials: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Renewed]:
-    """Certificates for about an hour, and then an operator whose clock is two thirds of an hour ahead.
+    """Certificates for about an hour, and then an operator whose clock is half an hour ahead.
 
     Just so far that `default` is due some seconds after its start, and `expiring` expires some seconds later.
     """
@@ -141,7 +141,7 @@ def test_renewal_time_is_as_asked_or_a_tenth_of_what_is_left_earlier(renewed: Re
         return _minutes(renewed.before[name], "notBefore", "renewalTime")
 
     second = 1 / 60
-    assert 38 - second <= age("default") <= 40
+    assert 27 - second <= age("default") <= 30
     assert 21.6 - second <= age("new-key") <= 24
     assert 53.4 - second <= age("percentage") <= 54
     assert 54.5 - second <= age("before") <= 55
@@ -161,7 +161,7 @@ def test_renew_before_longer_than_what_the_ca_granted_makes_no_loop(renewed: Ren
     status = renewed.before["granted-less"]
     assert moment(status["notAfter"]) <= moment(renewed.before["short-ca"]["notAfter"])
     assert status["revision"] == 1
-    assert 18 <= _minutes(status, "notBefore", "renewalTime") <= 20
+    assert 13 <= _minutes(status, "notBefore", "renewalTime") <= 15
 
 
 def test_without_an_issuer_it_stays_ready_until_it_expires(renewed: Renewed) -> None:

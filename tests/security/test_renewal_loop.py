@@ -208,7 +208,7 @@ def test_a_ca_that_dates_back_makes_no_loop(site: Site, config: dict[str, Any], 
     status = site.status("www")
     assert status["revision"] == 1
     issued = site.kubectl.get("secret", "www-tls")["metadata"]["annotations"]["csr-operator.dev/stored-at"]
-    assert moment(status["renewalTime"]) - moment(issued) >= timedelta(minutes=30)
+    assert moment(status["renewalTime"]) - moment(issued) >= timedelta(minutes=25)
     message = condition(site.kubectl.get(REQUEST, "www"), "Ready")["message"]
     assert ("shorten renewBefore" in message) == ("renewBefore" in spec)
 
