@@ -73,7 +73,8 @@ def test_no_key_is_made_and_no_account_where_that_is_forbidden(scene: Scene) -> 
     scene.apply_issuer("strict", HTTP, disableAccountKeyGeneration=True)
 
     message = scene.site.wait_condition("strict", "Ready", "Misconfigured", "issuer")["message"]
-    assert message.startswith("Secret strict-account, named in spec.acme.privateKeySecretRef, has no tls.key: put the")
+    where = f"Secret {scene.kubectl.namespace}/strict-account"
+    assert message.startswith(f"{where}, named in spec.acme.privateKeySecretRef, has no tls.key: put the")
 
     scene.kubectl.apply(secret("strict-account", tls_key=own_key()))
 

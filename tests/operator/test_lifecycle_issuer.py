@@ -20,7 +20,7 @@ from tests.support.site import REQUEST, Site, moment, new_namespace
 
 GOOD = authority("Good CA")
 BROKEN: dict[str, tuple[dict[str, Any] | None, str]] = {
-    "late": (None, "Secret late, named in spec.ca.secretName, does not exist: create it"),
+    "late": (None, "/late, named in spec.ca.secretName, does not exist: create it"),
     "wrong-key": (other_key(GOOD).secret("wrong-key"), "private key does not belong to"),
     "expired": (authority("Old CA", ends_in=timedelta(days=-1)).secret("expired"), "is not valid now"),
     "not-a-ca": (authority("Leaf", is_ca=False).secret("not-a-ca"), "is not a CA certificate"),
