@@ -38,6 +38,7 @@ from .decide import (
     forbidden,
     fraction,
     is_current,
+    namesake_of,
     owns,
     renewal_time,
 )
@@ -531,6 +532,11 @@ class Controller:
             recheck=timedelta(seconds=self._settings.issuer_check_interval),
             consult_at=self._consult_at(request, secret, states),
             pace=self._pace(request, secret),
+            namesakes=frozenset(
+                other
+                for key in request.issuers
+                if key not in states and self._issuers.get(other := namesake_of(request, key)) is not None
+            ),
         )
 
     def _pace(self, request: CertificateRequest, secret: SecretMeta | None) -> Pace | None:
