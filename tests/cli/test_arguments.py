@@ -68,6 +68,7 @@ def test_no_command_imports_kopf() -> None:
         (["import", "a", "b", "FILE"], "name one request"),
         (["status", "--all", "-l", "a=b"], "exclude each other"),
         (["status", "--as-group", "admins"], "--as-group goes with --as"),
+        (["--as-group", "admins"], "--as-group goes with --as"),
         (["convert"], "required: -f/--filename"),
         (["export", "www", "--out", "x"], "unrecognized arguments"),
     ],

@@ -82,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
         parents=[connection],
         allow_abbrev=False,
     )
+    top.set_defaults(usage_error=top.error)
     top.add_argument("--version", action="store_true", help="print the version, and end")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
