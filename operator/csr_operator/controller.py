@@ -271,8 +271,11 @@ class Controller:
             self._queue.add(issuer)
 
     def _wake_dependents(self, issuer: ObjectKey) -> None:
-        for key in self._store.dependents(issuer):
-            self._queue.add(key)
+        # Also those that are told that they may have meant this one, or may not any more.
+        missing = (key for key in self._store.namesakes(issuer) if self._issuers.get(key) is None)
+        for key in (issuer, *missing):
+            for dependent in self._store.dependents(key):
+                self._queue.add(dependent)
 
     # The work.
 

@@ -90,7 +90,7 @@ def test_a_key_that_is_none_is_told_without_being_shown(scene: Scene) -> None:
     scene.apply_issuer("garbage", HTTP)
 
     message = scene.site.wait_condition("garbage", "Ready", "Misconfigured", "issuer")["message"]
-    assert message.startswith("Secret garbage-account: tls.key: ")
+    assert message.startswith(f"Secret {scene.kubectl.namespace}/garbage-account: tls.key: ")
     assert "c2VjcmV0" not in message
 
 

@@ -18,7 +18,7 @@ from tests.support.site import REQUEST, Site
 
 TOP = Path(__file__).parents[2]
 WRITER = (rule("certificaterequests", "get list watch"), rule("certificaterequests/status", "get patch update"))
-WAITING = ("www", "quiet", "shop", "twice", "grown", "sly", "busy", "changed", "shown", "many", "more")
+WAITING = ("www", "quiet", "shop", "twice", "grown", "sly", "busy", "changed", "shown", "many", "more", "twin")
 APPROVE = {**rule("issuers", "approve"), "resourceNames": ["guarded"]}
 
 
@@ -122,6 +122,19 @@ def test_a_spec_that_changes_while_one_decides_is_not_approved(csr: Plugin, site
         said = csr.refused("approve", "sly", "-y")
     assert "the spec of sly was changed just now: look at it again before you decide" in said
     assert not condition(site.kubectl.get(REQUEST, "sly"), "Approved")
+
+
+def test_another_request_of_the_same_name_and_generation_is_not_approved(csr: Plugin, site: Site) -> None:
+    async def meanwhile(*_: Any) -> str:
+        site.kubectl("delete", REQUEST, "twin")
+        site.kubectl.apply(request("twin", "guarded", dnsNames=["bank.example.com"]))
+        return "admin"
+
+    with patch.object(Cluster, "user", meanwhile):
+        said = csr.refused("approve", "twin", "--generation", "1")
+    assert "the spec of twin was changed just now: look at it again before you decide" in said
+    assert site.kubectl.get(REQUEST, "twin")["metadata"]["generation"] == 1
+    assert not condition(site.kubectl.get(REQUEST, "twin"), "Approved")
 
 
 def test_the_generation_that_was_looked_at_is_approved_and_no_other(csr: Plugin, site: Site) -> None:

@@ -1,7 +1,9 @@
 """`kubectl csr convert`: manifests of cert-manager as they are found in the field, and what becomes of them."""
 
+import copy
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +269,37 @@ def test_keys_are_those_that_cert_manager_makes(key: dict[str, Any] | None, want
 )
 def test_whatever_it_is_it_is_read(document: Any) -> None:
     assert list(yaml.safe_load_all(written(convert([document])))) is not None
+
+
+JUNK: tuple[Any, ...] = (None, True, 7, "x", [], ["x"], [[1]], {}, {"x": 1}, {7: ["x"]})
+
+
+def mutants(document: Any) -> Iterator[Any]:
+    """The document with each of its parts in turn as something else."""
+
+    def parts(node: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+        yield path
+        for key, child in node.items() if isinstance(node, dict) else enumerate(node if isinstance(node, list) else ()):
+            yield from parts(child, (*path, key))
+
+    for *above, last in filter(None, parts(document, ())):
+        for junk in JUNK:
+            mutant = copy.deepcopy(document)
+            node = mutant
+            for key in above:
+                node = node[key]
+            node[last] = junk
+            yield mutant
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_whatever_a_part_of_it_is_it_is_read_and_what_comes_out_is_yaml(file: str) -> None:
+    for document in yaml.safe_load_all((FOLDER / f"{file}.yaml").read_text()):
+        for mutant in mutants(document):
+            for found in convert([mutant]):
+                assert found.notes
+                if found.obj is not None:
+                    json.dumps(found.obj)
 
 
 def test_no_text_ends_the_comment_that_it_stands_in() -> None:

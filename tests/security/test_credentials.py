@@ -152,7 +152,7 @@ def test_no_other_backend_sends_what_is_not_allowed_either(scene: Scene, eve: Ev
     for one in made:
         ready = scene.site.wait_condition(one, "Ready", "Misconfigured", "issuer")
         why = "is of type Opaque, and the key pair of a CA has to be" if one == f"{name}-ca" else "is not allowed as a"
-        assert f"Secret {name} {why}" in ready["message"]
+        assert f"Secret {scene.kubectl.namespace}/{name} {why}" in ready["message"]
     assert sink.calls == []
 
 

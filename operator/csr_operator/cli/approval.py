@@ -55,7 +55,8 @@ async def _decide(cluster: Cluster, options: argparse.Namespace, name: str, deci
     user = await cluster.user()
     text = _text(decision, options.message, user)
     for _ in range(_ATTEMPTS):
-        if obj["metadata"].get("generation", 0) != generation:
+        # Another one of that name begins with generation 1 again.
+        if (obj["metadata"]["uid"], obj["metadata"].get("generation", 0)) != (seen.uid, generation):
             raise CommandFailed(f"the spec of {name} was changed just now: look at it again before you decide")
         if _stands(obj, decision) and not options.message:
             break

@@ -14,7 +14,7 @@ def convert(file: str) -> int:
     """Returns the exit status: 1 if there is nothing of cert-manager's in it, or it cannot be read."""
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        documents = list(yaml.safe_load_all(text))
+        found = list(converted(yaml.safe_load_all(text)))
     except OSError as error:
         note(f"error: cannot read {file}: {error.strerror}")
         return 1
@@ -24,7 +24,6 @@ def convert(file: str) -> int:
         where = f" at line {mark.line + 1}" if mark is not None else ""
         note(f"error: {file} is no YAML{where}: {problem}: of a chart, give what `helm template` writes")
         return 1
-    found = list(converted(documents))
     if not any(one.obj is not None for one in found):
         note(f"error: there is no Certificate, Issuer or ClusterIssuer of cert-manager.io/v1 in {file} that goes over")
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]

@@ -33,7 +33,16 @@ def convert(documents: Iterable[Any]) -> Iterator[Converted]:
         elif isinstance(document.get("items"), list) and str(document.get("kind", "")).endswith("List"):
             yield from convert(document["items"])
         else:
-            yield _one(document)
+            yield _one(_plain(document))
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: names are text, and so are dates, which YAML makes of what looks like one."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(child) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_plain(child) for child in value]
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def _one(document: Mapping[str, Any]) -> Converted:

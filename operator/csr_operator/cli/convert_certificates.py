@@ -144,7 +144,7 @@ def _keystores(given: Mapping[str, Any], secret: str, notes: Notes) -> dict[str,
         ours: dict[str, Any] = {"create": True}
         if store.get("alias"):
             ours["alias"] = store["alias"]
-        if kind == "pkcs12" and (profile := store.get("profile") or "LegacyRC2") in _PROFILES:
+        if kind == "pkcs12" and (profile := str(store.get("profile") or "LegacyRC2")) in _PROFILES:
             ours["profile"] = profile
         elif kind == "pkcs12":
             notes.add(f"{where}.profile: Modern2023 instead of {profile}, which is broken and not here; LegacyDES is")

@@ -19,6 +19,7 @@ _ACME = frozenset(
         *("enableDurationFeature", "caBundle", "skipTLSVerify", "externalAccountBinding", "solvers"),
     )
 )
+_PODS = ("serviceType", "podTemplate")
 _TSIG = frozenset(("HMACSHA1", "HMACSHA224", "HMACSHA256", "HMACSHA384", "HMACSHA512"))
 
 
@@ -109,7 +110,7 @@ def _ca(given: Raw, notes: Notes, secrets: _Secrets) -> dict[str, Any]:
         if name in given:
             notes.left_out(f"spec.ca.{name}", "it has no counterpart here")
     rest(given, ("secretName", "crlDistributionPoints", "ocspServers", "issuingCertificateURLs"), "spec.ca", notes)
-    return {"secretName": secrets.uses(given.get("secretName"), "spec.ca.secretName", credential=False)["name"]}
+    return {"secretName": secrets.uses(given.get("secretName"), "spec.ca.secretName", credential=False).get("name")}
 
 
 def _acme(given: Raw, notes: Notes, secrets: _Secrets) -> dict[str, Any]:
@@ -186,7 +187,7 @@ def _solver(given: Raw, where: str, notes: Notes, secrets: _Secrets) -> dict[str
 def _http01(given: Raw, where: str, notes: Notes) -> dict[str, Any] | None:
     if "gatewayHTTPRoute" in given:
         route = fields(given, "gatewayHTTPRoute")
-        for name in ("serviceType", "podTemplate"):
+        for name in _PODS:
             if name in route:
                 notes.left_out(f"{where}.gatewayHTTPRoute.{name}", "there are no solver pods")
         kept = {name: route[name] for name in ("labels", "parentRefs") if route.get(name)}
@@ -195,14 +196,14 @@ def _http01(given: Raw, where: str, notes: Notes) -> dict[str, Any] | None:
             return None
         return {"gatewayHTTPRoute": kept}
     ingress = fields(given, "ingress")
-    for name in ("serviceType", "podTemplate"):
+    for name in _PODS:
         if name in ingress:
             notes.left_out(f"{where}.ingress.{name}", "there are no solver pods")
     if ingress.get("name"):
         notes.add(f"{where}.ingress.name: no Ingress of others is changed here: one is made for each challenge")
     kept = {name: ingress[name] for name in ("ingressClassName", "class") if ingress.get(name)}
     template = fields(fields(ingress, "ingressTemplate"), "metadata")
-    if metadata := {name: dict(template[name]) for name in ("labels", "annotations") if template.get(name)}:
+    if metadata := {name: dict(fields(template, name)) for name in ("labels", "annotations") if fields(template, name)}:
         kept["ingressTemplate"] = {"metadata": metadata}
     rest(ingress, ("name", "serviceType", "podTemplate", "ingressClassName", "class", "ingressTemplate"), where, notes)
     return {"ingress": kept}
