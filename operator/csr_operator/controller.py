@@ -41,6 +41,7 @@ from .decide import (
     forbidden,
     fraction,
     is_current,
+    namesake_of,
     owns,
     renewal_time,
 )
@@ -284,8 +285,11 @@ class Controller:
             self._queue.add(issuer)
 
     def _wake_dependents(self, issuer: ObjectKey) -> None:
-        for key in self._store.dependents(issuer):
-            self._queue.add(key)
+        # Also those that are told that they may have meant this one, or may not any more.
+        missing = (key for key in self._store.namesakes(issuer) if self._issuers.get(key) is None)
+        for key in (issuer, *missing):
+            for dependent in self._store.dependents(key):
+                self._queue.add(dependent)
 
     # The work.
 
@@ -582,6 +586,11 @@ class Controller:
             recheck=timedelta(seconds=self._settings.issuer_check_interval),
             consult_at=self._consult_at(request, secret, states),
             pace=self._pace(request, secret),
+            namesakes=frozenset(
+                other
+                for key in request.issuers
+                if key not in states and self._issuers.get(other := namesake_of(request, key)) is not None
+            ),
         )
 
     def _pace(self, request: CertificateRequest, secret: SecretMeta | None) -> Pace | None:

@@ -23,10 +23,11 @@ def refusal(secret: Object, issuer: Issuer) -> str:
     """Why the issuer may not use the Secret, in words with the remedy; empty if it may."""
     metadata, kind = secret["metadata"], secret.get("type") or "Opaque"
     name, namespace = metadata["name"], metadata["namespace"]
+    title = f"Secret {namespace}/{name}"
     if name == STATE_KEY:
-        return f"Secret {name} is the operator's own: name another"
+        return f"{title} is the operator's own: name another"
     if kind in _OF_KUBERNETES:
-        return f"Secret {name} is of type {kind}, which is for Kubernetes and never for an issuer: name another"
+        return f"{title} is of type {kind}, which is for Kubernetes and never for an issuer: name another"
     if issuer.kind is Kind.CLUSTER_ISSUER:
         return ""  # who makes one administers the cluster, and the namespace of these Secrets is for that
     if kind == CREDENTIAL_TYPE or (metadata.get("labels") or {}).get(CREDENTIAL_LABEL) == "true":
@@ -38,10 +39,10 @@ def refusal(secret: Object, issuer: Issuer) -> str:
     if issuer.backend == "ca":
         # A label would let any other issuer of the namespace send the key somewhere.
         return (
-            f"Secret {name} is of type {kind}, and the key pair of a CA has to be of type kubernetes.io/tls: make it "
+            f"{title} is of type {kind}, and the key pair of a CA has to be of type kubernetes.io/tls: make it "
             "anew with that type, as the type of a Secret cannot be changed"
         )
     return (
-        f"Secret {name} is not allowed as a credential of issuers: whoever may change it has to say that it is one, by "
+        f"{title} is not allowed as a credential of issuers: whoever may change it has to say that it is one, by "
         f"`kubectl label --overwrite secret {name} -n {namespace} {CREDENTIAL_LABEL}=true`"
     )

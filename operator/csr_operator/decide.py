@@ -11,9 +11,12 @@ from datetime import datetime, timedelta
 
 from .asked import asked
 from .model import (
+    REVOCATION_REASONS,
+    REVOKE_ANNOTATION,
     CertificateRequest,
     Condition,
     Debt,
+    IssuerRef,
     Kind,
     ObjectKey,
     Record,
@@ -104,7 +107,8 @@ class World:
     way. failures: by issuer, None for the request itself; unrevoked: those of revocations. rival: the name of another
     request that may have the Secret first. labels: of its namespace. pace: None before the first certificate. recheck:
     after which time to look again at what no watch shows. consult_at: when the issuer is to be asked again when it
-    wants the certificate renewed. leaving: its namespace is being deleted, with the issuers in it.
+    wants the certificate renewed. leaving: its namespace is being deleted, with the issuers in it. namesakes: those
+    that exist of the other kind, and of the name of one that does not.
     """
 
     now: datetime
@@ -121,6 +125,7 @@ class World:
     recheck: timedelta = timedelta(seconds=30)
     consult_at: datetime | None = None
     leaving: bool = False
+    namesakes: frozenset[ObjectKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,10 +371,11 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         or secret.owner_uid != _owner_uid(request)
         or record.outputs != request.spec.outputs.digest()
     ):
-        return Restore(record.revision if record else request.status.revision)
+        return Restore(record.revision if record else max(request.status.revision, 1))
     if record.issuance_hash != request.issuance_hash:
         return _issue(request, world, "SpecChanged", record.revision + 1)
-    if request.wishes.revoke and request.wishes.revoke == record.serial_number:
+    to_revoke = bool(request.wishes.revoke) and request.wishes.revoke == record.serial_number
+    if to_revoke and request.wishes.revoke_because is not None:
         return _issue(request, world, "Revoked", record.revision + 1, revoke_old=True)
     if request.wishes.renew not in ("", record.renew):
         return _issue(request, world, "RenewalRequested", record.revision + 1)
@@ -397,6 +403,12 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         if now >= world.consult_at and (key := request.issuer_key(record.issuer)) is not None:
             return Consult(key)
         due = min(due, world.consult_at)
+    if to_revoke:
+        text = (
+            f"the annotation {REVOKE_ANNOTATION} is no serial number and reason: give one of these reasons after it, "
+        )
+        text += f"or none: {', '.join(REVOCATION_REASONS)}"
+        return Hold("RevocationPending", text, needs_user=True, until=due)
     missing = [key for key in request.issuers if key not in world.issuers]
     nobody = len(missing) == len(request.issuers)
     return Keep(due, f"{missing[0]} does not exist, so that it cannot be renewed: create it" if nobody else "")
@@ -449,7 +461,7 @@ def _obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold
     """Why `key` cannot be asked now."""
     issuer = world.issuers.get(key)
     if issuer is None:
-        return Hold("IssuerNotFound", f"{key} does not exist: create it", needs_user=False)
+        return Hold("IssuerNotFound", f"{key} does not exist: {_instead(request, world, key)}", needs_user=False)
     failure = (world.failures or {}).get(key)
     if failure is not None and _counts(failure, request, issuer.version, world.now):
         return Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
@@ -461,6 +473,20 @@ def _obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold
     if not issuer.ready:
         return Hold("IssuerNotReady", f"{key} is not ready: {issuer.message}", needs_user=False)
     return None
+
+
+def _instead(request: CertificateRequest, world: World, key: ObjectKey) -> str:
+    namesake = namesake_of(request, key)
+    if namesake not in world.namesakes:
+        return "create it"
+    field = "issuerRef" if len(request.issuers) == 1 else "issuerRefs"
+    return f"{namesake} does: set spec.{field}.kind to {namesake.kind}, or create {key}"
+
+
+def namesake_of(request: CertificateRequest, key: ObjectKey) -> ObjectKey:
+    """The issuer of the other kind that may have been meant."""
+    kind = Kind.CLUSTER_ISSUER if key.kind is Kind.ISSUER else Kind.ISSUER
+    return IssuerRef(key.name, kind).key(request.namespace)
 
 
 def forbidden(request: CertificateRequest, key: ObjectKey, issuer: IssuerState, denials: Sequence[str]) -> Hold | None:
@@ -480,7 +506,8 @@ def _approval(request: CertificateRequest, key: ObjectKey) -> Hold | None:
     if (denied := given("Denied")) is not None:
         return Hold("Denied", f"denied: {denied.message}; change the request, or have it approved", needs_user=True)
     if given("Approved") is None:
-        message = f"{key} wants approval: somebody who may approve has to run `kubectl csr approve {request.name}`"
+        command = f"kubectl csr approve {request.name} -n {request.namespace} --generation {request.generation}"
+        message = f"{key} needs an approval: somebody who may approve its requests has to run `{command}`"
         return Hold("ApprovalPending", message, needs_user=False)
     return None
 

@@ -158,7 +158,7 @@ class Issuers:
             return Live(issuer, None, issuer.problem)
         try:
             responder = IssuerResponder(self._challenges, issuer)
-            context = Context(read_secret, publish, self._clock, self._http, responder, self._programs)
+            context = Context(read_secret, publish, self._clock, self._http, responder, self._programs, namespace)
             backend = backend_class(issuer.backend).create(issuer.config, context)
         except Misconfigured as error:
             return Live(issuer, None, shown(str(error)))

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -431,7 +431,7 @@ class KubeClient:
         resource: str,
         path: str,
         body: Object | str | None,
-        headers: dict[str, str],
+        headers: MutableMapping[str, str],
         limits: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         for auth in (await self._api.configuration.auth_settings()).values():

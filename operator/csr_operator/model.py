@@ -42,7 +42,23 @@ RENEW_ANNOTATION = f"{GROUP}/renew"
 """On a request: another value than at the last issuance has it renewed now."""
 
 REVOKE_ANNOTATION = f"{GROUP}/revoke"
-"""On a request: the serial number of its certificate, which is then replaced and revoked."""
+"""On a request: `SERIAL [REASON]`, the serial number of its certificate, which is then replaced and revoked; REASON is
+one of REVOCATION_REASONS."""
+
+REVOCATION_REASONS = (
+    "unspecified",
+    "keyCompromise",
+    "cACompromise",
+    "affiliationChanged",
+    "superseded",
+    "cessationOfOperation",
+    "privilegeWithdrawn",
+    "aACompromise",
+)
+"""As RFC 5280, section 5.3.1, names them, without those of what is revoked for a time only."""
+
+SUPERSEDED = "superseded"
+"""The reason where nobody gave one: another certificate takes its place."""
 
 IMPORT_ANNOTATION = f"{GROUP}/import"
 """On a request: the chain (PEM) that a person brings for a manual issuer."""
@@ -312,10 +328,14 @@ class RequestStatus:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a user asks for by annotations: see RENEW_ANNOTATION and the like."""
+    """What a user asks for by annotations: see RENEW_ANNOTATION and the like.
+
+    revoke_because: one of REVOCATION_REASONS; None for what is none.
+    """
 
     renew: str = ""
     revoke: str = ""
+    revoke_because: str | None = SUPERSEDED
     imported: str = ""
     abandon_revocation: bool = False
 

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from .model import Debt, SecretKey, format_time, parse_time
+from .model import SUPERSEDED, Debt, SecretKey, format_time, parse_time
 from .seal import Seal
 
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """issuer: `Kind/name`."""
+    """issuer: `Kind/name`. reason: one of `model.REVOCATION_REASONS`."""
 
     issuer: str
     certificate: x509.Certificate
+    reason: str = SUPERSEDED
 
 
 def write_owed(secret: SecretKey, owed: tuple[Owed, ...], seal: Seal) -> str:
@@ -31,6 +32,7 @@ def write_owed(secret: SecretKey, owed: tuple[Owed, ...], seal: Seal) -> str:
                 "issuer": one.issuer,
                 "notAfter": format_time(one.certificate.not_valid_after_utc),
                 "certificate": base64.b64encode(one.certificate.public_bytes(Encoding.DER)).decode(),
+                **({"reason": one.reason} if one.reason != SUPERSEDED else {}),
             }
             for one in owed
         ]
@@ -42,7 +44,11 @@ def read_owed(secret: SecretKey, value: str, seal: Seal) -> tuple[Owed, ...]:
     """Nothing if it is not the operator's."""
     text = _authentic(secret, value, seal)
     return tuple(
-        Owed(entry["issuer"], x509.load_der_x509_certificate(base64.b64decode(entry["certificate"])))
+        Owed(
+            entry["issuer"],
+            x509.load_der_x509_certificate(base64.b64decode(entry["certificate"])),
+            entry.get("reason", SUPERSEDED),
+        )
         for entry in json.loads(text or "[]")
     )
 

@@ -26,9 +26,11 @@ from .model import (
     RENEWAL_WINDOW_ANNOTATION,
     RETAINED_ANNOTATION,
     REVOCATION_FINALIZER,
+    REVOCATION_REASONS,
     REVOKE_ANNOTATION,
     SEAL_ANNOTATION,
     STAGING_LABEL,
+    SUPERSEDED,
     CertificateRequest,
     Condition,
     InvalidSpec,
@@ -457,15 +459,18 @@ def _wishes(annotations: Raw) -> Wishes:
     if len(renew) > _LONGEST_WISH:
         # It is written to the Secret, among whose annotations there has to be room for it.
         renew = f"sha256:{hashlib.sha256(renew.encode(errors='replace')).hexdigest()}"
+    serial_number, _, reason = _text(annotations, REVOKE_ANNOTATION)[:_LONGEST_WISH].strip().partition(" ")
     return Wishes(
         renew=renew,
-        revoke=_text(annotations, REVOKE_ANNOTATION)[:_LONGEST_WISH].replace(":", "").upper().lstrip("0"),
+        revoke=serial_number.replace(":", "").upper().lstrip("0"),
+        revoke_because=_REVOCATION_REASONS.get(reason.strip().lower()),
         imported=_text(annotations, IMPORT_ANNOTATION),
         abandon_revocation=annotations.get(ABANDON_ANNOTATION) == "true",
     )
 
 
 _NO_WISHES = Wishes()
+_REVOCATION_REASONS = {"": SUPERSEDED, **{reason.lower(): reason for reason in REVOCATION_REASONS}}
 _LONGEST_WISH = 256
 
 

@@ -26,6 +26,7 @@ from .metrics import ISSUANCE_SECONDS
 from .model import (
     OWED_ANNOTATION,
     RENEWAL_WINDOW_ANNOTATION,
+    SUPERSEDED,
     CertificateRequest,
     Record,
     RotationPolicy,
@@ -291,14 +292,15 @@ class Performer:
         certificate = _recorded(existing, record)
         if certificate is None:
             return Revocations((), {record.serial_number: f"Secret {request.secret.name} does not hold it any more"})
-        return await _revoke(ca, (certificate,), x509.ReasonFlags.cessation_of_operation)
+        reason = _reason_asked_for(request, record.serial_number) or "cessationOfOperation"
+        return await _revoke(ca, ((certificate, reason),))
 
     async def revoke_owed(self, request: CertificateRequest, ca: Ca) -> tuple[Revocations, SecretMeta]:
         """Have the CA revoke those of its certificates that were replaced."""
         existing = await self._remembering(request)
         owed, in_use = self._owed(existing), _leaf(existing)
-        due = [one.certificate for one in owed if one.issuer == ca.issuer and one.certificate != in_use]
-        done = await _revoke(ca, due, x509.ReasonFlags.superseded)
+        due = [(one.certificate, one.reason) for one in owed if one.issuer == ca.issuer and one.certificate != in_use]
+        done = await _revoke(ca, due)
         rest = tuple(one for one in owed if one.issuer != ca.issuer)
         return done, await self._remember(existing, write_owed(request.secret, rest, self._seal) if rest else None)
 
@@ -354,7 +356,8 @@ class Performer:
             return owed, record.serial_number
         if any(one.certificate == old for one in owed):
             return owed, ""
-        return (*owed, Owed(record.issuer, old)), ""
+        reason = _reason_asked_for(request, record.serial_number) or SUPERSEDED
+        return (*owed, Owed(record.issuer, old, reason)), ""
 
     def _meta(self, secret: Object) -> SecretMeta:
         return parse_secret_meta(secret, self._seal)
@@ -655,13 +658,19 @@ def _reusable_key(request: CertificateRequest, data: Mapping[str, bytes]) -> Pri
     return key if parameters_of(key) == request.spec.private_key.parameters.normalized() else None
 
 
-async def _revoke(ca: Ca, due: Iterable[x509.Certificate], reason: x509.ReasonFlags) -> Revocations:
+def _reason_asked_for(request: CertificateRequest, serial_number: str) -> str | None:
+    """Why its user wants this certificate revoked; None if they do not, or do not say so."""
+    return request.wishes.revoke_because if request.wishes.revoke == serial_number else None
+
+
+async def _revoke(ca: Ca, due: Iterable[tuple[x509.Certificate, str]]) -> Revocations:
+    """due: with the reason of each, one of REVOCATION_REASONS."""
     revoked: list[str] = []
     refused: dict[str, str] = {}
-    for certificate in due:
+    for certificate, reason in due:
         serial_number = f"{certificate.serial_number:X}"
         try:
-            await ca.revoke(certificate, reason)
+            await ca.revoke(certificate, x509.ReasonFlags(reason))
             revoked.append(serial_number)
         except Failed as failed:
             if not failed.permanent:

@@ -31,7 +31,9 @@ async def publish_secret(kube: Kube, key: SecretKey, issuer: Issuer, change: Cha
         existing = await kube.get_secret(key)
         metadata = existing["metadata"] if existing is not None else {}
         if existing is not None and not published_by(existing, issuer):
-            raise Misconfigured(f"Secret {key.name} is not the issuer's to write: delete it, or name another")
+            raise Misconfigured(
+                f"Secret {key.namespace}/{key.name} is not the issuer's to write: delete it, or name another"
+            )
         before = secret_data(existing) if existing is not None else {}
         large = sum(map(len, before.values())) > _LARGE
         after = await asyncio.to_thread(change, before) if large else change(before)
@@ -55,5 +57,5 @@ async def publish_secret(kube: Kube, key: SecretKey, issuer: Issuer, change: Cha
             return
         except KubeError as error:
             if error.status != 409:
-                raise Retryable(f"Secret {key.name}: {error}") from None
-    raise Retryable(f"Secret {key.name} is changed by others all the time")
+                raise Retryable(f"Secret {key.namespace}/{key.name}: {error}") from None
+    raise Retryable(f"Secret {key.namespace}/{key.name} is changed by others all the time")

@@ -32,15 +32,15 @@ class References:
         """The key that `privateKey.secretRef` names. ca: who is to sign, if it is to be used."""
         ref = request.spec.private_key.secret_ref
         assert ref is not None
-        data = await self._data(request, ref, _KEY)
+        data, secret = await self._data(request, ref, _KEY), f"Secret {request.namespace}/{ref.name}"
         try:
             key = load_private_key(data[ref.key])
         except PkiError as error:
-            raise Failed("KeyUnusable", f"{_KEY}: {ref.key} in Secret {ref.name}: {error}", needs_user=True) from None
+            raise Failed("KeyUnusable", f"{_KEY}: {ref.key} in {secret}: {error}", needs_user=True) from None
         weight = sum(map(len, data.values()))
         if ca is not None and ca.backend.needs_private_key and await offload(weight, _is_of_a_ca, key, data):
             # It would sign for any names, past whatever the issuer of that CA demands.
-            text = f"{_KEY}: Secret {ref.name} is that of a CA: name a key that is not beside a CA certificate"
+            text = f"{_KEY}: {secret} is that of a CA: name a key that is not beside a CA certificate"
             raise Failed("KeyUnusable", text, needs_user=True, by_issuer=True)
         return key
 
@@ -55,18 +55,22 @@ class References:
             try:
                 passwords[ref] = checked_password(data[ref.key].decode(errors="replace"))
             except PkiError as error:
-                text = f"{where}: {ref.key} in Secret {ref.name}: {error}"
+                secret, why = f"Secret {request.namespace}/{ref.name}", str(error).removeprefix("keystores: ")
+                text = f"{where}: {ref.key} in {secret}: {why}"
                 raise Failed("PasswordUnusable", text, needs_user=True) from None
         return passwords
 
     async def _data(self, request: CertificateRequest, ref: SecretKeyRef, field: str) -> dict[str, bytes]:
         """All of the Secret, in which there is something under the key."""
-        secret = await self._kube.get_secret(SecretKey(request.namespace, ref.name))
+        secret, name = (
+            await self._kube.get_secret(SecretKey(request.namespace, ref.name)),
+            f"{request.namespace}/{ref.name}",
+        )
         if secret is None:
-            raise Failed("ReferenceMissing", f"{field}: Secret {ref.name} does not exist: create it", needs_user=True)
+            raise Failed("ReferenceMissing", f"{field}: Secret {name} does not exist: create it", needs_user=True)
         data = secret_data(secret)
         if not data.get(ref.key):
-            raise Failed("ReferenceMissing", f"{field}: Secret {ref.name} has no {ref.key}: add it", needs_user=True)
+            raise Failed("ReferenceMissing", f"{field}: Secret {name} has no {ref.key}: add it", needs_user=True)
         return data
 
 

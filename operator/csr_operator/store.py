@@ -39,6 +39,10 @@ class Store:
     def dependents(self, issuer: ObjectKey) -> Iterable[ObjectKey]:
         return self._by_issuer.get(issuer, ())
 
+    def namesakes(self, issuer: ObjectKey) -> list[ObjectKey]:
+        """The issuers of its name and of the other kind that requests name, whether there are such or not."""
+        return [key for key in self._by_issuer if key.name == issuer.name and key.kind is not issuer.kind]
+
     def has_seen(self, key: ObjectKey, uid: str, resource_version: str) -> bool:
         """It is known as it was then, or as it is since: this is our own write, or what it overtook."""
         known = self._requests.get(key)

@@ -73,7 +73,8 @@ def test_no_key_is_made_and_no_account_where_that_is_forbidden(scene: Scene) -> 
     scene.apply_issuer("strict", HTTP, disableAccountKeyGeneration=True)
 
     message = scene.site.wait_condition("strict", "Ready", "Misconfigured", "issuer")["message"]
-    assert message.startswith("Secret strict-account, named in spec.acme.privateKeySecretRef, has no tls.key: put the")
+    where = f"Secret {scene.kubectl.namespace}/strict-account"
+    assert message.startswith(f"{where}, named in spec.acme.privateKeySecretRef, has no tls.key: put the")
 
     scene.kubectl.apply(secret("strict-account", tls_key=own_key()))
 
@@ -89,7 +90,7 @@ def test_a_key_that_is_none_is_told_without_being_shown(scene: Scene) -> None:
     scene.apply_issuer("garbage", HTTP)
 
     message = scene.site.wait_condition("garbage", "Ready", "Misconfigured", "issuer")["message"]
-    assert message.startswith("Secret garbage-account: tls.key: ")
+    assert message.startswith(f"Secret {scene.kubectl.namespace}/garbage-account: tls.key: ")
     assert "c2VjcmV0" not in message
 
 

@@ -9,6 +9,7 @@ import pytest
 from cryptography.x509.oid import NameOID
 
 from csr_acme import challenges
+from csr_operator.model import REVOKE_ANNOTATION
 from tests.support.acme import rfc2136
 from tests.support.acme_scene import HTTP, Scene, names
 from tests.support.kubectl import condition, wait_until
@@ -172,6 +173,18 @@ def test_a_certificate_is_revoked_with_its_request(scene: Scene) -> None:
     scene.kubectl("delete", REQUEST, "gone")
 
     wait_until("the certificate is revoked", lambda: scene.pebble.status_of(leaf) == "Revoked")
+
+
+def test_the_ca_is_told_why_a_certificate_is_revoked(scene: Scene) -> None:
+    """In the annotation, which names the certificate."""
+    scene.issuer("told", HTTP)
+    scene.kubectl.apply(request("leaked", "told"))
+    leaf = scene.ready("leaked")
+
+    scene.kubectl("annotate", REQUEST, "leaked", f"{REVOKE_ANNOTATION}={leaf.serial_number:X} keyCompromise")
+
+    wait_until("the certificate is revoked", lambda: scene.pebble.status_of(leaf) == "Revoked")
+    assert scene.pebble.reason_of(leaf) == 1
 
 
 def test_what_the_ca_leaves_out_of_the_subject_is_no_difference(scene: Scene) -> None:

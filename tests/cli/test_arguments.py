@@ -1,14 +1,20 @@
 """What the plug-in takes, before any cluster is asked."""
 
+import json
 import subprocess
 import sys
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
+from csr_operator import cli, model
 from csr_operator.cli import main
-from csr_operator.cli.arguments import parse
+from csr_operator.cli.arguments import REVOCATION_REASONS, parse
 
-COMMANDS = {"status", "inspect", "renew", "revoke", "approve", "deny", "import", "export", "verify"}
+COMMANDS = {
+    *("status", "inspect", "renew", "revoke", "approve", "deny", "import", "export", "verify", "convert", "version"),
+}
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,7 +35,8 @@ def test_help_imports_no_client_and_no_cryptography() -> None:
 
 
 def test_no_command_imports_kopf() -> None:
-    code = "import sys, csr_operator.cli.run\nprint('kopf' in sys.modules)"
+    modules = [f"csr_operator.cli.{file.stem}" for file in Path(cli.__file__).parent.glob("*.py")]
+    code = f"import sys, {', '.join(modules)}\nprint('kopf' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False\n"
 
@@ -37,7 +44,6 @@ def test_no_command_imports_kopf() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "required: COMMAND"),
         (["stauts"], "invalid choice: 'stauts'"),
         (["inspect"], "required: NAME"),
         (["status", "Www"], "'Www' is no name"),
@@ -56,6 +62,14 @@ def test_no_command_imports_kopf() -> None:
         (["import", "www"], "required: FILE"),
         (["export", "www", "--ca", "--chain"], "not allowed with"),
         (["revoke", "www", "--all"], "unrecognized arguments: --all"),
+        (["revoke", "www", "--reason", "certificateHold"], "invalid choice: 'certificateHold'"),
+        (["approve", "a", "b", "--generation", "1"], "--generation is that of one request"),
+        (["export", "a", "b"], "name one request"),
+        (["import", "a", "b", "FILE"], "name one request"),
+        (["status", "--all", "-l", "a=b"], "exclude each other"),
+        (["status", "--as-group", "admins"], "--as-group goes with --as"),
+        (["--as-group", "admins"], "--as-group goes with --as"),
+        (["convert"], "required: -f/--filename"),
         (["export", "www", "--out", "x"], "unrecognized arguments"),
     ],
 )
@@ -68,7 +82,47 @@ def test_arguments_that_make_no_sense(arguments: list[str], words: str, capsys: 
 
 @pytest.mark.parametrize("name", ["www", "csreq/www", "certificaterequest.csr-operator.dev/www"])
 def test_a_name_may_be_as_kubectl_prints_it(name: str) -> None:
-    assert parse(["status", name]).name == "www"
+    assert parse(["status", name]).names == ["www"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["csreq", "www"], ["www"]),
+        (["certificaterequests", "www", "api"], ["www", "api"]),
+        (["-n", "csreq", "csreq", "www"], ["www"]),
+        (["csreq"], ["csreq"]),
+        (["csreq/csreq", "www"], ["csreq", "www"]),
+    ],
+)
+def test_the_kind_may_stand_before_the_name_as_a_word(arguments: list[str], names: list[str]) -> None:
+    assert parse(["renew", *arguments]).names == names
+
+
+def test_the_kind_may_stand_before_the_name_of_an_import() -> None:
+    options = parse(["import", "csreq", "www", "chain.pem"])
+    assert (options.names, options.file) == (["www"], "chain.pem")
+
+
+def test_without_a_command_it_is_helped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    words = capsys.readouterr().out
+    assert set(words.split()) >= COMMANDS
+    assert "kubectl get csr" in words  # which is something else
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["version"]])
+def test_the_version_is_that_of_the_installed_distribution(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == f"kubectl-csr {metadata.version('csr-operator')}\n"
+    assert main(["version", "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"version": metadata.version("csr-operator")}
+
+
+def test_the_reasons_to_revoke_are_those_that_the_operator_knows() -> None:
+    assert REVOCATION_REASONS == model.REVOCATION_REASONS
 
 
 def test_the_connection_may_be_given_before_and_after_the_command() -> None:

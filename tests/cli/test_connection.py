@@ -108,6 +108,18 @@ def test_a_token_that_nobody_knows(csr: Plugin, kubectl: Kubectl, tmp_path: Path
     assert "does not know you (401 Unauthorized)" in csr.refused("status", "--kubeconfig", str(path))
 
 
+def test_as_somebody_else(csr: Plugin, kubectl: Kubectl, tmp_path: Path) -> None:
+    """Who is asked for, and not who asks, needs the rights; the groups count as well."""
+    said = csr.refused("status", "--as", "bob")
+    assert 'User "bob" cannot list resource "certificaterequests"' in said
+    assert (
+        csr.json("status", "www", "--as", "bob", "--as-group", "devs", "--as-group", "system:masters")["name"] == "www"
+    )
+    said = user(kubectl, tmp_path, "sly").refused("status", "--as", "bob")
+    assert f'User "system:serviceaccount:{kubectl.namespace}:sly"' in said
+    assert "impersonate" in said
+
+
 def test_a_user_without_rights(csr: Plugin, kubectl: Kubectl, tmp_path: Path) -> None:
     nobody = user(kubectl, tmp_path, "nobody")
     said = nobody.refused("status")

@@ -11,16 +11,17 @@ from csr_operator.cli.state import state_of
 PAGE = (Path(__file__).parents[2] / "docs" / "kubectl-csr.md").read_text()
 
 
-def _commands() -> dict[str, argparse.ArgumentParser]:
-    (commands,) = (a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+def _commands(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (commands,) = (a for a in top._actions if isinstance(a, argparse._SubParsersAction))
     return dict(commands.choices)
 
 
 def test_every_command_and_option_is_documented_and_no_other() -> None:
-    commands = _commands()
+    top = parser()
+    commands = _commands(top)
     options = {
         option
-        for command in commands.values()
+        for command in (top, *commands.values())
         for action in command._actions
         if not isinstance(action, argparse._HelpAction)
         for option in action.option_strings

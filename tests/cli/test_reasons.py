@@ -70,4 +70,4 @@ def test_every_reason_says_what_to_do() -> None:
     for one in advice:
         assert one.meaning.endswith(".")
         assert one.remedy
-        one.remedy.format(request="", secret="", issuer="", namespace="")  # no other placeholder
+        one.remedy.format(request="", secret="", issuer="", namespace="", generation=1)  # no other placeholder

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.support import READER, SCRIPTS, Plugin, rule, user, wait_unready
-from tests.support.authorities import authority
+from tests.support.authorities import authority, opaque
 from tests.support.kubectl import wait_until
 from tests.support.manifests import issuer, request
 from tests.support.openssl import openssl
@@ -24,6 +24,7 @@ def requests(site: Site) -> None:
     Its CA is none of the requests, so that it is not renewed with them.
     """
     names = {"www": "ca", "api": "ca", "shop": "revoking", "till": "revoking", "own": "root"}
+    names |= dict.fromkeys(("lost", "gone", "kept"), "revoking")
     manifests = [request(name, issuer_name) for name, issuer_name in names.items()]
     for manifest in manifests[:2]:
         manifest["metadata"]["labels"] = {"team": "web"}
@@ -103,7 +104,7 @@ def slow(site: Site) -> None:
 @pytest.mark.usefixtures("slow")
 def test_waiting_ends_with_what_is_waited_for_when_the_time_is_over(csr: Plugin) -> None:
     said = csr.refused("renew", "slow", "--wait", "--timeout", "100ms")
-    assert "slow: not within 100ms: Pending: have the CSR in status.csr signed" in said
+    assert "slow: timed out after 100ms: Pending: have the CSR in status.csr signed" in said
 
 
 def test_renew_takes_the_right_to_change_the_request(csr: Plugin, site: Site, folder: Path) -> None:
@@ -140,6 +141,54 @@ def test_revoke_after_a_question(kubectl_csr: Plugin, site: Site, tmp_path: Path
     assert ": OK" in check(new)
 
 
+def test_the_reason_is_in_the_revocation_list(csr: Plugin, site: Site) -> None:
+    before = {name: site.status(name) for name in ("lost", "gone")}
+    serials = {name: status["serialNumber"] for name, status in before.items()}
+    assert csr.json("revoke", "lost", "-y", "--reason", "keyCompromise")["reason"] == "keyCompromise"
+    site.wait_status("lost", revision=before["lost"]["revision"] + 1)
+    # By hand, and in another spelling.
+    site.kubectl("annotate", "csreq", "gone", f"{REVOKE}={serials['gone'].lower()} CESSATIONOFOPERATION")
+    site.wait_status("gone", revision=before["gone"]["revision"] + 1)
+
+    def reasons() -> dict[str, str] | None:
+        text = openssl("crl", "-noout", "-text", stdin=site.data("crl")["ca.crl"])
+        entries = text.split("Serial Number: ")[1:]
+        found = {entry.split()[0].lstrip("0"): entry for entry in entries}
+        if any(serial not in found for serial in serials.values()):
+            return None
+        return {
+            name: found[serial].partition("Reason Code:")[2].split("\n")[1].strip() for name, serial in serials.items()
+        }
+
+    assert wait_until("both are listed", reasons) == {"lost": "Key Compromise", "gone": "Cessation Of Operation"}
+
+
+def test_a_reason_that_is_none_is_told_and_nothing_is_revoked(csr: Plugin, site: Site) -> None:
+    before = site.status("kept")
+    serial = before["serialNumber"]
+    site.kubectl("annotate", "csreq", "kept", f"{REVOKE}={serial} oops")
+    told = site.wait_condition("kept", "Stalled", "RevocationPending")
+    assert "give one of these reasons after it, or none: unspecified, keyCompromise" in told["message"]
+    assert site.status("kept")["revision"] == before["revision"]
+    site.kubectl("annotate", "csreq", "kept", f"{REVOKE}-")
+    site.wait_condition("kept", "Ready", "Issued")
+
+
+def test_a_compromised_key_that_is_not_the_operators_to_replace_is_told(csr: Plugin, site: Site) -> None:
+    key = openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+    site.kubectl.apply(
+        opaque("hsm", **{"tls.key": key}),
+        request("own-key", "revoking", privateKey={"secretRef": {"name": "hsm"}}),
+    )
+    site.kubectl.wait_ready("own-key")
+    answer = csr.run("revoke", "own-key", "--reason", "keyCompromise", stdin="no\n")
+    assert (
+        f"the next certificate is for the same key: first replace the key in Secret {site.kubectl.namespace}/hsm"
+        in (answer.err)
+    )
+    assert "Revoke (keyCompromise), and have replaced, " in answer.err
+
+
 @pytest.mark.parametrize("answer", ["", "no\n", "\n"])
 def test_revoke_does_nothing_without_a_yes(answer: str, csr: Plugin, site: Site) -> None:
     assert csr.refused("revoke", "till", stdin=answer).endswith("error: nothing was changed\n")
@@ -155,7 +204,7 @@ def test_revoke_can_be_interrupted_at_the_question(csr: Plugin, site: Site) -> N
     )
     assert process.stderr is not None
     said = b""
-    while not said.endswith(b"Type yes to go on: "):
+    while not said.endswith(b"[y/N] "):
         said += process.stderr.read(1)
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate()
@@ -174,6 +223,7 @@ def test_revoke_for_programs_and_without_rights_to_secrets(csr: Plugin, site: Si
         "name": "till",
         "serialNumber": serial,
         "issuer": "Issuer/revoking",
+        "reason": "superseded",
     }
     assert "note: Secret till-tls could not be read" in answer.err
     site.wait_status("till", revision=revision + 1)

@@ -137,10 +137,32 @@ def test_a_reason_that_is_not_known_is_told_all_the_same() -> None:
     assert "does not know" in one.meaning
 
 
+def test_a_certificate_that_nobody_can_renew_is_told_of_while_it_still_serves() -> None:
+    """Its operator says nothing until the time for a renewal has come."""
+    (one,) = found(seen(READY, status=CERTIFICATE))
+    assert (one.reason, one.message) == (
+        "IssuerNotFound",
+        "Issuer shop/ca does not exist: the certificate will not be renewed",
+    )
+    assert "Create the issuer" in one.remedy
+    (well,) = found(seen(READY, status=CERTIFICATE, issuer=ca(condition("Ready", "True", "Ready"))))
+    assert (well.reason, well.remedy) == ("Issued", "Nothing.")
+
+
+def test_what_is_gone_is_told_by_its_last_revision() -> None:
+    held = condition("Reconciling", "True", "RenewalLoop")
+    one = seen(condition("Ready", "False", "RenewalLoop"), held, status={"revision": 7})
+    assert dict(facts(one, NOW))["Certificate"] == "none now; the last one was of revision 7"
+    assert dict(facts(seen(READY, status={}), NOW))["Certificate"] == "none yet"
+
+
 def test_an_expired_certificate_is_told_with_what_keeps_the_next_away() -> None:
     held = condition("Stalled", "True", "Rejected", "no")
     told = found(seen(condition("Ready", "False", "Expired"), held, status=CERTIFICATE | {"notAfter": at(hours=-1)}))
-    assert [one.reason for one in told] == ["Expired", "Rejected"]
+    assert [(one.reason, one.message) for one in told] == [
+        ("Expired", f"expired at {at(hours=-1)}"),
+        ("Rejected", "no"),
+    ]
 
 
 def test_a_failing_renewal_is_told_with_the_next_try_and_what_still_serves() -> None:

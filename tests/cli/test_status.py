@@ -131,14 +131,18 @@ def test_one_that_is_well(kubectl_csr: Plugin, site: Site) -> None:
             "unready",
             (
                 "Not ready: IssuerNotReady",
-                "(ca): not ready, Misconfigured: Secret nothing",
+                "(ca): not ready, Misconfigured: Secret {namespace}/nothing",
                 "`kubectl describe issuer keyless -n {namespace}`",
                 "Issuer {namespace}/keyless: Misconfigured: The issuer itself is the problem",
             ),
         ),
         (
             "undecided",
-            ("Not ready: ApprovalPending", "; wants approval", "`kubectl csr approve undecided -n {namespace}`"),
+            (
+                "Not ready: ApprovalPending",
+                "; needs an approval",
+                "`kubectl csr approve undecided -n {namespace} --generation 1`",
+            ),
         ),
         (
             "denied",
@@ -178,8 +182,8 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_told(csr: Plugin, site: S
     words = stranger("status", "unready").words
     assert "Not ready: IssuerNotReady" in words
     assert "keyless (it could not be read)" in words
-    assert "unready-tls (it could not be read)" in words
-    for what in (f"Issuer {site.kubectl.namespace}/keyless", "Secret unready-tls", "events"):
+    assert "unready-tls (you may not read Secrets here)" in words
+    for what in (f"Issuer {site.kubectl.namespace}/keyless", "events"):
         assert f"({what} could not be read: " in words
 
     answer = reader.json("status", "www")

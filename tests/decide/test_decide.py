@@ -271,6 +271,37 @@ def test_of_two_requests_for_one_secret_the_older_comes_first() -> None:
 def test_a_missing_and_an_unready_issuer_are_waited_for_in_words() -> None:
     missing = ask(make_request(), None, None)
     assert missing == Hold("IssuerNotFound", "Issuer n/ca does not exist: create it", needs_user=False)
+
+
+CLUSTER_CA = {"name": "ca", "kind": "ClusterIssuer"}
+CLUSTER_MEANT = "set spec.issuerRef.kind to Issuer, or create ClusterIssuer ca"
+MEANT = f"ClusterIssuer ca does: set spec.issuerRef.kind to ClusterIssuer, or create {CA}"
+
+
+@pytest.mark.parametrize(
+    ("refs", "namesake", "words"),
+    [
+        ({"issuerRef": {"name": "ca"}}, ObjectKey(Kind.CLUSTER_ISSUER, "", "ca"), f"{CA} does not exist: {MEANT}"),
+        ({"issuerRef": CLUSTER_CA}, CA, f"ClusterIssuer ca does not exist: {CA} does: {CLUSTER_MEANT}"),
+        ({"issuerRef": {"name": "ca"}}, ObjectKey(Kind.CLUSTER_ISSUER, "", "b"), f"{CA} does not exist: create it"),
+        (
+            {"issuerRefs": [{"name": "x"}, {"name": "ca"}]},
+            ObjectKey(Kind.CLUSTER_ISSUER, "", "ca"),
+            f"Issuer n/x does not exist: create it; {CA} does not exist: {MEANT.replace('Ref', 'Refs')}",
+        ),
+    ],
+)
+def test_an_issuer_of_the_other_kind_is_named_where_its_name_was_meant(
+    refs: dict[str, Any], namesake: ObjectKey, words: str
+) -> None:
+    held = ask(make_request(**refs), None, issuer=None, namesakes=frozenset((namesake,)))
+    assert isinstance(held, Hold)
+    assert (held.reason, held.message) == ("IssuerNotFound", words)
+
+
+def test_a_secret_that_nothing_is_on_record_of_has_a_revision_all_the_same() -> None:
+    request = make_request()
+    assert ask(request, make_secret(request, record=None)) == Restore(1)
     unready = ask(make_request(), None, replace(READY, ready=False, message="sealed"))
     assert unready == Hold("IssuerNotReady", "Issuer n/ca is not ready: sealed", needs_user=False)
 
@@ -514,7 +545,7 @@ def test_what_needs_approval_waits_for_it_and_it_holds_for_one_spec_only() -> No
     request, issuer = make_request(), replace(READY, needs_approval=True)
     pending = ask(request, None, issuer)
     assert isinstance(pending, Hold)
-    assert "kubectl csr approve www" in pending.message
+    assert "`kubectl csr approve www -n n --generation 1`" in pending.message
     assert isinstance(ask(approved(request), None, issuer), Issue)
     assert isinstance(ask(approved(request, generation=0), None, issuer), Hold)
     denied = ask(approved(request, "Denied"), None, issuer)
@@ -537,6 +568,20 @@ def test_a_wish_to_revoke_replaces_that_certificate_and_owes_its_revocation() ->
     assert ask(guarded(request), make_secret(request), REVOKES) == Issue("Revoked", 2, CA, revoke_old=True)
     assert ask(request, make_secret(request), READY) == Issue("Revoked", 2, CA, revoke_old=False)
     assert isinstance(ask(replace(request, wishes=Wishes(revoke="2")), make_secret(request), REVOKES), Keep)
+
+
+def test_a_reason_to_revoke_that_is_none_is_told_and_keeps_no_renewal_away() -> None:
+    request = replace(make_request(), wishes=Wishes(revoke="1", revoke_because=None))
+    told = ask(request, make_secret(request), REVOKES)
+    assert isinstance(told, Hold)
+    assert (told.reason, told.needs_user) == ("RevocationPending", True)
+    assert "csr-operator.dev/revoke is no serial number and reason" in told.message
+    assert told.until is not None
+    due = ask(request, make_secret(request, age=timedelta(days=70)), REVOKES)
+    assert isinstance(due, Issue)
+    assert due.reason == "Renewal"
+    other = replace(request, wishes=Wishes(revoke="2", revoke_because=None))
+    assert isinstance(ask(other, make_secret(request), REVOKES), Keep)
 
 
 DAY = timedelta(days=1)

@@ -176,12 +176,17 @@ def test_a_role_to_bind_by_hand(base: Kubectl, ask: Ask, role: str, granted: dic
     assert {resource: verbs for resource, verbs in allowed.items() if verbs} == granted
 
 
-def test_the_role_of_approvers_reads_requests_and_writes_their_status(base: Kubectl, ask: Ask) -> None:
+def test_the_role_of_approvers_reads_what_status_shows_but_no_secret_and_writes_the_decision(
+    base: Kubectl, ask: Ask
+) -> None:
     base("create", "rolebinding", "approver", "--clusterrole=csr-operator-approver", "--user=approver", "-n", TENANT)
     resources = [f"{kind}{part}.{GROUP}" for kind in KINDS for part in ("", "/status")]
-    may = ask(product(["approver"], resources, [*VERBS, APPROVE]))
-    allowed = {resource: {v for (_, r, v), yes in may.items() if r == resource and yes} for resource in resources}
-    assert {resource: verbs for resource, verbs in allowed.items() if verbs} == {
+    may = ask(product(["approver"], [*resources, "secrets", "events.events.k8s.io"], [*VERBS, APPROVE]))
+    allowed = {(r, v) for (_, r, v), yes in may.items() if yes}
+    found = {resource: {v for r, v in allowed if r == resource} for resource, _ in allowed}
+    assert found == {
+        "events.events.k8s.io": {"list"},
+        f"issuers.{GROUP}": {"get"},  # and clusterissuers, with a ClusterRoleBinding
         f"certificaterequests.{GROUP}": READ,
         f"certificaterequests/status.{GROUP}": {"get", "patch", "update"},
     }

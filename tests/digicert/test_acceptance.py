@@ -232,7 +232,7 @@ def test_one_certificate_is_revoked_when_its_request_is_deleted(customer: Custom
     [
         ("no-product", {"product": "ssl_gold"}, "the account's products: private_ssl_flex (Private SSL OV), ssl_basic"),
         ("no-organization", {"organizationId": 1}, "the account's organizations: 117483 (Example Inc.)"),
-        ("no-secret", {"secretName": "missing"}, "Secret missing, named in spec.digicert.secretName, does not exist"),
+        ("no-secret", {"secretName": "missing"}, "/missing, named in spec.digicert.secretName, does not exist"),
     ],
 )
 def test_an_issuer_that_cannot_order_says_what_is_wrong(

@@ -46,7 +46,7 @@ async def test_an_account_with_more_organizations_than_a_page_holds(backend: Mak
 @pytest.mark.parametrize(
     ("secret", "says"),
     [
-        (None, "Secret digicert, named in spec.digicert.secretName, does not exist: create it"),
+        (None, "Secret digicert, named in spec.digicert.secretName, does not exist: create it with"),
         ({}, "api-key is missing or no API key"),
         ({"api-key": b"two\nlines"}, "api-key is missing or no API key"),
         ({"api-key": b"WRONG"}, "DigiCert refuses the API key"),

@@ -58,13 +58,13 @@ async def test_the_zone_is_found_where_none_is_named(world: World, service: Powe
     ("changes", "secret", "says"),
     [
         ({}, {"auth_token": b"hunter2"}, "powerdns refuses the credentials, or they do not reach the zone example.com"),
-        ({}, {"auth_token": b"\xff"}, "credentialsSecretRef: the Secret dns holds something that is no text"),
+        ({}, {"auth_token": b"\xff"}, "credentialsSecretRef: Secret dns holds something that is no text"),
         (
             {},
             {"token": b"hunter2"},
-            "options, or the Secret dns: .* not know: token; it knows auth_token, .*pdns_server",
+            "options, or Secret dns: .* not know: token; it knows auth_token, .*pdns_server",
         ),
-        ({"credentialsSecretRef": {"name": "gone"}}, {}, "credentialsSecretRef: the Secret gone does not exist"),
+        ({"credentialsSecretRef": {"name": "gone"}}, {}, "credentialsSecretRef: Secret gone does not exist"),
         ({"provider": "powderdns"}, {}, "lexicon.provider: .*powderdns.* is not supported by Lexicon"),
         (
             {"provider": "googleclouddns", "options": {"auth_service_account_info": "file::/etc/passwd"}},

@@ -44,7 +44,7 @@ async def test_credentials_of_other_kinds(world: World, service: Webhook, server
     await world.provider(solver(service, server, credentialsSecretRef=None)).present(name, "value")
     assert "authorization" not in service.calls[-1].headers
     world.secrets["hook"] = {"password": b"s3cret"}
-    with pytest.raises(Misconfigured, match=r"credentialsSecretRef: the Secret hook needs token, or username and pass"):
+    with pytest.raises(Misconfigured, match=r"credentialsSecretRef: Secret hook needs token, or username and pass"):
         await world.provider(solver(service, server)).present(name, "value")
 
 

@@ -148,7 +148,7 @@ def test_an_approval_is_for_one_spec_and_for_all_its_renewals(site: Site, users:
     site.kubectl.apply(request("www", "guarded", dnsNames=["other.example.com"]))
 
     pending = site.wait_condition("www", "Reconciling", "ApprovalPending")
-    assert "has to run `kubectl csr approve www`" in pending["message"]
+    assert f"has to run `kubectl csr approve www -n {site.kubectl.namespace} --generation " in pending["message"]
     assert site.status("www")["revision"] == 2
     generation = site.kubectl.get(REQUEST, "www")["metadata"]["generation"]
     stale = users["approver"].sets(now(site, "www"), given("Approved", generation=generation - 1, reason="Late"))

@@ -50,7 +50,8 @@ def test_a_secret_of_another_is_no_place_for_a_list(site: Site) -> None:
     before = site.kubectl.get("secret", "theirs")
     site.kubectl.apply(issuer("rude", ca={"secretName": "revoking-ca", "crl": {"secretName": "theirs"}}))
     ready = site.wait_condition("rude", "Ready", "Misconfigured", "issuer")
-    assert ready["message"] == "Secret theirs is not the issuer's to write: delete it, or name another"
+    where = f"Secret {site.kubectl.namespace}/theirs"
+    assert ready["message"] == f"{where} is not the issuer's to write: delete it, or name another"
     # Nor is that of another issuer.
     site.kubectl.apply(issuer("ruder", ca={"secretName": "revoking-ca", "crl": {"secretName": "crl"}}))
     site.wait_condition("ruder", "Ready", "Misconfigured", "issuer")

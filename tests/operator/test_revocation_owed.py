@@ -90,7 +90,8 @@ def test_a_ca_that_cannot_be_used_is_waited_for(site: Site, tmp_path: Path) -> N
     site.wait_condition("broken", "Ready", "Misconfigured", "issuer")
     site.kubectl("delete", REQUEST, "stuck", "--wait=false")
     waiting = site.wait_condition("stuck", "Reconciling", "RevocationPending")
-    assert "broken is not ready: Secret broken, named in spec.ca.secretName, does not exist" in waiting["message"]
+    missing = f"Secret {site.kubectl.namespace}/broken, named in spec.ca.secretName, does not exist"
+    assert f"broken is not ready: {missing}" in waiting["message"]
 
     site.kubectl.apply(ca.secret("broken"))
 

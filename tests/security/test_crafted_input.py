@@ -120,7 +120,7 @@ def test_crafted_cas_are_refused(site: Site) -> None:
     for case in texts:
         told = site.wait_condition(f"ca-{case}", "Ready", "Misconfigured", "issuer.csr-operator.dev")
         assert told["status"] == "False"
-        assert f"Secret ca-{case}: " in told["message"]
+        assert f"/ca-{case}: " in told["message"]
     _others_are_served(site)
 
 

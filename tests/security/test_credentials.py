@@ -115,7 +115,8 @@ def test_the_token_of_a_service_account_is_sent_nowhere(scene: Scene, eve: Eve, 
 
     eve.apply(by_webhook(scene, sink, name, name), request(name, name))
 
-    told(scene, name, f"Secret {name} is of type kubernetes.io/service-account-token, which is for Kubernetes")
+    where = f"Secret {scene.kubectl.namespace}/{name}"
+    told(scene, name, f"{where} is of type kubernetes.io/service-account-token, which is for Kubernetes")
     assert_nothing_came(scene, sink, name, held)
 
 
@@ -126,7 +127,7 @@ def test_a_password_is_sent_once_its_owner_says_that_it_may_be(scene: Scene, eve
 
     label = "csr-operator.dev/allow-credential=true"
     command = f"kubectl label --overwrite secret {name} -n {scene.kubectl.namespace} {label}"
-    told(scene, name, f"Secret {name} is not allowed as a credential of issuers: ")
+    told(scene, name, f"Secret {scene.kubectl.namespace}/{name} is not allowed as a credential of issuers: ")
     told(scene, name, f"`{command}`")
     assert_nothing_came(scene, sink, name, "s3cret-of-the-database")
 
@@ -151,7 +152,7 @@ def test_no_other_backend_sends_what_is_not_allowed_either(scene: Scene, eve: Ev
     for one in made:
         ready = scene.site.wait_condition(one, "Ready", "Misconfigured", "issuer")
         why = "is of type Opaque, and the key pair of a CA has to be" if one == f"{name}-ca" else "is not allowed as a"
-        assert f"Secret {name} {why}" in ready["message"]
+        assert f"Secret {scene.kubectl.namespace}/{name} {why}" in ready["message"]
     assert sink.calls == []
 
 

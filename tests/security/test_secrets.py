@@ -146,7 +146,7 @@ def test_the_key_of_a_ca_signs_nothing_by_way_of_self_signed(site: Site, name: s
     ref = {"secretRef": {"name": "root-tls"}}
     site.kubectl.apply(request(name, "root", commonName="Test Root", privateKey=ref))
     refused = site.wait_condition(name, "Stalled", "KeyUnusable")
-    assert "Secret root-tls is that of a CA: name a key that is not beside a CA certificate" in refused["message"]
+    assert "/root-tls is that of a CA: name a key that is not beside a CA certificate" in refused["message"]
     assert condition(site.kubectl.get(REQUEST, name), "Ready")["status"] == "False"
     assert site.kubectl.get("secret", f"{name}-tls") == {}
 
@@ -196,6 +196,6 @@ def test_neither_does_the_key_of_a_root_of_before_there_were_extensions(site: Si
         )
     for case in ("root", "spelled"):
         refused = site.wait_condition(f"{name}-{case}", "Stalled", "KeyUnusable")
-        assert f"Secret {name}-{case}-key is that of a CA" in refused["message"]
+        assert f"/{name}-{case}-key is that of a CA" in refused["message"]
         assert site.kubectl.get("secret", f"{name}-{case}-tls") == {}
     site.kubectl.wait_ready(f"{name}-leaf", f"{name}-own")

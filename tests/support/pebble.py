@@ -88,7 +88,15 @@ class Pebble:
 
     def status_of(self, certificate: x509.Certificate) -> str:
         """`Valid` or `Revoked`."""
-        return str(json.loads(self._ask(f"cert-status-by-serial/{certificate.serial_number:x}"))["Status"])
+        return str(self._told_of(certificate)["Status"])
+
+    def reason_of(self, certificate: x509.Certificate) -> int | None:
+        """Why it is revoked (RFC 5280, section 5.3.1), if Pebble was told."""
+        return self._told_of(certificate).get("Reason")
+
+    def _told_of(self, certificate: x509.Certificate) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self._ask(f"cert-status-by-serial/{certificate.serial_number:x}"))
+        return told
 
     def set_renewal_info(self, certificate: x509.Certificate, answer: Mapping[str, Any]) -> None:
         """What Pebble says about when to renew a certificate from now on."""

@@ -180,7 +180,8 @@ class Context:
     a Secret there that is the issuer's own to write, and made if it is missing; the change is a function of the data so
     far, and is made again if somebody else was faster. clock: the time now, in UTC. session: for HTTP (`http.py`);
     it is shared by all issuers, so that each call says whom it trusts. responder: for ACME. programs: the folder of
-    those that issuers may have run to write DNS records; None if they may not.
+    those that issuers may have run to write DNS records; None if they may not. namespace: where its Secrets are, for
+    messages.
     """
 
     read_secret: Callable[[str], Awaitable[Mapping[str, bytes] | None]]
@@ -189,6 +190,11 @@ class Context:
     session: Callable[[], aiohttp.ClientSession]
     responder: Responder
     programs: Path | None = None
+    namespace: str = ""
+
+    def secret(self, name: str) -> str:
+        """What a message calls a Secret of the issuer: `Secret namespace/name`."""
+        return f"Secret {self.namespace}/{name}" if self.namespace else f"Secret {name}"
 
 
 class Backend(Protocol):

@@ -40,7 +40,7 @@ class CaBackend:
     def __init__(self, secret_name: str, crl_name: str, crl_urls: Sequence[str], context: Context) -> None:
         self._secret_name, self._crl_name, self._crl_urls = secret_name, crl_name, tuple(crl_urls)
         self.revokes = bool(crl_name)
-        self._context = context
+        self._context, self._secret = context, context.secret(secret_name)
         self._loaded: tuple[Mapping[str, bytes], Authority] | None = None
         self._listing = asyncio.Lock()
         self._unlisted: dict[int, _Entry] = {}  # to be revoked, by serial number
@@ -60,7 +60,7 @@ class CaBackend:
             usage = extension_of(authority.certificate, x509.KeyUsage)
             if usage is not None and not usage.crl_sign:
                 raise Misconfigured(
-                    f"Secret {self._secret_name}: the CA may not sign revocation lists, as its key usage lacks "
+                    f"{self._secret}: the CA may not sign revocation lists, as its key usage lacks "
                     "cRLSign: renew it with that, or remove spec.ca.crl"
                 )
             async with self._listing:
@@ -71,7 +71,7 @@ class CaBackend:
         )
         if self._size > _SECRET_BYTES * 3 // 4:
             size = f"{self._size // 1024} of at most 1024 KiB"
-            message += f"; Secret {self._crl_name} holds {size} of revocation lists: {_ROOM}"
+            message += f"; {self._context.secret(self._crl_name)} holds {size} of revocation lists: {_ROOM}"
         return Health(
             message,
             sha256_fingerprint(certificate),
@@ -159,15 +159,16 @@ class CaBackend:
             size = sum(map(len, kept.values()))
             if size > _SECRET_BYTES:
                 raise Misconfigured(
-                    f"Secret {self._crl_name}: the revocation list would be of {len(listed) - len(gone) + len(new)} "
-                    f"certificates, and with {size // 1024} KiB it is more than a Secret holds (1024 KiB): {_ROOM}"
+                    f"{self._context.secret(self._crl_name)}: the revocation list would be of "
+                    f"{len(listed) - len(gone) + len(new)} certificates, and with {size // 1024} KiB it is more "
+                    f"than a Secret holds (1024 KiB): {_ROOM}"
                 )
             return kept
 
         try:
             await self._context.publish(self._crl_name, change)
         except PkiError as error:
-            raise Misconfigured(f"Secret {self._crl_name}: {error}") from None
+            raise Misconfigured(f"{self._context.secret(self._crl_name)}: {error}") from None
         self._last, self._last_expiries, self._size = signed, expiries, size
         for serial in wanted:
             self._unlisted.pop(serial, None)
@@ -176,7 +177,11 @@ class CaBackend:
         data = await self._context.read_secret(self._secret_name)
         self._loaded, before = None, self._loaded  # what cannot be read any more must not go on signing
         if data is None:
-            raise Misconfigured(f"Secret {self._secret_name}, named in spec.ca.secretName, does not exist: create it")
+            where = f" -n {self._context.namespace}" if self._context.namespace else ""
+            command = f"kubectl create secret tls {self._secret_name}{where} --cert=ca.crt --key=ca.key"
+            raise Misconfigured(
+                f"{self._secret}, named in spec.ca.secretName, does not exist: create it, such as by `{command}`"
+            )
         if before is None or before[0] != data:
             before = (data, await offload(sum(map(len, data.values())), self._parse, data))
         self._must_be_valid(before[1], self._context.clock())
@@ -186,16 +191,16 @@ class CaBackend:
     def _parse(self, data: Mapping[str, bytes]) -> Authority:
         for name in ("tls.crt", "tls.key"):
             if not data.get(name):
-                raise Misconfigured(f"Secret {self._secret_name}: {name} is missing; it needs tls.crt and tls.key")
+                raise Misconfigured(f"{self._secret}: {name} is missing; it needs tls.crt and tls.key")
         try:
             return load_authority(data["tls.crt"], data["tls.key"], data.get("ca.crt", b""))
         except PkiError as error:
-            raise Misconfigured(f"Secret {self._secret_name}: {error}") from None
+            raise Misconfigured(f"{self._secret}: {error}") from None
 
     def _must_be_valid(self, authority: Authority, now: datetime) -> None:
         if not authority.valid_at(now):
             raise Misconfigured(
-                f"Secret {self._secret_name}: the CA certificate or one above it is not valid now "
+                f"{self._secret}: the CA certificate or one above it is not valid now "
                 f"(its own: {_day(authority.certificate.not_valid_before_utc)} to "
                 f"{_day(authority.certificate.not_valid_after_utc)}): renew it"
             )

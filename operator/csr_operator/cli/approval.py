@@ -10,24 +10,35 @@ from csr_operator.model import CertificateRequest, format_time
 from csr_operator.parse import parse_issuer, parse_request
 
 from .cluster import Cluster, Reader
-from .describe import wishes
+from .describe import names
 from .errors import CommandFailed
-from .output import Report, ask, note, one_line
+from .output import Report, ask, facts, note, one_line
+from .review import all_of_it, asks, last_change, unusual
+from .several import each
 
 Decision = Literal["Approved", "Denied"]
 
 # Reasons as those of `kubectl certificate approve` and `deny`.
 _REASONS = {"Approved": "KubectlApprove", "Denied": "KubectlDeny"}
-_VERBS = {"Approved": "approve it", "Denied": "deny it"}
+_VERBS = {"Approved": "Approve", "Denied": "Deny"}
 _ATTEMPTS = 5
 
 
 async def decide_on(cluster: Cluster, options: argparse.Namespace, decision: Decision) -> Report:
-    """Write the decision on the request as its user saw it; the opposite one goes.
+    """Write the decision on each request as its user saw it; the opposite one goes. What fails does not stop the rest.
 
-    That is the generation that the user names, or else the one that is shown now; at a terminal its user is asked.
+    That is the generation that the user names, or else the one that is shown: at a terminal its user is asked, and
+    elsewhere has to say so. Raises CommandFailed.
     """
-    name, message = options.name, options.message
+    if options.generation is None and not options.yes and not sys.stdin.isatty():
+        raise CommandFailed(
+            f"nobody can be asked here, as this is no terminal: look at the request, and give what you saw by "
+            f"--generation N, or by -y what there is now: kubectl csr status {options.names[0]}"
+        )
+    return await each(options.names, lambda name: _decide(cluster, options, name, decision))
+
+
+async def _decide(cluster: Cluster, options: argparse.Namespace, name: str, decision: Decision) -> Report:
     key = cluster.key(name)
     obj = await cluster.get(key)
     generation = obj["metadata"].get("generation", 0)
@@ -36,21 +47,21 @@ async def decide_on(cluster: Cluster, options: argparse.Namespace, decision: Dec
             f"the spec of {name} is of generation {generation}, and not {options.generation}: look at it again before "
             "you decide"
         )
-    if options.generation is None and not options.yes and sys.stdin.isatty():
-        seen = parse_request(obj)
-        note(f"{seen.namespace}/{name}, generation {generation}, asks for")
-        for text in wishes(seen):
-            note(f"  {one_line(text)}")
-        if not ask(f"Type yes to {_VERBS[decision]}: "):
-            raise CommandFailed("nothing was changed")
+    seen = parse_request(obj)
+    note(f"CertificateRequest {seen.namespace}/{name}, generation {generation}, asks for:")
+    note(facts(all_of_it(seen, last_change(obj)), indent="  "))
+    if options.generation is None and not options.yes and not ask(f"{_VERBS[decision]} it? [y/N] "):
+        raise CommandFailed("nothing was changed")
     user = await cluster.user()
-    text = _text(decision, message, user)
+    text = _text(decision, options.message, user)
     for _ in range(_ATTEMPTS):
-        if obj["metadata"].get("generation", 0) != generation:
+        # Another one of that name begins with generation 1 again.
+        if (obj["metadata"]["uid"], obj["metadata"].get("generation", 0)) != (seen.uid, generation):
             raise CommandFailed(f"the spec of {name} was changed just now: look at it again before you decide")
-        if _stands(obj, decision) and not message:
+        if _stands(obj, decision) and not options.message:
             break
         try:
+            # With this resource version, which a changed spec does not have.
             conditions = _conditions(obj, decision, text, generation)
             await cluster.patch_status(key, obj["metadata"]["resourceVersion"], {"conditions": conditions})
             break
@@ -60,18 +71,21 @@ async def decide_on(cluster: Cluster, options: argparse.Namespace, decision: Dec
             obj = await cluster.get(key)  # most likely the operator wrote the status
     else:
         raise CommandFailed(f"{name} is changed by others all the time: try again")
-    request = parse_request(obj)
-    await _tell_if_without_effect(cluster, request, decision)
+    has_effect = await _has_effect(cluster, seen, decision)
     data = {
-        "namespace": request.namespace,
+        "namespace": seen.namespace,
         "name": name,
         "decision": decision,
         "observedGeneration": generation,
         "by": user or None,
         "message": text,
+        "asks": asks(seen, last_change(obj)),
+        "hasEffect": has_effect,
     }
-    text = f"{request.namespace}/{name}: {decision.lower()}, generation {generation}: {', '.join(wishes(request))}"
-    return Report(data, text)
+    what = "; ".join(one_line(part) for part in (*unusual(seen), names(seen)) if part)
+    return Report(
+        data, f"{seen.namespace}/{name}: {decision.lower()}, generation {generation}: {what}", has_effect is not False
+    )
 
 
 def _text(decision: Decision, message: str, user: str) -> str:
@@ -103,11 +117,17 @@ def _conditions(obj: Object, decision: Decision, text: str, generation: int) -> 
     return [*(c for c in before if c["type"] not in _REASONS), condition]
 
 
-async def _tell_if_without_effect(cluster: Cluster, request: CertificateRequest, decision: Decision) -> None:
-    """Where the issuers can be read: an approver need not have the right to."""
+async def _has_effect(cluster: Cluster, request: CertificateRequest, decision: Decision) -> bool | None:
+    """Whether an issuer of the request asks for a decision; None where none can be read, which an approver may not be
+    allowed to."""
     reader = Reader()
-    issuers = [await reader.issuer(cluster, key) for key in request.issuers]
-    if all(obj is not None and not parse_issuer(obj).needs_approval for _, obj in issuers):
-        asked = " or ".join(map(str, request.issuers))
-        effect = "it gets its certificate all the same" if decision == "Denied" else "it needs no approval"
-        note(f"note: {asked} wants no approval (spec.approval), so that this has no effect: {effect}")
+    found = [await reader.issuer(cluster, key) for key in request.issuers]
+    issuers = [parse_issuer(obj) for _, obj in found if obj is not None]
+    if any(issuer.needs_approval for issuer in issuers):
+        return True
+    if len(issuers) < len(found):
+        return None
+    issuer = " and ".join(map(str, request.issuers))
+    effect = "it is signed all the same" if decision == "Denied" else "it is signed in any case"
+    note(f"note: this has no effect now, as spec.approval of {issuer} is not Manual: {effect}")
+    return False

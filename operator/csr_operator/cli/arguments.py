@@ -3,20 +3,43 @@
 import argparse
 import re
 
+REVOCATION_REASONS = (
+    "unspecified",
+    "keyCompromise",
+    "cACompromise",
+    "affiliationChanged",
+    "superseded",
+    "cessationOfOperation",
+    "privilegeWithdrawn",
+    "aACompromise",
+)
+"""As RFC 5280, section 5.3.1, names them, without certificateHold and removeFromCRL: what is replaced stays revoked."""
+
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|m|s|ms))+")
-_KIND = re.compile(r"(?:csreq|certificaterequests?(?:\.csr-operator\.dev)?)/")
+_KINDS = "csreq|certificaterequests?(?:\\.csr-operator\\.dev)?"
+_KIND = re.compile(f"(?:{_KINDS})/")
+_KIND_ALONE = re.compile(_KINDS)
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?")
 
 
+class _Qualified(str):
+    """A name that was given with its kind, as `csreq/www`."""
+
+
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Raises SystemExit with status 2, after words on stderr, if they make no sense."""
+    """`command` is empty if there is none. Raises SystemExit with status 2, after words on stderr, if they make no
+    sense."""
     # The options of the connection may come before and after the command: whichever is given last counts.
-    options = argparse.Namespace(kubeconfig="", context=None, namespace="", output="table")
-    chosen = parser()
-    chosen.parse_args(arguments, options)
-    selects = options.command in ("status", "renew", "verify")
-    if selects:
+    options = argparse.Namespace(
+        kubeconfig="", context=None, namespace="", output="table", impersonate="", impersonate_groups=[]
+    )
+    parser().parse_args(arguments, options)
+    if "names" in options:
+        _check_names(options)
+    if options.command in ("status", "renew", "verify"):
         _check_selection(options)
+    if options.impersonate_groups and not options.impersonate:
+        options.usage_error("--as-group goes with --as")
     return options
 
 
@@ -28,6 +51,14 @@ def parser() -> argparse.ArgumentParser:
     group.add_argument(
         "-n", "--namespace", type=_object_name, metavar="NAME", help="the namespace, if not that of the context"
     )
+    group.add_argument("--as", dest="impersonate", metavar="USER", help="as this user, if you may impersonate them")
+    group.add_argument(
+        "--as-group",
+        dest="impersonate_groups",
+        action="append",
+        metavar="GROUP",
+        help="and of this group; repeatable",
+    )
 
     output = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     output.add_argument("-o", "--output", choices=["table", "json", "yaml"], help="how it is printed (table)")
@@ -35,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     several = argparse.ArgumentParser(add_help=False)
     several.add_argument("-l", "--selector", default="", metavar="SELECTOR", help="those with these labels")
     several.add_argument("-A", "--all-namespaces", action="store_true", help="in all namespaces, not in one")
+    several.add_argument("--all", action="store_true", help="all there are")
 
     waiting = argparse.ArgumentParser(add_help=False)
     waiting.add_argument("--wait", action="store_true", help="until the new certificate is there")
@@ -45,10 +77,14 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="kubectl csr",
         description="Explain certificate requests of csr-operator, and act on them.",
+        epilog="These are CertificateRequests of csr-operator.dev (kubectl get csreq). CertificateSigningRequests, of "
+        "Kubernetes itself are something else: kubectl get csr, kubectl certificate approve.",
         parents=[connection],
         allow_abbrev=False,
     )
-    commands = top.add_subparsers(required=True, dest="command", metavar="COMMAND", title="commands")
+    top.set_defaults(usage_error=top.error)
+    top.add_argument("--version", action="store_true", help="print the version, and end")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
     def command(name: str, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
         return commands.add_parser(
@@ -62,43 +98,45 @@ def parser() -> argparse.ArgumentParser:
     status = command(
         "status", "Say how a request stands, what it waits for and what to do; without NAME, of all.", several, output
     )
-    status.add_argument(
-        "name",
-        nargs="?",
-        type=_object_name,
-        metavar="NAME",
-        help="the request (all, those in trouble first)",
-    )
+    _names(status, "*", "a request (all, those in trouble first)")
 
     inspect = command("inspect", "Show the certificate in the Secret, its chain, and the CSR, in words.", output)
-    _name(inspect)
+    _names(inspect)
 
     renew = command("renew", "Have certificates renewed now.", several, waiting, output)
-    renew.add_argument("names", nargs="*", type=_object_name, metavar="NAME", help="a request; or use -l or --all")
-    renew.add_argument("--all", action="store_true", help="all there are")
+    _names(renew, "*", "a request; or use -l or --all")
 
     revoke = command("revoke", "Have the current certificate revoked by its CA, and replaced.", output)
-    _name(revoke)
+    _names(revoke)
+    revoke.add_argument(
+        "--reason",
+        choices=REVOCATION_REASONS,
+        default="",
+        metavar="REASON",
+        help=f"why, as the revocation list tells (superseded): {', '.join(REVOCATION_REASONS)}",
+    )
     revoke.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
 
     approve = command("approve", "Approve a request as it was shown.", output)
-    _name(approve)
+    _names(approve)
     _shown(approve)
     approve.add_argument("--message", default="", metavar="TEXT", help="why, for its reader")
 
     deny = command("deny", "Deny a request as it was shown.", output)
-    _name(deny)
+    _names(deny)
     _shown(deny)
     deny.add_argument("--message", required=True, metavar="TEXT", help="why, for who asked")
 
-    bring = command("import", "Bring the certificate that a manual issuer waits for, if it is right.", waiting, output)
-    _name(bring)
+    bring = command(
+        "import", "Hand over the certificate that a manual issuer waits for, if it is right.", waiting, output
+    )
+    _names(bring, help_text="the request")
     bring.add_argument(
         "file", metavar="FILE", help="certificate and chain in any order (PEM, DER, PKCS #7); - for stdin"
     )
 
     export = command("export", "Write the CSR, or a certificate, as PEM.")
-    _name(export)
+    _names(export, help_text="the request")
     what = export.add_mutually_exclusive_group()
     for part, text in (
         ("certificate", "the certificate alone, instead of the CSR"),
@@ -111,16 +149,22 @@ def parser() -> argparse.ArgumentParser:
     verify = command(
         "verify", "Compare what is in the Secret with the spec; exit status 1 if it differs.", several, output
     )
-    verify.add_argument("name", nargs="?", type=_object_name, metavar="NAME", help="the request; or use -l or --all")
-    verify.add_argument("--all", action="store_true", help="all there are")
+    _names(verify, "*", "a request; or use -l or --all")
+
+    convert = command("convert", "Turn Certificates and issuers of cert-manager into ours, as YAML on stdout.")
+    convert.add_argument(
+        "-f", "--filename", required=True, metavar="FILE", help="manifests of cert-manager.io/v1 (YAML); - for stdin"
+    )
+
+    command("version", "Print the version.", output)
 
     for each in commands.choices.values():
         each.set_defaults(usage_error=each.error)
     return top
 
 
-def _name(command: argparse.ArgumentParser) -> None:
-    command.add_argument("name", type=_object_name, metavar="NAME", help="the request")
+def _names(command: argparse.ArgumentParser, count: str = "+", help_text: str = "a request") -> None:
+    command.add_argument("names", nargs=count, type=_object_name, metavar="NAME", help=help_text)
 
 
 def _shown(command: argparse.ArgumentParser) -> None:
@@ -129,20 +173,29 @@ def _shown(command: argparse.ArgumentParser) -> None:
         "--generation",
         type=int,
         metavar="N",
-        help="only if its spec is still that of this metadata.generation",
+        help="what was looked at: only if its spec is still that of this metadata.generation",
     )
     which.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
 
 
+def _check_names(options: argparse.Namespace) -> None:
+    """Also as kubectl takes them: `csreq www`."""
+    names = options.names
+    if len(names) > 1 and not isinstance(names[0], _Qualified) and _KIND_ALONE.fullmatch(names[0]):
+        del names[0]
+    if len(names) > 1 and options.command in ("export", "import"):
+        options.usage_error("name one request")
+    if len(names) > 1 and getattr(options, "generation", None) is not None:
+        options.usage_error("--generation is that of one request: name one")
+
+
 def _check_selection(options: argparse.Namespace) -> None:
-    named = bool(options.names if options.command == "renew" else options.name)
-    if named and (options.selector or options.all_namespaces or getattr(options, "all", False)):
-        options.usage_error("name the request, or select by -l, --all and -A: not both")
-    if options.command != "status":
-        if options.selector and options.all:
-            options.usage_error("-l and --all exclude each other")
-        if not (named or options.selector or options.all):
-            options.usage_error("name a request, or select some by -l SELECTOR, or all by --all")
+    if options.names and (options.selector or options.all_namespaces or options.all):
+        options.usage_error("name requests, or select them by -l, --all and -A: not both")
+    if options.selector and options.all:
+        options.usage_error("-l and --all exclude each other")
+    if options.command != "status" and not (options.names or options.selector or options.all):
+        options.usage_error("name a request, or select some by -l SELECTOR, or all by --all")
     if options.all_namespaces and options.namespace:
         options.usage_error("-n and -A exclude each other")
 
@@ -154,7 +207,7 @@ def _object_name(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no name: lower-case letters, digits, hyphens and dots are wanted"
         )
-    return name
+    return name if name == text else _Qualified(name)
 
 
 def _duration(text: str) -> str:

@@ -3,16 +3,17 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
 import yaml
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
+from multidict import CIMultiDict
 
 from csr_operator.kube import KubeClient, KubeError, NoConfiguration, Object, kubeconfigs, load_kubeconfig
 from csr_operator.model import GROUP, VERSION, Kind, ObjectKey, SecretKey
@@ -35,12 +36,21 @@ _PATIENCE = 30.0
 _WATCH_SECONDS = 240
 
 
+class Impersonated(NamedTuple):
+    """As whom everything is done (https://kubernetes.io/docs/reference/access-authn-authz/authentication/
+    #user-impersonation); without a user, as oneself."""
+
+    user: str = ""
+    groups: tuple[str, ...] = ()
+
+
 class Cluster(KubeClient):
     """namespace: where a request is looked for. All calls raise KubeError and Unreachable."""
 
     agent: ClassVar[str] = "kubectl-csr"
 
     namespace: str
+    impersonated = Impersonated()
 
     def key(self, name: str) -> ObjectKey:
         """The request of this name."""
@@ -127,6 +137,25 @@ class Cluster(KubeClient):
                 response.close()
             await asyncio.sleep(1.0)
 
+    async def _send(
+        self,
+        verb: str,
+        method: str,
+        resource: str,
+        path: str,
+        body: Object | str | None,
+        headers: MutableMapping[str, str],
+        limits: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        whom = self.impersonated
+        if whom.user:
+            several = CIMultiDict(headers)
+            several["Impersonate-User"] = whom.user
+            for group in whom.groups:
+                several.add("Impersonate-Group", group)
+            headers = several
+        return await super()._send(verb, method, resource, path, body, headers, limits)
+
 
 class Reader:
     """Reads what may be forbidden; `unread` says what was, and why."""
@@ -155,7 +184,7 @@ class Reader:
 
 
 @asynccontextmanager
-async def connected(kubeconfig: str, context: str | None, namespace: str) -> AsyncIterator[Cluster]:
+async def connected(kubeconfig: str, context: str | None, namespace: str, whom: Impersonated) -> AsyncIterator[Cluster]:
     """kubeconfig, namespace: empty for those that kubectl would take. Raises NoConfiguration."""
     paths = [Path(kubeconfig)] if kubeconfig else kubeconfigs()
     configuration = kubernetes_client.Configuration()
@@ -165,7 +194,7 @@ async def connected(kubeconfig: str, context: str | None, namespace: str) -> Asy
         chosen = _of_the_pod(configuration, paths)
     configuration.connection_pool_maxsize = 8
     cluster = Cluster(kubernetes_client.ApiClient(configuration=configuration), _PATIENCE, float(_WATCH_SECONDS + 30))
-    cluster.namespace = namespace or chosen or "default"
+    cluster.namespace, cluster.impersonated = namespace or chosen or "default", whom
     try:
         yield cluster
     finally:

@@ -12,11 +12,14 @@ from csr_operator.pki.errors import PkiError
 from csr_operator.pki.names import subject_name
 
 from .explain import Seen, ready_condition
+from .review import asks, unusual, written
 from .state import distance
 
 
 def facts(seen: Seen, now: datetime) -> Iterator[tuple[str, str]]:
     request, status = seen.request, seen.request.status
+    yield "Generation", f"{request.generation}{written(seen.change)}"
+    yield from (("Unusual", text) for text in unusual(request))
     yield "Names", names(request)
     yield "Key", _key(request)
     for key in request.issuers:
@@ -27,6 +30,8 @@ def facts(seen: Seen, now: datetime) -> Iterator[tuple[str, str]]:
         yield "Valid", f"from {status.not_before} until {status.not_after} ({distance(status.not_after, now)})"
         if status.renewal_time:
             yield "Renewal", f"{status.renewal_time} ({distance(status.renewal_time, now)})"
+    elif status.revision:
+        yield "Certificate", f"none now; the last one was of revision {status.revision}"
     else:
         yield "Certificate", "none yet"
     if seen.staged is not None:
@@ -49,29 +54,12 @@ def names(request: CertificateRequest) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def wishes(request: CertificateRequest) -> Iterator[str]:
-    """What a decision on the request is about: first what few requests ask for, then all names."""
-    wanted = asked(request)
-    if wanted.is_ca:
-        yield "a CA certificate"
-    if wildcards := [name for name in wanted.dns_names if name.startswith("*.")]:
-        yield f"wildcards ({len(wildcards)})"
-    if unusual := sorted(wanted.usages - _USUAL):
-        yield f"usages {', '.join(unusual)}"
-    if wanted.extensions:
-        yield f"extensions {', '.join(sorted(wanted.extensions))}"
-    yield names(request)
-
-
-_USUAL = frozenset(("digital signature", "key encipherment", "server auth"))
-
-
 def secret_words(seen: Seen) -> str:
     """The Secret's presence and ownership."""
     request, secret = seen.request, seen.secret
     name = request.spec.secret_name
     if not seen.secret_read:
-        return f"{name} (it could not be read)"
+        return f"{name} (you may not read Secrets here)"
     if secret is None:
         return f"{name} does not exist"
     if not owns(request, secret):
@@ -94,7 +82,9 @@ def details(seen: Seen) -> dict[str, Any]:
         "renewalTime": status.renewal_time or None,
     }
     return {
+        "generation": request.generation,
         "names": names(request),
+        "asks": asks(request, seen.change),
         "issuers": [_issuer_details(seen, key) for key in request.issuers],
         "secret": {
             "name": request.spec.secret_name,
@@ -126,7 +116,7 @@ def _issuer(seen: Seen, key: ObjectKey) -> str:
         words = f"ready, {ready.message}"
     else:
         words = f"not ready, {ready.reason}: {ready.message}"
-    return f"{key} ({issuer.backend or 'no backend'}): {words}{'; wants approval' if issuer.needs_approval else ''}"
+    return f"{key} ({issuer.backend or 'no backend'}): {words}{'; needs an approval' if issuer.needs_approval else ''}"
 
 
 def _issuer_details(seen: Seen, key: ObjectKey) -> dict[str, Any]:

@@ -46,7 +46,7 @@ async def export(cluster: Cluster, name: str, part: str, output_file: str) -> No
 
 async def bring(cluster: Cluster, options: Namespace, now: datetime) -> Report:
     """Check the chain against CSR and issuer, then hand it to the operator."""
-    name = options.name
+    name = options.names[0]
     certificates = _read(options.file)
     obj = await cluster.get(cluster.key(name))
     request = parse_request(obj)

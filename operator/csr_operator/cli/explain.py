@@ -17,6 +17,7 @@ from csr_operator.model import (
 from . import reasons
 from .output import when
 from .reasons import Advice
+from .review import Change
 from .state import distance, held_by, moment, state_of
 
 
@@ -35,7 +36,8 @@ class Seen:
     """What could be read about a request.
 
     issuers: None for one that does not exist; absent if it could not be read. secret_read: whether `secret` is
-    what there is. staged: the order under way. unread: what could not be read, and why.
+    what there is. staged: the order under way. unread: what could not be read, and why. change: of the
+    spec, the last one.
     """
 
     request: CertificateRequest
@@ -45,6 +47,7 @@ class Seen:
     staged: Staged | None = None
     events: tuple[Happening, ...] = ()
     unread: tuple[str, ...] = ()
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def findings(seen: Seen, now: datetime) -> Iterator[Finding]:
         case "Outdated":
             yield _finding(seen, "Outdated", reasons.OUTDATED)
         case "Expired":
-            yield _finding(seen, "Expired", reasons.REQUEST["Expired"], f"valid until {status.not_after}")
+            yield _finding(seen, "Expired", reasons.REQUEST["Expired"], f"expired at {status.not_after}")
         case "Late":
             yield _finding(seen, "Late", reasons.LATE, state.message)
     if held is not None:
@@ -85,6 +88,8 @@ def findings(seen: Seen, now: datetime) -> Iterator[Finding]:
             yield Finding("Issued", f"The certificate that is there goes on serving until it expires ({left}).")
     elif state.reason == "Expired":
         yield _finding(seen, "Late", reasons.LATE)
+    elif state.reason == "Issued" and (missing := tuple(_missing_issuers(seen))):
+        yield from missing
     elif state.reason in ("Issued", "Issuing"):
         yield _finding(seen, state.reason, _advice(state.reason))
     yield from _decision_without_effect(seen)
@@ -120,6 +125,7 @@ def _finding(seen: Seen, reason: str, advice: Advice, message: str = "", issuer:
         "request": f"{request.name} -n {request.namespace}",
         "secret": request.spec.secret_name,
         "namespace": request.namespace,
+        "generation": request.generation,
         "issuer": issuer_argument(issuer or _troubled_issuer(seen)),
     }
     return Finding(reason, advice.meaning.format(**words), message, advice.remedy.format(**words))
@@ -132,6 +138,17 @@ def _troubled_issuer(seen: Seen) -> ObjectKey:
         if issuer is not None and ((ready := ready_condition(issuer)) is None or ready.status != "True"):
             return key
     return seen.request.issuers[0]
+
+
+def _missing_issuers(seen: Seen) -> Iterator[Finding]:
+    """What a request that is well cannot tell yet: nobody is there who could renew it."""
+    known = seen.request.issuers
+    if known and all(key in seen.issuers and seen.issuers[key] is None for key in known):
+        advice = reasons.REQUEST["IssuerNotFound"]
+        for key in known:
+            yield _finding(
+                seen, "IssuerNotFound", advice, f"{key} does not exist: the certificate will not be renewed", key
+            )
 
 
 def _issuer_findings(seen: Seen) -> Iterator[Finding]:
@@ -152,7 +169,7 @@ def _decision_without_effect(seen: Seen) -> Iterator[Finding]:
     if all(issuer is not None and not issuer.needs_approval for issuer in known):
         yield Finding(
             "Denied",
-            "It is denied, but none of its issuers wants approval: the denial has no effect.",
+            "It is denied, but spec.approval of none of its issuers is Manual: the denial has no effect.",
             denied.message,
             "If decisions are to count, have the issuer's owner set spec.approval to Manual.",
         )

@@ -10,7 +10,7 @@ from csr_operator.backends.base import Context, Misconfigured, NoResponder
 from csr_operator.backends.registry import backend
 from csr_operator.decide import issuer_name, owns
 from csr_operator.kube import KubeError, Object, secret_data
-from csr_operator.model import RENEW_ANNOTATION, REVOKE_ANNOTATION, CertificateRequest, Issuer, ObjectKey
+from csr_operator.model import RENEW_ANNOTATION, REVOKE_ANNOTATION, SUPERSEDED, CertificateRequest, Issuer, ObjectKey
 from csr_operator.parse import parse_issuer, parse_request, parse_secret_meta
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.errors import PkiError
@@ -22,6 +22,7 @@ from .output import Report, ask, note
 from .waiting import Patience, wait_for
 
 _AT_ONCE = 8
+_KEY_IS_LOST = ("keyCompromise", "cACompromise", "aACompromise")
 
 
 async def renew(cluster: Cluster, options: Namespace, now: datetime) -> Report:
@@ -47,7 +48,7 @@ async def renew(cluster: Cluster, options: Namespace, now: datetime) -> Report:
     return Report(data, "\n".join(lines), ok=not any(outcome.error for outcome in outcomes))
 
 
-async def revoke(cluster: Cluster, name: str, now: datetime, *, confirmed: bool) -> Report:
+async def revoke(cluster: Cluster, name: str, options: Namespace) -> Report:
     """Have the current certificate revoked and replaced, once the user has said yes."""
     request = parse_request(await cluster.get(cluster.key(name)))
     reader = Reader()
@@ -59,13 +60,24 @@ async def revoke(cluster: Cluster, name: str, now: datetime, *, confirmed: bool)
     await _must_be_able_to_revoke(cluster, reader, request, key)
     for text in reader.unread:
         note(f"note: {text}")
-    if not confirmed:
-        note(f"Revoke, and have replaced, the certificate of {request.namespace}/{name}: {words}, by {key}?")
-        if not ask("Type yes to go on: "):
+    if options.reason in _KEY_IS_LOST and not request.spec.key_is_ours:
+        ref = request.spec.private_key.secret_ref
+        where = f"in Secret {request.namespace}/{ref.name}" if ref is not None else "and the CSR in spec.request"
+        note(f"note: the next certificate is for the same key: first replace the key {where}")
+    if not options.yes:
+        why = f" ({options.reason})" if options.reason else ""
+        note(f"Revoke{why}, and have replaced, the certificate of {request.namespace}/{name}: {words}, by {key}?")
+        if not ask("[y/N] "):
             raise CommandFailed("nothing was changed")
-    await cluster.annotate(request.key, REVOKE_ANNOTATION, serial)
-    data = {"namespace": request.namespace, "name": name, "serialNumber": serial, "issuer": issuer_name(key)}
-    text = f"{request.namespace}/{name}: the revocation of {words} is asked for; another certificate replaces it first"
+    await cluster.annotate(request.key, REVOKE_ANNOTATION, f"{serial} {options.reason}".rstrip())
+    data = {
+        "namespace": request.namespace,
+        "name": name,
+        "serialNumber": serial,
+        "issuer": issuer_name(key),
+        "reason": options.reason or SUPERSEDED,
+    }
+    text = f"{request.namespace}/{name}: revocation requested of {words}; another certificate replaces it first"
     return Report(data, text)
 
 
@@ -100,7 +112,7 @@ async def _renewed(cluster: Cluster, outcome: _Outcome, patience: Patience) -> _
 def _outcome_words(outcome: _Outcome, waited: bool) -> str:
     name = f"{outcome.key.namespace}/{outcome.key.name}"
     if outcome.request is None or not waited:
-        return f"{name}: its renewal is asked for"
+        return f"{name}: renewal requested"
     status = outcome.request.status
     return f"{name}: revision {status.revision}, serial number {status.serial_number}, valid until {status.not_after}"
 

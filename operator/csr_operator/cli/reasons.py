@@ -1,7 +1,8 @@
 """What each reason that the operator sets means, and what to do about it.
 
 In the texts, {request} is the request with its namespace as kubectl takes it (`www -n shop`), {secret} the name of its
-Secret, {issuer} its issuer (`issuer ca -n shop`), {namespace} its namespace.
+Secret, {issuer} its issuer (`issuer ca -n shop`), {namespace} its namespace, {generation} the
+generation of its spec.
 """
 
 from typing import NamedTuple
@@ -42,7 +43,7 @@ REQUEST = {
     "IssuerNotReady": Advice(
         "The issuer is there, but its CA cannot be used. The operator looks at it at intervals, and goes on as soon as "
         "it is ready.",
-        "Mend the issuer: `kubectl describe {issuer}` has its own words.",
+        "Fix the issuer: `kubectl describe {issuer}` says what is wrong.",
     ),
     "Queued": Advice(
         "The issuer has as many requests at work, or has taken as many within a minute, as its spec.limits allow. It "
@@ -57,7 +58,7 @@ REQUEST = {
     "OrderFailed": Advice(
         "The CA took the order and could not fulfil it, for the reason given here. Another one is placed later. "
         f"{_AGAIN}",
-        "Mend what the CA names: most often it could not see that the name is yours.",
+        "Fix what the CA names: most often it could not see that the name is yours.",
     ),
     "AbandoningOrder": Advice(
         "An order that is no longer wanted is being taken back from the CA before another one is placed.",
@@ -72,7 +73,7 @@ REQUEST = {
     "AnswerMismatch": Advice(
         "The CA signed something else than what was asked for; each difference is listed. Nothing was stored: the "
         "Secret is as it was.",
-        f"Ask for what the CA grants ({_EDIT}), or have the CA set right. If a person brings the certificate, bring "
+        f"Ask for what the CA grants ({_EDIT}), or have the CA set right. If a person signs, import "
         "another: `kubectl csr import {request} FILE`. Otherwise have the CA asked again: "
         "`kubectl csr renew {request}`.",
     ),
@@ -105,23 +106,24 @@ REQUEST = {
     "ApprovalPending": Advice(
         "The issuer signs only what somebody has approved, and nobody has approved this request as it is now: a change "
         "of the spec asks for approval anew.",
-        "Somebody who has the right to `approve` the issuer has to run `kubectl csr approve {request}`, or "
-        "`kubectl csr deny {request} --message ...`.",
+        "Somebody who has the right to `approve` the issuer has to look at what is asked for, above, and to run "
+        "`kubectl csr approve {request} --generation {generation}`, or "
+        "`kubectl csr deny {request} --generation {generation} --message ...`.",
     ),
     "Denied": Advice(
         "Somebody who decides on requests of this issuer has denied this one as it is now.",
         f"Change the request ({_EDIT}), which asks for a decision anew, or have it approved after all: "
-        "`kubectl csr approve {request}`.",
+        "`kubectl csr approve {request} --generation {generation}`.",
     ),
     "Pending": Advice(
         "The order is with the CA, which takes its time, or is a person. Key and CSR are kept until the answer comes.",
-        "If the CA is a person: `kubectl csr export {request}` gives the CSR; have it signed, and bring certificate "
+        "If the CA is a person: `kubectl csr export {request}` gives the CSR; have it signed, and import certificate "
         "and chain by `kubectl csr import {request} FILE`. Otherwise wait.",
     ),
     "RevocationPending": Advice(
-        "A certificate of this request has to be revoked, and its CA cannot be asked to. If the request is being "
-        "deleted, the deletion waits for that.",
-        "Mend the issuer. If its CA is gone for good, give the revocation up: "
+        "A certificate of this request has to be revoked, and its CA cannot be asked to, for the reason given here. If "
+        "the request is being deleted, the deletion waits for that.",
+        "Fix what the message names. If its CA is gone for good, give the revocation up: "
         "`kubectl annotate csreq {request} csr-operator.dev/abandon-revocation=true`.",
     ),
     "SecretNotOwned": Advice(

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from csr_operator.kube import KubeError, NoConfiguration, Unreachable
 from csr_operator.model import GROUP
 
-from . import approval, exchange, inspection, lifecycle, status, verification
-from .cluster import Cluster, connected
+from .cluster import Cluster, Impersonated, connected
 from .errors import CommandFailed
 from .output import Report, note, show
+from .several import each
 
 
 def run(options: Namespace) -> int:
@@ -41,34 +41,50 @@ def run(options: Namespace) -> int:
 
 
 async def _connected(options: Namespace) -> Report | None:
-    async with connected(options.kubeconfig, options.context, options.namespace) as cluster:
+    whom = Impersonated(options.impersonate, tuple(options.impersonate_groups))
+    async with connected(options.kubeconfig, options.context, options.namespace, whom) as cluster:
         return await _command(cluster, options, datetime.now(UTC))
 
 
 async def _command(cluster: Cluster, options: Namespace, now: datetime) -> Report | None:
     """None for a command that has written what it had to say."""
+    # Each command imports what it needs and no more: importing is most of what a short command takes.
     match options.command:
-        case "status" if options.name:
-            return await status.status_of(cluster, options.name, now)
         case "status":
-            return await status.status_of_all(cluster, options.selector, now, everywhere=options.all_namespaces)
+            from . import status
+
+            if not options.names:
+                return await status.status_of_all(cluster, options.selector, now, everywhere=options.all_namespaces)
+            return await each(options.names, lambda name: status.status_of(cluster, name, now), "\n\n")
         case "inspect":
-            return await inspection.inspect(cluster, options.name, now)
+            from .inspection import inspect
+
+            return await each(options.names, lambda name: inspect(cluster, name, now), "\n\n")
         case "renew":
-            return await lifecycle.renew(cluster, options, now)
+            from .lifecycle import renew
+
+            return await renew(cluster, options, now)
         case "revoke":
-            return await lifecycle.revoke(cluster, options.name, now, confirmed=options.yes)
-        case "approve":
-            return await approval.decide_on(cluster, options, "Approved")
-        case "deny":
-            return await approval.decide_on(cluster, options, "Denied")
+            from .lifecycle import revoke
+
+            return await each(options.names, lambda name: revoke(cluster, name, options))
+        case "approve" | "deny":
+            from .approval import decide_on
+
+            return await decide_on(cluster, options, "Approved" if options.command == "approve" else "Denied")
         case "import":
-            return await exchange.bring(cluster, options, now)
+            from .exchange import bring
+
+            return await bring(cluster, options, now)
         case "export":
-            await exchange.export(cluster, options.name, options.part, options.output_file)
+            from .exchange import export
+
+            await export(cluster, options.names[0], options.part, options.output_file)
             return None
         case "verify":
-            return await verification.verify(cluster, options, now)
+            from .verification import verify
+
+            return await verify(cluster, options, now)
     raise AssertionError(options.command)
 
 

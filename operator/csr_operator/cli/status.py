@@ -11,6 +11,7 @@ from . import describe
 from .cluster import Cluster, Reader
 from .explain import Finding, Happening, Seen, event_words, findings
 from .output import Report, facts, one_line, span, table
+from .review import last_change
 from .state import Rank, State, headline, moment, state_of, summary
 
 _EVENTS = 5
@@ -35,8 +36,9 @@ async def status_of(cluster: Cluster, name: str, now: datetime) -> Report:
     ]
     if seen.events:
         parts.append("Events:\n" + "\n".join(f"  {one_line(event_words(event, now))}" for event in seen.events))
-    if seen.unread:
-        parts.append("\n".join(f"({one_line(text)})" for text in seen.unread))
+    # That Secrets stay closed to most users is as it should be, and stands among the facts.
+    if told := [text for text in seen.unread if seen.secret_read or not text.startswith(_secret(request))]:
+        parts.append("\n".join(f"({one_line(text)})" for text in told))
     return Report(data, "\n\n".join(parts))
 
 
@@ -79,18 +81,19 @@ def _left(text: str, now: datetime) -> str:
 def _paragraph(finding: Finding) -> str:
     lines = [f"{finding.reason}: {finding.meaning}"]
     if finding.message:
-        lines.append(f"  In its own words: {one_line(finding.message)}")
+        lines.append(f"  Message: {one_line(finding.message)}")
     if finding.remedy:
         lines.append(f"  What to do: {finding.remedy}")
     return "\n".join(lines)
 
 
 async def _look(cluster: Cluster, name: str) -> Seen:
-    request = parse_request(await cluster.get(cluster.key(name)))
+    obj = await cluster.get(cluster.key(name))
+    request = parse_request(obj)
     reader = Reader()
     issuers, (secret_read, secret), (_, events) = await asyncio.gather(
         _issuers(cluster, reader, request),
-        reader.try_to(f"Secret {request.spec.secret_name}", cluster.secret_metadata(request.secret)),
+        reader.try_to(_secret(request), cluster.secret_metadata(request.secret)),
         reader.try_to("events", cluster.events(request.key, request.uid)),
     )
     order = None
@@ -98,6 +101,7 @@ async def _look(cluster: Cluster, name: str) -> Seen:
         _, order = await reader.try_to("the order's Secret", cluster.secret_metadata(staging_key(request)))
     return Seen(
         request=request,
+        change=last_change(obj),
         issuers=issuers,
         secret=parse_secret_meta(secret, None) if secret is not None else None,
         secret_read=secret_read,
@@ -109,6 +113,10 @@ async def _look(cluster: Cluster, name: str) -> Seen:
         ),
         unread=tuple(reader.unread),
     )
+
+
+def _secret(request: CertificateRequest) -> str:
+    return f"Secret {request.spec.secret_name}"
 
 
 async def _issuers(cluster: Cluster, reader: Reader, request: CertificateRequest) -> dict[ObjectKey, Issuer | None]:

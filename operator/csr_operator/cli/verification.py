@@ -28,13 +28,13 @@ _AT_ONCE = 4
 
 async def verify(cluster: Cluster, options: Namespace, now: datetime) -> Report:
     """Report.ok says whether nothing differs; what cannot be read differs."""
-    if options.name:
-        objects = [await cluster.get(cluster.key(options.name))]
+    if options.names:
+        objects = [await cluster.get(cluster.key(name)) for name in options.names]
     else:
         objects = await cluster.list_requests(options.selector, everywhere=options.all_namespaces)
     at_once = asyncio.Semaphore(_AT_ONCE)
     items = await asyncio.gather(*(_item(cluster, parse_request(obj), now, at_once) for obj in objects))
-    data = items[0] if options.name else {"items": items}
+    data = items[0] if len(options.names) == 1 else {"items": items}
     words = "\n".join(map(_words, items)) or "No certificate requests found."
     return Report(data, words, ok=all(item["ok"] for item in items))
 

@@ -48,7 +48,7 @@ async def wait_for(
                     raise CommandFailed(f"{before.name}: {_words(held)}")
     except TimeoutError:
         pass
-    raise CommandFailed(f"{before.name}: not within {patience.text}: {_words(held_by(latest))}")
+    raise CommandFailed(f"{before.name}: timed out after {patience.text}: {_words(held_by(latest))}")
 
 
 def _words(held: Condition | None) -> str:

@@ -53,8 +53,8 @@ class AcmeDns:
             if name == f"_acme-challenge.{domain.removeprefix('*.')}":
                 raise Retryable(f"{name} is not delegated: create there a CNAME record to {account['fulldomain']}")
         raise Misconfigured(
-            f"{self._field}.accountSecretRef: no account in the Secret {self._reference['name']} has the fulldomain "
-            f"{name}: register one, and add it"
+            f"{self._field}.accountSecretRef: no account in {self._context.secret(self._reference['name'])} has the "
+            f"fulldomain {name}: register one, and add it"
         )
 
     async def _accounts(self) -> Mapping[str, Mapping[str, str]]:

@@ -33,7 +33,7 @@ async def secret(context: Context, name: str, field: str) -> Mapping[str, bytes]
     """The data of the Secret that `field` names."""
     data = await context.read_secret(name)
     if data is None:
-        raise Misconfigured(f"{field}: the Secret {name} does not exist: create it")
+        raise Misconfigured(f"{field}: {context.secret(name)} does not exist: create it")
     return data
 
 
@@ -44,6 +44,11 @@ class Credentials:
         self.name = (config.get("credentialsSecretRef") or {}).get("name") or ""
         self._context, self.field = context, f"{field}.credentialsSecretRef"
 
+    @property
+    def secret(self) -> str:
+        """What a message calls it."""
+        return self._context.secret(self.name)
+
     async def data(self) -> Mapping[str, bytes]:
         """Empty without a Secret."""
         return await secret(self._context, self.name, self.field) if self.name else {}
@@ -53,5 +58,5 @@ async def secret_key(context: Context, reference: Mapping[str, Any], field: str)
     """The value that `reference` (`name` and `key`) names."""
     name, key = required(reference, "name", field, "the name of a Secret"), required(reference, "key", field, "its key")
     if not (value := (await secret(context, name, field)).get(key)):
-        raise Misconfigured(f"{field}: the Secret {name} has nothing under the key {key}: add it")
+        raise Misconfigured(f"{field}: {context.secret(name)} has nothing under the key {key}: add it")
     return value

@@ -133,7 +133,7 @@ class Lexicon:
         try:
             return {name: value.decode().strip() for name, value in (await secret.data()).items()}
         except UnicodeDecodeError:
-            raise Misconfigured(f"{secret.field}: the Secret {secret.name} holds something that is no text") from None
+            raise Misconfigured(f"{secret.field}: {secret.secret} holds something that is no text") from None
 
     def _checked(self, options: Mapping[str, str]) -> Mapping[str, str]:
         """Refuses what would have Lexicon read files of the operator's."""
@@ -163,7 +163,7 @@ class Lexicon:
             case "provider":
                 raise Misconfigured(f"{self._field}.provider: {text}")
             case "options":
-                also = f", or the Secret {self._secret.name}" if self._secret.name else ""
+                also = f", or {self._secret.secret}" if self._secret.name else ""
                 raise Misconfigured(f"{self._field}.options{also}: holds what {self._provider} does not know: {text}")
             case "credentials":
                 raise Misconfigured(

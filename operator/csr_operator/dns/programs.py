@@ -69,7 +69,7 @@ class Exec:
         data = await secret.data()
         if wrong := [key for key, value in data.items() if not _VARIABLE.fullmatch(key) or b"\0" in value]:
             raise Misconfigured(
-                f"{secret.field}: the Secret {secret.name} has what fits no variable of the environment ({wrong[0]}): "
+                f"{secret.field}: {secret.secret} has what fits no variable of the environment ({wrong[0]}): "
                 "name keys with letters, digits and underscores, and keep binary values out"
             )
         return {_PREFIX + key: os.fsdecode(value) for key, value in data.items()}

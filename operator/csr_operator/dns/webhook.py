@@ -50,7 +50,7 @@ class Webhook:
             case {"username": user, "password": password}:
                 basic = base64.b64encode(f"{user}:{password}".encode()).decode()
                 return {"Authorization": f"Basic {basic}"}, [basic, password]
-        raise Misconfigured(f"{secret.field}: the Secret {secret.name} needs token, or username and password")
+        raise Misconfigured(f"{secret.field}: {secret.secret} needs token, or username and password")
 
     def _failure(self, answer: Answer, secrets: list[str]) -> BackendError:
         said = f"HTTP status {answer.status}"

@@ -100,8 +100,8 @@ class Account:
             return data
         if self._config.get("disableAccountKeyGeneration"):
             raise Misconfigured(
-                f"Secret {self._secret}, named in spec.acme.privateKeySecretRef, has no {self._key_name}: put the "
-                "account's key there, or remove disableAccountKeyGeneration to have one made"
+                f"{self._context.secret(self._secret)}, named in spec.acme.privateKeySecretRef, has no "
+                f"{self._key_name}: put the account's key there, or remove disableAccountKeyGeneration to have one made"
             )
         fresh = {self._key_name: _pem(), _ROTATION: self._rotation}
         return await self._write(lambda before: before if before.get(self._key_name) else {**before, **fresh})
@@ -114,9 +114,11 @@ class Account:
         try:
             key = load_private_key(data.get(name, b""))
         except PkiError as error:
-            raise Misconfigured(f"Secret {self._secret}: {name}: {error}") from None
+            raise Misconfigured(f"{self._context.secret(self._secret)}: {name}: {error}") from None
         if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
-            raise Misconfigured(f"Secret {self._secret}: {name} is no key for ACME: use RSA, ECDSA or Ed25519")
+            raise Misconfigured(
+                f"{self._context.secret(self._secret)}: {name} is no key for ACME: use RSA, ECDSA or Ed25519"
+            )
         return key
 
     def _new(self, key: AccountKey) -> AcmeClient:
@@ -153,8 +155,8 @@ class Account:
         data = await self._context.read_secret(name)
         if data is None or not data.get(key):
             raise Misconfigured(
-                f"Secret {name}, named in spec.acme.externalAccountBinding.keySecretRef, has no {key}: put the HMAC "
-                "key there"
+                f"{self._context.secret(name)}, named in spec.acme.externalAccountBinding.keySecretRef, has no {key}: "
+                "put the HMAC key there"
             )
         self._hmac_key = data[key].decode(errors="replace").strip()
         return ExternalAccount(binding["keyID"], self._hmac_key)

@@ -55,6 +55,8 @@ _REASONS = {
     x509.ReasonFlags.affiliation_changed: 3,
     x509.ReasonFlags.superseded: 4,
     x509.ReasonFlags.cessation_of_operation: 5,
+    x509.ReasonFlags.privilege_withdrawn: 9,
+    x509.ReasonFlags.aa_compromise: 10,
 }
 """CRLReason (RFC 5280, section 5.3.1)."""
 
@@ -369,6 +371,6 @@ def _problem(authorization: Authorization) -> tuple[str, Problem | None]:
 
 
 def _unseen(unseen: Mapping[str, str]) -> str:
-    first = [f"{name}: {why}" for name, why in sorted(unseen.items())[:NAMED]]
+    first = [why if why.startswith(f"{name} ") else f"{name}: {why}" for name, why in sorted(unseen.items())[:NAMED]]
     more = f"; and {len(unseen) - NAMED} more" if len(unseen) > NAMED else ""
     return "; ".join(first) + more

@@ -52,11 +52,13 @@ class Client:
         """Raises Misconfigured without one."""
         data = await self._context.read_secret(self._secret_name)
         if data is None:
-            text = f"Secret {self._secret_name}, named in {self._field}.secretName, does not exist: create it"
-            raise Misconfigured(f"{text} with the API key as {_KEY}")
+            text = f"{self._context.secret(self._secret_name)}, named in {self._field}.secretName, does not exist"
+            raise Misconfigured(f"{text}: create it with the API key as {_KEY}")
         key = data.get(_KEY, b"").strip().decode(errors="replace")
         if not re.fullmatch(r"[!-~]+", key):
-            raise Misconfigured(f"Secret {self._secret_name}: {_KEY} is missing or no API key: put DigiCert's there")
+            raise Misconfigured(
+                f"{self._context.secret(self._secret_name)}: {_KEY} is missing or no API key: put DigiCert's there"
+            )
         return key
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
@@ -115,7 +117,8 @@ class Client:
         said = _said(answer, key)
         status = answer.status
         if status == 401:
-            text = f"DigiCert refuses the API key ({said}): put a valid one into Secret {self._secret_name}, as {_KEY}"
+            secret = self._context.secret(self._secret_name)
+            text = f"DigiCert refuses the API key ({said}): put a valid one into {secret}, as {_KEY}"
             raise Misconfigured(text)
         if status == 403:
             raise Misconfigured(f"the API key may not {method} {path} ({said}): give its user a role that allows it")

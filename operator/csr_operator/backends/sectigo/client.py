@@ -47,6 +47,7 @@ class _Token:
 class Client:
     def __init__(self, settings: Settings, context: Context) -> None:
         self._settings, self._context = settings, context
+        self._secret = context.secret(settings.access_secret)
         self._trusted = http.trust(settings.ca_bundle, "spec.sectigo.caBundle")
         self._shown: tuple[tuple[bytes, bytes], ssl.SSLContext] | None = None
         self._token: _Token | None = None
@@ -93,7 +94,7 @@ class Client:
             text = f"{self._settings.url} leads elsewhere (HTTP status {answer.status}): check spec.sectigo.url"
             return Misconfigured(text)
         if answer.status == 401:
-            return Misconfigured(f"{said(refusal)}: check the credentials in Secret {self._settings.access_secret}")
+            return Misconfigured(f"{said(refusal)}: check the credentials in {self._secret}")
         if answer.status == 403:
             return Misconfigured(f"{said(refusal)}: {ROLE}")
         return refusal
@@ -118,7 +119,7 @@ class Client:
         secret_name, field_name = self._settings.access_secret, f"spec.sectigo.{self._settings.access}.secretName"
         data = await self._context.read_secret(secret_name)
         if data is None:
-            raise Misconfigured(f"Secret {secret_name}, named in {field_name}, does not exist: create it")
+            raise Misconfigured(f"{self._secret}, named in {field_name}, does not exist: create it")
         values = []
         for name in names:
             try:
@@ -126,16 +127,14 @@ class Client:
             except UnicodeDecodeError:
                 value = ""
             if not value or (not name.startswith("tls.") and not value.isprintable()):
-                raise Misconfigured(
-                    f"Secret {secret_name}: {name} is missing or no text; it needs {' and '.join(names)}"
-                )
+                raise Misconfigured(f"{self._secret}: {name} is missing or no text; it needs {' and '.join(names)}")
             values.append(value)
         return values
 
     def _showing(self, pair: tuple[bytes, bytes]) -> ssl.SSLContext:
         if self._shown is None or self._shown[0] != pair:
             context = http.trust(self._settings.ca_bundle, "spec.sectigo.caBundle")
-            http.identify(context, *pair, f"Secret {self._settings.access_secret}")
+            http.identify(context, *pair, self._secret)
             self._shown = (pair, context)
         return self._shown[1]
 
@@ -163,7 +162,7 @@ class Client:
             raise Retryable(text, answer.retry_after or _BUSY)
         if answer.status != 200:
             why = _refusal(answer, (secret,)).text
-            text = f"the token server refuses the credentials in Secret {self._settings.access_secret}: {why}"
+            text = f"the token server refuses the credentials in {self._secret}: {why}"
             raise Misconfigured(f"{text}: check clientID and clientSecret")
         body = answer.json()
         token, lasts = (body.get("access_token"), body.get("expires_in")) if isinstance(body, dict) else (None, None)

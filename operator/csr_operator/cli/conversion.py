@@ -1,0 +1,31 @@
+"""`convert`: manifests of cert-manager, read and written."""
+
+import sys
+from pathlib import Path
+
+import yaml
+
+from .convert import convert as converted
+from .convert import written
+from .output import note
+
+
+def convert(file: str) -> int:
+    """Returns the exit status: 1 if there is nothing of cert-manager's in it, or it cannot be read."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        found = list(converted(yaml.safe_load_all(text)))
+    except OSError as error:
+        note(f"error: cannot read {file}: {error.strerror}")
+        return 1
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = getattr(error, "problem", None) or type(error).__name__
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        note(f"error: {file} is no YAML{where}: {problem}: of a chart, give what `helm template` writes")
+        return 1
+    if not any(one.obj is not None for one in found):
+        note(f"error: there is no Certificate, Issuer or ClusterIssuer of cert-manager.io/v1 in {file} that goes over")
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    print(written(found), end="")
+    return 0 if any(one.obj is not None for one in found) else 1
