@@ -62,7 +62,7 @@ class ExampleCa:
             # Read for each call: a token that was exchanged is the new one at once, and none is kept.
             secret = await self._context.read_secret(self._token_secret)
             if secret is None or not secret.get("token"):
-                raise Misconfigured(f"Secret {self._token_secret} has no token: create it")
+                raise Misconfigured(f"{self._context.secret(self._token_secret)} has no token: create it")
             headers["Authorization"] = f"Bearer {secret['token'].decode()}"
         try:
             async with (

@@ -860,7 +860,7 @@ class Controller:
             self._queue.add(issuer)  # what it found, the issuer's own status should say
 
     async def _finalize(self, request: CertificateRequest, *, add: bool) -> bool:
-        """False if it has changed, and is looked at anew."""
+        """False if it has changed, and is looked at anew, or is gone."""
         finalizers = [f for f in request.finalizers if f != REVOCATION_FINALIZER]
         if add:
             finalizers.append(REVOCATION_FINALIZER)
@@ -869,7 +869,7 @@ class Controller:
         except KubeError as error:
             if error.status not in (404, 409):
                 raise
-            return error.status == 404
+            return False
         return True
 
     async def _rest(self, request: CertificateRequest, rest: Rest, csr_pem: str | None = None) -> None:

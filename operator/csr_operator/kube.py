@@ -280,13 +280,13 @@ class KubeClient:
         )
 
     async def namespace_is_going(self, namespace: str) -> bool:
-        """It is being deleted, with all that is in it."""
+        """It is being deleted, with all that is in it; False if the operator may not know."""
         try:
             answer = await self._call("get", "GET", "namespaces", f"/api/v1/namespaces/{namespace}", accept=_METADATA)
         except KubeError as error:
-            if error.status == 404:
-                return True
-            raise
+            if error.status not in (403, 404):
+                raise
+            return error.status == 404
         return "deletionTimestamp" in answer["metadata"]
 
     async def namespace_labels(self, namespace: str) -> dict[str, str]:

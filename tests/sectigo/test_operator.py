@@ -189,7 +189,7 @@ def test_each_kind_of_credentials_serves(site: Site, server: SectigoServer) -> N
 def test_credentials_are_exchanged_without_a_restart_and_shown_nowhere(site: Site, server: SectigoServer) -> None:
     site.kubectl.apply(credential("account", login=LOGIN, password="wrong-horse"))
     told = site.wait_condition("sectigo", "Ready", "Misconfigured", "issuer")
-    assert "check the credentials in Secret account" in told["message"]
+    assert f"check the credentials in Secret {site.kubectl.namespace}/account" in told["message"]
     site.kubectl.apply(credential("account", login=LOGIN, password=PASSWORD))
     site.kubectl.wait_ready("sectigo", kind="issuer")
     site.kubectl.apply(request("after", "sectigo"))

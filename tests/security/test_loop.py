@@ -159,8 +159,8 @@ def test_a_password_without_end_is_refused(site: Site) -> None:
     for n in range(8):
         told = site.wait_condition(f"endless-{n}", "Stalled", "PasswordUnusable")
         assert told["message"] == (
-            "spec.keystores.pkcs12.passwordSecretRef: password in Secret endless-pw: keystores: the password is longer "
-            "than 256 characters: use a shorter one"
+            f"spec.keystores.pkcs12.passwordSecretRef: password in Secret {site.kubectl.namespace}/endless-pw: the "
+            "password is longer than 256 characters: use a shorter one"
         )
     _others_are_served(site)
 
