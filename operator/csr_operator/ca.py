@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from .backends.base import (
     Backend,
     BackendError,
     Issued,
+    KnowsRoots,
     Lapsed,
     Order,
     Pending,
@@ -26,6 +27,7 @@ from .backends.text import shown
 from .errors import Failed
 from .kube import KubeError, Unreachable
 from .metrics import CA_CALLS
+from .pki.verify import CA_DECIDES, Rules
 from .policy import Policy
 
 T = TypeVar("T")
@@ -72,6 +74,13 @@ class Ca:
         if not isinstance(self.backend, SuggestsRenewal):
             return None
         return await self._counted("suggest_renewal", self.backend.suggest_renewal(reference), _renewal)
+
+    async def roots_of(self, leaf: x509.Certificate) -> tuple[Sequence[x509.Certificate] | None, Rules]:
+        """What a certificate that could be this CA's leads to (None: not known), and what it may differ in. Raises
+        Failed."""
+        if not isinstance(self.backend, KnowsRoots):
+            return None, CA_DECIDES
+        return await self._counted("roots_of", self.backend.roots_of(leaf)), Rules()
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         """Raises Failed."""
