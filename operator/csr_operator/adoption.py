@@ -41,6 +41,14 @@ def still_owned(request: CertificateRequest, secret: SecretMeta) -> str:
     )
 
 
+def other_type(secret: SecretMeta, given: str, wanted: str) -> str:
+    """The words for one of another type."""
+    return (
+        f"Secret {secret.name} is of type {given}, where {wanted} is needed, and Kubernetes lets nobody "
+        f"change that: copy it into one of type {wanted}, or delete it"
+    )
+
+
 def refused(request: CertificateRequest, secret: SecretMeta, differences: Sequence[str]) -> str:
     """The words for one whose content is not what the request asks for."""
     name = secret.name

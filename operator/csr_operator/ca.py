@@ -38,6 +38,9 @@ _MOST_CERTIFICATES, _MOST_ROOTS = 20, 100
 _LONGEST_REFERENCE, _LARGEST_HANDLE = 1024, 4096
 _YEARS = range(1970, 9000)  # with room for what is added to a time, or taken from it
 
+TAKEN_OVER = Rules(added_usages=frozenset({"key encipherment"}))
+"""Of certificates that others asked for: they name it for keys of every kind, and some keys cannot serve for it."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -80,7 +83,7 @@ class Ca:
         Failed."""
         if not isinstance(self.backend, KnowsRoots):
             return None, CA_DECIDES
-        return await self._counted("roots_of", self.backend.roots_of(leaf)), Rules()
+        return await self._counted("roots_of", self.backend.roots_of(leaf)), TAKEN_OVER
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         """Raises Failed."""

@@ -522,7 +522,7 @@ class Controller:
         secret, rival, staged = self._store.secret(request), self._store.rival(request), self._store.staged(request)
         if secret is not None:
             self._unwatched.pop(request.key, None)
-        elif rival or not (staged or request.being_deleted or request.problem):
+        elif rival or (request.is_guarded if request.being_deleted else not (staged or request.problem)):
             secret = await self._unshown(request)  # whose Secret it is, that counts
         for key in _creditors(request, secret) - states.keys():
             if (live := self._issuers.get(key)) is not None:

@@ -208,7 +208,7 @@ class KubeClient:
             "PATCH",
             "secrets",
             _secret_path(SecretKey(metadata["namespace"], metadata["name"])),
-            query={"fieldManager": MANAGER},
+            query={"fieldManager": self.agent},
             body=body,
             content_type=_MERGE,
             accept=_METADATA,

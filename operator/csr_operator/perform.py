@@ -265,9 +265,9 @@ class Performer:
         """
         existing = await self._kube.get_secret(request.secret)
         if existing is None or not adoption.may_be_taken(request, secret := self._meta(existing)):
-            raise KubeError(409, "Conflict", f"Secret {request.secret.name} has changed just now")
+            raise KubeError(409, "", f"Secret {request.secret.name} has changed just now")
         if existing["type"] != outputs.secret_type(request):
-            text = _other_type(existing, outputs.secret_type(request))
+            text = adoption.other_type(secret, existing["type"], outputs.secret_type(request))
             raise Failed("AdoptionRefused", text, needs_user=True)
         data, before, spec = secret_data(existing), secret.record, request.spec
         stored = data.get("tls.crt", b"") + b"\n" + data.get("ca.crt", b"")
@@ -290,7 +290,28 @@ class Performer:
         revision = before.revision if before is not None else request.status.revision or 1
         record = _kept(request, revision, issuer, chain, csr, before, pace)
         basis = _Basis(csr, key, await self._references.passwords(request), self._owed(existing))
-        return Written(await self._write(request, record, chain, basis, secret, taken=existing), _pem(csr))
+        return Written(await self._take(request, record, chain, basis, existing), _pem(csr))
+
+    async def _take(
+        self, request: CertificateRequest, record: Record, chain: Chain, basis: _Basis, existing: Object
+    ) -> SecretMeta:
+        """Write the Secret of somebody else, if it is still as it was when it was looked into. Raises KubeError."""
+        key, metadata = basis.key if request.spec.key_is_ours else None, existing["metadata"]
+        try:
+            # In a thread, as a keystore takes long.
+            data = await offload(LARGE + 1, outputs.secret_data, request, chain, key, basis.passwords)
+        except PkiError as error:
+            raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
+        body = outputs.secret_body(request, record, data, basis.owed, self._seal)
+        body["metadata"] |= {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+        if ADOPT_ANNOTATION in (metadata.get("annotations") or {}):
+            body["metadata"]["annotations"][ADOPT_ANNOTATION] = ""  # fulfilled; the next write removes it
+        try:
+            return self._meta(await self._kube.apply_secret(request.secret, body, new=False))
+        except KubeError as error:
+            if error.status in (403, 422):
+                raise Failed("SecretRefused", f"Secret {request.secret.name} was refused: {error}") from None
+            raise
 
     async def _vouched(
         self,
@@ -551,10 +572,7 @@ class Performer:
         chain: Chain,
         basis: _Basis,
         secret: SecretMeta | None,
-        *,
-        taken: Object | None = None,
     ) -> SecretMeta:
-        """taken: the Secret as it was when it was looked into, if it is somebody else's until now."""
         key = basis.key if request.spec.key_is_ours else None
         try:
             # To derive a keystore's key takes long by design.
@@ -567,18 +585,13 @@ class Performer:
         if secret is not None:
             # Only this very Secret: one of the same name that came since is a conflict.
             body["metadata"]["uid"] = secret.uid
-        if taken is not None:
-            body["metadata"]["resourceVersion"] = taken["metadata"]["resourceVersion"]
-            if ADOPT_ANNOTATION in (taken["metadata"].get("annotations") or {}):
-                body["metadata"]["annotations"][ADOPT_ANNOTATION] = ""  # fulfilled; the next write removes it
         try:
             answer = await self._kube.apply_secret(request.secret, body, new=secret is None)
         except KubeError as error:
-            outdated = taken is None and error.status in (409, 422)
-            if outdated and (existing := await self._own_secret(request)) is not None:
+            if error.status in (409, 422) and (existing := await self._own_secret(request)) is not None:
                 # It is ours, but newer than what we know of it, or of another type.
                 if existing["type"] != body["type"]:
-                    raise Failed("SecretConflict", _other_type(existing, body["type"]), needs_user=True) from None
+                    raise Failed("SecretConflict", _other_type(existing, body), needs_user=True) from None
                 raise Failed("SecretConflict", f"Secret {request.secret.name}: {error}") from None
             if error.status in (403, 422):
                 raise Failed("SecretRefused", f"Secret {request.secret.name} was refused: {error}") from None
@@ -729,9 +742,9 @@ def _brought(request: CertificateRequest, secret: SecretMeta | None) -> bytes:
     return brought
 
 
-def _other_type(existing: Object, wanted: str) -> str:
+def _other_type(existing: Object, body: Object) -> str:
     return (
-        f"Secret {existing['metadata']['name']} is of type {existing['type']}, where {wanted} is needed now, "
+        f"Secret {body['metadata']['name']} is of type {existing['type']}, where {body['type']} is needed now, "
         "and Kubernetes lets nobody change that: delete the Secret"
     )
 

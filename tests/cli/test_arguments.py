@@ -8,7 +8,7 @@ import pytest
 from csr_operator.cli import main
 from csr_operator.cli.arguments import parse
 
-COMMANDS = {"status", "inspect", "renew", "revoke", "approve", "deny", "import", "export", "verify"}
+COMMANDS = {"status", "inspect", "renew", "revoke", "approve", "deny", "import", "export", "verify", "adopt"}
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

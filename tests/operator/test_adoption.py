@@ -92,7 +92,7 @@ MISMATCHES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "usages": ({}, {"usages": ["digital signature", "code signing"]}, "code signing"),
     "another-ca": ({}, {"issuerRef": {"name": "revoking"}}, "which is none of the issuer's roots"),
     "self-signed": ({}, {"issuerRef": {"name": "root"}}, "which is none of the issuer's roots"),
-    "type": ({"type": "Opaque"}, {}, "is of type Opaque, where kubernetes.io/tls is needed now"),
+    "type": ({"type": "Opaque"}, {}, "is of type Opaque, where kubernetes.io/tls is needed, and"),
     "owner": (
         {"metadata": {"ownerReferences": [OWNER | {"controller": True}]}},
         {},

@@ -91,6 +91,15 @@ def parser() -> argparse.ArgumentParser:
     _shown(deny)
     deny.add_argument("--message", required=True, metavar="TEXT", help="why, for who asked")
 
+    adopt = command(
+        "adopt", "Have a request take over the Secret that it names, with the certificate in it.", waiting, output
+    )
+    _name(adopt)
+    adopt.add_argument(
+        "secret", nargs="?", default="", type=_object_name, metavar="SECRET", help="its name, to make sure which one"
+    )
+    adopt.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
+
     bring = command("import", "Bring the certificate that a manual issuer waits for, if it is right.", waiting, output)
     _name(bring)
     bring.add_argument(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from csr_operator.kube import KubeError, NoConfiguration, Unreachable
 from csr_operator.model import GROUP
 
-from . import approval, exchange, inspection, lifecycle, status, verification
+from . import adopt, approval, exchange, inspection, lifecycle, status, verification
 from .cluster import Cluster, connected
 from .errors import CommandFailed
 from .output import Report, note, show
@@ -62,6 +62,8 @@ async def _command(cluster: Cluster, options: Namespace, now: datetime) -> Repor
             return await approval.decide_on(cluster, options, "Approved")
         case "deny":
             return await approval.decide_on(cluster, options, "Denied")
+        case "adopt":
+            return await adopt.adopt(cluster, options, now)
         case "import":
             return await exchange.bring(cluster, options, now)
         case "export":
