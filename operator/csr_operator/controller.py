@@ -519,11 +519,9 @@ class Controller:
             states[key] = live.state
             if live.state.policy is not None and live.state.policy.needs_labels and labels is None:
                 labels = await self._labels.of(request.namespace)
-        secret, rival, staged = self._store.secret(request), self._store.rival(request), self._store.staged(request)
-        if secret is not None:
-            self._unwatched.pop(request.key, None)
-        elif rival or (request.is_guarded if request.being_deleted else not (staged or request.problem)):
-            secret = await self._unshown(request)  # whose Secret it is, that counts
+        # Whose Secret it is, that counts.
+        unshown = await self._unshown(request) if self._may_be_unshown(request) else None
+        secret = self._store.secret(request) or unshown
         for key in _creditors(request, secret) - states.keys():
             if (live := self._issuers.get(key)) is not None:
                 states[key] = live.state or IssuerState(False, "it is being checked", "", revokes=True)
@@ -534,11 +532,11 @@ class Controller:
             rotation_spread=timedelta(seconds=self._settings.rotation_spread),
             issuers=states,
             secret=secret,
-            staged=staged,
+            staged=self._store.staged(request),
             waiting=self._waiting.get(request.key),
             failures=self._failures.get(request.key),
             unrevoked=self._unrevoked.get(request.key),
-            rival=rival,
+            rival=self._store.rival(request),  # after all that was waited for: it may be at work since
             labels=labels,
             recheck=timedelta(seconds=self._settings.issuer_check_interval),
             consult_at=self._consult_at(request, secret, states),
@@ -711,6 +709,17 @@ class Controller:
     def _has_had_one(self, request: CertificateRequest) -> bool:
         """A Secret may be there that the watch does not show."""
         return request.status.revision > 0 or request.key in self._failures
+
+    def _may_be_unshown(self, request: CertificateRequest) -> bool:
+        """There may be a Secret that no watch shows, and it matters."""
+        if self._store.secret(request) is not None:
+            self._unwatched.pop(request.key, None)
+            return False
+        if self._store.rival(request):
+            return True
+        if request.being_deleted:
+            return request.is_guarded
+        return not request.problem and self._store.staged(request) is None
 
     async def _unshown(self, request: CertificateRequest) -> SecretMeta | None:
         """The Secret that no watch shows: somebody else's, or the request's own that lost its label."""

@@ -162,6 +162,7 @@ def _assert_back(site: Site, dump: Dump, *, but_for: frozenset[str] = frozenset(
         assert owners == ([] if name.endswith("kept") else [name])
     waiting = condition(site.kubectl.get(REQUEST, "waiting"), "Reconciling")
     assert waiting["reason"] == "Pending"
+    assert len(dump.secrets) >= 9
     assert _asked(site) == 0
 
 

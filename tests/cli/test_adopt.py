@@ -72,9 +72,7 @@ def test_nothing_is_done_without_a_yes(answer: str, csr: Plugin, site: Site) -> 
         (("nope",), 'certificaterequests.csr-operator.dev "nope" not found'),
     ],
 )
-def test_what_would_be_refused_is_not_asked_for(
-    arguments: tuple[str, ...], words: str, csr: Plugin, site: Site
-) -> None:
+def test_what_would_be_refused_is_refused(arguments: tuple[str, ...], words: str, csr: Plugin, site: Site) -> None:
     assert words in csr.refused("adopt", *arguments, "--yes")
     for secret in ("api-tls", "other-tls", "owned-tls", "opaque-tls"):
         _unchanged(site, secret)

@@ -32,7 +32,7 @@ async def adopt(cluster: Cluster, options: Namespace, now: datetime) -> Report:
     name = options.name
     request = parse_request(await cluster.get(cluster.key(name)))
     secret_name = request.spec.secret_name
-    if options.secret not in ("", secret_name):
+    if options.secret not in (None, secret_name):
         raise CommandFailed(
             f"{name} is for Secret {secret_name} (spec.secretName), and can take over no other: make a request that "
             f"names {options.secret}"

@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _name(adopt)
     adopt.add_argument(
-        "secret", nargs="?", default="", type=_object_name, metavar="SECRET", help="its name, to make sure which one"
+        "secret", nargs="?", type=_object_name, metavar="SECRET", help="its name, to make sure which one"
     )
     adopt.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
 
