@@ -386,7 +386,8 @@ class Controller:
             if (wait := self._repairs.wait(key, now)) > 0:
                 self._queue.add_after(key, wait)
                 return None
-            self._repairs.note(key, now)
+            if isinstance(action, Restore):  # of one that is not to be had, each failure is noted
+                self._repairs.note(key, now)
         self._store.begin(request)
         try:
             await self._carry_out(request, action, None)
@@ -654,6 +655,7 @@ class Controller:
             case Adopt():
                 self._unwatched.pop(request.key, None)
                 done = await self._performer.adopt(request, self._ready(request), self._pace(request, None))
+                self._repairs.note(request.key, asyncio.get_running_loop().time())
             case Revoke():
                 assert live is not None
                 await self._revoke(request, action, live)

@@ -100,6 +100,7 @@ class Kube(Protocol):
     async def delete_secret(self, key: SecretKey, uid: str) -> None: ...
     async def release_secret(self, key: SecretKey, uid: str) -> None: ...
     async def patch_finalizers(self, key: ObjectKey, resource_version: str, finalizers: list[str]) -> Object: ...
+    async def get_request(self, key: ObjectKey) -> Object | None: ...
     async def namespace_labels(self, namespace: str) -> dict[str, str]: ...
 
 
@@ -240,6 +241,15 @@ class KubeClient:
         except KubeError as error:
             if error.status not in (404, 409, 422):
                 raise
+
+    async def get_request(self, key: ObjectKey) -> Object | None:
+        """A CertificateRequest as it is at this moment; None if there is none."""
+        try:
+            return await self._call("get", "GET", _PLURALS[key.kind], f"{_path(key.kind, key.namespace)}/{key.name}")
+        except KubeError as error:
+            if error.status == 404:
+                return None
+            raise
 
     async def patch_finalizers(self, key: ObjectKey, resource_version: str, finalizers: list[str]) -> Object:
         """Refused with 409 if the object changed since `resource_version`. Returns the metadata only."""

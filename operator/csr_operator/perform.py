@@ -304,6 +304,11 @@ class Performer:
             raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
         body = outputs.secret_body(request, record, data, basis.owed, self._seal)
         body["metadata"] |= {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+        # Kubernetes may have taken the owner from the Secret just now, because this very request is being deleted, of
+        # which another watch tells. Given back to it, the Secret would be collected.
+        there = (await self._kube.get_request(request.key) or {}).get("metadata", {})
+        if there.get("uid") != request.uid or "deletionTimestamp" in there:
+            raise KubeError(409, "", f"{request.name} is not to have Secret {request.secret.name} any more")
         if ADOPT_ANNOTATION in (metadata.get("annotations") or {}):
             body["metadata"]["annotations"][ADOPT_ANNOTATION] = ""  # fulfilled; the next write removes it
         try:

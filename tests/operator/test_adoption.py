@@ -177,6 +177,17 @@ def test_what_a_request_left_behind_is_taken_over_by_the_next(site: Site, name: 
     assert submits(site) == asked
 
 
+def test_a_request_that_lets_its_secret_go_does_not_take_it_back(site: Site, name: str) -> None:
+    """The operator may hear that the Secret has no owner any more before it hears of the deletion."""
+    names = [f"{name}-{n}" for n in range(20)]
+    site.kubectl.apply(*(request(each, "ca") for each in names))
+    site.kubectl.wait_ready(*names)
+    site.kubectl("delete", REQUEST, *names, "--cascade=orphan", "--timeout=60s")
+    site.settle()
+    left = {s["metadata"]["name"]: s["metadata"] for s in site.kubectl.list("secrets")}
+    assert [each for each in names if "ownerReferences" in left[f"{each}-tls"]] == []
+
+
 def test_what_was_left_and_is_not_asked_for_is_left_untouched(site: Site, name: str) -> None:
     site.kubectl.apply(request(name, "ca"))
     site.kubectl.wait_ready(name)
