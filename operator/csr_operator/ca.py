@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from .backends.base import (
     Backend,
     BackendError,
     Issued,
+    KnowsRoots,
     Lapsed,
     Order,
     Pending,
@@ -26,6 +27,7 @@ from .backends.text import shown
 from .errors import Failed
 from .kube import KubeError, Unreachable
 from .metrics import CA_CALLS
+from .pki.verify import CA_DECIDES, Rules
 from .policy import Policy
 
 T = TypeVar("T")
@@ -35,6 +37,9 @@ _PATIENCE = 120.0
 _MOST_CERTIFICATES, _MOST_ROOTS = 20, 100
 _LONGEST_REFERENCE, _LARGEST_HANDLE = 1024, 4096
 _YEARS = range(1970, 9000)  # with room for what is added to a time, or taken from it
+
+TAKEN_OVER = Rules(added_usages=frozenset({"key encipherment"}))
+"""Of certificates that others asked for: they name it for keys of every kind, and some keys cannot serve for it."""
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +77,13 @@ class Ca:
         if not isinstance(self.backend, SuggestsRenewal):
             return None
         return await self._counted("suggest_renewal", self.backend.suggest_renewal(reference), _renewal)
+
+    async def roots_of(self, leaf: x509.Certificate) -> tuple[Sequence[x509.Certificate] | None, Rules]:
+        """What a certificate that could be this CA's leads to (None: not known), and what it may differ in. Raises
+        Failed."""
+        if not isinstance(self.backend, KnowsRoots):
+            return None, CA_DECIDES
+        return await self._counted("roots_of", self.backend.roots_of(leaf)), TAKEN_OVER
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         """Raises Failed."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography import x509
 
@@ -20,6 +20,7 @@ from .clock import SKEW, watch_clock
 from .decide import (
     REASONS,
     Action,
+    Adopt,
     Consult,
     Discard,
     Failure,
@@ -87,6 +88,8 @@ from .status import request_status, status_body
 from .store import Store
 from .workqueue import WorkQueue
 
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
 
 _PATIENCE = 10.0
@@ -147,6 +150,8 @@ class Controller:
         self._unrevoked: dict[ObjectKey, dict[ObjectKey, Failure]] = {}
         self._waiting: dict[ObjectKey, Waiting] = {}
         self._consult: dict[ObjectKey, tuple[str, datetime]] = {}  # the reference, and when to ask about it
+        # What was seen of Secrets that no watch shows, and when: those of others, and none.
+        self._unwatched: dict[ObjectKey, tuple[SecretMeta | None, datetime]] = {}
         self._paces: dict[ObjectKey, Pace] = {}  # outlive the Secrets whose records have them
         self._warned: dict[ObjectKey, tuple[str, tuple[str, ...]]] = {}  # which forgeries its user was told of
         self._refused: dict[ObjectKey, RequestStatus] = {}  # what the API server does not take, without times
@@ -203,12 +208,7 @@ class Controller:
 
         What is not understood is filed as a Secret of somebody else, which is never written to.
         """
-        try:
-            meta = parse_staged(obj, self._seal) or parse_secret_meta(obj, self._seal)
-        except Exception as error:
-            meta = _not_understood(obj)
-            UNREADABLE.labels("Secret").inc()
-            logger.warning("Secret %s/%s cannot be read, and is left alone: %s", *meta.key, where(error))
+        meta = self._understood(obj, lambda: parse_staged(obj, self._seal) or parse_secret_meta(obj, self._seal))
         self._store.saw_secret(meta)
         if isinstance(meta, Staged):
             if (meta.deleted and meta.leaves_traces) or meta.orphaned:
@@ -216,6 +216,15 @@ class Controller:
         elif meta.deleted and meta.guarded:
             self._queue.add(meta.key)
         self._wake_readers(meta.key)
+
+    def _understood(self, obj: Raw, parse: Callable[[], T]) -> T | SecretMeta:
+        try:
+            return parse()
+        except Exception as error:
+            meta = _not_understood(obj)
+            UNREADABLE.labels("Secret").inc()
+            logger.warning("Secret %s/%s cannot be read, and is left alone: %s", *meta.key, where(error))
+            return meta
 
     def forget_secret(self, key: SecretKey, resource_version: str) -> None:
         """It is gone, or no longer the operator's, since that resource version."""
@@ -236,6 +245,7 @@ class Controller:
             self._waiting.pop(key, None)
             self._consult.pop(key, None)
             self._paces.pop(key, None)
+            self._unwatched.pop(key, None)
             self._warned.pop(key, None)
             self._repairs.forget(key)
             self._refused.pop(key, None)
@@ -416,12 +426,13 @@ class Controller:
             if live is None or live.backend is None:
                 return None  # it went away just now, which wakes this request
             return request, action, live
-        if isinstance(action, Restore):
+        if isinstance(action, Restore | Adopt):
             now = asyncio.get_running_loop().time()
             if (wait := self._repairs.wait(key, now)) > 0:
                 self._queue.add_after(key, wait)
                 return None
-            self._repairs.note(key, now)
+            if isinstance(action, Restore):  # of one that is not to be had, each failure is noted
+                self._repairs.note(key, now)
         self._store.begin(request)
         try:
             await self._carry_out(request, action, None)
@@ -518,7 +529,7 @@ class Controller:
             csr_pem = await self._perform(request, action, live, made)
             if isinstance(action, Revoke):
                 self._unrevoked.get(key, {}).pop(action.issuer, None)
-            elif isinstance(action, Issue | Resume | Restore):
+            elif isinstance(action, Issue | Resume | Restore | Adopt):
                 self._failures.pop(key, None)
             self._queue.succeeded(key)
         except Overtaken as overtaken:
@@ -564,9 +575,9 @@ class Controller:
             states[key] = live.state
             if live.state.policy is not None and live.state.policy.needs_labels and labels is None:
                 labels = await self._labels.of(request.namespace)
-        secret, rival = self._store.secret(request), self._store.rival(request)
-        if secret is None and (rival or (request.being_deleted and request.is_guarded)):
-            secret = await self._unshown(request)  # whose Secret it is, that counts, and what is in it
+        # Whose Secret it is, that counts.
+        unshown = await self._unshown(request) if self._may_be_unshown(request) else None
+        secret = self._store.secret(request) or unshown
         for key in _creditors(request, secret) - states.keys():
             if (live := self._issuers.get(key)) is not None:
                 states[key] = live.state or IssuerState(False, "it is being checked", "", revokes=True)
@@ -581,7 +592,7 @@ class Controller:
             waiting=self._waiting.get(request.key),
             failures=self._failures.get(request.key),
             unrevoked=self._unrevoked.get(request.key),
-            rival=rival,
+            rival=self._store.rival(request),  # after all that was waited for: it may be at work since
             labels=labels,
             recheck=timedelta(seconds=self._settings.issuer_check_interval),
             consult_at=self._consult_at(request, secret, states),
@@ -707,6 +718,10 @@ class Controller:
                 done = await self._performer.restore(request, action.revision, secret, pace)
                 if done is None:
                     self._store.spoil(secret)
+            case Adopt():
+                self._unwatched.pop(request.key, None)
+                done = await self._performer.adopt(request, self._ready(request), self._pace(request, None))
+                self._repairs.note(request.key, asyncio.get_running_loop().time())
             case Revoke():
                 assert live is not None
                 await self._revoke(request, action, live)
@@ -759,6 +774,9 @@ class Controller:
         if isinstance(action, Issue) and action.reason == "Revoked" and not action.revoke_old:
             text = "the certificate was replaced, and is not revoked: its issuer cannot do that"
             self._events.warning(request, "NotRevoked", text)
+        if isinstance(action, Adopt) and done.secret.record is not None:
+            text = f"Secret {request.spec.secret_name} with its certificate {done.secret.record.serial_number}"
+            self._events.normal(request, "Adopted", f"{text} was there already, and was taken over")
         if isinstance(action, Issue) and action.revision > 1:
             self._events.normal(request, "Issued", f"revision {action.revision}, because of {action.reason}")
         elif isinstance(action, Resume) and action.revision > 1:
@@ -807,15 +825,34 @@ class Controller:
         logger.warning("%s: %s", request.key, note)  # there may be no events any more where it was
         self._events.warning(request, "NotRevoked", note)
 
+    def _may_be_unshown(self, request: CertificateRequest) -> bool:
+        """There may be a Secret that no watch shows, and it matters."""
+        if self._store.secret(request) is not None:
+            self._unwatched.pop(request.key, None)
+            return False
+        if self._store.rival(request):
+            return True
+        if request.being_deleted:
+            return request.is_guarded
+        return not request.problem and self._store.staged(request) is None
+
     async def _unshown(self, request: CertificateRequest) -> SecretMeta | None:
-        """The request's own Secret, if it is there, but without the label that the watch filters by."""
-        try:
-            found = await self._performer.find(request)
-        except Failed:
-            return None  # it is somebody else's
-        if found is not None:
-            self._store.put_secret(found)
+        """The Secret that no watch shows: somebody else's, or the request's own that lost its label."""
+        now, recheck = self._clock(), timedelta(seconds=self._settings.issuer_check_interval)
+        found, seen = self._unwatched.get(request.key, (None, None))
+        if seen is None or not seen <= now < seen + recheck:
+            obj = await self._kube.secret_metadata(request.secret)
+            found = None if obj is None else self._understood(obj, lambda: parse_secret_meta(obj, self._seal))
+            if found is not None and owns(request, found):
+                self._store.put_secret(found)
+            else:
+                self._unwatched[request.key] = (found, now)
         return found
+
+    def _ready(self, request: CertificateRequest) -> list[Ca]:
+        """The CAs that the request names, as far as they can be asked now."""
+        found = [self._issuers.get(key) for key in request.issuers]
+        return [live.ca for live in found if live is not None and live.backend is not None and _is_ready(live)]
 
     async def _revoke(self, request: CertificateRequest, action: Revoke, live: Live) -> None:
         meta = None
@@ -942,6 +979,10 @@ class Controller:
         news = [c for c in status.conditions if not any(c.says_the_same(o) for o in old.conditions)]
         if isinstance(rest, Hold) and news and not self._is_routine(rest):
             self._events.warning(request, news[-1].reason, news[-1].message)
+
+
+def _is_ready(live: Live) -> bool:
+    return live.state is not None and live.state.ready
 
 
 def _not_understood(obj: Raw) -> SecretMeta:

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from .adoption import is_left, is_wished, may_be_taken, still_owned
 from .asked import asked
 from .model import (
     REVOCATION_REASONS,
     REVOKE_ANNOTATION,
+    REVOKED_ANNOTATION,
     CertificateRequest,
     Condition,
     Debt,
@@ -171,6 +173,11 @@ class Restore:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopt:
+    """Read the Secret of somebody else, and take it over if it holds what is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Guard:
     """Add the finalizer, to the request or else to its Secret: a certificate will have to be revoked before they go."""
 
@@ -219,13 +226,13 @@ class Keep:
 
 
 Rest = Hold | Keep
-Action = Issue | Resume | Consult | Discard | Restore | Guard | Revoke | Forget | Release | LetGo | Rest
+Action = Issue | Resume | Consult | Discard | Restore | Adopt | Guard | Revoke | Forget | Release | LetGo | Rest
 
 
 def decide(request: CertificateRequest, world: World) -> Action:
     action = _decide(request, world)
     if (
-        isinstance(action, Issue | Resume | Restore | Revoke | Forget)
+        isinstance(action, Issue | Resume | Restore | Adopt | Revoke | Forget)
         and (hold := _own_obstacle(request, world)) is not None
     ):
         action = hold
@@ -248,7 +255,7 @@ def _decide(request: CertificateRequest, world: World) -> Action:
         if secret.owner == f"{Kind.CERTIFICATE_REQUEST} {request.name}":
             text = f"Secret {secret.name} is that of an earlier request of this name, and waits to be garbage-collected"
             return Hold("SecretNotCollected", text, needs_user=False)
-        return Hold("SecretNotOwned", not_owned(secret.name, owner_of(secret)), needs_user=True)
+        return _of_others(request, world, secret)
     if secret is None and world.rival:
         owner = f"{Kind.CERTIFICATE_REQUEST} {world.rival}"
         return Hold("SecretNotOwned", not_owned(request.spec.secret_name, owner), needs_user=True)
@@ -270,10 +277,38 @@ def _decide(request: CertificateRequest, world: World) -> Action:
     return action
 
 
+def _of_others(request: CertificateRequest, world: World, secret: SecretMeta) -> Adopt | Hold:
+    """It is taken over if that is wished for, or if it was left behind; else it is left untouched."""
+    until = world.now + world.recheck  # of the Secrets of others, no watch shows what becomes of them
+    wished = is_wished(request, secret)
+    if wished and secret.owner_uid:
+        return Hold("AdoptionRefused", still_owned(request, secret), needs_user=True, until=until)
+    if not may_be_taken(request, secret):
+        text = not_owned(secret.name, owner_of(secret))
+        if not secret.owner_uid:
+            text += f"; `kubectl csr adopt {request.name}` has it taken over, if it holds what is asked for"
+        return Hold("SecretNotOwned", text, needs_user=True, until=until)
+    if world.rival and not wished:
+        owner = f"{Kind.CERTIFICATE_REQUEST} {world.rival}"
+        return Hold("SecretNotOwned", not_owned(secret.name, owner), needs_user=True, until=until)
+    if secret.record is None and not any(issuer.ready for issuer in world.issuers.values()):
+        # Whose certificate it could be is not known otherwise.
+        key = request.issuers[0]
+        if (state := world.issuers.get(key)) is None:
+            return Hold("IssuerNotFound", f"{key} does not exist: create it", needs_user=False, until=until)
+        return Hold("IssuerNotReady", f"{key} is not ready: {state.message}", needs_user=False, until=until)
+    return Adopt()
+
+
 def owns(request: CertificateRequest, secret: SecretMeta) -> bool:
-    """The Secret is this request's; one that outlived an earlier request of that name (Retain) counts."""
+    """The Secret is this request's; one that outlived an earlier request of that name (Retain) counts.
+
+    While a request goes, so does what Kubernetes has just taken its owner from (`--cascade=orphan`).
+    """
     if secret.owner_uid:
         return secret.owner_uid == request.uid
+    if request.being_deleted and is_left(request, secret) and secret.record is not None:
+        return secret.record.issuance_hash == request.issuance_hash
     return secret.retained_for == request.name
 
 
@@ -360,7 +395,7 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         return _paced(
             request, world, issue, now, f"Secret {request.spec.secret_name} is missing again: find out who deletes it"
         )
-    if secret.beyond_repair:
+    if secret.beyond_repair or _was_revoked(secret):
         revision = (record.revision if record else request.status.revision) + 1
         cause = f"what is in Secret {secret.name} does not serve any more, again: "
         cause += f"changed by {secret.changed_by}" if secret.changed_by else "find out who changes it"
@@ -416,6 +451,13 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
 
 _AHEAD = timedelta(hours=1)
 """No CA is believed that grants what begins so much later: a clock was wrong, and was set right since."""
+
+
+def _was_revoked(secret: SecretMeta) -> bool:
+    """Its certificate was, when the request before went, and the Secret was retained."""
+    record = secret.record
+    authentic = REVOKED_ANNOTATION not in secret.forged
+    return record is not None and authentic and secret.revoked == record.sha256_fingerprint
 
 
 def _issue(

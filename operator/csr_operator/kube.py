@@ -93,6 +93,7 @@ class NoConfiguration(Exception):
 
 class Kube(Protocol):
     async def get_secret(self, key: SecretKey) -> Object | None: ...
+    async def secret_metadata(self, key: SecretKey) -> Object | None: ...
     async def apply_secret(self, key: SecretKey, body: Object, *, new: bool) -> Object: ...
     async def patch_status(self, key: ObjectKey, resource_version: str, status: Object) -> Object: ...
     async def create_event(self, namespace: str, body: Object) -> None: ...
@@ -152,8 +153,15 @@ class KubeClient:
 
     async def get_secret(self, key: SecretKey) -> Object | None:
         """None if there is none."""
+        return await self._secret(key, _JSON)
+
+    async def secret_metadata(self, key: SecretKey) -> Object | None:
+        """None if there is none. Its data stays where it is."""
+        return await self._secret(key, _METADATA)
+
+    async def _secret(self, key: SecretKey, accept: str) -> Object | None:
         try:
-            return await self._call("get", "GET", "secrets", _secret_path(key))
+            return await self._call("get", "GET", "secrets", _secret_path(key), accept=accept)
         except KubeError as error:
             if error.status == 404:
                 return None
@@ -204,7 +212,7 @@ class KubeClient:
             "PATCH",
             "secrets",
             _secret_path(SecretKey(metadata["namespace"], metadata["name"])),
-            query={"fieldManager": MANAGER},
+            query={"fieldManager": self.agent},
             body=body,
             content_type=_MERGE,
             accept=_METADATA,

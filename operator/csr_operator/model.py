@@ -72,6 +72,12 @@ OWED_ANNOTATION = f"{GROUP}/owed-revocations"
 RETAINED_ANNOTATION = f"{GROUP}/retained-for"
 """On a Secret that outlives its request: the request's name. A request of that name takes it over."""
 
+ADOPT_ANNOTATION = f"{GROUP}/adopt"
+"""On a Secret, by who may write it: the name of the request that is to take it over (`adoption.py`)."""
+
+REVOKED_ANNOTATION = f"{GROUP}/revoked-certificate"
+"""On a Secret that outlives its request: `FINGERPRINT CODE` of its certificate, before the CA is asked to revoke it."""
+
 RENEWAL_WINDOW_ANNOTATION = f"{GROUP}/renewal-window"
 """On a Secret: when its CA wants the certificate renewed, as `SERIAL START/END CODE` (hex; RFC 3339 in UTC)."""
 
@@ -554,6 +560,16 @@ class SecretMeta:
     """It is to go."""
     changed_by: str = ""
     """Who changed what of its data, by the names of field managers, for the message; empty if nobody did."""
+    adopt: str = ""
+    """The name of the request that is to take it over, by the will of who may write the Secret."""
+    left_for: str | None = None
+    """Of one that the operator wrote and that has no owner: for which request, or (empty) for any that names it.
+
+    By its label and record, which need not verify: a backup may have been restored without the key of the state.
+    """
+    revoked: str = ""
+    """SHA-256 of the certificate that was revoked, or was to be, when its request went; also by a code that does not
+    verify."""
     forged: tuple[str, ...] = ()
     """Names of annotations of ours that are there with a code that does not verify, and count as absent."""
 

@@ -72,7 +72,6 @@ def record_of(
 ) -> Record:
     """stored: when it is written, in UTC; hurries: as in `Record`."""
     leaf = chain.leaf
-    above = chain.intermediates[0] if chain.intermediates else chain.root or leaf
     return Record(
         issuance_hash=request.issuance_hash,
         revision=revision,
@@ -80,7 +79,7 @@ def record_of(
         not_before=format_time(leaf.not_valid_before_utc),
         not_after=format_time(leaf.not_valid_after_utc),
         sha256_fingerprint=sha256_fingerprint(leaf),
-        issuer_fingerprint=sha256_fingerprint(above),
+        issuer_fingerprint=above(chain),
         issuer=issuer,
         renew=request.wishes.renew,
         csr=csr_digest(csr_pem),
@@ -90,6 +89,11 @@ def record_of(
         reference=reference,
         window=window_of(renewal),
     )
+
+
+def above(chain: Chain) -> str:
+    """SHA-256 of the certificate of who signed it."""
+    return sha256_fingerprint(chain.intermediates[0] if chain.intermediates else chain.root or chain.leaf)
 
 
 def window_of(renewal: Renewal | None) -> Window | None:
@@ -118,6 +122,11 @@ def secret_data(
     return data
 
 
+def secret_type(request: CertificateRequest) -> str:
+    """Of the Secret; Kubernetes lets nobody change it."""
+    return "kubernetes.io/tls" if request.spec.key_is_ours else "Opaque"
+
+
 def secret_body(
     request: CertificateRequest, record: Record, data: Mapping[str, bytes], owed: tuple[Owed, ...], seal: Seal
 ) -> Body:
@@ -137,7 +146,7 @@ def secret_body(
         request.secret,
         {**dict(template.labels), MANAGED_LABEL: "true"},
         annotations,
-        "kubernetes.io/tls" if request.spec.key_is_ours else "Opaque",
+        secret_type(request),
         data,
     )
     if not request.spec.retain:

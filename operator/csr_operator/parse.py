@@ -14,6 +14,7 @@ from cryptography import x509
 
 from .model import (
     ABANDON_ANNOTATION,
+    ADOPT_ANNOTATION,
     DEFAULT_DURATION,
     GROUP,
     IMPORT_ANNOTATION,
@@ -28,6 +29,7 @@ from .model import (
     REVOCATION_FINALIZER,
     REVOCATION_REASONS,
     REVOKE_ANNOTATION,
+    REVOKED_ANNOTATION,
     SEAL_ANNOTATION,
     STAGING_LABEL,
     SUPERSEDED,
@@ -258,7 +260,8 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
             owner_uid, owner = reference["uid"], f"{reference['kind']} {reference['name']}"
     code, forged = written.get(SEAL_ANNOTATION, ""), []
     sealed = seal is None or seal.verifies(code, "record", *record_parts(key, written))
-    record = Record.from_annotations(written) if sealed else None
+    said = Record.from_annotations(written)
+    record = said if sealed else None
     if record is not None:
         record = replace(record, window=_window(key, record, written.get(RENEWAL_WINDOW_ANNOTATION, ""), seal))
     elif code and not sealed:
@@ -268,6 +271,12 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
         forged.append(OWED_ANNOTATION)
     if record is not None and not owner_uid:
         owner = "a request that is gone"
+    left_for = None
+    if said is not None and not owner_uid and (metadata.get("labels") or {}).get(MANAGED_LABEL) == "true":
+        left_for = written.get(RETAINED_ANNOTATION, "")
+    revoked, _, revoked_code = written.get(REVOKED_ANNOTATION, "").partition(" ")
+    if revoked and seal is not None and not seal.verifies(revoked_code, "revoked", *key, revoked):
+        forged.append(REVOKED_ANNOTATION)
     return SecretMeta(
         namespace=key.namespace,
         name=key.name,
@@ -286,6 +295,9 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
         guarded=REVOCATION_FINALIZER in (metadata.get("finalizers") or ()),
         deleted="deletionTimestamp" in metadata,
         changed_by=_changed_by(managed, owned.data),
+        adopt=written.get(ADOPT_ANNOTATION, ""),
+        left_for=left_for,
+        revoked=revoked,
         forged=tuple(forged),
     )
 

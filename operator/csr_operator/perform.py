@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from . import outputs
+from . import adoption, outputs
 from .backends.base import Abandons, Issued, Order, Pending, Renewal
 from .ca import Ca
 from .decide import not_owned, owner_of, owns
@@ -24,8 +24,10 @@ from .keymaker import takes_long
 from .kube import Kube, KubeError, Object, secret_data
 from .metrics import ISSUANCE_SECONDS
 from .model import (
+    ADOPT_ANNOTATION,
     OWED_ANNOTATION,
     RENEWAL_WINDOW_ANNOTATION,
+    REVOKED_ANNOTATION,
     SUPERSEDED,
     CertificateRequest,
     Record,
@@ -264,19 +266,104 @@ class Performer:
             # Somebody put it there. Who has its key may have it revoked (RFC 8555, section 7.6), by who is on record or
             # else the first one. Where the key is elsewhere, anybody's certificate fits, and nobody is on record.
             issuer = ""
-        # It was hardly stored before it became valid; but whatever it says of that, no brake is let go by it.
-        stored_at, hurries = chain.leaf.not_valid_before_utc, 0
-        if before is not None:
-            stored_at, hurries = parse_time(before.stored), before.hurries
-        elif pace is not None:
-            stored_at, hurries = pace.stored, pace.hurries
-        record = outputs.record_of(request, revision, issuer, chain, _pem(csr), stored_at, hurries)
-        if before is not None:
-            record = replace(record, renew=before.renew)  # a renewal that is asked for is still to come
-            if issued:
-                record = replace(record, reference=before.reference, window=before.window)
+        record = _kept(request, revision, issuer, chain, csr, before, pace)
         basis = _Basis(csr, key, await self._references.passwords(request), self._owed(existing))
         return Written(await self._write(request, record, chain, basis, secret), _pem(csr))
+
+    async def adopt(self, request: CertificateRequest, cas: Sequence[Ca], pace: Pace | None) -> Written:
+        """Take over a Secret that somebody else has left to the request, if it holds what is asked for.
+
+        cas: of which the certificate may be. Raises KubeError (409) if the Secret is not there to be taken any more.
+        """
+        existing = await self._kube.get_secret(request.secret)
+        if existing is None or not adoption.may_be_taken(request, secret := self._meta(existing)):
+            raise KubeError(409, "", f"Secret {request.secret.name} has changed just now")
+        if existing["type"] != outputs.secret_type(request):
+            text = adoption.other_type(secret, existing["type"], outputs.secret_type(request))
+            raise Failed("AdoptionRefused", text, needs_user=True)
+        data, before, spec = secret_data(existing), secret.record, request.spec
+        stored = data.get("tls.crt", b"") + b"\n" + data.get("ca.crt", b"")
+        differences: list[str] = []
+        try:
+            key = await self._key_in_use(request, data)
+            if key is None:
+                csr = await offload(spec.weight, load_csr, spec.csr_pem.encode())
+            else:
+                if spec.key_is_ours:
+                    differences += adoption.key_differences(spec.private_key.parameters, key)
+                csr = await offload(spec.weight, build_csr, spec.template, key)
+            issuer, chain = await self._vouched(request, secret, csr, stored, cas)
+            if differences:
+                raise Mismatch(())
+        except PkiError as error:
+            differences += error.differences if isinstance(error, Mismatch) else [str(error)]
+            text = adoption.refused(request, secret, differences)
+            raise Failed("AdoptionRefused", text, needs_user=True) from None
+        revision = before.revision if before is not None else request.status.revision or 1
+        record = _kept(request, revision, issuer, chain, csr, before, pace)
+        basis = _Basis(csr, key, await self._references.passwords(request), self._owed(existing))
+        return Written(await self._take(request, record, chain, basis, existing), _pem(csr))
+
+    async def _take(
+        self, request: CertificateRequest, record: Record, chain: Chain, basis: _Basis, existing: Object
+    ) -> SecretMeta:
+        """Write the Secret of somebody else, if it is still as it was when it was looked into. Raises KubeError."""
+        key, metadata = basis.key if request.spec.key_is_ours else None, existing["metadata"]
+        try:
+            # In a thread, as a keystore takes long.
+            data = await offload(LARGE + 1, outputs.secret_data, request, chain, key, basis.passwords)
+        except PkiError as error:
+            raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
+        body = outputs.secret_body(request, record, data, basis.owed, self._seal)
+        body["metadata"] |= {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+        # Kubernetes may have taken the owner from the Secret just now, because this very request is being deleted, of
+        # which another watch tells. Given back to it, the Secret would be collected.
+        there = (await self._kube.get_request(request.key) or {}).get("metadata", {})
+        if there.get("uid") != request.uid or "deletionTimestamp" in there:
+            raise KubeError(409, "", f"{request.name} is not to have Secret {request.secret.name} any more")
+        if ADOPT_ANNOTATION in (metadata.get("annotations") or {}):
+            body["metadata"]["annotations"][ADOPT_ANNOTATION] = ""  # fulfilled; the next write removes it
+        try:
+            return self._meta(await self._kube.apply_secret(request.secret, body, new=False))
+        except KubeError as error:
+            if error.status in (403, 422):
+                raise Failed("SecretRefused", f"Secret {request.secret.name} was refused: {error}") from None
+            raise
+
+    async def _vouched(
+        self,
+        request: CertificateRequest,
+        secret: SecretMeta,
+        csr: x509.CertificateSigningRequest,
+        stored: bytes,
+        cas: Sequence[Ca],
+    ) -> tuple[str, Chain]:
+        """Who has to be asked to revoke the certificate (`Kind/name`, or nobody), and its chain. Raises PkiError."""
+        pool, now = await offload(len(stored), load_bundle, stored), self._clock()
+        leaf = (await offload(len(stored), build_chain, csr.public_key(), pool)).leaf
+        if sha256_fingerprint(leaf) == secret.revoked:
+            raise adoption.revoked_certificate()
+        if adoption.is_left(request, secret):
+            now = adoption.last_moment(leaf, now)
+        weight = len(stored) + request.spec.weight
+        if secret.record is not None and secret.record.sha256_fingerprint == sha256_fingerprint(leaf):
+            # It passed the rules of its issuer once.
+            chain = await offload(weight, adoption.check, pool, request, csr, now, None, CA_DECIDES)
+            return secret.record.issuer, chain
+        refusals = []
+        for ca in cas:
+            roots, rules = await ca.roots_of(leaf)
+            try:
+                chain = await offload(weight, adoption.check, pool, request, csr, now, roots, rules)
+            except PkiError as error:
+                refusals.append(error)
+                continue
+            # Where the key is elsewhere, anybody's certificate fits, and nobody is on record.
+            return ca.issuer if request.spec.key_is_ours else "", chain
+        if not refusals:
+            text = f"Secret {secret.name} is taken over as soon as one of the issuers is ready"
+            raise Failed("IssuerNotReady", text)
+        raise refusals[0]
 
     async def find(self, request: CertificateRequest) -> SecretMeta | None:
         """The request's Secret, also where the watch does not show it."""
@@ -290,6 +377,11 @@ class Performer:
         if existing is None or record is None:
             return Revocations((), {})
         certificate = _recorded(existing, record)
+        if certificate is not None and _stays(request, existing):
+            # First: one that is revoked is not to be taken over by the next request.
+            text = f"{record.sha256_fingerprint} "
+            text += self._seal.code("revoked", *request.secret, record.sha256_fingerprint)
+            await self._kube.annotate_secret(existing, REVOKED_ANNOTATION, text)
         if certificate is None:
             return Revocations((), {record.serial_number: f"Secret {request.secret.name} does not hold it any more"})
         reason = _reason_asked_for(request, record.serial_number) or "cessationOfOperation"
@@ -645,7 +737,41 @@ def _is_what_was_written(secret: SecretMeta, chain: Chain) -> bool:
     if {"tls.crt", "ca.crt"} <= secret.intact_data:
         return True
     record = secret.record
-    return record is not None and record.sha256_fingerprint == sha256_fingerprint(chain.leaf) and chain.root is not None
+    if record is None or record.sha256_fingerprint != sha256_fingerprint(chain.leaf):
+        return False
+    # Where nothing is the operator's any more, the Secret is from a backup, and not every CA's root is known.
+    return chain.root is not None or (not secret.intact_data and outputs.above(chain) == record.issuer_fingerprint)
+
+
+def _kept(
+    request: CertificateRequest,
+    revision: int,
+    issuer: str,
+    chain: Chain,
+    csr: x509.CertificateSigningRequest,
+    before: Record | None,
+    pace: Pace | None,
+) -> Record:
+    """The record of a certificate that is there already. before: what was on record."""
+    # It was hardly stored before it became valid; but whatever it says of that, no brake is let go by it.
+    stored_at, hurries = chain.leaf.not_valid_before_utc, 0
+    if before is not None:
+        stored_at, hurries = parse_time(before.stored), before.hurries
+    elif pace is not None:
+        stored_at, hurries = pace.stored, pace.hurries
+    record = outputs.record_of(request, revision, issuer, chain, _pem(csr), stored_at, hurries)
+    if before is None:
+        return record
+    record = replace(record, renew=before.renew)  # a renewal that is asked for is still to come
+    if before.sha256_fingerprint == record.sha256_fingerprint:
+        record = replace(record, reference=before.reference, window=before.window)
+    return record
+
+
+def _stays(request: CertificateRequest, secret: Object) -> bool:
+    """The Secret outlives the request, whose deletion is under way."""
+    owners = [owner["uid"] for owner in secret["metadata"].get("ownerReferences") or ()]
+    return request.spec.retain or "orphan" in request.finalizers or request.uid not in owners
 
 
 def _reusable_key(request: CertificateRequest, data: Mapping[str, bytes]) -> PrivateKey | None:

@@ -13,7 +13,8 @@ from csr_operator.cli import main
 from csr_operator.cli.arguments import REVOCATION_REASONS, parse
 
 COMMANDS = {
-    *("status", "inspect", "renew", "revoke", "approve", "deny", "import", "export", "verify", "convert", "version"),
+    *("status", "inspect", "renew", "revoke", "approve", "deny", "import", "export", "verify", "adopt", "convert"),
+    "version",
 }
 
 

@@ -235,6 +235,18 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class KnowsRoots(Protocol):
+    """A backend that knows beforehand what the certificates of its CA lead to, and that signs what was asked for.
+
+    An existing certificate is taken over for a request if it could be this CA's. Of other backends that is not known.
+    """
+
+    async def roots_of(self, leaf: x509.Certificate) -> Sequence[x509.Certificate] | None:
+        """Certificates of which one has to be above `leaf`, or be it; None for any. Raises BackendError."""
+        ...
+
+
+@runtime_checkable
 class SuggestsRenewal(Protocol):
     """A backend whose CA has a say in when its certificates are renewed."""
 

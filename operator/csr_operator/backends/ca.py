@@ -98,6 +98,10 @@ class CaBackend:
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
         return await self.submit(order)
 
+    async def roots_of(self, leaf: x509.Certificate) -> Sequence[x509.Certificate] | None:
+        authority = self._loaded[1] if self._loaded else await self._load()
+        return tuple(one for one in authority.certificates if one != leaf)
+
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         authority = self._loaded[1] if self._loaded else await self._load()
         if not self._crl_name:

@@ -5,7 +5,7 @@ stays the same until its answer is there. An answer that is wrong is refused in 
 for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar, Self
 
@@ -61,6 +61,9 @@ class ManualBackend:
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
         return await self.submit(order)
+
+    async def roots_of(self, leaf: x509.Certificate) -> Sequence[x509.Certificate] | None:
+        return self._roots or None
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         raise Rejected("a manual CA revokes by hand")

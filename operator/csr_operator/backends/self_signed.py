@@ -3,12 +3,13 @@
 A repeat is harmless: nothing outside the operator is asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from cryptography import x509
 
 from csr_operator.pki.authority import self_sign
+from csr_operator.pki.signatures import is_self_signed
 
 from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected
 
@@ -41,6 +42,9 @@ class SelfSignedBackend:
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
         return await self.submit(order)
+
+    async def roots_of(self, leaf: x509.Certificate) -> Sequence[x509.Certificate] | None:
+        return (leaf,) if is_self_signed(leaf) else ()
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         raise Rejected("a self-signed certificate cannot be revoked: whoever trusts it has to stop")

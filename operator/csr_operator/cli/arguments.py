@@ -127,6 +127,12 @@ def parser() -> argparse.ArgumentParser:
     _shown(deny)
     deny.add_argument("--message", required=True, metavar="TEXT", help="why, for who asked")
 
+    adopt = command(
+        "adopt", "Have a request take over the Secret that it names, with the certificate in it.", waiting, output
+    )
+    _names(adopt)
+    adopt.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
+
     bring = command(
         "import", "Hand over the certificate that a manual issuer waits for, if it is right.", waiting, output
     )

@@ -16,13 +16,12 @@ from kubernetes.aio import config as kubernetes_config
 from multidict import CIMultiDict
 
 from csr_operator.kube import KubeClient, KubeError, NoConfiguration, Object, kubeconfigs, load_kubeconfig
-from csr_operator.model import GROUP, VERSION, Kind, ObjectKey, SecretKey
+from csr_operator.model import GROUP, VERSION, Kind, ObjectKey
 
 from .errors import CommandFailed
 
 T = TypeVar("T")
 
-_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _MERGE = "application/merge-patch+json"
 _PLURALS = {
     Kind.CERTIFICATE_REQUEST: "certificaterequests",
@@ -80,16 +79,6 @@ class Cluster(KubeClient):
         return await self._call(
             "patch", "PATCH", _PLURALS[key.kind], _path(key), query=query, body=body, content_type=_MERGE
         )
-
-    async def secret_metadata(self, key: SecretKey) -> Object | None:
-        """None if there is no such Secret. Its data stays where it is."""
-        path = f"/api/v1/namespaces/{key.namespace}/secrets/{_part(key.name)}"
-        try:
-            return await self._call("get", "GET", "secrets", path, accept=_METADATA)
-        except KubeError as error:
-            if error.status == 404:
-                return None
-            raise
 
     async def events(self, key: ObjectKey, uid: str) -> list[Object]:
         """Of one object, oldest first."""

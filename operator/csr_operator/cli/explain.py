@@ -80,7 +80,7 @@ def findings(seen: Seen, now: datetime) -> Iterator[Finding]:
         case "Late":
             yield _finding(seen, "Late", reasons.LATE, state.message)
     if held is not None:
-        yield _finding(seen, held.reason, _advice(held.reason), held.message)
+        yield _finding(seen, held.reason, _advice_here(seen, held.reason), held.message)
         if held.reason == "IssuerNotReady":
             yield from _issuer_findings(seen)
         if state.ready:
@@ -117,6 +117,14 @@ def issuer_argument(key: ObjectKey) -> str:
 def _advice(reason: str) -> Advice:
     unknown = Advice(f"{reason} is a reason that this version of kubectl-csr does not know.", "See the message.")
     return reasons.REQUEST.get(reason, unknown)
+
+
+def _advice_here(seen: Seen, reason: str) -> Advice:
+    """A Secret that nobody else owns can be had."""
+    advice = _advice(reason)
+    if reason == "SecretNotOwned" and seen.secret is not None and not seen.secret.owner_uid:
+        return Advice(advice.meaning, f"{reasons.TAKE_OVER} {advice.remedy}")
+    return advice
 
 
 def _finding(seen: Seen, reason: str, advice: Advice, message: str = "", issuer: ObjectKey | None = None) -> Finding:

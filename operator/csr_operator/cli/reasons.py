@@ -132,6 +132,12 @@ REQUEST = {
         "Delete that Secret if nobody needs it (`kubectl delete secret {secret} -n {namespace}`), or make another "
         "request with another spec.secretName.",
     ),
+    "AdoptionRefused": Advice(
+        "Secret {secret} is to be taken over with the certificate in it, and cannot be; what is in the way is listed. "
+        "It is left untouched, and no CA was asked. The operator looks at it again at intervals.",
+        f"Ask for what is in the Secret ({_EDIT}), or have it set right. To have another certificate instead: "
+        "`kubectl delete secret {secret} -n {namespace}`.",
+    ),
     "SecretNotCollected": Advice(
         "Secret {secret} belongs to an earlier request of this name, and Kubernetes is about to delete it. The "
         "operator then goes on by itself.",
@@ -156,6 +162,9 @@ REQUEST = {
     ),
 }
 """Of the conditions of a CertificateRequest."""
+
+TAKE_OVER = "If it holds a certificate that the request is to go on with: `kubectl csr adopt {request}`."
+"""Before the remedy for SecretNotOwned, where nobody else owns it."""
 
 UNSEEN = Advice(
     "The operator has not looked at this request yet.",
@@ -193,6 +202,7 @@ ISSUER = {
 """Of the condition Ready of an Issuer or ClusterIssuer."""
 
 EVENTS = {
+    "Adopted": "a Secret that was there already was taken over, without another certificate",
     "Issued": "another certificate was issued",
     "Revoked": "a certificate was revoked",
     "NotRevoked": "a certificate that was to be revoked was not",

@@ -72,6 +72,10 @@ async def _command(cluster: Cluster, options: Namespace, now: datetime) -> Repor
             from .approval import decide_on
 
             return await decide_on(cluster, options, "Approved" if options.command == "approve" else "Denied")
+        case "adopt":
+            from .adopt import adopt
+
+            return await each(options.names, lambda name: adopt(cluster, name, options, now))
         case "import":
             from .exchange import bring
 

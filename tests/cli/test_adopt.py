@@ -1,0 +1,93 @@
+"""`adopt` against the operator."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.support import READER, Plugin, rule, user, wait_unready
+from tests.support.kubectl import wait_until
+from tests.support.manifests import request
+from tests.support.moving import ADOPT, issued_elsewhere, secret_of_others, submits
+from tests.support.site import Site, decoded
+
+
+@pytest.fixture(scope="module")
+def data(site: Site) -> dict[str, str]:
+    """What `www` asks for."""
+    return issued_elsewhere(site, "www")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def requests(site: Site, data: dict[str, str]) -> None:
+    """`www`, `api` and `other`, each with a Secret that is there already; `free` without, and `own` with its own."""
+    wanted: dict[str, Any] = {"dnsNames": ["www.example.com"]}
+    owner = {"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "name": "owned", "uid": "1", "controller": True}
+    site.kubectl.apply(
+        *(secret_of_others(f"{name}-tls", data) for name in ("www", "api", "other")),
+        secret_of_others("owned-tls", data, metadata={"ownerReferences": [owner]}),
+        secret_of_others("opaque-tls", data, type="Opaque"),
+        *(request(name, "ca", **wanted) for name in ("www", "api", "owned", "opaque")),
+        request("other", "ca", dnsNames=["other.example.com"], privateKey={"algorithm": "RSA"}),
+        request("own", "ca"),
+    )
+    site.kubectl.wait_ready("own")
+    wait_unready(site.kubectl, "SecretNotOwned", "www", "api", "owned", "opaque", "other")
+
+
+def _unchanged(site: Site, secret: str) -> None:
+    assert ADOPT not in site.kubectl.get("secret", secret)["metadata"]["annotations"]
+
+
+def test_a_secret_is_taken_over_after_a_question(kubectl_csr: Plugin, site: Site, data: dict[str, str]) -> None:
+    namespace, asked = site.kubectl.namespace, submits(site)
+    words = kubectl_csr("status", "www").words
+    assert f"kubectl csr adopt www -n {namespace}`. Delete that Secret" in words
+
+    answer = kubectl_csr("adopt", "www", "--wait", stdin="yes\n")
+
+    assert f"Have www take over Secret {namespace}/www-tls with DNS:www.example.com, valid until " in answer.err
+    assert "issued by CN=Test Root?" in answer.err
+    assert answer.out.startswith(f"{namespace}/www: Secret {namespace}/www-tls with DNS:www.example.com, valid until ")
+    assert answer.out.endswith(": taken over, revision 1\n")
+    assert site.data("www-tls") == decoded({"data": data})
+    assert submits(site) == asked
+
+
+@pytest.mark.parametrize("answer", ["", "no\n"])
+def test_nothing_is_done_without_a_yes(answer: str, csr: Plugin, site: Site) -> None:
+    assert csr.refused("adopt", "api", stdin=answer).endswith("error: nothing was changed\n")
+    _unchanged(site, "api-tls")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("other",), 'DNS name: "other.example.com" is missing'),
+        (("other",), "private key: it is ECDSA 256, where spec.privateKey asks for RSA 2048"),
+        (("owned",), "`kubectl delete certificate owned --cascade=orphan`"),
+        (("opaque",), "Secret opaque-tls is of type Opaque, where kubernetes.io/tls is needed"),
+        (("own",), "Secret own-tls is the one of own already"),
+        (("nope",), 'certificaterequests.csr-operator.dev "nope" not found'),
+    ],
+)
+def test_what_would_be_refused_is_refused(arguments: tuple[str, ...], words: str, csr: Plugin, site: Site) -> None:
+    assert words in csr.refused("adopt", *arguments, "--yes")
+    for secret in ("api-tls", "other-tls", "owned-tls", "opaque-tls"):
+        _unchanged(site, secret)
+
+
+def test_for_programs_by_who_may_write_secrets(csr: Plugin, site: Site, folder: Any) -> None:
+    reader = user(site.kubectl, folder, "secret-reader", *READER, rule("secrets", "get", group=""))
+    assert 'cannot patch resource "secrets"' in reader.refused("adopt", "api", "--yes")
+    writer = user(site.kubectl, folder, "secret-writer", *READER, rule("secrets", "get patch", group=""))
+
+    answer = json.loads(writer("adopt", "api", "--yes", "-o", "json").out)
+
+    assert (answer["name"], answer["secret"]) == ("api", "api-tls")
+    wait_until("it is taken over", lambda: site.status("api").get("sha256Fingerprint") == answer["sha256Fingerprint"])
+
+
+def test_a_secret_that_is_not_there(csr: Plugin, site: Site) -> None:
+    site.kubectl.apply(request("free", "nobody"))
+    assert csr.refused("adopt", "free") == "error: Secret free-tls does not exist: free gets a certificate without it\n"
