@@ -53,6 +53,7 @@ from .model import (
     REVOCATION_FINALIZER,
     STATE_KEY,
     CertificateRequest,
+    Issuer,
     Kind,
     ObjectKey,
     Raw,
@@ -66,7 +67,7 @@ from .model import (
     issuer_key,
     parse_time,
 )
-from .offload import offload, weight_of, where
+from .offload import LARGE, offload, weight_of, where
 from .pace import Pace
 from .parse import parse_issuer, parse_request, parse_secret_meta, parse_staged
 from .perform import NeedsKey, Ordered, Performer, Written
@@ -146,6 +147,7 @@ class Controller:
         self._warned: dict[ObjectKey, tuple[str, tuple[str, ...]]] = {}  # which forgeries its user was told of
         self._refused: dict[ObjectKey, RequestStatus] = {}  # what the API server does not take, without times
         self._unfiled: dict[ObjectKey, str] = {}  # what was seen and cannot be read, with its UID
+        self._reading: dict[ObjectKey, asyncio.Task[None]] = {}  # what takes long to read, each after what came before
         self._gently = asyncio.Semaphore(_CONSULTATIONS)
         self._workers: list[asyncio.Task[None]] = []
         self._apart: set[asyncio.Task[None]] = set()
@@ -154,9 +156,13 @@ class Controller:
         """Begin to work; not before all Secrets and issuers have been listed."""
         self._workers = [asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._settings.workers)]
 
+    def is_alive(self) -> bool:
+        """False once it was stopped, or if a worker has ended, which none should."""
+        return not any(worker.done() for worker in self._workers)
+
     async def stop(self) -> None:
         """Give up what is under way; a restart takes it up again."""
-        tasks = [*self._workers, *self._apart]
+        tasks = [*self._workers, *self._apart, *self._reading.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -166,31 +172,63 @@ class Controller:
 
     # What the watches show.
 
-    async def observe(self, kind: Kind, gone: bool, obj: Raw) -> None:
-        """A CertificateRequest, Issuer or ClusterIssuer is there, has changed, or is gone.
+    def observe(self, kind: Kind, obj: Raw) -> None:
+        """A CertificateRequest, Issuer or ClusterIssuer is there, or has changed.
 
-        Whatever is in it: one that cannot be filed is counted, told of in the log, and counts as seen.
+        Whatever is in it: one that cannot be filed is counted, told of in the log, and counts as seen. What takes long
+        to read is filed later, and holds up nothing but what comes of the same object meanwhile.
         """
         metadata = obj["metadata"]
         key = ObjectKey(kind, metadata.get("namespace", ""), metadata["name"])
-        if gone:
-            self.forget(key, metadata["uid"])
+        uid, version = metadata["uid"], metadata["resourceVersion"]
+        if kind is Kind.CERTIFICATE_REQUEST and self._store.has_seen(key, uid, version):
             return
-        if kind is Kind.CERTIFICATE_REQUEST and self._store.has_seen(key, metadata["uid"], metadata["resourceVersion"]):
-            return
+        weight, before = weight_of([obj.get("spec"), obj.get("status")]), self._reading.get(key)
+        if weight <= LARGE and before is None:
+            self._file(key, uid, _parsed(kind, obj))
+        else:
+            self._read(key, self._file_later(key, obj, weight, before))
+
+    def _read(self, key: ObjectKey, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._reading[key] = task = asyncio.create_task(coroutine)
+
+        def over(_: asyncio.Task[None]) -> None:
+            if self._reading.get(key) is task:
+                del self._reading[key]
+
+        task.add_done_callback(over)
+
+    async def _file_later(self, key: ObjectKey, obj: Raw, weight: int, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        parsed = await offload(weight, _parsed, key.kind, obj)
+        self._file(key, obj["metadata"]["uid"], parsed)
+
+    async def _forget_later(self, key: ObjectKey, uid: str, before: asyncio.Task[None]) -> None:
+        await asyncio.wait([before])
+        self._forget(key, uid)
+
+    def _file(self, key: ObjectKey, uid: str, parsed: CertificateRequest | Issuer | Exception) -> None:
         try:
-            weight = weight_of([obj.get("spec"), obj.get("status")])
-            if kind is Kind.CERTIFICATE_REQUEST:
-                request = await offload(weight, parse_request, obj)
-                if not self._store.has_seen(key, request.uid, request.resource_version):
-                    self._store.put_request(request)
-            elif self._issuers.observe(await offload(weight, parse_issuer, obj)):
-                self._queue.add(key)
+            match parsed:
+                case CertificateRequest():
+                    if not self._store.has_seen(key, parsed.uid, parsed.resource_version):
+                        self._store.put_request(parsed)
+                case Issuer():
+                    if self._issuers.observe(parsed):
+                        self._queue.add(key)
+                case _:
+                    raise parsed
             self._unfiled.pop(key, None)
         except Exception as error:
-            self._unfiled[key] = metadata["uid"]
-            UNREADABLE.labels(kind).inc()
+            self._unfiled[key] = uid
+            UNREADABLE.labels(key.kind).inc()
             logger.error("%s cannot be read, and is left alone: %s", key, where(error))
+
+    async def all_filed(self) -> None:
+        """Return when all that was shown until now is filed."""
+        if self._reading:
+            await asyncio.wait([*self._reading.values()])
 
     def observe_secret(self, obj: Raw) -> None:
         """The metadata of one of the operator's own Secrets that is there, or has changed.
@@ -215,6 +253,12 @@ class Controller:
 
     def forget(self, key: ObjectKey, uid: str) -> None:
         """The object is gone; another of its name may be there already."""
+        if (before := self._reading.get(key)) is not None:
+            self._read(key, self._forget_later(key, uid, before))
+        else:
+            self._forget(key, uid)
+
+    def _forget(self, key: ObjectKey, uid: str) -> None:
         self._unfiled.pop(key, None)
         if key.kind is not Kind.CERTIFICATE_REQUEST:
             if self._issuers.forget(key, uid):
@@ -823,6 +867,14 @@ class Controller:
         news = [c for c in status.conditions if not any(c.says_the_same(o) for o in old.conditions)]
         if isinstance(rest, Hold) and news and not self._is_routine(rest):
             self._events.warning(request, news[-1].reason, news[-1].message)
+
+
+def _parsed(kind: Kind, obj: Raw) -> CertificateRequest | Issuer | Exception:
+    """Or the error, if it cannot be read."""
+    try:
+        return parse_request(obj) if kind is Kind.CERTIFICATE_REQUEST else parse_issuer(obj)
+    except Exception as error:
+        return error
 
 
 def _not_understood(obj: Raw) -> SecretMeta:
