@@ -44,11 +44,12 @@ from .decide import (
 from .errors import Failed, Overtaken
 from .events import Events
 from .issuers import Issuers, Live
+from .journal import Journal, issued_text
 from .keymaker import KeyMaker, takes_long
 from .kube import KubeClient, KubeError, Unreachable
 from .labels import NamespaceLabels
 from .limits import Slots
-from .metrics import SKIPPED_SAMPLES, UNREADABLE, RequestSample
+from .metrics import SKIPPED_SAMPLES, UNREADABLE, IssuerSample, RequestSample
 from .model import (
     REVOCATION_FINALIZER,
     STATE_KEY,
@@ -130,6 +131,7 @@ class Controller:
         self._labels = NamespaceLabels(kube)
         self._performer = Performer(kube, self._cpu, clock, seal, self._must_be_allowed)
         self._events = Events(kube, clock)
+        self._journal = Journal(asyncio.get_running_loop().time)
         self._queue: WorkQueue[ObjectKey | SecretKey] = WorkQueue(lambda key: key.namespace)
         self._store = Store(changed=self._queue.add)
         self._issuers = Issuers(
@@ -223,7 +225,7 @@ class Controller:
         except Exception as error:
             self._unfiled[key] = uid
             UNREADABLE.labels(key.kind).inc()
-            logger.error("%s cannot be read, and is left alone: %s", key, where(error))
+            self._journal.say(logging.ERROR, key, f"cannot be read, and is left alone: {where(error)}")
 
     async def all_filed(self) -> None:
         """Return when all that was shown until now is filed."""
@@ -259,6 +261,7 @@ class Controller:
             self._forget(key, uid)
 
     def _forget(self, key: ObjectKey, uid: str) -> None:
+        self._journal.forget(key)
         self._unfiled.pop(key, None)
         if key.kind is not Kind.CERTIFICATE_REQUEST:
             if self._issuers.forget(key, uid):
@@ -307,7 +310,15 @@ class Controller:
             parse_time(record.not_after).timestamp() if record else None,
             renewal_time(request, record).timestamp() if record else None,
             parse_time(staged.created).timestamp() if staged else None,
+            tuple(
+                (c.type, c.reason)
+                for c in request.status.conditions
+                if c.status == "True" and c.type not in ("Ready", "Approved", "Denied")
+            ),
         )
+
+    def issuer_samples(self) -> Iterator[IssuerSample]:
+        return self._issuers.samples()
 
     def _wake_readers(self, secret: SecretKey) -> None:
         for issuer in self._issuers.readers(secret):
@@ -694,7 +705,7 @@ class Controller:
                 await self._finalize(request, add=True)
             case Release():
                 await self._finalize(request, add=False)
-        return self._note_done(request, action, done)
+        return self._note_done(request, action, live, done)
 
     def _drop(self, staged: Staged) -> None:
         """Its Secret was deleted, and stays only if the order has to be taken back."""
@@ -703,7 +714,9 @@ class Controller:
         else:
             self._store.drop_secret(staged.key)
 
-    def _note_done(self, request: CertificateRequest, action: Action, done: Written | Ordered | None) -> str | None:
+    def _note_done(
+        self, request: CertificateRequest, action: Action, live: Live | None, done: Written | Ordered | None
+    ) -> str | None:
         if isinstance(done, Ordered):
             self._store.wrote_secret(done.staged)
             now = self._clock()
@@ -728,10 +741,15 @@ class Controller:
         if isinstance(action, Issue) and action.reason == "Revoked" and not action.revoke_old:
             text = "the certificate was replaced, and is not revoked: its issuer cannot do that"
             self._events.warning(request, "NotRevoked", text)
+        if isinstance(action, Issue | Resume) and done.secret.record is not None:
+            reason = action.reason if isinstance(action, Issue) and action.revision > 1 else ""
+            self._journal.say(logging.INFO, request.key, issued_text(request, done.secret.record, reason))
         if isinstance(action, Issue) and action.revision > 1:
             self._events.normal(request, "Issued", f"revision {action.revision}, because of {action.reason}")
         elif isinstance(action, Resume) and action.revision > 1:
             self._events.normal(request, "Issued", f"revision {action.revision}")
+        elif live is not None and live.backend is not None and live.backend.costs and _shows_trouble(request):
+            self._events.normal(request, "Issued", "revision 1")  # else the trouble would have the last word
         return done.csr_pem
 
     def _has_had_one(self, request: CertificateRequest) -> bool:
@@ -755,9 +773,13 @@ class Controller:
         else:
             done, meta = await self._performer.revoke_owed(request, live.ca)
         for serial_number in done.revoked:
-            self._events.normal(request, "Revoked", f"{live.ca.issuer} revoked the certificate {serial_number}")
+            text = f"{live.ca.issuer} revoked the certificate {serial_number}"
+            self._events.normal(request, "Revoked", text)
+            self._journal.say(logging.INFO, request.key, text)
         for serial_number, why in done.refused.items():
-            self._events.warning(request, "NotRevoked", f"the certificate {serial_number} was not revoked: {why}")
+            text = f"the certificate {serial_number} was not revoked: {why}"
+            self._events.warning(request, "NotRevoked", text)
+            self._journal.say(logging.WARNING, request.key, text)
         if meta is None:
             await self._finalize(request, add=False)
         else:
@@ -802,7 +824,7 @@ class Controller:
             return  # it is as good as gone: nothing is to be said of it
         until, now = rest.until, self._clock()
         waiting, staged = self._waiting.get(request.key), self._store.staged(request)
-        if not self._is_brief(rest, staged, now):
+        if _shows_trouble(request) or not self._is_brief(rest, staged, now):
             await self._write_status(request, rest, csr_pem)
         remind_at = waiting.remind_at if waiting is not None else None
         if waiting is not None and remind_at is not None and staged is not None and until is not None:
@@ -867,6 +889,8 @@ class Controller:
         news = [c for c in status.conditions if not any(c.says_the_same(o) for o in old.conditions)]
         if isinstance(rest, Hold) and news and not self._is_routine(rest):
             self._events.warning(request, news[-1].reason, news[-1].message)
+            level = logging.WARNING if rest.needs_user else logging.INFO
+            self._journal.say(level, request.key, f"{news[-1].reason}: {news[-1].message}")
 
 
 def _parsed(kind: Kind, obj: Raw) -> CertificateRequest | Issuer | Exception:
@@ -875,6 +899,12 @@ def _parsed(kind: Kind, obj: Raw) -> CertificateRequest | Issuer | Exception:
         return parse_request(obj) if kind is Kind.CERTIFICATE_REQUEST else parse_issuer(obj)
     except Exception as error:
         return error
+
+
+def _shows_trouble(request: CertificateRequest) -> bool:
+    """What stands in its status is that something is wrong, or lacking."""
+    ready = request.status.condition("Ready")
+    return ready is not None and ready.status != "True" and ready.reason not in ("Queued", "Issuing", "Pending")
 
 
 def _not_understood(obj: Raw) -> SecretMeta:

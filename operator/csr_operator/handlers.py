@@ -91,7 +91,7 @@ class Operator:
         )
         self._seal = Seal()
         self._controller = Controller(self._settings, self._kube, self._clock, self._challenges, self._seal)
-        collector = RequestCollector(self._controller.samples)
+        collector = RequestCollector(self._controller.samples, self._controller.issuer_samples)
         REGISTRY.register(collector)
         try:
             async with self._listeners(alpn):

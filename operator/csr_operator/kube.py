@@ -168,7 +168,7 @@ class KubeClient:
 
     async def check_discovery(self) -> None:
         """Raises KubeError, Unreachable unless the API server tells what it has."""
-        for path in ("/api", "/apis"):
+        for path in ("/api", "/api/v1", "/apis"):
             await self._call("get", "GET", "discovery", path)
 
     async def session(self) -> tuple[str, aiohttp.ClientSession]:

@@ -1,10 +1,11 @@
 """A backend with a mistake in each of its methods, which its issuer picks one of."""
 
+import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from csr_operator.backends.base import Context, Health, Issued, Order, Pending
+from csr_operator.backends.base import Context, Health, Issued, Order, Pending, Retryable
 
 
 class BrokenCa:
@@ -24,9 +25,11 @@ class BrokenCa:
     async def check(self) -> Health:
         if self._broken == "check":
             raise ZeroDivisionError("secret=hunter2")
+        if self._broken == "down":
+            raise Retryable(f"HTTP status 503: busy, request {uuid.uuid4()}")
         return Health("is well")
 
     async def submit(self, order: Order) -> Issued | Pending:
-        if self._broken == "pending":
-            return Pending("1", timedelta(seconds=1), "later")
+        if self._broken in ("pending", "slow"):
+            return Pending("1", timedelta(seconds=1 if self._broken == "pending" else 12), "later")
         raise AttributeError("secret=hunter2")
