@@ -20,7 +20,7 @@ class BrokenCa:
     def create(cls, config: Mapping[str, Any], context: Context) -> "BrokenCa":
         if config["broken"] == "create":
             raise KeyError("secret=hunter2")
-        return cls(config["broken"])
+        return SlowCa("") if config["broken"] == "slow" else cls(config["broken"])
 
     async def check(self) -> Health:
         if self._broken == "check":
@@ -30,6 +30,18 @@ class BrokenCa:
         return Health("is well")
 
     async def submit(self, order: Order) -> Issued | Pending:
-        if self._broken in ("pending", "slow"):
-            return Pending("1", timedelta(seconds=1 if self._broken == "pending" else 12), "later")
+        if self._broken == "pending":
+            return Pending("1", timedelta(seconds=1), "later")
         raise AttributeError("secret=hunter2")
+
+
+class SlowCa(BrokenCa):
+    """It is well, and takes its time."""
+
+    costs: ClassVar[bool] = True
+
+    async def submit(self, order: Order) -> Issued | Pending:
+        return Pending("1", timedelta(seconds=12), "later")
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        return await self.submit(order)
