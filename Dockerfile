@@ -17,6 +17,14 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=
     && /opt/build/bin/pip --python /opt/dns-lexicon/bin/python install --no-cache-dir 'dns-lexicon[route53]>=3.25.2,<4'
 
 FROM ${PYTHON_IMAGE}
+# `make image` takes them from pyproject.toml and the commit.
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="csr-operator" \
+      org.opencontainers.image.description="A Kubernetes operator that runs the whole life of a certificate signing request" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/dns-lexicon /opt/dns-lexicon
 COPY --from=build /opt/csr-operator /opt/csr-operator
 ENV PATH=/opt/csr-operator/bin:$PATH CSR_OPERATOR_LEXICON_PYTHON=/opt/dns-lexicon/bin/python

@@ -5,6 +5,8 @@ IMAGE ?= csr-operator:latest
 # Further arguments: ARGS for run, test, bench and demo, IMAGE_ARGS for the image's builder.
 ARGS ?=
 IMAGE_ARGS ?=
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILDER ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo buildah)
 
 BIN := .venv/bin
@@ -68,7 +70,7 @@ bench: setup  ## throughput, latency, memory and writes per certificate, against
 
 image:  ## build IMAGE with docker, or without its daemon with buildah
 	@command -v $(BUILDER) >/dev/null || { echo 'An image needs Docker with its daemon running, or buildah.' >&2; exit 1; }
-	$(BUILDER) build --tag $(IMAGE) $(IMAGE_ARGS) .
+	$(BUILDER) build --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) $(IMAGE_ARGS) .
 
 clean:  ## remove .venv and what the tools left here; the cache under ~/.cache/csr-operator stays
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

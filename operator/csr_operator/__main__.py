@@ -6,22 +6,31 @@ import ctypes
 import gc
 import logging
 import os
+import platform
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from importlib import metadata
 from pathlib import Path
 
+from . import logs
 from .handlers import Operator, OperatorFailed, utc_now
 from .kube import NoConfiguration
 from .listening import CannotListen
+from .metrics import BUILD_INFO
 from .settings import Settings, own_namespace
+
+VERSION = metadata.version("csr-operator")
+_PYTHON = platform.python_version()
 
 
 def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc_now) -> int:
     """Returns the exit status: 0 after SIGINT or SIGTERM, 1 after a failure. `clock` gives the time in UTC."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=options.log_level.upper())
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    logs.configure(options.log_level, options.log_format)
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("kopf", "kubernetes", "cryptography"))
+    logging.getLogger(__name__).info("csr-operator %s, Python %s, %s", VERSION, _PYTHON, versions)
+    BUILD_INFO.labels(VERSION, _PYTHON).set(1)
     (host, port), (http_host, http_port) = options.metrics_address, options.acme_http_address
     probe_host, probe_port = options.probe_address
     tls_host, tls_port = options.acme_tls_address or ("", 0)
@@ -71,13 +80,14 @@ def _keep_to_itself() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     defaults = Settings()
-    parser = argparse.ArgumentParser(prog="csr-operator", description=__doc__)
+    parser = argparse.ArgumentParser(prog="csr-operator", description="Keeps certificates in Secrets fresh.")
+    parser.add_argument("--version", action="version", version=f"csr-operator {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",
         help="run the operator",
         description="Run the operator against the cluster that KUBECONFIG names, or the one it runs in.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Formatter,
     )
     run.add_argument(
         "--namespace", action="append", default=[], help="watch this namespace only; repeatable (all, if not given)"
@@ -144,7 +154,20 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], default="info", help="how much is logged"
     )
+    run.add_argument(
+        "--log-format",
+        choices=logs.FORMATS,
+        default="text",
+        help="how: json is an object a line, with time, level, logger, message, and exception if there is one",
+    )
     return parser
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults that there are."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return super()._get_help_string(action) if action.default not in (None, []) else action.help
 
 
 def _address(text: str) -> tuple[str, int]:

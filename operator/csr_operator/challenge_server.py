@@ -38,7 +38,7 @@ def serve_http(
         found = await answer(host, path.removeprefix(HTTP_PATH))
         if found is None:
             return web.Response(status=404)
-        logger.info("http-01: answered %s, which asked for %s", request.remote, host)
+        logger.debug("http-01: answered %s, which asked for %s", request.remote, host)
         return web.Response(body=found.encode(), headers=_HEADERS)
 
     return serve_requests(Port(host, port, "--acme-http-address", _MOST), respond)

@@ -49,15 +49,17 @@ from .decide import (
 from .errors import Failed, Overtaken
 from .events import Events
 from .issuers import Issuers, Live
+from .journal import Journal, issued_text
 from .keymaker import KeyMaker, takes_long
 from .kube import KubeClient, KubeError, Unreachable
 from .labels import NamespaceLabels
 from .limits import Slots
-from .metrics import SKIPPED_SAMPLES, UNREADABLE, RequestSample
+from .metrics import SKIPPED_SAMPLES, UNREADABLE, IssuerSample, RequestSample
 from .model import (
     REVOCATION_FINALIZER,
     STATE_KEY,
     CertificateRequest,
+    Issuer,
     Kind,
     ObjectKey,
     Raw,
@@ -71,7 +73,7 @@ from .model import (
     issuer_key,
     parse_time,
 )
-from .offload import offload, weight_of, where
+from .offload import LARGE, offload, weight_of, where
 from .outputs import staging_key
 from .pace import Pace
 from .parse import parse_issuer, parse_request, parse_secret_meta, parse_staged
@@ -137,6 +139,7 @@ class Controller:
         self._labels = NamespaceLabels(kube)
         self._performer = Performer(kube, self._cpu, clock, seal, self._must_be_allowed)
         self._events = Events(kube, clock)
+        self._journal = Journal(asyncio.get_running_loop().time)
         self._queue: WorkQueue[ObjectKey | SecretKey] = WorkQueue(lambda key: key.namespace)
         self._store = Store(changed=self._queue.add)
         self._issuers = Issuers(
@@ -156,6 +159,7 @@ class Controller:
         self._warned: dict[ObjectKey, tuple[str, tuple[str, ...]]] = {}  # which forgeries its user was told of
         self._refused: dict[ObjectKey, RequestStatus] = {}  # what the API server does not take, without times
         self._unfiled: dict[ObjectKey, str] = {}  # what was seen and cannot be read, with its UID
+        self._reading: dict[ObjectKey, asyncio.Task[None]] = {}  # what takes long to read, each after what came before
         self._gently = asyncio.Semaphore(_CONSULTATIONS)
         self._workers: list[asyncio.Task[None]] = []
         self._apart: set[asyncio.Task[None]] = set()
@@ -165,9 +169,13 @@ class Controller:
         self._workers = [asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._settings.workers)]
         self._workers.append(asyncio.create_task(watch_clock(self._clock, self._look_at_all), name="clock"))
 
+    def is_alive(self) -> bool:
+        """False once it was stopped, or if a worker has ended, which none should."""
+        return not any(worker.done() for worker in self._workers)
+
     async def stop(self) -> None:
         """Give up what is under way; a restart takes it up again."""
-        tasks = [*self._workers, *self._apart]
+        tasks = [*self._workers, *self._apart, *self._reading.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -177,31 +185,63 @@ class Controller:
 
     # What the watches show.
 
-    async def observe(self, kind: Kind, gone: bool, obj: Raw) -> None:
-        """A CertificateRequest, Issuer or ClusterIssuer is there, has changed, or is gone.
+    def observe(self, kind: Kind, obj: Raw) -> None:
+        """A CertificateRequest, Issuer or ClusterIssuer is there, or has changed.
 
-        Whatever is in it: one that cannot be filed is counted, told of in the log, and counts as seen.
+        Whatever is in it: one that cannot be filed is counted, told of in the log, and counts as seen. What takes long
+        to read is filed later, and holds up nothing but what comes of the same object meanwhile.
         """
         metadata = obj["metadata"]
         key = ObjectKey(kind, metadata.get("namespace", ""), metadata["name"])
-        if gone:
-            self.forget(key, metadata["uid"])
+        uid, version = metadata["uid"], metadata["resourceVersion"]
+        if kind is Kind.CERTIFICATE_REQUEST and self._store.has_seen(key, uid, version):
             return
-        if kind is Kind.CERTIFICATE_REQUEST and self._store.has_seen(key, metadata["uid"], metadata["resourceVersion"]):
-            return
+        weight, before = weight_of([obj.get("spec"), obj.get("status")]), self._reading.get(key)
+        if weight <= LARGE and before is None:
+            self._file(key, uid, _parsed(kind, obj))
+        else:
+            self._read(key, self._file_later(key, obj, weight, before))
+
+    def _read(self, key: ObjectKey, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._reading[key] = task = asyncio.create_task(coroutine)
+
+        def over(_: asyncio.Task[None]) -> None:
+            if self._reading.get(key) is task:
+                del self._reading[key]
+
+        task.add_done_callback(over)
+
+    async def _file_later(self, key: ObjectKey, obj: Raw, weight: int, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        parsed = await offload(weight, _parsed, key.kind, obj)
+        self._file(key, obj["metadata"]["uid"], parsed)
+
+    async def _forget_later(self, key: ObjectKey, uid: str, before: asyncio.Task[None]) -> None:
+        await asyncio.wait([before])
+        self._forget(key, uid)
+
+    def _file(self, key: ObjectKey, uid: str, parsed: CertificateRequest | Issuer | Exception) -> None:
         try:
-            weight = weight_of([obj.get("spec"), obj.get("status")])
-            if kind is Kind.CERTIFICATE_REQUEST:
-                request = await offload(weight, parse_request, obj)
-                if not self._store.has_seen(key, request.uid, request.resource_version):
-                    self._store.put_request(request)
-            elif self._issuers.observe(await offload(weight, parse_issuer, obj)):
-                self._queue.add(key)
+            match parsed:
+                case CertificateRequest():
+                    if not self._store.has_seen(key, parsed.uid, parsed.resource_version):
+                        self._store.put_request(parsed)
+                case Issuer():
+                    if self._issuers.observe(parsed):
+                        self._queue.add(key)
+                case _:
+                    raise parsed
             self._unfiled.pop(key, None)
         except Exception as error:
-            self._unfiled[key] = metadata["uid"]
-            UNREADABLE.labels(kind).inc()
-            logger.error("%s cannot be read, and is left alone: %s", key, where(error))
+            self._unfiled[key] = uid
+            UNREADABLE.labels(key.kind).inc()
+            self._journal.say(logging.ERROR, key, f"cannot be read, and is left alone: {where(error)}")
+
+    async def all_filed(self) -> None:
+        """Return when all that was shown until now is filed."""
+        if self._reading:
+            await asyncio.wait([*self._reading.values()])
 
     def observe_secret(self, obj: Raw) -> None:
         """The metadata of one of the operator's own Secrets that is there, or has changed.
@@ -233,6 +273,13 @@ class Controller:
 
     def forget(self, key: ObjectKey, uid: str) -> None:
         """The object is gone; another of its name may be there already."""
+        if (before := self._reading.get(key)) is not None:
+            self._read(key, self._forget_later(key, uid, before))
+        else:
+            self._forget(key, uid)
+
+    def _forget(self, key: ObjectKey, uid: str) -> None:
+        self._journal.forget(key)
         self._unfiled.pop(key, None)
         request = self._store.request(key)
         if key.kind is not Kind.CERTIFICATE_REQUEST:
@@ -288,7 +335,15 @@ class Controller:
             parse_time(record.not_after).timestamp() if record else None,
             renewal_time(request, record).timestamp() if record else None,
             parse_time(staged.created).timestamp() if staged else None,
+            tuple(
+                (c.type, c.reason)
+                for c in request.status.conditions
+                if c.status == "True" and c.type not in ("Ready", "Approved", "Denied")
+            ),
         )
+
+    def issuer_samples(self) -> Iterator[IssuerSample]:
+        return self._issuers.samples()
 
     def _wake_readers(self, secret: SecretKey) -> None:
         for issuer in self._issuers.readers(secret):
@@ -737,7 +792,7 @@ class Controller:
                 await self._let_secret_go(request, secret)
             case Release():
                 await self._release(request, action.unrevoked)
-        return self._note_done(request, action, done, staged.reason if staged is not None else "")
+        return self._note_done(request, action, live, done, staged.reason if staged is not None else "")
 
     def _drop(self, staged: Staged) -> None:
         """Its Secret was deleted, and stays only if the order has to be taken back."""
@@ -747,7 +802,12 @@ class Controller:
             self._store.drop_staged(staged)
 
     def _note_done(
-        self, request: CertificateRequest, action: Action, done: Written | Ordered | None, reason: str
+        self,
+        request: CertificateRequest,
+        action: Action,
+        live: Live | None,
+        done: Written | Ordered | None,
+        because: str,
     ) -> str | None:
         if isinstance(done, Ordered):
             self._store.wrote_secret(done.staged)
@@ -776,12 +836,20 @@ class Controller:
             self._events.warning(request, "NotRevoked", text)
         if isinstance(action, Adopt) and done.secret.record is not None:
             text = f"Secret {request.spec.secret_name} with its certificate {done.secret.record.serial_number}"
-            self._events.normal(request, "Adopted", f"{text} was there already, and was taken over")
-        if isinstance(action, Issue) and action.revision > 1:
-            self._events.normal(request, "Issued", f"revision {action.revision}, because of {action.reason}")
-        elif isinstance(action, Resume) and action.revision > 1:
-            why = f", because of {reason}" if reason in REASONS else ""
-            self._events.normal(request, "Issued", f"revision {action.revision}{why}")
+            text += " was there already, and was taken over"
+            self._events.normal(request, "Adopted", text)
+            self._journal.say(logging.INFO, request.key, f"adopted: {text}")
+        reason = action.reason if isinstance(action, Issue) else because if because in REASONS else ""
+        if isinstance(action, Issue | Resume) and done.secret.record is not None:
+            again = action.revision > 1
+            self._journal.say(
+                logging.INFO, request.key, issued_text(request, done.secret.record, reason if again else "")
+            )
+            if again:
+                why = f", because of {reason}" if reason else ""
+                self._events.normal(request, "Issued", f"revision {action.revision}{why}")
+            elif live is not None and live.backend is not None and live.backend.costs and _shows_trouble(request):
+                self._events.normal(request, "Issued", "revision 1")  # else the trouble would have the last word
         return done.csr_pem
 
     async def _is_still_wanted(self, request: CertificateRequest) -> bool:
@@ -792,7 +860,7 @@ class Controller:
             return False
         if "deletionTimestamp" not in there["metadata"]:
             return True
-        await self.observe(Kind.CERTIFICATE_REQUEST, False, there)
+        self.observe(Kind.CERTIFICATE_REQUEST, there)
         return False
 
     async def _let_secret_go(self, request: CertificateRequest, secret: SecretMeta) -> None:
@@ -861,9 +929,13 @@ class Controller:
         else:
             done, meta = await self._performer.revoke_owed(request, live.ca)
         for serial_number in done.revoked:
-            self._events.normal(request, "Revoked", f"{live.ca.issuer} revoked the certificate {serial_number}")
+            text = f"{live.ca.issuer} revoked the certificate {serial_number}"
+            self._events.normal(request, "Revoked", text)
+            self._journal.say(logging.INFO, request.key, text)
         for serial_number, why in done.refused.items():
-            self._events.warning(request, "NotRevoked", f"the certificate {serial_number} was not revoked: {why}")
+            text = f"the certificate {serial_number} was not revoked: {why}"
+            self._events.warning(request, "NotRevoked", text)
+            self._journal.say(logging.WARNING, request.key, text)
         if meta is None:
             await self._release(request)
         else:
@@ -914,7 +986,7 @@ class Controller:
             return  # it is as good as gone: nothing is to be said of it
         until, now = rest.until, self._clock()
         waiting, staged = self._waiting.get(request.key), self._store.staged(request)
-        if not self._is_brief(rest, staged, now):
+        if _shows_trouble(request) or not self._is_brief(rest, staged, now):
             await self._write_status(request, rest, csr_pem)
         remind_at = waiting.remind_at if waiting is not None else None
         if waiting is not None and remind_at is not None and staged is not None and until is not None:
@@ -979,6 +1051,22 @@ class Controller:
         news = [c for c in status.conditions if not any(c.says_the_same(o) for o in old.conditions)]
         if isinstance(rest, Hold) and news and not self._is_routine(rest):
             self._events.warning(request, news[-1].reason, news[-1].message)
+            level = logging.WARNING if rest.needs_user else logging.INFO
+            self._journal.say(level, request.key, f"{news[-1].reason}: {news[-1].message}")
+
+
+def _parsed(kind: Kind, obj: Raw) -> CertificateRequest | Issuer | Exception:
+    """Or the error, if it cannot be read."""
+    try:
+        return parse_request(obj) if kind is Kind.CERTIFICATE_REQUEST else parse_issuer(obj)
+    except Exception as error:
+        return error
+
+
+def _shows_trouble(request: CertificateRequest) -> bool:
+    """What stands in its status is that something is wrong, or lacking."""
+    ready = request.status.condition("Ready")
+    return ready is not None and ready.status != "True" and ready.reason not in ("Queued", "Issuing", "Pending")
 
 
 def _is_ready(live: Live) -> bool:

@@ -1,15 +1,17 @@
-"""The only module that imports kopf: it watches, authenticates and ends the process; all else is the controller's."""
+"""The only module that imports kopf, which starts, logs in and ends the process; all else is the controller's."""
 
 import asyncio
 import logging
+import os
+import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-import aiohttp
 import kopf
 
 from .alpn import AlpnCertificates
@@ -18,23 +20,15 @@ from .controller import Controller
 from .kube import KubeClient, KubeError, Unreachable
 from .lag import measure_lag
 from .metrics import REGISTRY, RequestCollector
-from .model import GROUP, MANAGER, STATE_KEY, VERSION, Kind
+from .model import MANAGER, STATE_KEY
 from .responder import Challenges
 from .seal import Seal
 from .settings import Settings
-from .shallow import ShallowResponse
 from .state_key import UnusableKey, read_state_keys
-from .watch import follow_secrets, forget_gone, wait_until_listed
+from .watch import Pulse, follow, sources
 from .web import serve_metrics, serve_probes
 
 logger = logging.getLogger(__name__)
-
-_PLURALS = {
-    "certificaterequests": Kind.CERTIFICATE_REQUEST,
-    "issuers": Kind.ISSUER,
-    "clusterissuers": Kind.CLUSTER_ISSUER,
-}
-
 
 _REFUSED = "the API server refuses the operator's credentials (401 Unauthorized): renew the token or certificate"
 
@@ -43,6 +37,8 @@ _PAUSE = 1.0
 """Seconds until the API server is asked again."""
 _SWITCH = 0.001
 """Seconds after which a thread that computes has to let the event loop go on; Python's own 0.005 add up."""
+_LAST_SECONDS = 10.0
+"""From the beginning of the end on: whatever has not ended by then is left as it is."""
 
 
 class OperatorFailed(Exception):
@@ -58,19 +54,6 @@ class _Patience:
             yield 3.0
 
 
-class _NoDiffBase(kopf.DiffBaseStorage):
-    """Spares kopf a copy of each object to compare the next with: only change handlers ask, and there are none."""
-
-    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
-        return kopf.BodyEssence()
-
-    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
-        return None
-
-    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
-        pass
-
-
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -81,8 +64,7 @@ class Operator:
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
         self._settings, self._clock = settings, clock
         self._stop = asyncio.Event()
-        self._synced = asyncio.Event()
-        self._relisted = asyncio.Event()
+        self._synced = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
 
@@ -92,9 +74,10 @@ class Operator:
         Raises NoConfiguration, CannotListen, and OperatorFailed if something broke that cannot be left broken.
         """
         sys.setswitchinterval(_SWITCH)
-        watches = max(len(self._settings.namespaces), 1)
+        watched = sources(self._settings.namespaces)
+        self._pulse = Pulse(watched, self._settings.watch_silence)
         self._kube = await KubeClient.connect(
-            connections=watches + self._settings.workers + 8,
+            connections=len(watched) + self._settings.workers + 8,
             patience=self._settings.api_timeout,
             silence=self._settings.watch_silence,
         )
@@ -108,7 +91,7 @@ class Operator:
         )
         self._seal = Seal()
         self._controller = Controller(self._settings, self._kube, self._clock, self._challenges, self._seal)
-        collector = RequestCollector(self._controller.samples)
+        collector = RequestCollector(self._controller.samples, self._controller.issuer_samples)
         REGISTRY.register(collector)
         try:
             async with self._listeners(alpn):
@@ -117,8 +100,7 @@ class Operator:
                     registry=self._registry(),
                     settings=_kopf_settings(self._settings),
                     standalone=True,
-                    clusterwide=not self._settings.namespaces,
-                    namespaces=self._settings.namespaces,
+                    clusterwide=True,
                     stop_flag=self._stop,
                     # Unused when standalone; kopf's guess needs the user's name, which a container's bare UID lacks.
                     identity=MANAGER,  # type: ignore[arg-type]
@@ -135,7 +117,9 @@ class Operator:
     async def _listeners(self, alpn: AlpnCertificates | None) -> AsyncIterator[None]:
         ours = self._settings
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(serve_probes(ours.probe_host, ours.probe_port, self._synced))
+            await stack.enter_async_context(
+                serve_probes(ours.probe_host, ours.probe_port, self._not_ready, self._not_alive)
+            )
             await stack.enter_async_context(serve_metrics(ours.metrics_host, ours.metrics_port))
             http = serve_http(ours.acme_http_host, ours.acme_http_port, self._challenges.answer)
             await stack.enter_async_context(http)
@@ -152,40 +136,74 @@ class Operator:
             if error.status == HTTPStatus.UNAUTHORIZED:
                 raise OperatorFailed(_REFUSED) from error
 
+    def _not_ready(self) -> str:
+        """Why; empty if it is ready."""
+        if self._stop.is_set():
+            return "the operator is ending"
+        return self._pulse.unready() or ("" if self._synced else "not everything has been read yet")
+
+    def _not_alive(self) -> str:
+        """Why a restart is needed; empty if it lives. An API server that is away is no reason."""
+        if not self._controller.is_alive():
+            return "the operator's work has stopped"
+        return self._pulse.standstill()
+
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
         kopf.on.startup(registry=registry)(self._started)
         kopf.on.cleanup(registry=registry)(self._cleaned_up)
-        kopf.on.login(registry=registry)(_log_in)
-        for plural, kind in _PLURALS.items():
-            kopf.on.event(GROUP, VERSION, plural, registry=registry, param=kind, id=plural)(self._event)
+        kopf.on.login(registry=registry)(self._log_in)
         return registry
 
-    async def _event(self, event: Any, param: Any = None, **_: Any) -> None:
-        if event["type"] is None:
-            self._relisted.set()  # kopf lists anew: deletions may have been missed
-        await self._controller.observe(Kind(param), event["type"] == "DELETED", event["object"])
+    async def _log_in(self, **_: Any) -> kopf.AiohttpSession:
+        """For kopf's own look at what the API server has, which it ends at if that is not well."""
+        while True:
+            try:
+                await self._kube.check_discovery()
+                break
+            except (KubeError, Unreachable) as error:
+                logger.warning("the API server: %s; trying again", error)
+                await asyncio.sleep(_PAUSE)
+        server, session = await self._kube.session()
+        return kopf.AiohttpSession(server=server, aiohttp_session=session)
 
     async def _started(self, **_: Any) -> None:
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(signum, self._end)
         self._begin("start", self._start())
         self._begin("lag", measure_lag())
+
+    def _end(self) -> None:
+        """Have everything end, and see to it that it does."""
+        if not self._stop.is_set():
+            self._stop.set()
+            last = threading.Timer(_LAST_SECONDS, _leave)
+            last.daemon = True
+            last.start()
 
     async def _start(self) -> None:
         namespaces = self._settings.namespaces
         await self._read_state_keys()
-        lists = []
-        for namespace in namespaces or ("",):
-            lists.append(asyncio.Event())
-            self._begin(f"secrets {namespace}", follow_secrets(self._kube, self._controller, namespace, lists[-1]))
-        for listed in lists:
-            await listed.wait()
-        await wait_until_listed(self._kube, self._controller, namespaces)
+        for namespace in namespaces:
+            await self._look_for(namespace)
+        for source in sources(namespaces):
+            self._begin(f"watch {source}", follow(self._kube, self._controller, source, self._pulse))
+        await self._pulse.all_listed()
+        await self._controller.all_filed()
         self._controller.start()
-        self._relisted.clear()
         self._begin("challenges", self._challenges.sweep_for_ever())
-        self._begin("forget", forget_gone(self._kube, self._controller, namespaces, self._relisted))
-        self._synced.set()
+        self._synced = True
         logger.info("ready: all that there is has been listed")
+
+    async def _look_for(self, namespace: str) -> None:
+        """Tell of one that is not there: it may be misspelled, or come later."""
+        try:
+            await self._kube.namespace_labels(namespace)
+        except KubeError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                logger.warning("--namespace %s: there is no such namespace yet", namespace)
+        except Unreachable:
+            pass
 
     async def _read_state_keys(self) -> None:
         while True:
@@ -199,7 +217,7 @@ class Operator:
                 await asyncio.sleep(_PAUSE)
 
     async def _cleaned_up(self, **_: Any) -> None:
-        self._stop.set()  # kopf waits 5 s for whatever still runs, its own watch of this flag included
+        self._end()  # kopf waits 5 s for whatever still runs, its own watch of this flag included
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -218,35 +236,19 @@ class Operator:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("%s ended", task.get_name(), exc_info=None if isinstance(error, OperatorFailed) else error)
             self._failure = error
-            self._stop.set()
+            self._end()
 
 
-async def _log_in(**given: Any) -> kopf.AiohttpSession | None:
-    """As kopf does, with a session that hands it no JSON which it would end at."""
-    info = await asyncio.to_thread(kopf.login_via_client, **given)
-    if info is None:
-        return None
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
-        headers=info.as_http_headers(),
-        auth=info.as_aiohttp_basic_auth(),
-        trust_env=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        response_class=ShallowResponse,
-    )
-    return kopf.AiohttpSession(
-        server=info.server, default_namespace=info.default_namespace, priority=info.priority, aiohttp_session=session
-    )
+def _leave() -> None:
+    logger.error("the operator has not ended within %.0f s: it leaves nevertheless", _LAST_SECONDS)
+    os._exit(1)
 
 
 def _kopf_settings(ours: Settings) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True  # no rights on CRDs and Namespaces are needed then
-    settings.watching.chunk_size = 100  # of at most 1.5 MiB each, as etcd stores them
-    settings.queueing.idle_timeout = 0.1  # a task per object must not outlive its event
-    settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.process.ultimate_exiting_timeout = None  # `_leave` says why
     settings.networking.error_backoffs = _Patience()
     settings.networking.request_timeout = ours.api_timeout
-    settings.watching.inactivity_timeout = ours.watch_silence
     return settings

@@ -5,7 +5,8 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -18,7 +19,7 @@ from .ca import Ca, unexpected
 from .credentials import refusal
 from .decide import IssuerState, issuer_name
 from .kube import Kube, KubeError, Unreachable, secret_data
-from .metrics import CA_CALLS
+from .metrics import CA_CALLS, IssuerSample
 from .model import Issuer, ObjectKey, SecretKey, is_newer
 from .pki.errors import quoted
 from .publish import publish_secret
@@ -29,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 _PATIENCE = 30.0
 """Seconds that a check may take."""
+
+_NEWS = timedelta(minutes=10)
+"""How often the status of an issuer whose CA is away tells in which words it was told so: they may change each time."""
 
 
 @dataclass(slots=True)
@@ -41,6 +45,10 @@ class Live:
     state: IssuerState | None = None
     refused: str = ""
     """The message of the status that the API server refused last."""
+    not_after: datetime | None = None
+    """Until when the CA certificate is valid that signs now, as far as it is known."""
+    told: datetime | None = None
+    """When its status was written, or last seen to be right."""
 
     @property
     def ca(self) -> Ca:
@@ -80,6 +88,13 @@ class Issuers:
 
     def get(self, key: ObjectKey) -> Live | None:
         return self._live.get(key)
+
+    def samples(self) -> Iterator[IssuerSample]:
+        """For the metrics: each issuer as it stands now. Called in a thread, so nothing is changed here."""
+        for key, live in list(self._live.items()):
+            ready = live.state is not None and live.state.ready
+            expiry = live.not_after.timestamp() if live.not_after is not None else None
+            yield IssuerSample(key.kind, key.namespace, key.name, ready, expiry)
 
     def uids(self) -> Iterator[tuple[ObjectKey, str]]:
         """All there are, with their UIDs."""
@@ -123,7 +138,7 @@ class Issuers:
         ready, reason, health = await self._ask(live)
         state = IssuerState(
             ready=ready,
-            message=health.message,
+            message=_first_words(live, ready, reason, health.message),
             version=f"{live.issuer.uid}/{live.issuer.generation}/{health.fingerprint}",
             fingerprint=health.fingerprint,
             rotated_at=self._rotated_at(live.state, health.fingerprint),
@@ -133,6 +148,7 @@ class Issuers:
             needs_approval=live.issuer.needs_approval,
             policy=live.issuer.policy,
         )
+        live.not_after = health.not_after
         if state != live.state:
             live.state = state
             self._changed(key)
@@ -174,7 +190,7 @@ class Issuers:
         try:
             async with asyncio.timeout(_PATIENCE):
                 said = await live.backend.check()
-            health = Health(shown(said.message), shown(said.fingerprint))
+            health = Health(shown(said.message), shown(said.fingerprint), said.not_after)
             outcome = "ok"
             return True, "Ready", health
         except TimeoutError:
@@ -186,7 +202,13 @@ class Issuers:
         except BackendError as error:
             outcome = "unavailable"
             return False, "Unavailable", Health(shown(str(error)))
-        except (KubeError, Unreachable):
+        except KubeError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            outcome = "misconfigured"
+            text = f"the operator lacks a right: {shown(str(error))}: grant it, see docs/operations.md, Rights"
+            return False, "Misconfigured", Health(text)
+        except Unreachable:
             raise
         except Exception as error:
             logger.exception("%s: backend %s: unexpected, at check", live.issuer.key, live.issuer.backend)
@@ -200,9 +222,13 @@ class Issuers:
         return self._clock()
 
     async def _write_status(self, live: Live, ready: bool, reason: str, message: str) -> None:
-        issuer = live.issuer
-        conditions = issuer_conditions(issuer.generation, ready, reason, message, issuer.conditions, self._clock())
+        issuer, now = live.issuer, self._clock()
+        conditions = issuer_conditions(issuer.generation, ready, reason, message, issuer.conditions, now)
+        if live.told is None or conditions == issuer.conditions:
+            live.told = live.told or now
         if conditions == issuer.conditions:
+            return
+        if _still_away(issuer, ready, reason) and timedelta(0) <= now - live.told < _NEWS:
             return
         body = {"conditions": condition_bodies(conditions), "observedGeneration": issuer.generation}
         try:
@@ -222,4 +248,24 @@ class Issuers:
             raise
         if live.issuer is issuer:
             live.issuer = replace(issuer, resource_version=answer["metadata"]["resourceVersion"], conditions=conditions)
-        logger.info("%s: %s: %s", issuer.key, reason, message)
+            live.told = now
+        logger.log(logging.INFO if ready else logging.WARNING, "%s: %s: %s", issuer.key, reason, message)
+
+
+def _still_away(issuer: Issuer, ready: bool, reason: str) -> bool:
+    """Its status says what is to be said but for the words, which are the CA's, and may be others each time."""
+    if ready or reason != "Unavailable":
+        return False
+    return any(
+        (c.type, c.status, c.reason, c.observed_generation) == ("Ready", "False", reason, issuer.generation)
+        for c in issuer.conditions
+    )
+
+
+def _first_words(live: Live, ready: bool, reason: str, message: str) -> str:
+    """What requests that wait for it are told: in which words it became so, and not each time anew."""
+    if not _still_away(live.issuer, ready, reason):
+        return message
+    if live.state is not None and not live.state.ready:
+        return live.state.message
+    return next((c.message for c in live.issuer.conditions if c.type == "Ready"), message)

@@ -4,6 +4,7 @@ Bodies and answers are plain JSON: the client's typed models cost more than the 
 needed for its metadata, the server is asked for PartialObjectMetadata, so that no private key travels back.
 """
 
+import asyncio
 import base64
 import json
 import logging
@@ -12,7 +13,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 from urllib.parse import urlencode
 
 import aiohttp
@@ -21,6 +22,8 @@ from kubernetes.aio import config as kubernetes_config
 
 from .metrics import KUBERNETES_CALLS, UNREADABLE
 from .model import GROUP, MANAGED_LABEL, MANAGER, REVOCATION_FINALIZER, VERSION, Kind, ObjectKey, SecretKey
+from .offload import offload
+from .shallow import shallow
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +40,18 @@ _MERGE = "application/merge-patch+json"
 _STRATEGIC = "application/strategic-merge-patch+json"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NOT_YAML = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-_PAGE = 500
+_PAGE, _PAGE_OF_WHOLES = 500, 100
 _WATCH_SECONDS = 300
+_LOGIN_PAUSE = 5.0
+"""Seconds until credentials that the API server refuses are read again."""
 
 MOST_BYTES = 3 * 1024 * 1024
 """Of one watch event, and of one page of a list: it is parsed within some 30 ms. The metadata of an object stays far
 below: annotations have 256 KiB at most, which JSON makes six times as long. Owner references and managedFields alone
 have no such bound."""
+
+_MOST_WHOLE = 16 * 1024 * 1024
+"""Of one CertificateRequest or issuer, which is needed whole; etcd takes 1.5 MiB, unless it was told to take more."""
 
 _HEAD_BYTES = 64 * 1024
 _HEAD = re.compile(
@@ -58,6 +66,21 @@ _LIST_HEAD = re.compile(rb'^\{[^{]{0,1024}"metadata":(\{[^{}]{0,32768}\})')
 _EVENT_HEAD = re.compile(rb'^\{"type":"([A-Z]{1,16})"')
 
 Object = dict[str, Any]
+
+
+class Source(NamedTuple):
+    """What is listed and watched together. kind: None for the operator's own Secrets, of which only the metadata is
+    asked for. namespace: empty for the whole cluster."""
+
+    kind: Kind | None
+    namespace: str
+
+    @property
+    def resource(self) -> str:
+        return "secrets" if self.kind is None else _PLURALS[self.kind]
+
+    def __str__(self) -> str:
+        return f"{self.resource} in namespace {self.namespace}" if self.namespace else self.resource
 
 
 class RouteKind(StrEnum):
@@ -124,6 +147,7 @@ class KubeClient:
     def __init__(self, api: kubernetes_client.ApiClient, patience: float, silence: float) -> None:
         self._api = api
         self._host = api.configuration.host
+        self._logged_in = 0.0
         self._limits = aiohttp.ClientTimeout(total=patience)
         self._watch_limits = aiohttp.ClientTimeout(connect=patience, sock_read=silence)
 
@@ -133,11 +157,7 @@ class KubeClient:
 
         patience: seconds for a call. silence: seconds without a sign of life after which a watch is given up.
         """
-        configuration = kubernetes_client.Configuration()
-        try:
-            kubernetes_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except kubernetes_config.ConfigException:
-            await load_kubeconfig(configuration, kubeconfigs())
+        configuration = await _configuration()
         configuration.connection_pool_maxsize = connections
         # Else every request makes two trips through a thread pool, to read ~/.netrc and the proxy variables. kopf's
         # own session reads neither: a proxy is named in the kubeconfig.
@@ -150,6 +170,23 @@ class KubeClient:
     async def check_credentials(self) -> None:
         """Raises KubeError with status 401 if the API server does not know us."""
         await self._call("get", "GET", "version", "/version")
+
+    async def check_discovery(self) -> None:
+        """Raises KubeError, Unreachable unless the API server tells what it has."""
+        for path in ("/api", "/api/v1", "/apis"):
+            await self._call("get", "GET", "discovery", path)
+
+    async def session(self) -> tuple[str, aiohttp.ClientSession]:
+        """The API server's address, and a session for somebody else's calls of it, who has to close it."""
+        headers = {auth["key"]: auth["value"] for auth in (await self._api.configuration.auth_settings()).values()}
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=2, ssl=self._api.rest_client.ssl_context),
+            headers={**headers, "User-Agent": self.agent},
+            proxy=self._api.configuration.proxy,
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self._host, session
 
     async def get_secret(self, key: SecretKey) -> Object | None:
         """None if there is none."""
@@ -337,51 +374,57 @@ class KubeClient:
             if error.status != 404:
                 raise
 
-    async def list_metadata(self, kind: Kind, namespace: str) -> AsyncIterator[Object]:
-        """The metadata of all objects of `kind`; `namespace` empty: of the cluster."""
-        async for page in self._pages(_PLURALS[kind], _path(kind, namespace), {}):
-            for item in page["items"] or ():
-                yield item
-
-    async def list_secrets(self, namespace: str) -> AsyncIterator[Object]:
-        """Pages (PartialObjectMetadataList) of the operator's own Secrets."""
-        async for page in self._pages("secrets", _secrets_path(namespace), {"labelSelector": MANAGED_LABEL}):
+    async def pages(self, source: Source) -> AsyncIterator[Object]:
+        """All that there is of `source`, in lists of some."""
+        if source.kind is None:
+            pages = self._pages("secrets", _secrets_path(source.namespace), {"labelSelector": MANAGED_LABEL})
+        else:
+            path = _path(source.kind, source.namespace)
+            pages = self._pages(source.resource, path, {}, _JSON, size=_PAGE_OF_WHOLES, most_of_one=_MOST_WHOLE)
+        async for page in pages:
             yield page
 
-    async def watch_secrets(self, namespace: str, resource_version: str) -> AsyncIterator[Object]:
-        """Watch events with metadata only, until the server or the connection ends it."""
+    async def watch(self, source: Source, resource_version: str) -> AsyncIterator[Object]:
+        """Watch events since then, until the server ends it. Raises KubeError, and Unreachable for a line that is none
+        as well: whoever follows has to list again."""
+        secrets = source.kind is None
         query = {
             "watch": "true",
-            "labelSelector": MANAGED_LABEL,
+            **({"labelSelector": MANAGED_LABEL} if secrets else {}),
             "resourceVersion": resource_version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(_WATCH_SECONDS),
         }
-        response = await self._send(
-            "watch",
-            "GET",
-            "secrets",
-            f"{_secrets_path(namespace)}?{urlencode(query)}",
-            None,
-            {"Accept": _METADATA},
-            self._watch_limits,
-        )
+        path = _secrets_path(source.namespace) if source.kind is None else _path(source.kind, source.namespace)
+        headers = {"Accept": _METADATA if secrets else _JSON}
+        path = f"{path}?{urlencode(query)}"
+        response = await self._send("watch", "GET", source.resource, path, None, headers, self._watch_limits)
         try:
-            async for line in _lines(response.content, MOST_BYTES):
-                if (event := _event(line)) is not None:
-                    yield event
+            async for line in _lines(response.content, MOST_BYTES if secrets else _MOST_WHOLE):
+                yield _secret_event(line) if secrets else await _event(line)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(f"watch of Secrets: {_words(error)}") from error
+            raise Unreachable(f"watch {source.resource}: {_words(error)}") from error
         finally:
             response.close()
 
-    async def _pages(self, resource: str, path: str, query: Mapping[str, str]) -> AsyncIterator[Object]:
+    async def _pages(
+        self,
+        resource: str,
+        path: str,
+        query: Mapping[str, str],
+        accept: str = _METADATA_LIST,
+        size: int = _PAGE,
+        most_of_one: int = MOST_BYTES,
+    ) -> AsyncIterator[Object]:
         """Smaller ones where one is too large; of a single object that is, only the head of its metadata."""
-        parameters, size = dict(query), _PAGE
+        parameters, most_at_once = dict(query), size
         while True:
             parameters["limit"] = str(size)
-            text, whole = await self._page(resource, path, parameters)
+            most = MOST_BYTES if size > 1 else most_of_one
+            text, whole = await self._page(resource, path, parameters, accept, most)
             page = _json(text) if whole else None
+            if page is None and whole and accept == _JSON:
+                page = await _without_depths(text)
             if page is None and size > 1:
                 size = max(size // 8, 1)
                 continue
@@ -392,22 +435,24 @@ class KubeClient:
             if not token:
                 return
             parameters["continue"] = token
-            size = min(size * 2, _PAGE)
+            size = min(size * 2, most_at_once)
 
-    async def _page(self, resource: str, path: str, query: Mapping[str, str]) -> tuple[bytes, bool]:
+    async def _page(
+        self, resource: str, path: str, query: Mapping[str, str], accept: str, most: int
+    ) -> tuple[bytes, bool]:
         """The text of one page; False with only its beginning, if it is too large."""
-        path, headers = f"{path}?{urlencode(query)}", {"Accept": _METADATA_LIST}
+        path, headers = f"{path}?{urlencode(query)}", {"Accept": accept}
         response = await self._send("list", "GET", resource, path, None, headers, self._limits)
         text = bytearray()
         try:
             async for chunk in response.content.iter_any():
                 text += chunk
-                if len(text) > MOST_BYTES:
+                if len(text) > most:
                     return bytes(text[:_HEAD_BYTES]), False
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unreachable(f"list {resource}: {_words(error)}") from error
         finally:
-            response.close() if len(text) > MOST_BYTES else response.release()
+            response.close() if len(text) > most else response.release()
         return bytes(text), True
 
     async def _call(
@@ -456,11 +501,37 @@ class KubeClient:
             KUBERNETES_CALLS.labels(verb, resource, "error").inc()
             raise Unreachable(f"{verb} {resource}: {_words(error)}") from error
         KUBERNETES_CALLS.labels(verb, resource, str(response.status)).inc()
+        if response.status == 401:
+            await self._log_in_again()
         try:
             status = json.loads(text)
             raise KubeError(response.status, status.get("reason", ""), status.get("message", ""))
         except (ValueError, AttributeError):
-            raise KubeError(response.status, "", text[:200]) from None
+            raise KubeError(response.status, "", " ".join(text[:200].split())) from None
+
+    async def _log_in_again(self) -> None:
+        """Read the token anew: the one that was refused may have been replaced just now."""
+        now = asyncio.get_running_loop().time()
+        if now - self._logged_in < _LOGIN_PAUSE:
+            return
+        self._logged_in = now
+        try:
+            fresh = await _configuration()
+        except NoConfiguration as error:
+            logger.warning("the credentials cannot be read again: %s", error)
+            return
+        ours = self._api.configuration
+        ours.api_key, ours.refresh_api_key_hook = fresh.api_key, fresh.refresh_api_key_hook
+
+
+async def _configuration() -> kubernetes_client.Configuration:
+    """As the pod says, else as the kubeconfig does. Raises NoConfiguration."""
+    configuration = kubernetes_client.Configuration()
+    try:
+        kubernetes_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except kubernetes_config.ConfigException:
+        await load_kubeconfig(configuration, kubeconfigs())
+    return configuration
 
 
 async def _lines(content: aiohttp.StreamReader, most: int) -> AsyncIterator[bytes]:
@@ -489,16 +560,27 @@ def _json(text: bytes) -> Object | None:
     return found if isinstance(found, dict) else None
 
 
-def _event(line: bytes) -> Object | None:
-    """A watch event; if it cannot be read, one with the head of the object's metadata alone, else None."""
+async def _without_depths(text: bytes) -> Object | None:
+    """As `_json`, with null for what is nested too deeply."""
+    return _json(await offload(len(text), shallow, text))
+
+
+async def _event(line: bytes) -> Object:
+    """A watch event. Raises Unreachable."""
+    event = _json(line) or await _without_depths(line)
+    if event is None or not isinstance(event.get("object"), dict):
+        raise Unreachable("what came on the watch is no event")
+    return event
+
+
+def _secret_event(line: bytes) -> Object:
+    """A watch event; if it cannot be read, one with the head of the object's metadata alone. Raises Unreachable."""
     event = _json(line)
     if event is not None and isinstance(event.get("object"), dict):
         return event
     kind, head = _EVENT_HEAD.match(line), _head(line)
     if kind is None or head is None:
-        logger.warning("watch of Secrets: an event cannot be read, and is skipped")
-        UNREADABLE.labels("Secret").inc()
-        return None
+        raise Unreachable("what came on the watch is no event")
     UNREADABLE.labels("Secret").inc()
     return {"type": kind[1].decode(), "object": head}
 

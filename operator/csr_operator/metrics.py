@@ -18,6 +18,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 
+BUILD_INFO = Gauge("csr_operator_build_info", "1; the labels say what runs.", ["version", "python"], registry=REGISTRY)
+
 ISSUANCE_SECONDS = Histogram(
     "csr_operator_issuance_duration_seconds",
     "From the decision to issue until the certificate was stored.",
@@ -75,22 +77,36 @@ class RequestSample(NamedTuple):
     not_after: float | None
     renewal: float | None
     pending: float | None
+    conditions: tuple[tuple[str, str], ...] = ()
+    """Type and reason of those that are true, besides Ready and what others say."""
+
+
+class IssuerSample(NamedTuple):
+    """One issuer as its metrics show it. expiry: of the CA certificate that signs, in Unix seconds, if it is known."""
+
+    kind: str
+    namespace: str
+    name: str
+    ready: bool
+    expiry: float | None
 
 
 class RequestCollector(Collector):
-    """Reads the operator's own cache at each rendering, in a thread: no gauge object is kept per request.
+    """Reads the operator's own cache at each rendering, in a thread: no gauge object is kept per object.
 
-    samples: one for each request. It has to leave out, and count, what it cannot make a sample of.
+    samples, issuers: one for each. They have to leave out, and count, what they cannot make a sample of.
     """
 
-    def __init__(self, samples: Callable[[], Iterable[RequestSample]]) -> None:
-        self._samples = samples
+    def __init__(
+        self, samples: Callable[[], Iterable[RequestSample]], issuers: Callable[[], Iterable[IssuerSample]] = tuple
+    ) -> None:
+        self._samples, self._issuers = samples, issuers
 
     def describe(self) -> Iterable[Metric]:
-        return self._families()
+        return (*self._families(), *self._issuer_families())
 
     def collect(self) -> Iterator[Metric]:
-        ready, expiry, renewal, pending = families = self._families()
+        ready, expiry, renewal, pending, condition = families = self._families()
         for sample in self._samples():
             labels = (sample.namespace, sample.name)
             ready.add_metric(labels, float(sample.ready))
@@ -100,10 +116,31 @@ class RequestCollector(Collector):
                 renewal.add_metric(labels, sample.renewal)
             if sample.pending is not None:
                 pending.add_metric(labels, sample.pending)
+            for kind, reason in sample.conditions:
+                condition.add_metric((*labels, kind, reason), 1.0)
         yield from families
+        issuer_ready, ca_expiry = issuer_families = self._issuer_families()
+        for issuer in self._issuers():
+            whose = (issuer.kind, issuer.namespace, issuer.name)
+            issuer_ready.add_metric(whose, float(issuer.ready))
+            if issuer.expiry is not None:
+                ca_expiry.add_metric(whose, issuer.expiry)
+        yield from issuer_families
 
     @staticmethod
-    def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
+    def _issuer_families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+        labels = ["kind", "namespace", "name"]
+        return (
+            GaugeMetricFamily("csr_operator_issuer_ready", "1 if the issuer is Ready, else 0.", labels=labels),
+            GaugeMetricFamily(
+                "csr_operator_issuer_ca_expiry_timestamp_seconds",
+                "notAfter of the CA certificate that signs, where the issuer knows it (`ca`).",
+                labels=labels,
+            ),
+        )
+
+    @staticmethod
+    def _families() -> tuple[GaugeMetricFamily, ...]:
         labels = ["namespace", "name"]
         return (
             GaugeMetricFamily("csr_operator_request_ready", "1 if the request is Ready, else 0.", labels=labels),
@@ -117,5 +154,10 @@ class RequestCollector(Collector):
                 "csr_operator_request_pending_since_timestamp_seconds",
                 "When the order under way was placed.",
                 labels=labels,
+            ),
+            GaugeMetricFamily(
+                "csr_operator_request_condition",
+                "1 for each condition of the request that is true, besides Ready, Approved and Denied.",
+                labels=[*labels, "type", "reason"],
             ),
         )

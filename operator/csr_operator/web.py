@@ -1,6 +1,7 @@
 """`/metrics` on one port; `/healthz` and `/readyz` on another, so that no scrape keeps the kubelet waiting."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from aiohttp import web
@@ -35,16 +36,23 @@ def serve_metrics(host: str, port: int) -> AbstractAsyncContextManager[None]:
     return serve_requests(Port(host, port, "--metrics-address", _MOST_SCRAPES), respond)
 
 
-def serve_probes(host: str, port: int, ready: asyncio.Event) -> AbstractAsyncContextManager[None]:
-    """Serve while the context lasts, which raises CannotListen; `/readyz` is 503 until `ready` is set."""
+def serve_probes(
+    host: str, port: int, not_ready: Callable[[], str], not_alive: Callable[[], str]
+) -> AbstractAsyncContextManager[None]:
+    """Serve while the context lasts, which raises CannotListen.
+
+    not_ready, not_alive: say why `/readyz` and `/healthz` are 503; empty if they are not.
+    """
 
     async def respond(request: web.BaseRequest) -> web.Response:
         match request.rel_url.raw_path:
-            case "/readyz" if not ready.is_set():
-                return web.Response(status=503, text="not everything has been listed yet\n")
-            case "/healthz" | "/readyz":
-                return web.Response(text="ok\n")
-        return web.Response(status=404)
+            case "/readyz":
+                why = not_ready()
+            case "/healthz":
+                why = not_alive()
+            case _:
+                return web.Response(status=404)
+        return web.Response(status=503, text=f"{why}\n") if why else web.Response(text="ok\n")
 
     return serve_requests(Port(host, port, "--probe-address", _MOST_PROBES), respond)
 

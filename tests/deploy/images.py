@@ -43,6 +43,7 @@ class Image:
         config = json.loads(self._buildah("inspect", "--type", "image", name))["OCIv1"]["config"]
         self.user: str = config["User"]
         self.entrypoint: list[str] = config["Entrypoint"]
+        self.labels: dict[str, str] = config["Labels"]
         self._container = self._buildah("from", name).strip()
 
     def run(self, *command: str, user: str = "") -> str:

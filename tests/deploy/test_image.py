@@ -41,6 +41,14 @@ def test_it_runs_the_operator_as_a_user_that_is_not_root(image: Image) -> None:
     assert "usage: csr-operator" in image.run(*image.entrypoint, "--help")
 
 
+def test_its_labels_say_what_it_is(image: Image) -> None:
+    prefix = "org.opencontainers.image"
+    said = image.run(*image.entrypoint, "--version").split()[-1]
+    assert image.labels[f"{prefix}.version"] == said
+    assert image.labels[f"{prefix}.title"] == "csr-operator"
+    assert image.labels[f"{prefix}.revision"]
+
+
 def test_neither_pip_nor_the_way_to_the_package_index_is_in_it(image: Image) -> None:
     traces = "/etc/pip.conf /run/secrets /src /dist /opt/build"
     assert image.run("sh", "-c", f"ls -d {traces} 2>/dev/null; command -v pip pip3; true") == ""

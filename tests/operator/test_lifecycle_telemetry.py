@@ -4,6 +4,7 @@ import re
 import socket
 import urllib.error
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,8 @@ def _samples(site: Site) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
     for family in text_string_to_metric_families(site.operator.get("/metrics")):
         for sample in family.samples:
             labels = dict(sample.labels)
+            if labels.get("kind") == "ClusterIssuer":
+                continue  # whosever it is
             assert labels.pop("namespace", site.kubectl.namespace) == site.kubectl.namespace
             found.setdefault(sample.name, {})[tuple(sorted(labels.items()))] = sample.value
     return found
@@ -94,6 +97,62 @@ def test_metrics_tell_of_each_request(site: Site) -> None:
     assert of("expiry_timestamp_seconds") == {n: moment(s["notAfter"]).timestamp() for n, s in issued.items()}
     assert of("renewal_timestamp_seconds") == {n: moment(s["renewalTime"]).timestamp() for n, s in issued.items()}
     assert set(issued) == {"root", *KEYS}
+
+
+def test_metrics_tell_of_what_stands_still(site: Site) -> None:
+    conditions = {
+        (c["name"], c["type"], c["reason"])
+        for c in (dict(labels) for labels in _samples(site)["csr_operator_request_condition"])
+    }
+
+    assert ("refused", "Stalled", "Rejected") in conditions
+    assert ("unready", "Reconciling", "IssuerNotReady") in conditions
+    assert not [name for name, _, _ in conditions if name in KEYS]
+
+
+def test_metrics_tell_of_each_issuer(site: Site) -> None:
+    samples = _samples(site)
+    ready = {dict(labels)["name"]: value for labels, value in samples["csr_operator_issuer_ready"].items()}
+    (root,) = (r for r in site.kubectl.list(REQUEST) if r["metadata"]["name"] == "root")
+
+    assert ready == {"root": 1.0, "ca": 1.0, "last": 1.0, "wrong-key": 0.0}
+    expiry = {
+        dict(labels)["name"]: value
+        for labels, value in samples["csr_operator_issuer_ca_expiry_timestamp_seconds"].items()
+    }
+    assert expiry.keys() == {"ca", "last"}
+    assert expiry["ca"] == moment(root["status"]["notAfter"]).timestamp()
+
+
+def test_it_says_which_version_it_is(site: Site) -> None:
+    version = metadata.version("csr-operator")
+
+    assert f"csr-operator {version}, Python" in site.operator.log.read_text().splitlines()[0]
+    (labels,) = _samples(site)["csr_operator_build_info"]
+    assert dict(labels)["version"] == version
+
+
+def test_the_log_tells_what_became_of_each_request(site: Site) -> None:
+    namespace, log = site.kubectl.namespace, site.operator.log.read_text().splitlines()
+
+    def told(name: str) -> list[str]:
+        about = f": CertificateRequest {namespace}/{name}: "
+        return [line.partition(" ")[2].partition(" ")[2].replace(about, ": ") for line in log if about in line]
+
+    serials = {name: site.status(name)["serialNumber"] for name in ("ed25519", "rsa")}
+    (issued,) = told("ed25519")
+    assert issued.startswith("INFO csr_operator.journal: issued by Issuer/ca: revision 1, serial number ")
+    assert serials["ed25519"] in issued
+    assert issued.endswith("1 name: ed25519.example.com")
+    again = told("rsa")[-1]
+    assert "issued by Issuer/ca because of SecretMissing: revision 2" in again
+    assert serials["rsa"] in again
+    (refused,) = told("refused")
+    assert refused.startswith("WARNING csr_operator.journal: Rejected: ")
+    (unready,) = told("unready")
+    assert unready.startswith("INFO csr_operator.journal: IssuerNotReady: ")
+    (misconfigured,) = (line for line in log if f"Issuer {namespace}/wrong-key: Misconfigured: " in line)
+    assert " WARNING csr_operator.issuers: " in misconfigured
 
 
 def test_metrics_count_the_work(site: Site) -> None:
@@ -122,7 +181,10 @@ def test_metrics_count_the_work(site: Site) -> None:
 
 def test_no_label_has_unbounded_values(site: Site) -> None:
     names = {name for samples in _samples(site).values() for labels in samples for name, _ in labels}
-    assert names <= {"name", "backend", "call", "outcome", "reason", "verb", "resource", "code", "le"}
+    assert names <= {
+        *("name", "backend", "call", "outcome", "reason", "verb", "resource", "code", "le"),
+        *("kind", "type", "version", "python"),
+    }
 
 
 def test_the_probes_of_a_working_operator(site: Site) -> None:

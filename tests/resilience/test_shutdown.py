@@ -3,13 +3,22 @@
 `stop` waits 30 s at most: as long as Kubernetes waits before it kills.
 """
 
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.support.certificates import assert_whole
 from tests.support.kubectl import Kubectl, wait_until
 from tests.support.manifests import request
 from tests.support.operator import OperatorProcess
+from tests.support.ports import free_ports
 from tests.support.proxy import Proxy, kubeconfig_through
 from tests.support.scene import await_objects, create, make_ca, wait_all_ready
 
@@ -47,3 +56,56 @@ def test_it_ends_although_the_network_swallows_what_it_sent(
     proxy.swallow()
 
     assert operator.stop() == 0
+
+
+HANGS = """
+import asyncio, sys
+from unittest.mock import patch
+from csr_operator.__main__ import main
+from csr_operator.controller import Controller
+
+async def hang(_):
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass  # as kopf's watchers did
+
+with patch.object(Controller, "stop", hang):
+    sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_it_leaves_although_a_part_of_it_does_not_end(operator_credentials: Path, tmp_path: Path) -> None:
+    """With a status that tells so, and not ready from the signal on."""
+    config = yaml.safe_load(operator_credentials.read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"  # nobody is there
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(config))
+    probes, *others = free_ports(3)
+    ports = zip(("probe", "metrics", "acme-http"), (probes, *others), strict=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGS, "run", *(f"--{name}-address=127.0.0.1:{port}" for name, port in ports)],
+        env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def ready() -> str:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{probes}/readyz", timeout=5) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+        except OSError:
+            return ""
+
+    try:
+        wait_until("it has begun", ready)
+        process.send_signal(signal.SIGTERM)
+        wait_until("it is not ready as it ends", lambda: ready() == "the operator is ending\n")
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert "the operator has not ended within 10 s" in said

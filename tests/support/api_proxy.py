@@ -1,110 +1,157 @@
-"""Goes between the operator and the API server: sees each call, and breaks all connections at the moment that is asked.
+"""Goes between the operator and the API server, and answers as busy servers, load balancers and proxies do at times."""
 
-The API server has then done what it was asked, and nobody was told: as when it is killed, or a load balancer changes
-over.
-"""
-
+import asyncio
 import base64
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 import aiohttp
 import yaml
 from aiohttp import web
 
-from devcluster import ControlPlane
 from tests.support.loop import LoopThread
 
-_HOP_BY_HOP = frozenset(("connection", "content-length", "transfer-encoding", "keep-alive", "host", "content-encoding"))
+WATCHED = ("certificaterequests", "issuers", "clusterissuers", "secrets")
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """An open watch. said: what is said instead of what the server says, at the end of the stream."""
+
+    resource: str
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    said: bytes = b""
 
 
 @dataclass(slots=True)
 class ApiProxy:
-    """A context manager; it serves plain HTTP on a port of 127.0.0.1, from a thread of its own.
+    """A context manager; it serves HTTP from a thread of its own, as who the caller's token says.
 
-    broken: of how many calls the answer was lost.
+    server: a kubeconfig that leads to it. answers: by resource (`*`: any), how each call is answered instead; once: the
+    next one. seen: resource and verb of what came. muted: watches bring nothing.
     """
 
-    cluster: ControlPlane
-    broken: int = 0
-    _lose: list[tuple[str, str]] = field(default_factory=list)
-    _loop: LoopThread = field(default_factory=lambda: LoopThread("api-proxy", patience=20.0))
-    _runner: web.AppRunner | None = None
+    server: Path
+    answers: dict[str, tuple[int, str]] = field(default_factory=dict)
+    once: dict[str, tuple[int, str]] = field(default_factory=dict)
+    seen: list[tuple[str, str]] = field(default_factory=list)
+    muted: bool = False
+    port: int = 0
+    _streams: set[_Stream] = field(default_factory=set)
+    _loop: LoopThread = field(default_factory=lambda: LoopThread("api-proxy"))
+    _upstream: str = ""
+    _runner: web.ServerRunner | None = None
     _session: aiohttp.ClientSession | None = None
 
     def __enter__(self) -> "ApiProxy":
-        cluster = yaml.safe_load(Path(self.cluster.kubeconfig).read_text())["clusters"][0]["cluster"]
         self._loop.start()
-        self._loop.run(self._start(ssl.create_default_context(cadata=_authority(cluster))))
+        self._loop.run(self._start())
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._loop.run(self._end())
         self._loop.end()
 
-    def lose_answer(self, method: str, path: str) -> None:
-        """Break all connections, once, after the server did the next call of `method` whose path ends so."""
-        self._lose.append((method, path))
+    def say(self, resource: str, line: bytes) -> None:
+        """On the watches of `resource` that are open, after which they end as they should."""
+        self._loop.run(self._say(resource, line))
 
-    def kubeconfig(self, kubeconfig: Path, folder: Path) -> Path:
-        """A copy of `kubeconfig`, in `folder`, that goes through this."""
-        assert self._runner is not None
-        config = yaml.safe_load(kubeconfig.read_text())
+    def cut(self) -> None:
+        """End all watches that are open."""
+        for resource in WATCHED:
+            self.say(resource, b"")
+
+    def watches(self, resource: str) -> int:
+        """How many were begun until now."""
+        return self.seen.count((resource, "watch"))
+
+    def kubeconfig(self, original: Path, folder: Path) -> Path:
+        """A copy of `original`, in `folder`, that goes through here."""
+        config = yaml.safe_load(original.read_text())
         for cluster in config["clusters"]:
-            cluster["cluster"] = {"server": f"http://127.0.0.1:{self._runner.addresses[0][1]}"}
-        path = folder / "through-api-proxy.kubeconfig"
+            cluster["cluster"] = {"server": f"http://127.0.0.1:{self.port}"}
+        path = folder / "through-the-proxy.kubeconfig"
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(config))
         return path
 
-    async def _start(self, trusted: ssl.SSLContext) -> None:
-        connector = aiohttp.TCPConnector(ssl=trusted, limit=0)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
-        application = web.Application(client_max_size=8 * 1024 * 1024)
-        application.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
+    async def _start(self) -> None:
+        upstream = yaml.safe_load(self.server.read_text())["clusters"][0]["cluster"]
+        self._upstream = upstream["server"]
+        authority = base64.b64decode(upstream["certificate-authority-data"]).decode()
+        trusted = ssl.create_default_context(cadata=authority)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=trusted), auto_decompress=False, read_bufsize=2**21
+        )
+        server = web.Server(self._serve)
+        self._runner = web.ServerRunner(server, shutdown_timeout=1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
 
     async def _end(self) -> None:
+        for stream in self._streams:
+            stream.over.set()
         assert self._runner is not None
         assert self._session is not None
-        self._cut()
         await self._runner.cleanup()
         await self._session.close()
 
-    def _cut(self) -> None:
-        assert self._runner is not None
-        assert self._runner.server is not None
-        for handler in list(self._runner.server.connections):
-            if handler.transport is not None:
-                handler.transport.abort()
+    async def _say(self, resource: str, line: bytes) -> None:
+        for stream in self._streams:
+            if stream.resource == resource:
+                stream.said = line
+                stream.over.set()
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        resource = next((name for name in reversed(request.path.split("/")) if name in WATCHED), "")
+        is_watch = request.query.get("watch") == "true"
+        self.seen.append((resource, "watch" if is_watch else request.method))
+        answer = self.once.pop(resource, None) or self.answers.get(resource) or self.answers.get("*")
+        if answer is not None:
+            status, text = answer
+            return web.Response(status=status, text=text)
         assert self._session is not None
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
-        body = await request.read()
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in ("host", "accept-encoding")}
         async with self._session.request(
-            request.method, f"{self.cluster.url}{request.path_qs}", data=body or None, headers=headers
-        ) as answer:
-            planned = next((p for p in self._lose if request.method == p[0] and request.path.endswith(p[1])), None)
-            if planned is not None and answer.status < 300:
-                self._lose.remove(planned)
-                self.broken += 1
-                self._cut()
-                return web.Response()
-            passed = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}
-            response = web.StreamResponse(status=answer.status, headers=passed)
-            await response.prepare(request)
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
+            request.method,
+            f"{self._upstream}{request.raw_path}",
+            headers=headers,
+            data=await request.read() or None,
+            timeout=aiohttp.ClientTimeout(total=None),
+        ) as given:
+            if is_watch and given.status == 200:
+                return await self._stream(request, resource, given)
+            body = await given.read()
+            content_type = {"Content-Type": given.headers.get("Content-Type", "application/json")}
+            return web.Response(status=given.status, body=body, headers=content_type)
+
+    async def _stream(
+        self, request: web.BaseRequest, resource: str, given: aiohttp.ClientResponse
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        stream = _Stream(resource)
+        self._streams.add(stream)
+        over = asyncio.create_task(stream.over.wait())
+        try:
+            while True:
+                chunk = asyncio.create_task(given.content.readany())
+                await asyncio.wait([chunk, over], return_when=asyncio.FIRST_COMPLETED)
+                if over.done():
+                    chunk.cancel()
+                    await response.write(stream.said)
+                    break
+                if not chunk.result():
+                    break
+                if not self.muted:
+                    await response.write(chunk.result())
             await response.write_eof()
-            return response
-
-
-def _authority(cluster: dict[str, str]) -> str:
-    if "certificate-authority-data" in cluster:
-        return base64.b64decode(cluster["certificate-authority-data"]).decode()
-    return Path(cluster["certificate-authority"]).read_text()
+        except (ConnectionError, aiohttp.ClientError):
+            pass
+        finally:
+            over.cancel()
+            self._streams.discard(stream)
+        return response

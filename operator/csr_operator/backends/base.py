@@ -117,10 +117,14 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """fingerprint: SHA-256 (hex) of the CA certificate that signs now; empty if the CA does not tell beforehand."""
+    """fingerprint: SHA-256 (hex) of the CA certificate that signs now; empty if the CA does not tell beforehand.
+
+    not_after: until when that is valid, in UTC; None likewise.
+    """
 
     message: str
     fingerprint: str = ""
+    not_after: datetime | None = None
 
 
 class Responder(Protocol):

@@ -75,6 +75,7 @@ class CaBackend:
         return Health(
             message,
             sha256_fingerprint(certificate),
+            certificate.not_valid_after_utc,
         )
 
     async def submit(self, order: Order) -> Issued | Pending:

@@ -1,10 +1,11 @@
 """A backend with a mistake in each of its methods, which its issuer picks one of."""
 
+import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from csr_operator.backends.base import Context, Health, Issued, Order, Pending
+from csr_operator.backends.base import Context, Health, Issued, Order, Pending, Retryable
 
 
 class BrokenCa:
@@ -19,14 +20,28 @@ class BrokenCa:
     def create(cls, config: Mapping[str, Any], context: Context) -> "BrokenCa":
         if config["broken"] == "create":
             raise KeyError("secret=hunter2")
-        return cls(config["broken"])
+        return SlowCa("") if config["broken"] == "slow" else cls(config["broken"])
 
     async def check(self) -> Health:
         if self._broken == "check":
             raise ZeroDivisionError("secret=hunter2")
+        if self._broken == "down":
+            raise Retryable(f"HTTP status 503: busy, request {uuid.uuid4()}")
         return Health("is well")
 
     async def submit(self, order: Order) -> Issued | Pending:
         if self._broken == "pending":
             return Pending("1", timedelta(seconds=1), "later")
         raise AttributeError("secret=hunter2")
+
+
+class SlowCa(BrokenCa):
+    """It is well, and takes its time."""
+
+    costs: ClassVar[bool] = True
+
+    async def submit(self, order: Order) -> Issued | Pending:
+        return Pending("1", timedelta(seconds=12), "later")
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        return await self.submit(order)

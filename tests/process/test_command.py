@@ -1,0 +1,58 @@
+"""What `csr-operator` says of itself, and how it writes its log."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+from csr_operator.logs import JsonFormatter
+
+
+def _said(*arguments: str) -> str:
+    command = [sys.executable, "-m", "csr_operator", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_version() -> None:
+    assert _said("--version") == f"csr-operator {metadata.version('csr-operator')}\n"
+
+
+def test_help_shows_the_defaults_that_there_are() -> None:
+    said = _said("run", "--help")
+
+    assert "(default: 127.0.0.1:8081)" in " ".join(said.split())
+    assert "None" not in said
+    assert "[]" not in said.replace("[-h]", "")
+
+
+def test_a_line_of_the_log_as_json() -> None:
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        record = logging.LogRecord("a.b", logging.WARNING, "file", 1, 'say "%s"', ("\n",), sys.exc_info())
+
+    text = JsonFormatter().format(record)
+
+    assert len(text.splitlines()) == 1
+    line = json.loads(text)
+    assert line["time"].endswith("+00:00")
+    assert (line["level"], line["logger"], line["message"]) == ("warning", "a.b", 'say "\n"')
+    assert "ValueError" in line["exception"]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_formats_of_the_log(form: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "csr_operator", "run", "--log-format", form],
+        env={**os.environ, "KUBECONFIG": "/nonexistent"},
+        capture_output=True,
+        text=True,
+    )
+
+    first, *_, last = done.stderr.splitlines()
+    assert metadata.version("csr-operator") in first
+    assert "KUBECONFIG" in (json.loads(last)["message"] if form == "json" else last)

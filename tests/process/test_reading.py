@@ -1,0 +1,81 @@
+"""What takes long to read is read beside the rest, and nothing that comes of the same object overtakes it."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from csr_operator.controller import Controller
+from csr_operator.kube import KubeClient
+from csr_operator.model import Kind, ObjectKey
+from csr_operator.offload import LARGE, weight_of
+from csr_operator.responder import Challenges
+from csr_operator.seal import Seal
+from csr_operator.settings import Settings
+from tests.support.manifests import request
+
+KIND = Kind.CERTIFICATE_REQUEST
+WWW = ObjectKey(KIND, "web", "www")
+
+
+@pytest.fixture
+async def controller() -> AsyncIterator[Controller]:
+    """One that has not begun to work."""
+    kube, challenges = cast(KubeClient, None), cast(Challenges, None)
+    controller = Controller(Settings(), kube, lambda: datetime.now(UTC), challenges, Seal())
+    yield controller
+    await controller.stop()
+
+
+def _shown(version: int, uid: str = "1", *, large: bool = False) -> dict[str, Any]:
+    names = [f"{n:03}.{'a' * 60}.example.com" for n in range(900 if large else 1)]
+    obj = request("www", "ca", dnsNames=names)
+    obj["metadata"] |= {
+        "namespace": "web",
+        "uid": uid,
+        "resourceVersion": str(version),
+        "generation": version,
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+    }
+    assert (weight_of(obj["spec"]) > LARGE) == large
+    return obj
+
+
+async def test_what_is_small_is_filed_at_once(controller: Controller) -> None:
+    controller.observe(KIND, _shown(2))
+    assert controller.known(KIND) == {WWW: "1"}
+
+    controller.forget(WWW, "1")
+    assert controller.known(KIND) == {}
+
+
+async def test_what_is_gone_before_it_was_read_stays_away(controller: Controller) -> None:
+    controller.observe(KIND, _shown(2, large=True))
+    controller.forget(WWW, "1")
+
+    await controller.all_filed()
+
+    assert controller.known(KIND) == {}
+
+
+async def test_what_is_made_anew_meanwhile_is_there(controller: Controller) -> None:
+    controller.observe(KIND, _shown(2, large=True))
+    controller.forget(WWW, "1")
+    controller.observe(KIND, _shown(4, uid="2"))
+
+    await controller.all_filed()
+
+    assert controller.known(KIND) == {WWW: "2"}
+
+
+async def test_the_newest_is_the_one_that_counts(controller: Controller) -> None:
+    controller.observe(KIND, _shown(2, large=True))
+    controller.observe(KIND, _shown(3))
+    controller.observe(KIND, _shown(2, large=True))  # a list that began before
+
+    await controller.all_filed()
+
+    (sample,) = controller.samples()
+    assert sample.name == "www"
+    assert [r.resource_version for r in controller._store.requests()] == ["3"]
