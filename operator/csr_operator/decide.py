@@ -203,9 +203,10 @@ def decide(request: CertificateRequest, world: World) -> Action:
         action = hold
     record = world.secret.record if world.secret is not None and owns(request, world.secret) else None
     if isinstance(action, Hold) and record is not None and is_current(request, record, world.now):
-        # It serves until it expires, and that is to be told even if nothing else happens.
-        expiry = parse_time(record.not_after)
-        return replace(action, until=min(action.until or expiry, expiry))
+        # It serves until it expires; that, and that this is near, is to be told even if nothing else happens.
+        moments = [late_from(request, record), parse_time(record.not_after)]
+        until = min(moment for moment in moments if moment > world.now)
+        return replace(action, until=min(action.until or until, until))
     return action
 
 
@@ -244,6 +245,27 @@ def owns(request: CertificateRequest, secret: SecretMeta) -> bool:
 def is_current(request: CertificateRequest, record: Record | None, now: datetime) -> bool:
     """The certificate on record is the one that the spec asks for, and valid now."""
     return record is not None and record.issuance_hash == request.issuance_hash and now < parse_time(record.not_after)
+
+
+def is_fulfilled(request: CertificateRequest, secret: SecretMeta | None, now: datetime) -> bool:
+    """All that the spec asks for is in the Secret, and valid now: what else there is to do is about what comes after."""
+    return (
+        secret is not None
+        and not secret.beyond_repair
+        and is_current(request, secret.record, now)
+        and not _is_to_be_restored(request, secret, secret.record)
+        and secret.template_digest == request.spec.secret_template.digest()
+    )
+
+
+def late_from(request: CertificateRequest, record: Record) -> datetime:
+    """When a renewal that is still waited for becomes urgent: a tenth of the certificate's life is left.
+
+    Where it is renewed as late as that, half of what is left then.
+    """
+    start, not_after = _life(record)
+    left = max(not_after - renewal_time(request, record), timedelta())
+    return not_after - min((not_after - start) / 10, left / 2)
 
 
 def renewal_time(request: CertificateRequest, record: Record) -> datetime:
@@ -319,12 +341,7 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         revision = (record.revision if record else request.status.revision) + 1
         cause = f"what is in Secret {secret.name} does not serve any more, again: find out who changes it"
         return _paced(request, world, _issue(request, world, "SecretDamaged", revision), now, cause)
-    if (
-        record is None
-        or secret.intact_data != request.spec.data_keys
-        or secret.owner_uid != _owner_uid(request)
-        or record.outputs != request.spec.outputs.digest()
-    ):
+    if record is None or _is_to_be_restored(request, secret, record):
         return Restore(record.revision if record else request.status.revision)
     if record.issuance_hash != request.issuance_hash:
         return _issue(request, world, "SpecChanged", record.revision + 1)
@@ -351,6 +368,16 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
             return Consult(key)
         due = min(due, world.consult_at)
     return Keep(until=due)
+
+
+def _is_to_be_restored(request: CertificateRequest, secret: SecretMeta, record: Record | None) -> bool:
+    """The Secret is not what the operator wrote, or is to be written otherwise now; labels and annotations apart."""
+    return (
+        record is None
+        or secret.intact_data != request.spec.data_keys
+        or secret.owner_uid != _owner_uid(request)
+        or record.outputs != request.spec.outputs.digest()
+    )
 
 
 def _issue(

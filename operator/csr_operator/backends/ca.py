@@ -21,7 +21,7 @@ from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import extension_of
 from csr_operator.pki.fingerprint import sha256_fingerprint
 
-from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected
+from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected, SecretNotFound
 
 _CRL = "ca.crl"
 _CRL_LIFE = timedelta(days=7)
@@ -176,7 +176,7 @@ class CaBackend:
         data = await self._context.read_secret(self._secret_name)
         self._loaded, before = None, self._loaded  # what cannot be read any more must not go on signing
         if data is None:
-            raise Misconfigured(f"Secret {self._secret_name}, named in spec.ca.secretName, does not exist: create it")
+            raise SecretNotFound(f"Secret {self._secret_name}, named in spec.ca.secretName, does not exist: create it")
         if before is None or before[0] != data:
             before = (data, await offload(sum(map(len, data.values())), self._parse, data))
         self._must_be_valid(before[1], self._context.clock())
