@@ -248,7 +248,7 @@ def is_current(request: CertificateRequest, record: Record | None, now: datetime
 
 
 def is_fulfilled(request: CertificateRequest, secret: SecretMeta | None, now: datetime) -> bool:
-    """All that the spec asks for is in the Secret, and valid now: what else there is to do is about what comes after."""
+    """All that the spec asks for is in the Secret, and valid now: what else there is to do is about what comes next."""
     return (
         secret is not None
         and not secret.beyond_repair

@@ -1,8 +1,8 @@
 """`status` of a CertificateRequest and of an issuer, as it should be: pure.
 
 Conditions follow kstatus (https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus): `Ready`, and only
-while they are true `Reconciling` (it will go on by itself) or `Stalled` (somebody has to do something). Both say that the
-spec is not fulfilled. Where it is, and only what comes after waits, that is told by `Renewing`, which kstatus knows
+while they are true `Reconciling` (it will go on by itself) or `Stalled` (somebody has to do something). Both say that
+the spec is not fulfilled. Where it is, and only what comes next waits, that is told by `Renewing`, which kstatus knows
 nothing of: a valid certificate keeps nobody from deploying what depends on it.
 """
 

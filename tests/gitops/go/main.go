@@ -1,7 +1,7 @@
 // What GitOps tools make of the project's objects, by their own code: one JSON document in, one out.
 //
-//	gitops health FOLDER          objects on standard input; what kstatus, Flux and Argo CD say of each
-//	gitops flux WAIT              the object on standard input is applied as Flux does, and waited for
+//	gitops health FILE   objects on standard input; what kstatus, Flux and Argo CD with this argocd-cm say of each
+//	gitops flux WAIT     the object on standard input is applied as Flux does, and waited for
 package main
 
 import (
@@ -9,8 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/polling"
@@ -19,6 +19,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	kubejson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	kstatus "sigs.k8s.io/cli-utils/pkg/kstatus/status"
@@ -57,13 +58,30 @@ func run(arguments []string) (any, error) {
 	case len(arguments) == 2 && arguments[0] == "flux":
 		return applied(arguments[1])
 	}
-	return nil, errors.New("usage: gitops health FOLDER | gitops flux WAIT")
+	return nil, errors.New("usage: gitops health FILE | gitops flux WAIT")
 }
 
-// verdicts are on the objects that standard input has, a JSON array. folder: of KIND/health.lua.
-func verdicts(folder string) (any, error) {
+// read takes what standard input has, with whole numbers as Kubernetes' own code wants them.
+func read(value any) error {
+	text, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return err
+	}
+	return kubejson.Unmarshal(text, value)
+}
+
+// verdicts are on the objects that standard input has, a JSON array. file: the ConfigMap argocd-cm as JSON.
+func verdicts(file string) (any, error) {
 	var objects []map[string]any
-	if err := json.NewDecoder(os.Stdin).Decode(&objects); err != nil {
+	if err := read(&objects); err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var settings struct{ Data map[string]string }
+	if err := json.Unmarshal(text, &settings); err != nil {
 		return nil, err
 	}
 	found := []verdict{}
@@ -78,7 +96,7 @@ func verdicts(folder string) (any, error) {
 			return nil, err
 		}
 		one := verdict{Kstatus: string(generic.Status), KstatusMessage: generic.Message, Flux: string(byFlux.Status)}
-		if one.Argo, one.ArgoMessage, err = argoHealth(obj, folder); err != nil {
+		if one.Argo, one.ArgoMessage, err = argoHealth(obj, settings.Data); err != nil {
 			return nil, err
 		}
 		found = append(found, one)
@@ -86,16 +104,17 @@ func verdicts(folder string) (any, error) {
 	return found, nil
 }
 
-// argoHealth is status and message by folder/KIND/health.lua, run with the libraries that Argo CD opens for a health
-// check and no others (util/lua of argo-cd); what is being deleted it does not ask the script about (GetResourceHealth
-// of gitops-engine, which is not linked, as it brings all of Kubernetes' internal types along).
-func argoHealth(obj *unstructured.Unstructured, folder string) (string, string, error) {
+// argoHealth is status and message by the script that the settings have for the kind, run with the libraries that
+// Argo CD opens for a health check and no others (util/lua of argo-cd). What is being deleted it does not ask the script
+// about (GetResourceHealth of gitops-engine, which is not linked, as it brings all of Kubernetes' internal types along).
+func argoHealth(obj *unstructured.Unstructured, settings map[string]string) (string, string, error) {
 	if obj.GetDeletionTimestamp() != nil {
 		return "Progressing", "Pending deletion", nil
 	}
-	script, err := os.ReadFile(filepath.Join(folder, obj.GetKind(), "health.lua"))
-	if err != nil {
-		return "", "", err
+	kind := obj.GroupVersionKind()
+	script, found := settings["resource.customizations.health."+kind.Group+"_"+kind.Kind]
+	if !found {
+		return "", "", nil // Argo CD then says nothing of its health
 	}
 	state := lua.NewState(lua.Options{SkipOpenLibs: true})
 	defer state.Close()
@@ -117,7 +136,7 @@ func argoHealth(obj *unstructured.Unstructured, folder string) (string, string, 
 		}
 	}
 	state.SetGlobal("obj", value(state, obj.Object))
-	if err := state.DoString(string(script)); err != nil {
+	if err := state.DoString(script); err != nil {
 		return "", "", err
 	}
 	table, ok := state.Get(-1).(*lua.LTable)
@@ -127,8 +146,8 @@ func argoHealth(obj *unstructured.Unstructured, folder string) (string, string, 
 	return lua.LVAsString(table.RawGetString("status")), lua.LVAsString(table.RawGetString("message")), nil
 }
 
-func value(state *lua.LState, any any) lua.LValue {
-	switch known := any.(type) {
+func value(state *lua.LState, given any) lua.LValue {
+	switch known := given.(type) {
 	case map[string]any:
 		table := state.NewTable()
 		for key, each := range known {
@@ -161,7 +180,7 @@ func applied(wait string) (any, error) {
 		return nil, err
 	}
 	obj := &unstructured.Unstructured{}
-	if err := json.NewDecoder(os.Stdin).Decode(&obj.Object); err != nil {
+	if err := read(&obj.Object); err != nil {
 		return nil, err
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
