@@ -44,11 +44,18 @@ async def wait_for(
                 held = held_by(latest)
                 if held is None or (known is not None and held.says_the_same(known)):
                     continue
-                if needs_somebody(held) or (refusal and refusal in held.message):
+                stuck = needs_somebody(held) and not _goes_on(latest)
+                if stuck or (refusal and refusal in held.message):
                     raise CommandFailed(f"{before.name}: {_words(held)}")
     except TimeoutError:
         pass
     raise CommandFailed(f"{before.name}: not within {patience.text}: {_words(held_by(latest))}")
+
+
+def _goes_on(request: CertificateRequest) -> bool:
+    """Also a renewal that is Stalled because it is late may be on its way."""
+    renewing = request.status.condition("Renewing")
+    return renewing is not None and renewing.status == "True"
 
 
 def _words(held: Condition | None) -> str:
