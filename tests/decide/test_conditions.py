@@ -18,7 +18,12 @@ BY_SOMEBODY = Hold("PolicyDenied", "rule 1", needs_user=True)
 
 
 def a_request(status: Any = None, **spec: Any) -> CertificateRequest:
-    metadata = {"namespace": "n", "name": "www", "uid": "00000000-0000-0000-0000-000080000000", "resourceVersion": "1"}
+    metadata: dict[str, Any] = {
+        "namespace": "n",
+        "name": "www",
+        "uid": "00000000-0000-0000-0000-000080000000",
+        "resourceVersion": "1",
+    }
     metadata |= {"generation": 1, "creationTimestamp": format_time(NOW)}
     asked = {"secretName": "www-tls", "issuerRef": {"name": "ca"}, "dnsNames": ["www.example.com"]}
     return parse_request({"metadata": metadata, "spec": {**asked, **spec}, "status": status})

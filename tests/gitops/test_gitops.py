@@ -42,7 +42,7 @@ REQUESTS = {
     "changed-refused": ("Failed", "Degraded"),
     "deleted": ("Terminating", "Progressing"),
 }
-NAMES_ALLOWED = {"policy": {"rules": [{"dnsNames": {"suffixes": ["example.com"]}}]}}
+ONLY_EXAMPLE_COM = {"rules": [{"dnsNames": {"suffixes": ["example.com"]}}]}
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def states(site: Site, unwatched: Kubectl, plugin: Plugin) -> dict[str, dict[str
         issuer("guarded", approval="Manual", ca={"secretName": "root-tls"}),
         issuer("by-hand", manual={}),
         issuer("leaves", ca={"secretName": "root-tls"}),
-        issuer("strict", ca={"secretName": "root-tls"}, **NAMES_ALLOWED),
+        issuer("strict", ca={"secretName": "root-tls"}, policy=ONLY_EXAMPLE_COM),
         request("ready", "ca"),
         request("issuer-missing", "nowhere"),
         request("issuer-not-ready", "no-secret"),

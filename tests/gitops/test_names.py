@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def beside() -> Iterator[Kubectl]:
         ]
         kubectl.apply(*ours)
         for one in theirs:  # the API server shows new kinds a moment after they are established
-            wait_until("it is taken", lambda one=one: _is_taken(kubectl, one))
+            wait_until("it is taken", partial(_is_taken, kubectl, one))
         yield kubectl
 
 

@@ -47,8 +47,9 @@ class GitOps:
         return str(self._run("flux", wait, given=placed)["wait"])
 
     def _run(self, *arguments: str, given: Any) -> Any:
+        command: list[str | Path] = [self._program, *arguments]
         done = subprocess.run(
-            [self._program, *arguments],
+            command,
             env={**os.environ, "KUBECONFIG": str(self._cluster.kubeconfig)},
             input=json.dumps(given),
             capture_output=True,
@@ -60,7 +61,7 @@ class GitOps:
 
 def rendered(cluster: ControlPlane, folder: Path) -> Any:
     """The one object of a kustomization, as `kubectl apply -k` sends it."""
-    command = [cluster.kubectl, "create", "--dry-run=client", "-o", "json", "-k", str(folder)]
+    command: list[str | Path] = [cluster.kubectl, "create", "--dry-run=client", "-o", "json", "-k", folder]
     done = subprocess.run(command, env=dict(cluster.env), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
