@@ -63,9 +63,9 @@ class AcmeStory(Stage):
         (self._folder / "request.yaml").write_text(request)
         self._show("cat $DEMO/issuer.yaml")
         self._show("kubectl apply -f $DEMO/issuer.yaml")
-        self._show("kubectl wait clusterissuer/acme --for=condition=Ready --timeout=60s")
+        self._show("kubectl wait csrclusterissuer/acme --for=condition=Ready --timeout=60s")
         self._terminal.say("The operator made a key, and an account with it:")
-        self._show("kubectl get clusterissuer acme -o wide")
+        self._show("kubectl get csrclusterissuer acme -o wide")
         self._show(
             "kubectl get secret acme-account -n csr-operator-system -o 'custom-columns=NAME:.metadata.name,TYPE:.type'"
         )

@@ -81,7 +81,7 @@ class Story(Stage):
         patch = '[{"op": "add", "path": "/spec/dnsNames/-", "value": "shop.example.com"}]'
         self._show(f"kubectl patch csreq www --type=json -p '{patch}'")
         self._show("kubectl wait csreq/www --for=jsonpath='{.status.revision}'=2 --timeout=60s")
-        self._show("kubectl events --for certificaterequest/www")
+        self._show("kubectl events --for csreq/www")
         self._terminal.say(
             "Nginx goes on serving the old one until it reads the new files. That is what a reload does:"
         )

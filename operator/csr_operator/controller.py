@@ -1024,7 +1024,7 @@ class Controller:
         staged = self._store.staged(request)
         if csr_pem is None and old.csr_digest != _csr_of(staged, record):
             csr_pem = await self._performer.csr_pem(request, staged, record)
-        status = request_status(request, record, rest, self._clock(), self._pace_text(request, secret))
+        status = request_status(request, secret, rest, self._clock(), self._pace_text(request, secret))
         if csr_pem is not None:
             status = replace(status, csr_digest=csr_digest(csr_pem))
         if status == old:

@@ -238,10 +238,10 @@ def decide(request: CertificateRequest, world: World) -> Action:
         action = hold
     record = world.secret.record if world.secret is not None and owns(request, world.secret) else None
     if isinstance(action, Hold) and record is not None and record.issuance_hash == request.issuance_hash:
-        # It serves from then until it expires, and that is to be told even if nothing else happens.
-        for change in (parse_time(record.not_before), parse_time(record.not_after)):
-            if world.now < change:
-                return replace(action, until=min(action.until or change, change))
+        # It serves from then until it expires: that, and that its end is near, is told even if nothing else happens.
+        moments = (parse_time(record.not_before), late_from(request, record), parse_time(record.not_after))
+        if coming := [moment for moment in moments if moment > world.now]:
+            return replace(action, until=min(coming if action.until is None else (action.until, *coming)))
     return action
 
 
@@ -317,6 +317,27 @@ def is_current(request: CertificateRequest, record: Record | None, now: datetime
     if record is None or record.issuance_hash != request.issuance_hash:
         return False
     return parse_time(record.not_before) <= now < parse_time(record.not_after)
+
+
+def is_fulfilled(request: CertificateRequest, secret: SecretMeta | None, now: datetime) -> bool:
+    """All that the spec asks for is in the Secret, and valid now: what else there is to do is about what comes next."""
+    return (
+        secret is not None
+        and not secret.beyond_repair
+        and is_current(request, secret.record, now)
+        and not _is_to_be_restored(request, secret, secret.record)
+        and secret.template_digest == request.spec.secret_template.digest()
+    )
+
+
+def late_from(request: CertificateRequest, record: Record) -> datetime:
+    """When a renewal that is still waited for becomes urgent: a tenth of the certificate's life is left.
+
+    Where it is renewed as late as that, half of what is left then.
+    """
+    start, not_after = _life(record)
+    left = max(not_after - renewal_time(request, record), timedelta())
+    return not_after - min((not_after - start) / 10, left / 2)
 
 
 def renewal_time(request: CertificateRequest, record: Record) -> datetime:
@@ -400,12 +421,7 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         cause = f"what is in Secret {secret.name} does not serve any more, again: "
         cause += f"changed by {secret.changed_by}" if secret.changed_by else "find out who changes it"
         return _paced(request, world, _issue(request, world, "SecretDamaged", revision), now, cause)
-    if (
-        record is None
-        or secret.intact_data != request.spec.data_keys
-        or secret.owner_uid != _owner_uid(request)
-        or record.outputs != request.spec.outputs.digest()
-    ):
+    if record is None or _is_to_be_restored(request, secret, record):
         return Restore(record.revision if record else max(request.status.revision, 1))
     if record.issuance_hash != request.issuance_hash:
         return _issue(request, world, "SpecChanged", record.revision + 1)
@@ -458,6 +474,16 @@ def _was_revoked(secret: SecretMeta) -> bool:
     record = secret.record
     authentic = REVOKED_ANNOTATION not in secret.forged
     return record is not None and authentic and secret.revoked == record.sha256_fingerprint
+
+
+def _is_to_be_restored(request: CertificateRequest, secret: SecretMeta, record: Record | None) -> bool:
+    """The Secret is not what the operator wrote, or is to be written otherwise now; labels and annotations apart."""
+    return (
+        record is None
+        or secret.intact_data != request.spec.data_keys
+        or secret.owner_uid != _owner_uid(request)
+        or record.outputs != request.spec.outputs.digest()
+    )
 
 
 def _issue(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
-from .backends.base import Backend, BackendError, Context, Health, Misconfigured, SuggestsRenewal
+from .backends.base import Backend, BackendError, Context, Health, Misconfigured, SecretNotFound, SuggestsRenewal
 from .backends.http import http_session
 from .backends.registry import backend as backend_class
 from .backends.text import shown
@@ -196,6 +196,9 @@ class Issuers:
         except TimeoutError:
             outcome = "unavailable"
             return False, "Unavailable", Health(f"the CA did not answer within {_PATIENCE:.0f} s")
+        except SecretNotFound as error:
+            outcome = "misconfigured"
+            return False, "SecretNotFound", Health(shown(str(error)))
         except Misconfigured as error:
             outcome = "misconfigured"
             return False, "Misconfigured", Health(shown(str(error)))

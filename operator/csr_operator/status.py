@@ -1,31 +1,43 @@
 """`status` of a CertificateRequest and of an issuer, as it should be: pure.
 
 Conditions follow kstatus (https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus): `Ready`, and only
-while they are true `Reconciling` (it will go on by itself) or `Stalled` (somebody has to do something).
+while they are true `Reconciling` (it will go on by itself) or `Stalled` (somebody has to do something). Both say that
+the spec is not fulfilled. Where it is, and only what comes next waits, that is told by `Renewing`, which kstatus knows
+nothing of: a valid certificate keeps nobody from deploying what depends on it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from .decide import Action, Hold, Keep, is_current, renewal_note, renewal_time
+from .decide import Action, Hold, Keep, is_current, is_fulfilled, late_from, renewal_note, renewal_time
 from .fit import fit
-from .model import CertificateRequest, Condition, Record, RequestStatus, format_time, parse_time
+from .model import CertificateRequest, Condition, Record, RequestStatus, SecretMeta, format_time, parse_time
 
 _MESSAGE_LIMIT = 4096
 """Bytes of a condition's message. The API takes 32,768 characters, of which nobody reads as many."""
+
+_REVOCATION = "RevocationPending"
+"""The reason of a Hold that is about a certificate that was replaced."""
 
 _MOST_REVISIONS = 1 << 63
 """What the API cannot store any more (int64)."""
 
 
 def request_status(
-    request: CertificateRequest, record: Record | None, action: Action, now: datetime, pace: str
+    request: CertificateRequest, secret: SecretMeta | None, action: Action, now: datetime, pace: str
 ) -> RequestStatus:
-    """What `status` should say now that `action` is all that is left to do; the CSR is left as it is."""
-    ours = {"Ready": _ready(request, record, action, now)}
-    if isinstance(action, Hold):
+    """What `status` should say now that `action` is all that is left to do; the CSR is left as it is.
+
+    secret: the request's own.
+    """
+    record = secret.record if secret is not None else None
+    fulfilled = is_fulfilled(request, secret, now) and not request.being_deleted
+    ours = {"Ready": _ready(request, record, action, now, fulfilled)}
+    if isinstance(action, Hold) and record is not None and fulfilled:
+        ours |= {c.type: c for c in _renewing(request, record, action, now)}
+    elif isinstance(action, Hold):
         kind = "Stalled" if action.needs_user else "Reconciling"
         ours[kind] = _condition(kind, True, action.reason, action.message, request.generation)
     # Approval is others' to give: it is kept as it is, and where it is.
@@ -102,15 +114,34 @@ def condition_bodies(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
 def issuer_conditions(
     generation: int, ready: bool, reason: str, message: str, before: Sequence[Condition], now: datetime
 ) -> tuple[Condition, ...]:
-    condition = _condition("Ready", ready, reason, message, generation)
-    return keep_transition_times([condition], before, now)
+    """Ready, and while it is not, Stalled or Reconciling: whether somebody has to change the issuer."""
+    conditions = [_condition("Ready", ready, reason, message, generation)]
+    if not ready:
+        kind = "Stalled" if reason == "Misconfigured" else "Reconciling"
+        conditions.append(_condition(kind, True, reason, message, generation))
+    return keep_transition_times(conditions, before, now)
 
 
-def _ready(request: CertificateRequest, record: Record | None, action: Action, now: datetime) -> Condition:
+def _renewing(request: CertificateRequest, record: Record, hold: Hold, now: datetime) -> Iterator[Condition]:
+    """The certificate is what the spec asks for: `hold` is about the one after it, or the one before it."""
+    # False, as nothing goes on until somebody changes something.
+    yield _condition("Renewing", not hold.needs_user, hold.reason, hold.message, request.generation)
+    if hold.reason != _REVOCATION and now >= late_from(request, record):
+        text = f"expires at {record.not_after}, and is not renewed: {hold.message}"
+        yield _condition("Stalled", True, hold.reason, text, request.generation)
+
+
+def _ready(
+    request: CertificateRequest, record: Record | None, action: Action, now: datetime, fulfilled: bool
+) -> Condition:
     if record is not None and is_current(request, record, now):
-        notes = [renewal_note(request, record), action.note if isinstance(action, Keep) else ""]
-        text = "; ".join([f"valid until {record.not_after}", *filter(None, notes)])
-        return _condition("Ready", True, "Issued", text, request.generation)
+        parts = [f"valid until {record.not_after}", renewal_note(request, record)]
+        if isinstance(action, Keep):
+            parts.append(action.note)
+        if isinstance(action, Hold) and not request.being_deleted:
+            about = "" if action.reason == _REVOCATION else "renewal: " if fulfilled else "not yet as the spec says: "
+            parts.append(about + action.message)
+        return _condition("Ready", True, "Issued", "; ".join(filter(None, parts)), request.generation)
     if record is not None and record.issuance_hash == request.issuance_hash and now < parse_time(record.not_before):
         text = (
             f"valid only from {record.not_before} on; if that is long, see whether the clocks of CA and nodes are right"

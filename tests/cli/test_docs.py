@@ -38,4 +38,4 @@ def test_the_reasons_that_the_operator_cannot_give_are_documented() -> None:
     section = PAGE.split("\n## status\n", 1)[1].split("\n## ", 1)[0]
     documented = set(re.findall(r"^\| `([A-Z]\w+)` \|", section, re.MULTILINE))
     words = {c for c in state_of.__code__.co_consts if isinstance(c, str) and re.fullmatch("([A-Z][a-z]+)+", c)}
-    assert documented == words - {"Ready", "Stalled", "True"} - REQUEST.keys()
+    assert documented == words - {"Ready", "True"} - REQUEST.keys()

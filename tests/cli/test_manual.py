@@ -168,7 +168,7 @@ def test_renewed_with_the_same_key_it_waits_for_another_certificate(csr: Plugin,
     csr("import", "steady", "-", "--wait", stdin=first)
 
     csr("renew", "steady")
-    site.wait_condition("steady", "Reconciling", "Pending")
+    site.wait_condition("steady", "Renewing", "Pending")
     assert site.status("steady")["revision"] == 1
     csr("import", "steady", "-", "--wait", stdin=second)
 

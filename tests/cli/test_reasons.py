@@ -12,7 +12,7 @@ from csr_operator.workqueue import LAST_RETRY
 OPERATOR = Path(csr_operator.__file__).parent
 LOOKS_LIKE_A_REASON = re.compile(r"([A-Z][a-z]+)+")
 # Words within these calls that look like a reason, and are something else.
-NO_REASONS = {"Ready", "Reconciling", "Stalled", "True", "False", "Approved", "Secret"}
+NO_REASONS = {"Ready", "Reconciling", "Renewing", "Stalled", "True", "False", "Approved", "Secret"}
 
 
 def called(*names: str) -> set[str]:

@@ -98,6 +98,21 @@ def found(one: Seen) -> list[Finding]:
             "Ready, but Rejected, for 3h",
         ),
         (
+            seen(READY, condition("Renewing", "True", "Pending"), status=CERTIFICATE),
+            Rank.WAITING_BUT_SERVING,
+            "Ready, but Pending, for 3h",
+        ),
+        (
+            seen(READY, condition("Renewing", "False", "Rejected"), status=CERTIFICATE),
+            Rank.STALLED_BUT_SERVING,
+            "Ready, but Rejected, for 3h",
+        ),
+        (
+            seen(READY, *(condition(kind, "True", "Queued") for kind in ("Renewing", "Stalled")), status=CERTIFICATE),
+            Rank.STALLED_BUT_SERVING,
+            "Ready, but Queued, for 3h",
+        ),
+        (
             seen(condition("Ready", "False", "Denied"), condition("Stalled", "True", "Denied")),
             Rank.STALLED,
             "Not ready: Denied, for 3h",
@@ -166,7 +181,7 @@ def test_an_expired_certificate_is_told_with_what_keeps_the_next_away() -> None:
 
 
 def test_a_failing_renewal_is_told_with_the_next_try_and_what_still_serves() -> None:
-    held = condition("Reconciling", "True", "IssuerUnavailable", "connection refused")
+    held = condition("Renewing", "True", "IssuerUnavailable", "connection refused")
     first, second = found(seen(READY, held, status=CERTIFICATE))
     assert "at most a minute" in first.meaning
     assert first.message == "connection refused"
@@ -177,7 +192,7 @@ def test_an_issuer_that_is_not_ready_is_told_in_its_own_words() -> None:
     issuer = ca(condition("Ready", "False", "Misconfigured", "Secret ca-tls does not exist"))
     held = condition("Reconciling", "True", "IssuerNotReady", "Issuer shop/ca is not ready")
     first, second = found(seen(condition("Ready", "False", "IssuerNotReady"), held, issuer=issuer))
-    assert "kubectl describe issuer ca -n shop" in first.remedy
+    assert "kubectl describe csrissuer ca -n shop" in first.remedy
     assert (second.reason, second.message) == ("Issuer shop/ca: Misconfigured", "Secret ca-tls does not exist")
 
 

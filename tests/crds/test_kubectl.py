@@ -75,6 +75,7 @@ def test_columns(kubectl: Kubectl) -> None:
         "SECRET": "www-tls",
         "ISSUER": "ca",
         "EXPIRES": "2126-01-01T00:00:00Z",
+        "RENEWING": "",
     }
     shown = row(kubectl("get", "csreq"))
     assert shown.pop("AGE").endswith("s")
@@ -87,6 +88,14 @@ def test_columns(kubectl: Kubectl) -> None:
         "SERIAL": "3A7F",
         "MESSAGE": "The certificate is in the Secret.",
     }
+
+
+def test_a_renewal_that_waits_is_in_a_column_of_its_own(kubectl: Kubectl) -> None:
+    create(kubectl, "www", request())
+    waiting = {**READY, "type": "Renewing", "status": "False", "reason": "PolicyDenied"}
+    set_status(kubectl, "csreq", "www", {**STATUS, "conditions": [READY, waiting]})
+    shown = row(kubectl("get", "csreq"))
+    assert (shown["READY"], shown["REASON"], shown["RENEWING"]) == ("True", "Issued", "PolicyDenied")
 
 
 def test_columns_with_several_issuers(kubectl: Kubectl) -> None:
@@ -147,7 +156,7 @@ def test_field_selectors(kubectl: Kubectl) -> None:
 def test_status_belongs_to_its_subresource(kubectl: Kubectl) -> None:
     """Who may write requests cannot thereby write status, and the other way round."""
     kubectl.apply(manifest("CertificateRequest", "www", request(), status=STATUS))
-    assert "status" not in kubectl.get("csreq", "www")
+    assert kubectl.get("csreq", "www")["status"] == {"observedGeneration": -1}, "as the API server fills it in"
     set_status(kubectl, "csreq", "www", STATUS)
     kubectl("patch", "csreq", "www", "--type=merge", "-p", '{"status": {"revision": 7}, "spec": {"duration": "1h"}}')
     kubectl("patch", "--subresource=status", "csreq", "www", "--type=merge", "-p", '{"spec": {"duration": "2h"}}')

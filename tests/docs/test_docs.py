@@ -31,7 +31,9 @@ NO_REASONS = {
     "Normal",
     "NotFound",
     "Opaque",
+    "Renewing",
     "Secret",
+    "Stalled",
     "Warning",
 }
 REASONS = (

@@ -184,7 +184,7 @@ def test_an_approval_that_is_taken_back_counts_from_the_next_renewal(site: Site,
 
     site.kubectl("annotate", REQUEST, "fickle", f"{RENEW}=1")
 
-    site.wait_condition("fickle", "Reconciling", "ApprovalPending")
+    site.wait_condition("fickle", "Renewing", "ApprovalPending")
     assert condition(site.kubectl.get(REQUEST, "fickle"), "Ready")["status"] == "True", "it is still in force"
     assert site.kubectl.get("secret", "fickle-tls") == secret
 

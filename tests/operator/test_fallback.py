@@ -59,7 +59,7 @@ def test_the_first_signs_if_it_can(here: Site) -> None:
 
 def test_one_that_is_missing_or_not_ready_is_passed_over(here: Site) -> None:
     here.kubectl.apply(issuer("late", ca={"secretName": "to-come"}))
-    here.wait_condition("late", "Ready", "Misconfigured", "issuer")
+    here.wait_condition("late", "Ready", "SecretNotFound", "issuer")
     ask(here, "passed", "nowhere", "late", "good")
     here.kubectl.wait_ready("passed")
     assert signed_by(here, "passed") == "Issuer/good"

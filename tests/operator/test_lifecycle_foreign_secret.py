@@ -98,7 +98,7 @@ def test_of_two_requests_for_one_secret_made_at_the_same_moment_one_gets_it(
     names = [pair["metadata"]["name"] for pair in pairs]
 
     def told() -> bool:
-        return all("status" in r for r in site.kubectl.list(REQUEST) if r["metadata"]["name"] in names)
+        return all("conditions" in r["status"] for r in site.kubectl.list(REQUEST) if r["metadata"]["name"] in names)
 
     wait_until("each request is told how it stands", told)
     site.settle()

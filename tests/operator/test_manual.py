@@ -36,8 +36,9 @@ class Office:
 
         def probe() -> dict[str, dict[str, Any]] | None:
             found = {r["metadata"]["name"]: r for r in self.site.kubectl.list(REQUEST)}
-            pending = {n: found[n]["status"] for n in names if condition(found[n], "Reconciling").get("reason")}
-            reasons = {condition(found[n], "Reconciling")["reason"] for n in pending}
+            held = {n: condition(found[n], "Reconciling") or condition(found[n], "Renewing") for n in names}
+            pending = {n: found[n]["status"] for n in names if held[n].get("reason")}
+            reasons = {held[n]["reason"] for n in pending}
             return pending if len(pending) == len(names) and reasons == {"Pending"} else None
 
         return wait_until(f"{names} wait for a person", probe)
@@ -248,7 +249,7 @@ def test_a_renewal_waits_for_a_new_answer_while_the_old_one_serves(
     second = office.wait_pending(name)[name]
     ready = condition(site.kubectl.get(REQUEST, name), "Ready")
     assert (ready["status"], second["revision"]) == ("True", 1)
-    assert "refused" not in condition({"status": second}, "Reconciling")["message"]
+    assert "refused" not in condition({"status": second}, "Renewing")["message"]
     assert (second["csr"] == first) == kept_key
     site.settle()
     assert site.kubectl.get("secret", f"{name}-tls") == before

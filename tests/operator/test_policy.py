@@ -127,7 +127,7 @@ def test_a_tightened_policy_leaves_the_certificate_until_it_is_to_be_renewed(sit
     assert site.kubectl.get(REQUEST, "settled") == before
 
     site.kubectl("annotate", REQUEST, "settled", "csr-operator.dev/renew=now")
-    site.wait_condition("settled", "Stalled", "PolicyDenied")
+    site.wait_condition("settled", "Renewing", "PolicyDenied")
     settled = site.kubectl.get(REQUEST, "settled")
     assert condition(settled, "Ready")["status"] == "True", "it is still in force"
     assert site.kubectl.get("secret", "settled-tls") == secret

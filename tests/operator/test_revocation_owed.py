@@ -37,8 +37,9 @@ def revoking(site: Site) -> None:
 
 def test_a_crash_between_the_new_secret_and_the_revocation_forgets_nothing(site: Site, tmp_path: Path) -> None:
     old = leave(site, "moved", revocation=ON_ROTATION)
-    stalled = site.wait_condition("moved", "Stalled", "RevocationPending")
-    assert stalled["message"] == (
+    told = site.wait_condition("moved", "Renewing", "RevocationPending")
+    assert told["status"] == "False"
+    assert told["message"] == (
         f"a certificate is to be revoked, but Issuer {site.kubectl.namespace}/moved does not exist: mend it, or give "
         "the revocation up by the annotation csr-operator.dev/abandon-revocation=true"
     )
@@ -87,7 +88,7 @@ def test_a_ca_that_cannot_be_used_is_waited_for(site: Site, tmp_path: Path) -> N
     )
     certificate = ask(site, "stuck", "broken", revocation=ON_DELETE)
     site.kubectl("delete", "secret", "broken")
-    site.wait_condition("broken", "Ready", "Misconfigured", "issuer")
+    site.wait_condition("broken", "Ready", "SecretNotFound", "issuer")
     site.kubectl("delete", REQUEST, "stuck", "--wait=false")
     waiting = site.wait_condition("stuck", "Reconciling", "RevocationPending")
     missing = f"Secret {site.kubectl.namespace}/broken, named in spec.ca.secretName, does not exist"

@@ -182,7 +182,7 @@ def test_a_ca_that_always_wants_a_renewal_gets_few(site: Site) -> None:
     later(site, 0.75 * MINUTE)
     site.wait_status("www", revision=2)  # the first time at once
     later(site, 1.5 * MINUTE)
-    held = site.wait_condition("www", "Reconciling", "RenewalLoop")
+    held = site.wait_condition("www", "Renewing", "RenewalLoop")
     assert "the CA (renewal information, RFC 9773) wants it renewed again" in held["message"]
     assert condition(site.kubectl.get(REQUEST, "www"), "Ready")["status"] == "True", "it serves meanwhile"
     assert site.status("www")["revision"] == 2

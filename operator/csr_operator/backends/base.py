@@ -4,7 +4,8 @@ BackendError
   Retryable       try again, not before `after` seconds (timeouts, overload, HTTP 429 and 5xx)
     Lapsed        the order came to nothing; place another one for the same CSR
   Rejected        this request will never be signed; the text is the CA's own words
-  Misconfigured   no request can be signed: the issuer's fault (credentials, a missing Secret, an expired CA)
+  Misconfigured   no request can be signed: the issuer's fault (credentials, a field, an expired CA)
+    SecretNotFound  a Secret that it names is not there
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -45,6 +46,10 @@ class Rejected(BackendError):
 
 class Misconfigured(BackendError):
     pass
+
+
+class SecretNotFound(Misconfigured):
+    """A Secret that the issuer names is not there: whoever makes it may come later."""
 
 
 @dataclass(frozen=True, slots=True)

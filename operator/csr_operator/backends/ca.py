@@ -21,7 +21,7 @@ from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import extension_of
 from csr_operator.pki.fingerprint import sha256_fingerprint
 
-from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected
+from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected, SecretNotFound
 
 _CRL = "ca.crl"
 _CRL_LIFE = timedelta(days=7)
@@ -184,7 +184,7 @@ class CaBackend:
         if data is None:
             where = f" -n {self._context.namespace}" if self._context.namespace else ""
             command = f"kubectl create secret tls {self._secret_name}{where} --cert=ca.crt --key=ca.key"
-            raise Misconfigured(
+            raise SecretNotFound(
                 f"{self._secret}, named in spec.ca.secretName, does not exist: create it, such as by `{command}`"
             )
         if before is None or before[0] != data:

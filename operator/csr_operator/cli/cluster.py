@@ -46,7 +46,8 @@ class Impersonated(NamedTuple):
 class Cluster(KubeClient):
     """namespace: where a request is looked for. All calls raise KubeError and Unreachable."""
 
-    agent: ClassVar[str] = "kubectl-csr"
+    # Flux takes the fields of managers whose name begins with `kubectl` away, and with them what a user asked for.
+    agent: ClassVar[str] = "csr-operator-cli"
 
     namespace: str
     impersonated = Impersonated()

@@ -110,8 +110,8 @@ def ready_condition(issuer: Issuer) -> Condition | None:
 
 
 def issuer_argument(key: ObjectKey) -> str:
-    """As kubectl takes it: `issuer ca -n shop`."""
-    return f"{key.kind.lower()} {key.name}" + (f" -n {key.namespace}" if key.namespace else "")
+    """As kubectl takes it, also where cert-manager has an `issuer` of its own: `csrissuer ca -n shop`."""
+    return f"csr{key.kind.lower()} {key.name}" + (f" -n {key.namespace}" if key.namespace else "")
 
 
 def _advice(reason: str) -> Advice:

@@ -1,7 +1,7 @@
 """What each reason that the operator sets means, and what to do about it.
 
 In the texts, {request} is the request with its namespace as kubectl takes it (`www -n shop`), {secret} the name of its
-Secret, {issuer} its issuer (`issuer ca -n shop`), {namespace} its namespace, {generation} the
+Secret, {issuer} its issuer (`csrissuer ca -n shop`), {namespace} its namespace, {generation} the
 generation of its spec.
 """
 
@@ -189,17 +189,21 @@ BEING_DELETED = Advice(
 ISSUER = {
     "Ready": Advice("The CA can be asked for certificates.", "Nothing."),
     "Misconfigured": Advice(
-        "The issuer itself is the problem: a field of it, or a Secret that it names, which is missing or holds "
-        "something else than is wanted, or an expired CA.",
+        "The issuer itself is the problem: a field of it, or a Secret that it names, which holds something else than "
+        "is wanted, or an expired CA.",
         "Correct what its message names. The operator sees a change of the issuer at once, and one of a Secret within "
         "half a minute.",
+    ),
+    "SecretNotFound": Advice(
+        "A Secret that the issuer names is not there yet. The operator looks again by itself.",
+        "Create the Secret that its message names, or correct the name in the issuer.",
     ),
     "Unavailable": Advice(
         "The CA does not answer. It is asked again at intervals.",
         "See whether the CA is up and can be reached from the operator.",
     ),
 }
-"""Of the condition Ready of an Issuer or ClusterIssuer."""
+"""Of the conditions of an Issuer or ClusterIssuer."""
 
 EVENTS = {
     "Adopted": "a Secret that was there already was taken over, without another certificate",

@@ -55,7 +55,7 @@ def state_of(request: CertificateRequest, now: datetime) -> State:
     if status.observed_generation < request.generation:
         return State(Rank.WAITING, False, "Outdated", "the operator has not looked at the newest spec yet")
     if held is not None:
-        stalled = held.type == "Stalled"
+        stalled = needs_somebody(held)
         if serves:
             rank = Rank.STALLED_BUT_SERVING if stalled else Rank.WAITING_BUT_SERVING
             return State(rank, True, held.reason, held.message, held.last_transition_time)
@@ -69,12 +69,17 @@ def state_of(request: CertificateRequest, now: datetime) -> State:
 
 
 def held_by(request: CertificateRequest) -> Condition | None:
-    """What keeps the operator from going on: the condition Stalled or Reconciling."""
-    for kind in ("Stalled", "Reconciling"):
+    """What keeps the operator from going on: the condition Stalled, Reconciling or, True or False, Renewing."""
+    for kind in ("Stalled", "Reconciling", "Renewing"):
         condition = request.status.condition(kind)
-        if condition is not None and condition.status == "True":
+        if condition is not None and (condition.status == "True" or (kind, condition.status) == ("Renewing", "False")):
             return condition
     return None
+
+
+def needs_somebody(held: Condition) -> bool:
+    """What `held_by` found goes on only when somebody has changed something, or is urgent."""
+    return held.type == "Stalled" or (held.type == "Renewing" and held.status == "False")
 
 
 def headline(state: State, now: datetime) -> str:

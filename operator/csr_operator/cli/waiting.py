@@ -9,7 +9,7 @@ from csr_operator.parse import parse_request
 from .cluster import Cluster
 from .errors import CommandFailed
 from .output import one_line
-from .state import held_by
+from .state import held_by, needs_somebody
 
 
 class Patience:
@@ -30,7 +30,7 @@ async def wait_for(
     """The request as soon as `done` says so.
 
     Raises CommandFailed when that takes too long, and when the operator says something new that the user has to see to:
-    it is Stalled, or its message has `refusal` in it.
+    it is Stalled, it cannot be renewed, or its message has `refusal` in it.
     """
     known, latest = held_by(before), parse_request(await cluster.get(before.key))
     try:
@@ -44,11 +44,18 @@ async def wait_for(
                 held = held_by(latest)
                 if held is None or (known is not None and held.says_the_same(known)):
                     continue
-                if held.type == "Stalled" or (refusal and refusal in held.message):
+                stuck = needs_somebody(held) and not _goes_on(latest)
+                if stuck or (refusal and refusal in held.message):
                     raise CommandFailed(f"{before.name}: {_words(held)}")
     except TimeoutError:
         pass
     raise CommandFailed(f"{before.name}: timed out after {patience.text}: {_words(held_by(latest))}")
+
+
+def _goes_on(request: CertificateRequest) -> bool:
+    """Also a renewal that is Stalled because it is late may be on its way."""
+    renewing = request.status.condition("Renewing")
+    return renewing is not None and renewing.status == "True"
 
 
 def _words(held: Condition | None) -> str:

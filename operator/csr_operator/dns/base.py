@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from csr_operator.backends.base import Context, Misconfigured
+from csr_operator.backends.base import Context, Misconfigured, SecretNotFound
 
 
 class Provider(Protocol):
@@ -33,7 +33,7 @@ async def secret(context: Context, name: str, field: str) -> Mapping[str, bytes]
     """The data of the Secret that `field` names."""
     data = await context.read_secret(name)
     if data is None:
-        raise Misconfigured(f"{field}: {context.secret(name)} does not exist: create it")
+        raise SecretNotFound(f"{field}: {context.secret(name)} does not exist: create it")
     return data
 
 

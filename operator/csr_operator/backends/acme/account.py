@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from csr_acme import AcmeClient, ExternalAccount, Refused, Unreachable
 from csr_acme.jose import AccountKey
-from csr_operator.backends.base import Context, Misconfigured
+from csr_operator.backends.base import Context, Misconfigured, SecretNotFound
 from csr_operator.backends.text import shown
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import load_private_key
@@ -99,7 +99,7 @@ class Account:
         if data is not None and data.get(self._key_name):
             return data
         if self._config.get("disableAccountKeyGeneration"):
-            raise Misconfigured(
+            raise (SecretNotFound if data is None else Misconfigured)(
                 f"{self._context.secret(self._secret)}, named in spec.acme.privateKeySecretRef, has no "
                 f"{self._key_name}: put the account's key there, or remove disableAccountKeyGeneration to have one made"
             )
@@ -154,7 +154,7 @@ class Account:
         name, key = reference["name"], reference.get("key") or "secret"
         data = await self._context.read_secret(name)
         if data is None or not data.get(key):
-            raise Misconfigured(
+            raise (SecretNotFound if data is None else Misconfigured)(
                 f"{self._context.secret(name)}, named in spec.acme.externalAccountBinding.keySecretRef, has no {key}: "
                 "put the HMAC key there"
             )

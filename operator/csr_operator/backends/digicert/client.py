@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from csr_operator.backends import http
-from csr_operator.backends.base import Context, Misconfigured, Rejected, Retryable
+from csr_operator.backends.base import Context, Misconfigured, Rejected, Retryable, SecretNotFound
 from csr_operator.backends.text import shown
 
 _KEY = "api-key"
@@ -53,7 +53,7 @@ class Client:
         data = await self._context.read_secret(self._secret_name)
         if data is None:
             text = f"{self._context.secret(self._secret_name)}, named in {self._field}.secretName, does not exist"
-            raise Misconfigured(f"{text}: create it with the API key as {_KEY}")
+            raise SecretNotFound(f"{text}: create it with the API key as {_KEY}")
         key = data.get(_KEY, b"").strip().decode(errors="replace")
         if not re.fullmatch(r"[!-~]+", key):
             raise Misconfigured(

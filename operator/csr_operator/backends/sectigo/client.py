@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from csr_operator.backends import http, waits
-from csr_operator.backends.base import Context, Misconfigured, Retryable
+from csr_operator.backends.base import Context, Misconfigured, Retryable, SecretNotFound
 
 from .settings import Access, Settings
 from .words import ROLE, Refusal, clean, said
@@ -119,7 +119,7 @@ class Client:
         secret_name, field_name = self._settings.access_secret, f"spec.sectigo.{self._settings.access}.secretName"
         data = await self._context.read_secret(secret_name)
         if data is None:
-            raise Misconfigured(f"{self._secret}, named in {field_name}, does not exist: create it")
+            raise SecretNotFound(f"{self._secret}, named in {field_name}, does not exist: create it")
         values = []
         for name in names:
             try:
