@@ -19,7 +19,7 @@ from tests.support.openssl import OpensslCa
 from tests.support.operator import NAMESPACE, OperatorProcess, operator_kubeconfig
 
 TOP = Path(__file__).parents[2]
-PAGE = TOP / "docs" / "operations.md"
+PAGE, README = TOP / "docs" / "operations.md", TOP / "README.md"
 
 NOT_RUN = {
     "kubectl logs -n csr-operator-system deployment/csr-operator": "no node runs the pod here",
@@ -38,8 +38,7 @@ class Terminal:
 
     def block(self, heading: str, containing: str, page: Path = PAGE) -> str:
         """Run the block of commands under this heading that has `containing` in it; returns what it printed."""
-        section = page.read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-        (block,) = [b for b in re.findall(r"^```sh\n(.*?)^```$", section, re.DOTALL | re.MULTILINE) if containing in b]
+        (block,) = [b for b in _blocks(page, heading, "sh") if containing in b]
         self.typed.append(block)
         lines = block.splitlines(keepends=True)
         return self.run("".join(line for line in lines if not line.startswith(tuple(NOT_RUN))))
@@ -58,6 +57,11 @@ class Terminal:
         return done.stdout
 
 
+def _blocks(page: Path, heading: str, language: str) -> list[str]:
+    section = page.read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    return re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+
+
 @pytest.fixture(scope="module")
 def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     """A control plane of its own: definitions are removed from it."""
@@ -69,7 +73,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
 
 
 def _install(terminal: Terminal) -> None:
-    terminal.block("Install into a cluster", "kubectl apply", TOP / "README.md")
+    terminal.block("Install into a cluster", "kubectl apply", README)
 
 
 def _wait_gone(kubectl: Kubectl, kind: str, name: str) -> None:
@@ -99,6 +103,13 @@ def test_the_page_is_run_from_install_to_removal(terminal: Terminal, tmp_path: P
     terminal.block("Ports and the network", "metrics=enabled")
 
     with OperatorProcess(operator_kubeconfig(cluster, tmp_path), tmp_path / "operator.log") as operator:
+        first = "Your first certificate"
+        manifest = next(b for b in _blocks(README, first, "yaml") if "kind: Issuer" in b)
+        (terminal.folder / "www.yaml").write_text(manifest)
+        terminal.block(first, "openssl req -x509", README)
+        assert "www.crt: OK" in terminal.block(first, "openssl verify", README)
+        terminal.run("kubectl delete -f www.yaml")
+
         kubectl.apply(
             *root_and_ca(),
             issuer("careful", **_ca_with_crl("careful"), approval="Manual"),
