@@ -74,7 +74,7 @@ class AcmeStory(Stage):
         self._terminal.heading("A certificate")
         self._show("cat $DEMO/request.yaml")
         self._show("kubectl apply -f $DEMO/request.yaml")
-        self._show("kubectl wait csreq/shop --for=condition=Ready --timeout=60s")
+        self._show("kubectl wait csreq/webshop --for=condition=Ready --timeout=60s")
         self._terminal.say(
             "What Pebble did meanwhile. It took an order and fetched, from three places, a page that only who controls "
             "the names can serve; then the operator sent the CSR:"
@@ -87,7 +87,7 @@ class AcmeStory(Stage):
             raise DemoFailed("Pebble did not fetch the answer to a challenge")
         self._show("kubectl get csreq")
         self._show(
-            "kubectl get secret shop-tls -o jsonpath='{.data.tls\\.crt}' | base64 -d "
+            "kubectl get secret webshop-tls -o jsonpath='{.data.tls\\.crt}' | base64 -d "
             "| openssl x509 -noout -issuer -dates -ext subjectAltName"
         )
         self._terminal.say(
@@ -100,15 +100,15 @@ class AcmeStory(Stage):
         self._terminal.heading("The CA has a say in when it is renewed")
         self._terminal.say("By ARI (RFC 9773): a window, in which each request has its own moment.")
         self._show(
-            "kubectl get secret shop-tls -o jsonpath='{.metadata.annotations.csr-operator\\.dev/renewal-window}'"
+            "kubectl get secret webshop-tls -o jsonpath='{.metadata.annotations.csr-operator\\.dev/renewal-window}'"
         )
-        self._show("kubectl get csreq shop -o jsonpath='{.status.renewalTime}'")
+        self._show("kubectl get csreq webshop -o jsonpath='{.status.renewalTime}'")
         self._terminal.say("Now, on demand; the CA is told which certificate this one replaces:")
-        self._show("kubectl csr renew shop")
-        self._show("kubectl wait csreq/shop --for=jsonpath='{.status.revision}'=2 --timeout=60s")
+        self._show("kubectl csr renew webshop")
+        self._show("kubectl wait csreq/webshop --for=jsonpath='{.status.revision}'=2 --timeout=60s")
 
     def _revoke(self) -> None:
         self._terminal.heading("Gone with its request")
         self._terminal.say("revocation.onDelete has the certificate revoked before the request goes:")
-        self._show("kubectl delete csreq shop --timeout=60s")
+        self._show("kubectl delete csreq webshop --timeout=60s")
         self._show("grep -iE 'revoke-cert' $DEMO/pebble.log | sed -E 's/^Pebble [^ ]+ //'")

@@ -45,6 +45,7 @@ class Stage:
         )
         self._terminal.heading("Install the operator")
         self._terminal.say("deploy/ holds the custom resource definitions, the rights and the Deployment.")
+        self._show("kubectl apply --server-side -f deploy/namespace.yaml")
         self._show("kubectl apply --server-side -k deploy/")
         self._terminal.say(
             "This control plane has no node that could run the Deployment's pod. So the operator runs as a process "

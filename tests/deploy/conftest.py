@@ -12,7 +12,6 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 def base(cluster: ControlPlane) -> Kubectl:
     """kubectl in the namespace of the base, which is in the cluster from here on."""
     kubectl = Kubectl(cluster, "csr-operator-system")
-    # The namespace alone first: in one that is not there yet, a dry run finds no place for the objects.
     kubectl("apply", "--server-side", "-f", f"{DEPLOY}/namespace.yaml")
     kubectl("apply", "--server-side", "--dry-run=server", "-k", str(DEPLOY))
     kubectl("apply", "--server-side", "-k", str(DEPLOY))

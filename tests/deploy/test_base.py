@@ -26,7 +26,6 @@ OBJECTS = {
     "customresourcedefinition.apiextensions.k8s.io/clusterissuers.csr-operator.dev",
     "customresourcedefinition.apiextensions.k8s.io/issuers.csr-operator.dev",
     "deployment.apps/csr-operator",
-    "namespace/csr-operator-system",
     "networkpolicy.networking.k8s.io/csr-operator",
     "role.rbac.authorization.k8s.io/csr-operator-acme",
     "rolebinding.rbac.authorization.k8s.io/csr-operator-acme",

@@ -26,6 +26,7 @@ def operator_kubeconfig(cluster: ControlPlane, folder: Path) -> Path:
             [cluster.kubectl, *arguments], env=dict(cluster.env), check=True, capture_output=True, text=True
         ).stdout
 
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy" / "namespace.yaml"))
     kubectl("apply", "--server-side", "--force-conflicts", "-k", str(ROOT / "deploy"))
     token = kubectl("create", "token", "csr-operator", "--namespace", NAMESPACE, "--duration", "4h").strip()
     config = yaml.safe_load(Path(cluster.kubeconfig).read_text())
