@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from csr_operator.pki.authority import Authority
-from csr_operator.pki.errors import PkiError, quoted
+from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import extension_of
 from csr_operator.pki.keys import signature_hash
 
@@ -80,8 +80,8 @@ def load_crl(data: bytes) -> x509.CertificateRevocationList:
     """From PEM; raises PkiError."""
     try:
         return x509.load_pem_x509_crl(data)
-    except ValueError as error:
-        raise PkiError(f"the revocation list cannot be read: {quoted(error)}") from None
+    except ValueError:
+        raise PkiError("the revocation list cannot be read: it is no list in PEM, or damaged") from None
 
 
 def revoked(crl: x509.CertificateRevocationList | None) -> dict[int, x509.RevokedCertificate]:
