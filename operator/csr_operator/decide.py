@@ -321,7 +321,7 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         return _paced(request, world, _issue(request, world, "SecretDamaged", revision), now, cause)
     if (
         record is None
-        or secret.intact_data != request.spec.data_keys
+        or secret.intact_data != request.spec.stored_keys(record)
         or secret.owner_uid != _owner_uid(request)
         or record.outputs != request.spec.outputs.digest()
     ):

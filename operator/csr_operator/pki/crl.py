@@ -115,9 +115,9 @@ def sign_crl(
 ) -> bytes:
     """The list that follows `before`, with `revoke` (reasons by serial number) added, as PEM.
 
-    number: see RFC 5280, 5.2.3. drop: the serial numbers of entries that may go. expiries: what `Expiries.read` is to
-    believe of this list. Raises PkiError if `before` was signed by another key: what it lists would be vouched
-    for unseen.
+    number: see RFC 5280, 5.2.3. now: when the list, and each revocation that is new on it, takes effect. drop: the
+    serial numbers of entries that may go. expiries: what `Expiries.read` is to believe of this list. Raises PkiError if
+    `before` was signed by another key: what it lists would be vouched for unseen.
     """
     certificate, entries = authority.certificate, list[x509.RevokedCertificate]()
     if before is not None:
