@@ -117,7 +117,7 @@ BROKEN: dict[str, tuple[Callable[[Path], str], str]] = {
         lambda folder: _pem(_der(own_csr(folder, "a"))[:-20]),
         "it is cut off, or no DER: paste the whole of it",
     ),
-    "nonsense": (lambda _: _pem(b"hello"), "it is no certificate signing request, or damaged"),
+    "nonsense": (lambda _: _pem(b"hello"), "it is cut off, or no DER: paste the whole of it"),
     "another-signature": (_with_the_signature_of_another, "the signature of the certificate signing request is not"),
     "weak-key": (
         lambda folder: own_csr(folder, "a", key="rsa:1024"),
