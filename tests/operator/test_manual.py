@@ -133,7 +133,10 @@ WRONG: dict[str, tuple[Callable[[Office, str, Path], str], str]] = {
     "expired": (_expired, "validity: it ended at 2020-02-01T00:00:00Z"),
     "other-root": (lambda o, csr, _: o.other_ca.sign(csr) + o.other_ca.certificate, "chain: "),
     "garbage": (lambda o, csr, _: "hello", "there is no certificate in it: PEM, DER or PKCS #7 is wanted"),
-    "damaged": (lambda o, csr, _: o.ca.sign(csr)[:400], "the PEM text is damaged"),
+    "damaged": (
+        lambda o, csr, _: o.ca.sign(csr)[:400],
+        "the certificates cannot be read: a line -----END CERTIFICATE----- is missing",
+    ),
     "csr": (lambda o, csr, _: csr, "there is no certificate in it"),
 }
 
