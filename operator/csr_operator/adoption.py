@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from .model import CertificateRequest, SecretMeta
-from .pki.chain import Chain, build_chain
+from .pki.chain import Chain
 from .pki.errors import Mismatch
 from .pki.keys import KeyParameters, PrivateKey, parameters_of
-from .pki.verify import Rules, verify
+from .pki.verify import Rules, accepted
 
 
 def is_wished(request: CertificateRequest, secret: SecretMeta) -> bool:
@@ -80,9 +80,7 @@ def check(
     csr: as the spec makes it of the key in use. roots: what it has to lead to; None for anything. Raises PkiError,
     mostly Mismatch.
     """
-    chain = build_chain(csr.public_key(), (*chain_pool, *(roots or ())))
-    verify(chain, csr, request.spec.template.profile, now=now, roots=roots, rules=rules)
-    return chain
+    return accepted(csr, chain_pool, request.spec.template.profile, now=now, roots=roots, rules=rules)
 
 
 def last_moment(leaf: x509.Certificate, now: datetime) -> datetime:

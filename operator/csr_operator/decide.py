@@ -480,7 +480,7 @@ def _is_to_be_restored(request: CertificateRequest, secret: SecretMeta, record: 
     """The Secret is not what the operator wrote, or is to be written otherwise now; labels and annotations apart."""
     return (
         record is None
-        or secret.intact_data != request.spec.data_keys
+        or secret.intact_data != request.spec.stored_keys(record)
         or secret.owner_uid != _owner_uid(request)
         or record.outputs != request.spec.outputs.digest()
     )

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .pki.csr import CsrTemplate
+from .pki.fingerprint import whole_octets
 from .pki.keys import KeyEncoding, KeyParameters
 from .policy import Policy
 
@@ -237,6 +238,9 @@ class Revocation:
     on_rotation: bool = False
 
 
+_OF_THE_CA = frozenset(("ca.crt", "truststore.p12", "truststore.jks"))
+
+
 @dataclass(frozen=True, slots=True)
 class RequestSpec:
     """`spec` of a CertificateRequest.
@@ -272,7 +276,7 @@ class RequestSpec:
 
     @property
     def data_keys(self) -> frozenset[str]:
-        """What the Secret holds."""
+        """What the Secret holds if the CA's certificate is known."""
         keys = {"tls.crt", "ca.crt"}
         if self.key_is_ours:
             keys.add("tls.key")
@@ -285,6 +289,10 @@ class RequestSpec:
         if self.outputs.combined_pem:
             keys.add("tls-combined.pem")
         return frozenset(keys)
+
+    def stored_keys(self, record: "Record") -> frozenset[str]:
+        """What the Secret holds with that certificate in it."""
+        return self.data_keys if record.issuer_fingerprint else self.data_keys - _OF_THE_CA
 
     def issuance_hash(self) -> str:
         """SHA-256 (hex) of all that another certificate would have to be issued for.
@@ -431,11 +439,12 @@ class Record:
     """What the operator wrote about a certificate into the annotations of its Secret, in the same write.
 
     The metadata-only watch delivers it, so a restart neither reads a Secret nor believes a status.
-    Times are RFC 3339 in UTC, hashes are SHA-256 in hex, the serial number is hex in upper case. issuer is who was
-    asked (`Kind/name`), renew the value of RENEW_ANNOTATION then, csr the `pki.csr.csr_digest` of the CSR, outputs the
-    digest of the `Outputs` that were written, reference what the CA knows the certificate by. stored is when the
-    operator wrote the certificate, by its own clock, and hurries how many in a row before it were replaced early
-    (`decide.Pace`).
+    Times are RFC 3339 in UTC, hashes are SHA-256 in hex, the serial number is as
+    `pki.fingerprint.serial_octets` has it. issuer_fingerprint is that of the CA's certificate, or empty if the CA did
+    not send it. issuer is who was asked (`Kind/name`), renew the value of RENEW_ANNOTATION then, csr the
+    `pki.csr.csr_digest` of the CSR, outputs the digest of the `Outputs` that were written, reference what the CA knows
+    the certificate by. stored is when the operator wrote the certificate, by its own clock, and hurries how many in a
+    row before it were replaced early (`decide.Pace`).
     """
 
     issuance_hash: str
@@ -481,7 +490,7 @@ class Record:
             record = cls(
                 issuance_hash=annotations[f"{GROUP}/issuance-hash"],
                 revision=int(annotations[f"{GROUP}/revision"]),
-                serial_number=annotations[f"{GROUP}/serial-number"],
+                serial_number=whole_octets(annotations[f"{GROUP}/serial-number"]),
                 not_before=annotations[f"{GROUP}/not-before"],
                 not_after=annotations[f"{GROUP}/not-after"],
                 sha256_fingerprint=annotations[f"{GROUP}/sha256-fingerprint"],

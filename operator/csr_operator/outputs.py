@@ -34,7 +34,7 @@ from .owed import Owed, write_owed
 from .pki import keystores
 from .pki.chain import Chain
 from .pki.csr import csr_digest
-from .pki.fingerprint import sha256_fingerprint
+from .pki.fingerprint import serial_octets, sha256_fingerprint
 from .pki.keys import PrivateKey, private_key_pem
 from .seal import Seal, record_parts, staged_parts
 
@@ -75,7 +75,7 @@ def record_of(
     return Record(
         issuance_hash=request.issuance_hash,
         revision=revision,
-        serial_number=f"{leaf.serial_number:X}",
+        serial_number=serial_octets(leaf),
         not_before=format_time(leaf.not_valid_before_utc),
         not_after=format_time(leaf.not_valid_after_utc),
         sha256_fingerprint=sha256_fingerprint(leaf),
@@ -92,8 +92,9 @@ def record_of(
 
 
 def above(chain: Chain) -> str:
-    """SHA-256 of the certificate of who signed it."""
-    return sha256_fingerprint(chain.intermediates[0] if chain.intermediates else chain.root or chain.leaf)
+    """SHA-256 of the certificate of who signed it; empty if nobody gave that."""
+    signer = chain.intermediates[0] if chain.intermediates else chain.root
+    return "" if signer is None else sha256_fingerprint(signer)
 
 
 def window_of(renewal: Renewal | None) -> Window | None:
@@ -108,9 +109,14 @@ def window_text(secret: SecretKey, serial_number: str, window: Window, seal: Sea
 def secret_data(
     request: CertificateRequest, chain: Chain, key: PrivateKey | None, passwords: Passwords
 ) -> dict[str, bytes]:
-    """`data` of the Secret; `key` is None if it is not the operator's. Raises PkiError (for an alias, a password)."""
+    """`data` of the Secret; `key` is None if it is not the operator's. Raises PkiError (for an alias, a password).
+
+    Where no CA certificate is known, there is none of what would hold it: nobody is to trust the certificate itself.
+    """
     outputs, encoding = request.spec.outputs, request.spec.private_key.encoding
-    data = {"tls.crt": chain.pem, "ca.crt": chain.ca_pem or chain.pem}
+    data = {"tls.crt": chain.pem}
+    if chain.ca_pem:
+        data["ca.crt"] = chain.ca_pem
     if key is None:
         return data
     data["tls.key"] = private_key_pem(key, encoding)
@@ -196,18 +202,20 @@ def staging_body(
 
 def _keystores(outputs: Outputs, chain: Chain, key: PrivateKey, passwords: Passwords) -> dict[str, bytes]:
     data = {}
-    trusted = (chain.root,) if chain.root is not None else chain.intermediates[-1:] or (chain.leaf,)
+    trusted = (chain.root,) if chain.root is not None else chain.intermediates[-1:]
     if (store := outputs.pkcs12) is not None:
         password = passwords[store.password]
         profile = keystores.Pkcs12Profile(store.profile or keystores.Pkcs12Profile.MODERN_2023)
         alias = store.alias or keystores.DEFAULT_ALIAS
         data["keystore.p12"] = keystores.pkcs12_keystore(chain, key, password, alias=alias, profile=profile)
-        data["truststore.p12"] = keystores.pkcs12_truststore(trusted, password, profile=profile)
+        if trusted:
+            data["truststore.p12"] = keystores.pkcs12_truststore(trusted, password, profile=profile)
     if (store := outputs.jks) is not None:
         password = passwords[store.password]
         alias = store.alias or keystores.DEFAULT_ALIAS
         data["keystore.jks"] = keystores.jks_keystore(chain, key, password, alias=alias)
-        data["truststore.jks"] = keystores.jks_truststore(trusted, password)
+        if trusted:
+            data["truststore.jks"] = keystores.jks_truststore(trusted, password)
     return data
 
 

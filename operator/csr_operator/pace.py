@@ -62,7 +62,7 @@ class Pace:
     @property
     def calm(self) -> datetime:
         """What comes due before this is early."""
-        return self.stored + max((self.not_after - self.not_before) / EARLY, SETTLE)
+        return self.stored + max((self.not_after - max(self.not_before, self.stored)) / EARLY, SETTLE)
 
     @property
     def next(self) -> datetime:

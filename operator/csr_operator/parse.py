@@ -60,7 +60,8 @@ from .model import (
 )
 from .owed import read_debts
 from .pki.csr import CsrTemplate, csr_digest, load_csr, profile_with
-from .pki.errors import PkiError
+from .pki.errors import PkiError, quoted
+from .pki.fingerprint import whole_octets
 from .pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters
 from .pki.names import Names, OtherName, Subject
 from .pki.profile import CustomExtension, NameConstraints, Profile, Subtrees
@@ -305,7 +306,7 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
 def _window(secret: SecretKey, record: Record, written: str, seal: Seal | None) -> Window | None:
     serial_number, _, rest = written.partition(" ")
     times, _, code = rest.partition(" ")
-    if serial_number != record.serial_number:
+    if whole_octets(serial_number) != record.serial_number:
         return None  # that of another certificate
     if seal is not None and not seal.verifies(code, "window", *secret, serial_number, times):
         return None
@@ -474,7 +475,7 @@ def _wishes(annotations: Raw) -> Wishes:
     serial_number, _, reason = _text(annotations, REVOKE_ANNOTATION)[:_LONGEST_WISH].strip().partition(" ")
     return Wishes(
         renew=renew,
-        revoke=serial_number.replace(":", "").upper().lstrip("0"),
+        revoke=whole_octets(serial_number) if serial_number else "",
         revoke_because=_REVOCATION_REASONS.get(reason.strip().lower()),
         imported=_text(annotations, IMPORT_ANNOTATION),
         abandon_revocation=annotations.get(ABANDON_ANNOTATION) == "true",
@@ -655,14 +656,19 @@ def _attributes(subject: Raw, where: str) -> frozenset[tuple[str, str]]:
 
 def _networks(raw: Raw, where: str) -> tuple[str, ...]:
     networks = _strings(raw, "networks")
-    _each(f"{where}.ipAddresses.networks", lambda given: map(ipaddress.ip_interface, given), networks)
+    for network in networks:
+        try:
+            ipaddress.ip_interface(network)
+        except ValueError:
+            text = f"{quoted(network)} is no network: write it like 10.0.0.0/8 or 2001:db8::/32"
+            raise InvalidSpec(f"{where}.ipAddresses.networks: {text}") from None
     return networks
 
 
 def _each(where: str, read: Callable[[Sequence[str]], Iterable[T]], values: Sequence[str]) -> frozenset[T]:
     try:
         return frozenset(read(values))
-    except ValueError as error:
+    except PkiError as error:
         raise InvalidSpec(f"{where}: {error}") from None
 
 

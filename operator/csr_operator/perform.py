@@ -45,10 +45,9 @@ from .parse import parse_secret_meta, parse_staged
 from .pki.chain import Chain, build_chain, load_bundle
 from .pki.csr import build_csr, csr_digest, is_built_from, load_csr
 from .pki.errors import Mismatch, PkiError
-from .pki.fingerprint import sha256_fingerprint
+from .pki.fingerprint import serial_octets, sha256_fingerprint
 from .pki.keys import KeyEncoding, PrivateKey, generate, load_private_key, parameters_of, private_key_pem
-from .pki.signatures import is_self_signed, issued_by
-from .pki.verify import CA_DECIDES, verify
+from .pki.verify import CA_DECIDES, accepted, clock_words
 from .references import References
 from .seal import Seal
 
@@ -340,7 +339,7 @@ class Performer:
     ) -> tuple[str, Chain]:
         """Who has to be asked to revoke the certificate (`Kind/name`, or nobody), and its chain. Raises PkiError."""
         pool, now = await offload(len(stored), load_bundle, stored), self._clock()
-        leaf = (await offload(len(stored), build_chain, csr.public_key(), pool)).leaf
+        leaf = (await offload(len(stored), build_chain, csr, pool)).leaf
         if sha256_fingerprint(leaf) == secret.revoked:
             raise adoption.revoked_certificate()
         if adoption.is_left(request, secret):
@@ -422,7 +421,7 @@ class Performer:
         """Of the certificates that were to be revoked, as their Secret remembers them."""
         existing = await self._own_secret(request)
         owed = self._owed(existing) if existing is not None else ()
-        return tuple(f"{one.certificate.serial_number:X}" for one in owed)
+        return tuple(serial_octets(one.certificate) for one in owed)
 
     async def _remembering(self, request: CertificateRequest) -> Object:
         existing = await self._own_secret(request)
@@ -635,9 +634,15 @@ class Performer:
 
     def _checked(self, request: CertificateRequest, csr: x509.CertificateSigningRequest, issued: Issued) -> Chain:
         try:
-            return check_answer(request, csr, issued, self._clock())
+            return check_answer(request, csr, issued, now := self._clock())
         except Mismatch as error:
-            text = "the CA's answer is not what was asked for: " + "; ".join(error.differences)
+            differences = "; ".join(error.differences)
+            if error.not_before is not None:
+                # It comes into force by itself, or once a clock is set right.
+                text = f"the CA's answer is not valid yet: {differences}; {clock_words(error, now)}"
+                wait = max((error.not_before - now).total_seconds(), 0.0)
+                raise Failed("AnswerMismatch", text, by_issuer=True, after=wait) from None
+            text = f"the CA's answer is not what was asked for: {differences}"
             raise Failed("AnswerMismatch", text, permanent=True, needs_user=True, by_issuer=True) from None
         except PkiError as error:
             text = f"the CA's answer is unusable: {error}"
@@ -701,42 +706,30 @@ def check_answer(
 
     Raises PkiError if it is not what was asked for; mostly Mismatch, which has each difference.
     """
-    chain = build_chain(csr.public_key(), issued.certificates)
-    verify(
-        chain,
+    return accepted(
         csr,
+        issued.certificates,
         request.spec.template.profile,
         now=now,
         not_after_limit=None if issued.any_duration else now + request.spec.duration + _ROUNDING,
         roots=issued.roots or None,
         rules=issued.rules,
     )
-    if chain.root is not None:
-        return chain
-    # Most CAs leave the root out, and `ca.crt` is to have it.
-    top = chain.certificates[-1]
-    anchor = next((root for root in issued.roots if root != top and issued_by(top, root)), None)
-    if anchor is None:
-        return chain
-    if is_self_signed(anchor):
-        return replace(chain, root=anchor)
-    return replace(chain, intermediates=(*chain.intermediates, anchor))
 
 
 def _stored_chain(
     stored: bytes, request: CertificateRequest, csr: x509.CertificateSigningRequest, now: datetime
 ) -> Chain:
     """Raises PkiError if it does not serve. It passed the rules of its issuer once."""
-    chain = build_chain(csr.public_key(), load_bundle(stored))
-    verify(chain, csr, request.spec.template.profile, now=now, rules=CA_DECIDES)
-    return chain
+    return accepted(csr, load_bundle(stored), request.spec.template.profile, now=now, rules=CA_DECIDES)
 
 
 def _is_what_was_written(secret: SecretMeta, chain: Chain) -> bool:
     """Not merely a good certificate: somebody may have put another there, or cut off what is above it."""
-    if {"tls.crt", "ca.crt"} <= secret.intact_data:
-        return True
     record = secret.record
+    wanted = {"tls.crt"} if record is not None and not record.issuer_fingerprint else {"tls.crt", "ca.crt"}
+    if wanted <= secret.intact_data:
+        return True
     if record is None or record.sha256_fingerprint != sha256_fingerprint(chain.leaf):
         return False
     # Where nothing is the operator's any more, the Secret is from a backup, and not every CA's root is known.
@@ -794,7 +787,7 @@ async def _revoke(ca: Ca, due: Iterable[tuple[x509.Certificate, str]]) -> Revoca
     revoked: list[str] = []
     refused: dict[str, str] = {}
     for certificate, reason in due:
-        serial_number = f"{certificate.serial_number:X}"
+        serial_number = serial_octets(certificate)
         try:
             await ca.revoke(certificate, x509.ReasonFlags(reason))
             revoked.append(serial_number)

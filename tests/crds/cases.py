@@ -363,7 +363,6 @@ REFUSED = [
         )
         for text in (
             "MA==",
-            f"\n{CSR}",
             "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n",
             "Certificate Request:\n    Data:\n",
         )
@@ -608,6 +607,16 @@ REFUSED = [
                 )
             ),
             ({"ca": {"secretName": "CA"}}, "spec.ca.secretName", "use lower-case letters, digits, hyphens and dots"),
+            *(
+                ({name: {**least, "backdate": given}}, f"spec.{name}.backdate", words)
+                for name, least in (("selfSigned", {}), ("ca", {"secretName": "ca"}))
+                for given, words in (
+                    ("5 minutes", "write hours, minutes and seconds in this order"),
+                    ("", "write hours, minutes and seconds in this order"),
+                    ("-5m", "write hours, minutes and seconds in this order"),
+                    ("61m", "must be at most 1h; shorten it"),
+                )
+            ),
             (ca(secretName="a_b"), "spec.ca.crl.secretName", "use lower-case letters, digits, hyphens and dots"),
             (ca(secretName="ca"), "spec.ca.crl.secretName", "the operator never writes; name another"),
             *(
@@ -1021,6 +1030,7 @@ ACCEPTED: dict[str, Mapping[str, Any]] = {
     "template-keys": template("labels", **{f"{'a' * 253}/{'B' * 63}": "", "A_.b": "9.a_B", "a-b.c/d": "x" * 63}),
     "template-near-prefix": template("annotations", **{"csr-operator.dev": "x", "x.csr-operator.dev/a": "x"}),
     "own-request": request(**OWN_CSR),
+    "own-request-after-text": request(dnsNames=None, request=f"Certificate Request:\n    Data:\n{CSR}"),
     "own-request-of-openssl-1": request(dnsNames=None, request=CSR.replace("BEGIN CERT", "BEGIN NEW CERT")),
     "own-request-extended": request(
         **{**OWN_CSR, **CA}, usages=["cert sign"], pathLenConstraint=0, mustStaple=True, duration="1h"
@@ -1070,7 +1080,9 @@ LARGEST_RULE: Mapping[str, Any] = {
 }
 ACCEPTED_ISSUERS: list[Mapping[str, Any]] = [
     {"selfSigned": {}},
+    {"selfSigned": {"backdate": "0s"}},
     {"ca": {"secretName": "ca.example-1"}},
+    {"ca": {"secretName": "ca", "backdate": "1h"}},
     ca(secretName="crl", distributionPoints=["http://pki.example.com/ca.crl", "ldap://a/cn=x?c;binary"]),
     {"manual": {}},
     {"manual": {"caBundle": "-----BEGIN CERTIFICATE-----"}},

@@ -966,14 +966,15 @@ def test_from_any_state_applying_actions_comes_to_rest_and_orders_at_most_once(
                 order = None
                 fingerprint = issuer.fingerprint if issuer is not None else ""
                 record = replace(fresh.record, revision=action.revision, issuer_fingerprint=fingerprint)
-                owed = secret.owed if secret is not None else ()
-                secret = replace(fresh, record=record, owed=owed, guarded=request.is_guarded)
+                owed, keys = secret.owed if secret is not None else (), request.spec.stored_keys(record)
+                secret = replace(fresh, record=record, owed=owed, intact_data=keys, guarded=request.is_guarded)
             case Restore() if repairable:
                 assert secret is not None
                 assert not secret.deleted or not secret.guarded
                 digest = request.spec.secret_template.digest()
                 record = secret.record or fresh.record
-                secret = replace(secret, intact_data=DATA_KEYS, record=record, template_digest=digest)
+                keys = request.spec.stored_keys(record)
+                secret = replace(secret, intact_data=keys, record=record, template_digest=digest)
             case Restore():
                 assert secret is not None
                 secret = replace(secret, beyond_repair=True)

@@ -14,7 +14,7 @@ from tests.support.authorities import authority
     ("value", "serial_number", "reason"),
     [
         ("1F", "1F", "superseded"),
-        ("01:1f", "11F", "superseded"),
+        ("01:1f", "011F", "superseded"),
         ("1f keyCompromise", "1F", "keyCompromise"),
         ("  1F   KEYCOMPROMISE ", "1F", "keyCompromise"),
         ("1F unspecified", "1F", "unspecified"),
@@ -23,7 +23,7 @@ from tests.support.authorities import authority
         ("1F keyCompromise please", "1F", None),
         ("1F " + "x" * 1000, "1F", None),
         ("", "", "superseded"),
-        ("keyCompromise", "KEYCOMPROMISE", "superseded"),
+        ("keyCompromise", "0KEYCOMPROMISE", "superseded"),
     ],
 )
 def test_the_annotation_that_revokes_has_a_serial_number_and_perhaps_a_reason(

@@ -113,8 +113,11 @@ def _without_a_name(folder: Path) -> str:
 
 
 BROKEN: dict[str, tuple[Callable[[Path], str], str]] = {
-    "cut-off": (lambda folder: _pem(_der(own_csr(folder, "a"))[:-20]), "no certificate signing request that can be"),
-    "nonsense": (lambda _: _pem(b"hello"), "no certificate signing request that can be read"),
+    "cut-off": (
+        lambda folder: _pem(_der(own_csr(folder, "a"))[:-20]),
+        "it is cut off, or no DER: paste the whole of it",
+    ),
+    "nonsense": (lambda _: _pem(b"hello"), "it is cut off, or no DER: paste the whole of it"),
     "another-signature": (_with_the_signature_of_another, "the signature of the certificate signing request is not"),
     "weak-key": (
         lambda folder: own_csr(folder, "a", key="rsa:1024"),

@@ -115,6 +115,10 @@ def test_a_chain_of_more_than_ten_is_refused() -> None:
         issue(ca, request())
 
 
+def packed(chain: Chain) -> bytes:
+    return pkcs7.serialize_certificates(list(chain.certificates), Encoding.PEM)
+
+
 @pytest.mark.parametrize(
     "write",
     [
@@ -122,10 +126,18 @@ def test_a_chain_of_more_than_ten_is_refused() -> None:
         lambda chain: b"Subject: something\n\n" + chain.pem + b"text between\n" + chain.ca_pem + b"\n\n",
         lambda chain: (chain.pem + chain.ca_pem).replace(b"\n", b"\r\n"),
         lambda chain: private_key_pem(key_of(P256)) + chain.pem + chain.ca_pem,
+        lambda chain: b"\xef\xbb\xbf" + chain.pem + chain.ca_pem,
+        lambda chain: (chain.pem + chain.ca_pem).replace(b"N CERT", b"N X509 CERT").replace(b"D CERT", b"D X509 CERT"),
         lambda chain: pkcs7.serialize_certificates(list(chain.certificates), Encoding.DER),
         lambda chain: pkcs7.serialize_certificates(list(chain.certificates), Encoding.PEM),
+        lambda chain: packed(chain).replace(b"PKCS7", b"CMS"),
+        lambda chain: packed(chain).replace(b"PKCS7", b"CERTIFICATE"),  # as AD CS writes it
+        lambda chain: packed(chain).replace(b"PKCS7", b"CERTIFICATE") + chain.pem,
     ],
-    ids=["PEM", "text around", "CRLF", "key before", "PKCS #7 DER", "PKCS #7 PEM"],
+    ids=[
+        *("PEM", "text around", "CRLF", "key before", "BOM", "old label", "PKCS #7 DER", "PKCS #7 PEM"),
+        *("PKCS #7 under another label", "PKCS #7 as a certificate", "PKCS #7 beside a certificate"),
+    ],
 )
 def test_every_form_of_a_bundle_is_read(write: Callable[[Chain], bytes], chain: Chain) -> None:
     assert set(load_bundle(write(chain))) == set(chain.certificates)
@@ -147,10 +159,14 @@ def test_a_single_certificate_in_der_is_read(chain: Chain) -> None:
         (b"hello", "there is no certificate in it"),
         (private_key_pem(key_of(P256)), "there is no certificate in it"),
         (b"-----BEGIN CERTIFICATE-----\n", "the certificates cannot be read"),
-        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "the certificates cannot be read"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "the certificate cannot be read"),
         (b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "the certificates cannot be read"),
-        (b"-----BEGIN PKCS7-----\nAAAA\n-----END PKCS7-----\n", "the certificates cannot be read"),
-        (b"\x30\x80\x00\x00", "the certificates cannot be read"),
+        (b"-----BEGIN PKCS7-----\nAAAA\n-----END PKCS7-----\n", "cannot be read: the PKCS #7 is damaged"),
+        (b"\x30\x80\x00\x00", "the certificate cannot be read"),
+        (b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", "there is no certificate in it, only X509 CRL"),
+        (b"-----BEGIN TRUSTED CERTIFICATE-----\nAAAA\n-----END TRUSTED CERTIFICATE-----\n", "without -trustout"),
+        (pem(authority().certificate).decode().encode("utf-16"), "the text is in UTF-16: save it as UTF-8 or ASCII"),
+        (b"".join(pem(authority().certificate).splitlines()[1:-1]), "put the lines -----BEGIN CERTIFICATE----- and"),
     ],
 )
 def test_what_is_no_bundle_is_refused(data: bytes, words: str) -> None:
@@ -161,7 +177,7 @@ def test_what_is_no_bundle_is_refused(data: bytes, words: str) -> None:
 def test_a_version_that_does_not_exist_is_refused(chain: Chain) -> None:
     der = chain.leaf.public_bytes(Encoding.DER)
     assert der[8:13] == bytes.fromhex("a003020102")
-    with pytest.raises(PkiError, match="the certificates cannot be read"):
+    with pytest.raises(PkiError, match="the certificate cannot be read"):
         load_bundle(der[:12] + b"\x07" + der[13:])
 
 
@@ -175,15 +191,26 @@ def test_a_name_that_cannot_be_decoded_is_refused(chain: Chain) -> None:
     ("data", "words"),
     [
         (b"-----BEGIN CERTIFICATE-----\n" * 37_000, "more than 250 certificates"),
+        (b"".join(b"-----BEGIN %x-----\n" % n for n in range(45_000)), "END 0----- is missing"),
         (b"-----BEGIN " * 95_000, "there is no certificate in it"),
         (b"-----BEGIN CERTIFICATE-----\n" + b"-----BEGIN A-----\n" * 55_000, "cannot be read|are wanted"),
         (b"-----BEGIN CERTIFICATE-----\n" + b"A" * 1_000_000, "cannot be read|are wanted"),
         (b"-----BEGIN CERTIFICATE-----\n" + b"a: b\n" * 200_000, "cannot be read|are wanted"),
-        (b"-" * 1_000_000 + b"-----BEGIN CERTIFICATE-----", "cannot be read|are wanted"),
+        (b"-" * 1_000_000 + b"-----BEGIN CERTIFICATE-----", "cannot be read|are wanted|no certificate"),
         (b"\x30\x84\x7f\xff\xff\xff" + b"\x30\x80" * 500_000, "cannot be read"),
         (b"x" * (1 << 20) + b"x", "take more than 1048576 bytes"),
     ],
-    ids=["headers", "half headers", "other headers", "no end", "pem headers", "dashes", "nested DER", "too large"],
+    ids=[
+        "headers",
+        "headers of each kind",
+        "half headers",
+        "other headers",
+        "no end",
+        "pem headers",
+        "dashes",
+        "nested DER",
+        "too large",
+    ],
 )
 def test_a_megabyte_of_garbage_is_refused(data: bytes, words: str) -> None:
     """Each takes milliseconds. One that were quadratic would run into the time limit of the whole run."""

@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from csr_operator.pki.csr import CsrTemplate, build_csr, csr_digest, load_csr, profile_of, profile_with
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import alternative_names
-from csr_operator.pki.keys import KeyParameters
+from csr_operator.pki.keys import KeyParameters, load_private_key, private_key_pem
 from csr_operator.pki.names import Names, OtherName, general_names, subject_name
 from csr_operator.pki.profile import CustomExtension, NameConstraints, Profile, Subtrees
-from tests.pki.support import ED25519, LEAF, ML_DSA, P256, P384, P521, RSA, WWW, openssl, pem, request
+from tests.pki.support import ED25519, LEAF, ML_DSA, P256, P384, P521, RSA, WWW, key_of, openssl, pem, request
 from tests.pki.test_names import EVERY_ATTRIBUTE
 
 EVERY_NAME = Names(
@@ -218,11 +218,11 @@ def test_good_requests_of_others_are_read(name: str) -> None:
         ("dsa_sha1.der", "keys of this kind are not accepted: use one of RSA, ECDSA"),
         ("rsa_sha1.pem", "is signed with SHA1: sign it with SHA-256"),
         ("san_rsa_sha1.der", "is signed with SHA1: sign it with SHA-256"),
-        ("rsa_md4.pem", "no certificate signing request that can be read"),
-        ("rsa_md4.der", "no certificate signing request that can be read"),
-        ("bad-version.pem", "no certificate signing request that can be read"),
-        ("zero-element-attribute.pem", "an extension is malformed"),
-        ("freeipa-bad-critical.pem", "an extension is malformed"),
+        ("rsa_md4.pem", "is signed with an unknown algorithm"),
+        ("rsa_md4.der", "is signed with an unknown algorithm"),
+        ("bad-version.pem", "its version is not 0"),
+        ("zero-element-attribute.pem", "its attributes or extensions are damaged"),
+        ("freeipa-bad-critical.pem", "an extension .subject alternative names. has a value that cannot be read"),
         ("long-form-attribute.pem", "is not that of the key in it"),
         ("challenge-multi-valued.der", "is not that of the key in it"),
     ],
@@ -239,10 +239,48 @@ def test_a_request_signed_by_another_key_is_refused() -> None:
         load_csr(bytes(der))
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", b"\x30\x82", b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n"])
-def test_what_is_no_request_is_refused(data: bytes) -> None:
-    with pytest.raises(PkiError, match="no certificate signing request that can be read"):
+BEGIN, END = b"-----BEGIN CERTIFICATE REQUEST-----\n", b"-----END CERTIFICATE REQUEST-----\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "there is none in it: paste what `openssl req -new` writes, from -----BEGIN on"),
+        (b"hello", "there is none in it: paste what"),
+        (b"\x30\x82", "it is cut off, or no DER"),
+        (BEGIN + b"AAAA\n", "a line -----END CERTIFICATE REQUEST----- is missing: it is cut off"),
+        (BEGIN + b"AAAA\n" + END, "it is no certificate signing request, or damaged"),
+        (BEGIN + b"A!AA\n" + END, "is damaged: it is not base64"),
+        (pem(request().csr).replace(b" REQUEST", b""), "there is none in it, only CERTIFICATE"),
+        (b"".join(pem(request().csr).splitlines()[1:-1]), "the lines -----BEGIN CERTIFICATE REQUEST----- and"),
+        (pem(request().csr).decode().encode("utf-16"), "the text is in UTF-16: save it as UTF-8 or ASCII"),
+        (private_key_pem(key_of(P256)), "this is a private key, which nobody else is to see"),
+    ],
+)
+def test_what_is_no_request_is_refused_with_what_to_do(data: bytes, words: str) -> None:
+    with pytest.raises(PkiError) as caught:
         load_csr(data)
+    assert str(caught.value).startswith("the certificate signing request: ")
+    assert words in str(caught.value)
+
+
+def test_what_stands_around_a_request_does_not_count() -> None:
+    made = request().csr
+    text = openssl("req", "-text", stdin=pem(made)).encode()  # which writes it for the eye first
+    assert text.startswith(b"Certificate Request:")
+    for data in (text, b"\xef\xbb\xbf" + pem(made), pem(made).replace(b"\n", b"\r\n") + b"\n\nthat was it\n"):
+        assert load_csr(data) == made
+    assert load_csr(private_key_pem(key_of(P256)) + pem(made)) == made
+
+
+def test_a_key_for_one_kind_of_signature_alone_is_refused() -> None:
+    made = openssl(
+        *("req", "-new", "-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048", "-noenc"),
+        *("-keyout", "/dev/stdout", "-subj", "/CN=www.example.com"),
+    )
+    for read in (load_csr, load_private_key):
+        with pytest.raises(PkiError, match="make the key as plain RSA"):
+            read(made.encode())
 
 
 def test_a_bomb_is_refused_unread() -> None:

@@ -128,7 +128,7 @@ def test_a_profile_that_contradicts_itself_is_refused(make: Callable[[], object]
         (Subtrees(dns_domains=(".example.com",)), "leave out the first dot"),
         (Subtrees(dns_domains=("*.example.com",)), "leave out the wildcard"),
         (Subtrees(dns_domains=("exam ple.com",)), "nameConstraints: .* has white space"),
-        (Subtrees(ip_ranges=("10.0.0.1/8",)), "no IP range in CIDR notation: 10.0.0.1/8 has host bits set"),
+        (Subtrees(ip_ranges=("10.0.0.1/8",)), "no IP range in CIDR notation: write it as 10.0.0.0/8"),
         (Subtrees(ip_ranges=("10.0.0.0-10.0.0.9",)), "no IP range in CIDR notation"),
         (Subtrees(email_addresses=("a b@example.com",)), "nameConstraints: .* has no valid local part"),
         (Subtrees(uri_domains=("https://example.com",)), "nameConstraints: .* has the label"),

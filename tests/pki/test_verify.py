@@ -226,7 +226,7 @@ MUTATIONS: dict[str, tuple[Answer, tuple[str, ...]]] = {
     ),
     "a malformed extension": (
         GOOD.changed(basic=None, more=(extension(x509.UnrecognizedExtension(x509.BasicConstraints.oid, b"\x05\x00")),)),
-        ("extensions of the certificate: an extension is malformed",),
+        ("extensions of the certificate: an extension (basic constraints) has a value that cannot be read",),
     ),
     "of an expired CA": (
         GOOD.changed(signer=authority("Expired", parent=ROOT, days=(-9, -1))),

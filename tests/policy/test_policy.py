@@ -15,12 +15,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from csr_operator.asked import asked
+from csr_operator.asked import asked, asked_for
 from csr_operator.model import CertificateRequest
 from csr_operator.parse import parse_issuer, parse_request
-from csr_operator.pki.csr import build_csr, load_csr
+from csr_operator.pki.csr import build_csr, load_csr, profile_with
 from csr_operator.pki.errors import PkiError
-from csr_operator.policy import key_violations, violations
+from csr_operator.pki.profile import Profile
+from csr_operator.policy import Asked, key_violations, violations
 
 Rule = Mapping[str, Any]
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -39,12 +40,26 @@ def denials(policy: Mapping[str, Any], spec: Mapping[str, Any], **labels: str) -
     issuer = parse_issuer({"kind": "Issuer", "metadata": METADATA, "spec": {"selfSigned": {}, "policy": policy}})
     assert not issuer.problem
     assert issuer.policy is not None
-    return violations(issuer.policy, asked(parsed(spec)), "shop", labels)
+    return violations(issuer.policy, seen(spec), "shop", labels)
+
+
+def seen(spec: Mapping[str, Any]) -> Asked:
+    """What a policy looks at; also of a request that is refused for its names before any policy is asked."""
+    if "request" not in spec or not read(spec).problem:
+        return asked(parsed(spec))
+    with pytest.raises(PkiError):
+        profile_with(load_csr(spec["request"].encode()), Profile())
+    beside = {name: value for name, value in spec.items() if name != "request"}
+    return asked_for(load_csr(spec["request"].encode()), parsed(beside))
+
+
+def read(spec: Mapping[str, Any]) -> CertificateRequest:
+    least = {"secretName": "tls", "issuerRef": {"name": "ca"}}
+    return parse_request({"metadata": METADATA, "spec": {**least, **spec}})
 
 
 def parsed(spec: Mapping[str, Any]) -> CertificateRequest:
-    least = {"secretName": "tls", "issuerRef": {"name": "ca"}}
-    request = parse_request({"metadata": METADATA, "spec": {**least, **spec}})
+    request = read(spec)
     assert not request.problem
     return request
 

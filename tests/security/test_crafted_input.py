@@ -64,7 +64,7 @@ def test_crafted_csrs_are_refused(site: Site) -> None:
     _create(site, *(request(f"csr-{case}", "ca", request=text) for case, text in texts.items()))
     for case in texts:
         told = site.wait_condition(f"csr-{case}", "Stalled", "InvalidSpec")
-        assert told["message"].startswith("spec.request: this is no certificate signing request that can be read: ")
+        assert told["message"].startswith("spec.request: the certificate signing request: ")
         assert len(told["message"]) < 300
     _others_are_served(site)
 

@@ -21,6 +21,7 @@ from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import extension_of
 from csr_operator.pki.fingerprint import sha256_fingerprint
 
+from .backdate import backdate_of, validity
 from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected, SecretNotFound
 
 _CRL = "ca.crl"
@@ -37,7 +38,10 @@ class CaBackend:
     needs_private_key: ClassVar[bool] = False
     costs: ClassVar[bool] = False
 
-    def __init__(self, secret_name: str, crl_name: str, crl_urls: Sequence[str], context: Context) -> None:
+    def __init__(
+        self, secret_name: str, crl_name: str, crl_urls: Sequence[str], backdate: timedelta, context: Context
+    ) -> None:
+        self._backdate = backdate
         self._secret_name, self._crl_name, self._crl_urls = secret_name, crl_name, tuple(crl_urls)
         self.revokes = bool(crl_name)
         self._context, self._secret = context, context.secret(secret_name)
@@ -52,7 +56,8 @@ class CaBackend:
         if not (secret_name := config.get("secretName")):
             raise Misconfigured("spec.ca.secretName: name the Secret that holds the CA's key pair")
         crl = config.get("crl") or {}
-        return cls(secret_name, crl.get("secretName") or "", crl.get("distributionPoints") or (), context)
+        backdate = backdate_of(config, "spec.ca")
+        return cls(secret_name, crl.get("secretName") or "", crl.get("distributionPoints") or (), backdate, context)
 
     async def check(self) -> Health:
         authority = await self._load()
@@ -82,14 +87,10 @@ class CaBackend:
         authority = self._loaded[1] if self._loaded else await self._load()
         now = self._context.clock()
         self._must_be_valid(authority, now)
+        first, last = validity(now, order.duration, self._backdate)
         try:
             certificate = sign(
-                authority,
-                order.csr,
-                order.profile,
-                not_before=now,
-                not_after=now + order.duration,
-                crl_urls=self._crl_urls,
+                authority, order.csr, order.profile, not_before=first, not_after=last, crl_urls=self._crl_urls
             )
         except PkiError as error:
             raise Rejected(str(error)) from None
@@ -151,7 +152,7 @@ class CaBackend:
                 authority,
                 before,
                 number=number + 1,
-                now=now,
+                now=self._begin_of_list(authority, before, now),
                 next_update=now + _CRL_LIFE,
                 revoke={serial: why for serial, (why, _) in new.items()},
                 drop=gone,
@@ -178,6 +179,13 @@ class CaBackend:
         for serial in wanted:
             self._unlisted.pop(serial, None)
 
+    def _begin_of_list(
+        self, authority: Authority, before: x509.CertificateRevocationList | None, now: datetime
+    ) -> datetime:
+        """Dated back as certificates are, but not to before the CA's own, or the list that it follows."""
+        first = max(now - self._backdate, authority.certificate.not_valid_before_utc)
+        return first if before is None else max(first, before.last_update_utc)
+
     async def _load(self) -> Authority:
         data = await self._context.read_secret(self._secret_name)
         self._loaded, before = None, self._loaded  # what cannot be read any more must not go on signing
@@ -187,7 +195,7 @@ class CaBackend:
             raise SecretNotFound(
                 f"{self._secret}, named in spec.ca.secretName, does not exist: create it, such as by `{command}`"
             )
-        if before is None or before[0] != data:
+        if before is None or before[0] != data or not before[1].valid_at(self._context.clock()):
             before = (data, await offload(sum(map(len, data.values())), self._parse, data))
         self._must_be_valid(before[1], self._context.clock())
         self._loaded = before
@@ -198,11 +206,18 @@ class CaBackend:
             if not data.get(name):
                 raise Misconfigured(f"{self._secret}: {name} is missing; it needs tls.crt and tls.key")
         try:
-            return load_authority(data["tls.crt"], data["tls.key"], data.get("ca.crt", b""))
+            now = self._context.clock()
+            return load_authority(data["tls.crt"], data["tls.key"], data.get("ca.crt", b""), now=now)
         except PkiError as error:
             raise Misconfigured(f"{self._secret}: {error}") from None
 
     def _must_be_valid(self, authority: Authority, now: datetime) -> None:
+        if now < authority.not_before:
+            raise Misconfigured(
+                f"Secret {self._secret_name}: the CA certificate or one above it is valid from "
+                f"{_day(authority.not_before)} on only, and the operator's clock says {_day(now)}: wait, or set the "
+                "clock of the operator's node right"
+            )
         if not authority.valid_at(now):
             raise Misconfigured(
                 f"{self._secret}: the CA certificate or one above it is not valid now "

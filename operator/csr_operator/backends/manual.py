@@ -12,12 +12,13 @@ from typing import Any, ClassVar, Self
 from cryptography import x509
 
 from csr_operator.offload import offload
-from csr_operator.pki.chain import build_chain, load_bundle
+from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.errors import Mismatch, PkiError
-from csr_operator.pki.verify import verify
+from csr_operator.pki.verify import accepted, clock_words
 
 from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected
 
+_SOON = timedelta(seconds=1)
 _LOOK_AGAIN = timedelta(hours=24)  # what is imported is seen at once; this is no polling
 
 
@@ -47,7 +48,11 @@ class ManualBackend:
         try:
             certificates = await offload(len(order.answer), self._read, order)
         except Mismatch as error:
-            return _refused("; ".join(error.differences))
+            now, why = self._clock(), "; ".join(error.differences)
+            if error.not_before is not None:
+                text = f"what was imported is not valid yet: {why}; {clock_words(error, now)}"
+                return Pending("", max(error.not_before - now, _SOON), text)
+            return _refused(why + _remedy(error))
         except PkiError as error:
             return _refused(str(error))
         return Issued(certificates, self._roots, any_duration=True)
@@ -55,8 +60,7 @@ class ManualBackend:
     def _read(self, order: Order) -> tuple[x509.Certificate, ...]:
         """What was imported. Raises PkiError if it is not what was asked for."""
         certificates = load_bundle(order.answer)
-        chain = build_chain(order.csr.public_key(), certificates)
-        verify(chain, order.csr, order.profile, now=self._clock(), roots=self._roots or None)
+        accepted(order.csr, certificates, order.profile, now=self._clock(), roots=self._roots or None)
         return certificates
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
@@ -69,7 +73,21 @@ class ManualBackend:
         raise Rejected("a manual CA revokes by hand")
 
 
-_WANTED = "have the CSR in status.csr signed, and bring the chain by `kubectl csr import`"
+_WANTED = "have the CSR in status.csr signed, and import the chain by `kubectl csr import`"
+
+
+def _remedy(refusal: Mismatch) -> str:
+    """What else may be done than to have the CSR signed again; it follows what is refused."""
+    subject = any(one.startswith("subject: ") for one in refusal.differences)
+    added = any(one.endswith(" was not asked for") for one in refusal.differences if not one.startswith("usages: "))
+    missing = any(one.endswith(" is missing") for one in refusal.differences)
+    if not (subject or added or missing):
+        return ""
+    ways = [
+        *(("ask for what the CA adds",) if added else ()),
+        *(("leave out of the spec what it leaves out",) if missing else ()),
+    ]
+    return f" (have the CA sign what is asked for, or {', or '.join(ways)})"
 
 
 def _refused(why: str) -> Pending:

@@ -4,13 +4,16 @@ A repeat is harmless: nothing outside the operator is asked.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, ClassVar, Self
 
 from cryptography import x509
 
 from csr_operator.pki.authority import self_sign
+from csr_operator.pki.errors import PkiError
 from csr_operator.pki.signatures import is_self_signed
 
+from .backdate import backdate_of, validity
 from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected
 
 
@@ -19,14 +22,14 @@ class SelfSignedBackend:
     costs: ClassVar[bool] = False
     revokes: ClassVar[bool] = False
 
-    def __init__(self, context: Context) -> None:
-        self._clock = context.clock
+    def __init__(self, backdate: timedelta, context: Context) -> None:
+        self._backdate, self._clock = backdate, context.clock
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> Self:
-        if config:
-            raise Misconfigured(f"spec.selfSigned takes no fields: remove {', '.join(sorted(config))}")
-        return cls(context)
+        if unknown := config.keys() - {"backdate"}:
+            raise Misconfigured(f"spec.selfSigned has no such field: remove {', '.join(sorted(unknown))}")
+        return cls(backdate_of(config, "spec.selfSigned"), context)
 
     async def check(self) -> Health:
         return Health("signs each certificate with its own key")
@@ -34,10 +37,11 @@ class SelfSignedBackend:
     async def submit(self, order: Order) -> Issued | Pending:
         if order.private_key is None:
             raise Rejected("selfSigned signs with the key itself, which spec.request keeps away: use another issuer")
-        now = self._clock()
-        certificate = self_sign(
-            order.csr, order.private_key, order.profile, not_before=now, not_after=now + order.duration
-        )
+        first, last = validity(self._clock(), order.duration, self._backdate)
+        try:
+            certificate = self_sign(order.csr, order.private_key, order.profile, not_before=first, not_after=last)
+        except PkiError as error:
+            raise Rejected(f"selfSigned: {error}") from None
         return Issued((certificate,), roots=(certificate,))
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:

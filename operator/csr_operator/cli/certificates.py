@@ -12,7 +12,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from csr_operator.model import format_time
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import alternative_names, extension_of
-from csr_operator.pki.fingerprint import sha256_fingerprint
+from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
 from csr_operator.pki.keys import parameters_of
 from csr_operator.pki.signatures import is_self_signed
 from csr_operator.pki.usages import extended_name, usage_names
@@ -41,7 +41,7 @@ def certificate_data(certificate: x509.Certificate) -> Data:
         "selfSigned": is_self_signed(certificate),
         "notBefore": format_time(certificate.not_valid_before_utc),
         "notAfter": format_time(certificate.not_valid_after_utc),
-        "serialNumber": f"{certificate.serial_number:X}",
+        "serialNumber": serial_octets(certificate),
         "sha256Fingerprint": sha256_fingerprint(certificate),
         "pathLength": basic.path_length if basic is not None else None,
         "crlDistributionPoints": list(_crl_urls(certificate)),

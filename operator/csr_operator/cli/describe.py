@@ -64,10 +64,11 @@ def secret_words(seen: Seen) -> str:
         return f"{name} does not exist"
     if not owns(request, secret):
         return not_owned(name, owner_of(secret)).removeprefix("Secret ")
-    lost = sorted(request.spec.data_keys - secret.intact_data)
+    keys = request.spec.data_keys if secret.record is None else request.spec.stored_keys(secret.record)
+    lost = sorted(keys - secret.intact_data)
     if lost:
         return f"{name} is this request's, but {', '.join(lost)} is missing or was changed by somebody else"
-    return f"{name} is this request's and holds {', '.join(sorted(request.spec.data_keys))}"
+    return f"{name} is this request's and holds {', '.join(sorted(keys))}"
 
 
 def details(seen: Seen) -> dict[str, Any]:

@@ -94,6 +94,9 @@ async def _from_secret(cluster: Cluster, request: CertificateRequest, part: str)
     if secret is None:
         raise CommandFailed(f"Secret {name} does not exist: see `kubectl csr status {request.name}`")
     key = "ca.crt" if part == "ca" else "tls.crt"
+    if not secret_data(secret).get(key):
+        why = ": the CA's answer came without the CA's own certificate" if part == "ca" else ""
+        raise CommandFailed(f"Secret {name} has no {key}{why}")
     try:
         certificates = load_bundle(secret_data(secret).get(key, b""))
     except PkiError as error:

@@ -38,7 +38,7 @@ async def inspect(cluster: Cluster, name: str, now: datetime) -> Report:
 
 
 def _certificates(secret: Object | None, name: str, reader: Reader) -> list[dict[str, Any]] | None:
-    if secret is None:
+    if secret is None or (name == "ca.crt" and not secret_data(secret).get(name)):
         return None
     try:
         return [certificate_data(certificate) for certificate in load_bundle(secret_data(secret).get(name, b""))]
@@ -91,6 +91,8 @@ def _words(data: dict[str, Any], now: datetime) -> str:
             parts.append("ca.crt is the certificate itself.")
         else:
             parts.append(f"CA (ca.crt):\n{certificate_words(authority, now, '  ')}")
+    if certificates and "ca.crt" not in data["secretKeys"]:
+        parts.append("There is no ca.crt: the CA's answer came without the CA's own certificate.")
     status = data["status"]
     if not certificates and status is not None:
         told = (

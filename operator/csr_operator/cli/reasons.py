@@ -75,10 +75,12 @@ REQUEST = {
         "Secret is as it was.",
         f"Ask for what the CA grants ({_EDIT}), or have the CA set right. If a person signs, import "
         "another: `kubectl csr import {request} FILE`. Otherwise have the CA asked again: "
-        "`kubectl csr renew {request}`.",
+        "`kubectl csr renew {request}`. If it is only not valid yet, it is looked at again by itself: set the clock of "
+        "the operator's node, or the CA's, right.",
     ),
     "InvalidSpec": Advice(
-        "A field of the spec cannot be read, although admission let it pass. Nothing is done for this request.",
+        "A field of the spec, or something in the CSR that it holds, cannot be read or used, although admission let it "
+        "pass. Nothing is done for this request.",
         f"Correct the field that is named: {_EDIT}.",
     ),
     "InvalidRequest": Advice(

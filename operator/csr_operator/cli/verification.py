@@ -77,7 +77,8 @@ def differences(
     if not owns(request, meta):
         return [not_owned(name, owner_of(meta))]
     data = secret_data(secret)
-    found = [f"{key}: it is missing" for key in sorted(request.spec.data_keys - data.keys())]
+    keys = request.spec.data_keys if meta.record is None else request.spec.stored_keys(meta.record)
+    found = [f"{key}: it is missing" for key in sorted(keys - data.keys())]
     csr, key = None, None
     try:
         csr, key = _csr(request, data, key_secret)
@@ -87,8 +88,8 @@ def differences(
         found += _about_key(request, key, data)
     try:
         bundle = load_bundle(data.get("tls.crt", b""))
-        trusted = load_bundle(data.get("ca.crt", b""))
-        chain = build_chain(bundle[0].public_key(), (*bundle, *trusted))
+        trusted = load_bundle(data["ca.crt"]) if data.get("ca.crt") else ()
+        chain = build_chain(bundle[0].public_key(), bundle, roots=trusted, now=now)
     except PkiError as error:
         return [*found, f"certificates: {error}"]
     if key is not None and request.spec.key_is_ours:
@@ -151,7 +152,7 @@ def _about_chain(
         return []  # there is nothing to compare it with
     try:
         # How long it may be valid was settled when it came: some CAs decide that themselves.
-        verify_chain(chain, csr, request.spec.template.profile, now=now, roots=trusted, rules=rules)
+        verify_chain(chain, csr, request.spec.template.profile, now=now, roots=trusted or None, rules=rules)
     except Mismatch as error:
         return list(error.differences)
     except PkiError as error:

@@ -6,10 +6,12 @@ from datetime import datetime
 from functools import lru_cache
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 
+from csr_operator.pki import path
 from csr_operator.pki.chain import build_chain, load_bundle, spki_of
 from csr_operator.pki.errors import PkiError, name_text
-from csr_operator.pki.extensions import extension_of, extensions_of
+from csr_operator.pki.extensions import alternative_names, extension_of, extensions_of
 from csr_operator.pki.keys import PrivateKey, load_private_key, parameters_of, public_key_der, signature_hash
 from csr_operator.pki.profile import Profile, profile_extensions
 
@@ -52,18 +54,22 @@ class Authority:
         return self.not_before <= now <= self.not_after
 
 
-def load_authority(certificate_pem: bytes, key_pem: bytes, ca_pem: bytes = b"") -> Authority:
+def load_authority(
+    certificate_pem: bytes, key_pem: bytes, ca_pem: bytes = b"", *, now: datetime | None = None
+) -> Authority:
     """Read a CA from what a TLS Secret holds: tls.crt (with its chain), tls.key and ca.crt.
 
-    Certificates in ``ca_pem`` that do not belong to the chain are ignored. PkiError when the key does not
-    belong to the certificate, when the certificate may not sign others, or when one of its fields is
-    malformed. Whether the CA is valid now is left to `Authority.valid_at`.
+    Certificates that do not belong to the chain are ignored, and of several ways up one is taken that is valid at
+    ``now``, if there is any. PkiError when the key does not belong to the certificate, when the certificate may not
+    sign others or one above it may not sign it (`path.check_authorities`), or when one of its fields is malformed.
+    Whether the CA is valid now is left to `Authority.valid_at`.
     """
     key = load_private_key(key_pem)
     certificates = load_bundle(certificate_pem)
     if all(spki_of(one) != public_key_der(key.public_key()) for one in certificates):
         raise PkiError("the CA's private key does not belong to its certificate")
-    chain = build_chain(key.public_key(), (*certificates, *(load_bundle(ca_pem) if ca_pem.strip() else ())))
+    beside = load_bundle(ca_pem) if ca_pem.strip() else ()
+    chain = build_chain(key.public_key(), certificates, beside=beside, now=now)
     own = chain.leaf
     constraints = extension_of(own, x509.BasicConstraints)
     if constraints is None or not constraints.ca:
@@ -71,6 +77,8 @@ def load_authority(certificate_pem: bytes, key_pem: bytes, ca_pem: bytes = b"") 
     usage = extension_of(own, x509.KeyUsage)
     if usage is not None and not usage.key_cert_sign:
         raise PkiError(f"{name_text(own.subject)} may not sign certificates: its key usage lacks keyCertSign")
+    if problems := path.check_authorities(chain.certificates):
+        raise PkiError("; ".join(problems))
     return Authority((own, *chain.intermediates), key, chain.root)
 
 
@@ -87,8 +95,9 @@ def sign(
 
     ``crl_urls`` is where the CA's revocation list is (cRLDistributionPoints, RFC 5280, 4.2.1.13).
 
-    The validity is clamped to that of the CA's chain. PkiError when nothing of it is left, or when the
-    profile asks for a CA that this one may not certify (RFC 5280, 4.2.1.9).
+    The validity is clamped to that of the CA's chain. A CA with an empty subject is named by the first of its
+    alternative names, as its certificates would have no issuer (RFC 5280, 4.1.2.6). PkiError when nothing of the
+    validity is left, or when the profile asks for a CA that this one may not certify (RFC 5280, 4.2.1.9).
     """
     if profile.is_ca:
         _check_path_length(authority, profile)
@@ -96,7 +105,8 @@ def sign(
     if first >= last:
         raise PkiError(f"nothing can be signed: the CA is valid from {authority.not_before} to {authority.not_after}")
     issuer = _subject(authority.certificate)
-    builder = _builder(csr, issuer, profile, first, last)
+    subject = _subject_of(csr) if profile.is_ca else csr.subject
+    builder = _builder(csr, subject, issuer, profile, first, last)
     builder = builder.add_extension(_authority_key_identifier(authority.certificate), critical=False)
     if crl_urls:
         urls = [x509.UniformResourceIdentifier(url) for url in crl_urls]
@@ -114,12 +124,31 @@ def self_sign(
     not_before: datetime,
     not_after: datetime,
 ) -> x509.Certificate:
-    """Issue a certificate for ``csr``, signed with its own key. The issuer is the subject, even when empty."""
+    """Issue a certificate for ``csr``, signed with its own key. The issuer is the subject.
+
+    Where that is empty, it is a common name, the first of the alternative names that fits into one: an issuer has to
+    have a name (RFC 5280, 4.1.2.4). PkiError if none does.
+    """
     if key.public_key() != csr.public_key():
         raise PkiError("the private key is not the one of the certificate signing request")
     if not_before >= not_after:
         raise PkiError(f"nothing can be signed: the validity ends at {not_after}, before it begins at {not_before}")
-    return _builder(csr, csr.subject, profile, not_before, not_after).sign(key, signature_hash(key))
+    name = _subject_of(csr)
+    return _builder(csr, name, name, profile, not_before, not_after).sign(key, signature_hash(key))
+
+
+_LONGEST_COMMON_NAME = 64  # RFC 5280, appendix A.1, ub-common-name
+
+
+def _subject_of(csr: x509.CertificateSigningRequest) -> x509.Name:
+    if csr.subject.rdns:
+        return csr.subject
+    kinds = (x509.DNSName, x509.IPAddress, x509.UniformResourceIdentifier, x509.RFC822Name)
+    names = (str(one.value) for one in alternative_names(csr) if isinstance(one, kinds))
+    name = next((one for one in names if len(one) <= _LONGEST_COMMON_NAME), None)
+    if name is None:
+        raise PkiError("a CA, and what signs itself, needs a subject: give commonName, in at most 64 characters")
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 def _check_path_length(authority: Authority, profile: Profile) -> None:
@@ -138,6 +167,7 @@ def _check_path_length(authority: Authority, profile: Profile) -> None:
 
 def _builder(
     csr: x509.CertificateSigningRequest,
+    subject: x509.Name,
     issuer: x509.Name,
     profile: Profile,
     not_before: datetime,
@@ -146,13 +176,13 @@ def _builder(
     key = csr.public_key()
     algorithm = parameters_of(key).algorithm
     builder = (
-        x509.CertificateBuilder(issuer, csr.subject, key, x509.random_serial_number())
+        x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number())
         .not_valid_before(not_before)
         .not_valid_after(not_after)
     )
     for extension in extensions_of(csr):
         if isinstance(extension.value, x509.SubjectAlternativeName):
-            builder = builder.add_extension(extension.value, critical=not csr.subject.rdns)
+            builder = builder.add_extension(extension.value, critical=not subject.rdns)
     for value, critical in profile_extensions(profile, algorithm):
         builder = builder.add_extension(value, critical)
     if not profile.is_ca:

@@ -35,8 +35,8 @@ class SubjectRule(StrEnum):
 def names(leaf: x509.Certificate, csr: x509.CertificateSigningRequest, rule: SubjectRule) -> list[str]:
     """How the subject and the alternative names differ.
 
-    A common name may come back as an alternative name, and under any rule but EXACT an alternative name as the common
-    name.
+    A common name may come back as an alternative name, and an alternative name as the common name under any rule but
+    EXACT, or beside an empty subject.
     """
     subject = csr.subject
     asked, got = _normalized(csr), _normalized(leaf)
@@ -60,7 +60,7 @@ def _subject(given: x509.Name, wanted: x509.Name, common_names: set[str], rule: 
         if one in asked:
             continue
         if one.oid == NameOID.COMMON_NAME:
-            allowed = rule is not SubjectRule.EXACT and one.value in common_names
+            allowed = (rule is not SubjectRule.EXACT or not asked) and one.value in common_names
         else:
             allowed = rule is SubjectRule.CA_DECIDES
         if not allowed:
@@ -103,6 +103,7 @@ def usages(leaf: x509.Certificate, profile: Profile, algorithm: KeyAlgorithm, al
         got |= usage_names(key_usage)
     if profile.usages:
         wanted = wanted_usages(profile, algorithm)
+        allowed |= normalized_usages(profile.usages)  # also what the key cannot do, which some CAs copy
         if profile.is_ca:
             # Ours to add, for convenience; no reason to refuse a CA that adds it or does not.
             wanted -= {"crl sign"} - normalized_usages(profile.usages)

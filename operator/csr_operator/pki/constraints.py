@@ -71,13 +71,22 @@ def _subtrees(subtrees: Subtrees) -> list[x509.GeneralName]:
     for value in subtrees.ip_ranges:
         try:
             result.append(x509.IPAddress(ipaddress.ip_network(value)))
-        except ValueError as error:
-            raise PkiError(f"nameConstraints: {quoted(value)} is no IP range in CIDR notation: {error}") from None
+        except ValueError:
+            raise PkiError(
+                f"nameConstraints: {quoted(value)} is no IP range in CIDR notation{_range_remedy(value)}"
+            ) from None
     for value in subtrees.email_addresses:
         mailbox = email_address(value, "nameConstraints") if "@" in value else _domain(value)
         result.append(x509.RFC822Name(mailbox))
     result += (x509.UniformResourceIdentifier(_domain(value)) for value in subtrees.uri_domains)
     return result
+
+
+def _range_remedy(value: str) -> str:
+    try:
+        return f": write it as {ipaddress.ip_network(value, strict=False)}, with no bits beyond the prefix"
+    except ValueError:
+        return ", such as 10.0.0.0/8 or 2001:db8::/32"
 
 
 def _domain(value: str, *, dot: bool = True) -> str:

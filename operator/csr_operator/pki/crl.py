@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from csr_operator.pki.authority import Authority
-from csr_operator.pki.errors import PkiError, quoted
+from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import extension_of
 from csr_operator.pki.keys import signature_hash
 
@@ -80,8 +80,8 @@ def load_crl(data: bytes) -> x509.CertificateRevocationList:
     """From PEM; raises PkiError."""
     try:
         return x509.load_pem_x509_crl(data)
-    except ValueError as error:
-        raise PkiError(f"the revocation list cannot be read: {quoted(error)}") from None
+    except ValueError:
+        raise PkiError("the revocation list cannot be read: it is no list in PEM, or damaged") from None
 
 
 def revoked(crl: x509.CertificateRevocationList | None) -> dict[int, x509.RevokedCertificate]:
@@ -115,9 +115,9 @@ def sign_crl(
 ) -> bytes:
     """The list that follows `before`, with `revoke` (reasons by serial number) added, as PEM.
 
-    number: see RFC 5280, 5.2.3. drop: the serial numbers of entries that may go. expiries: what `Expiries.read` is to
-    believe of this list. Raises PkiError if `before` was signed by another key: what it lists would be vouched
-    for unseen.
+    number: see RFC 5280, 5.2.3. now: when the list, and each revocation that is new on it, takes effect. drop: the
+    serial numbers of entries that may go. expiries: what `Expiries.read` is to believe of this list. Raises PkiError if
+    `before` was signed by another key: what it lists would be vouched for unseen.
     """
     certificate, entries = authority.certificate, list[x509.RevokedCertificate]()
     if before is not None:

@@ -5,16 +5,19 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from csr_operator.pki import pem
 from csr_operator.pki.constraints import constraints_of
-from csr_operator.pki.errors import PkiError, why_unreadable
+from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import MAX_BYTES, alternative_names, check_size, extensions_of
-from csr_operator.pki.keys import PrivateKey, check_algorithm, parameters_of, signature_hash
+from csr_operator.pki.faults import request_fault
+from csr_operator.pki.given_names import check_given
+from csr_operator.pki.keys import PrivateKey, check_own_algorithm, parameters_of, signature_hash
 from csr_operator.pki.names import Names, general_names, subject_name
-from csr_operator.pki.profile import CustomExtension, Profile, requested_extensions
+from csr_operator.pki.profile import RESERVED, CustomExtension, Profile, requested_extensions
 from csr_operator.pki.signatures import weak_hash
 from csr_operator.pki.usages import extended_name, usage_names
 
@@ -56,30 +59,71 @@ def is_built_from(csr: x509.CertificateSigningRequest, template: CsrTemplate, ke
     )
 
 
+_LABELS = ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")  # RFC 7468, 7
+
+
 def load_csr(data: bytes) -> x509.CertificateSigningRequest:
-    """Read a request from PEM or DER; check its signature, its key (`parameters_of`) and its form."""
+    """Read a request from PEM (what stands around it does not count) or DER.
+
+    Its signature, its key (`parameters_of`) and its form are checked; its names are not (`profile_with`). PkiError.
+    """
     is_der = data[:1] == b"\x30"
     if len(data) > (MAX_BYTES if is_der else _MAX_PEM_BYTES):
         raise PkiError(f"the certificate signing request is larger than {MAX_BYTES} bytes")
     try:
-        csr = x509.load_der_x509_csr(data) if is_der else x509.load_pem_x509_csr(data)
+        der = data if is_der else _from_pem(data)
+        csr = _decoded(der)
         check_size(csr)
-        check_algorithm(csr)
-        _ = csr.subject  # decoded on access
-        key, weak = csr.public_key(), weak_hash(csr)
+        check_own_algorithm(csr)
     except PkiError as error:
         raise PkiError(f"the certificate signing request: {error}") from None
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
-        raise PkiError(f"this is no certificate signing request that can be read: {why_unreadable(error)}") from None
-    except Exception:  # whatever else the library stumbles over
-        raise PkiError("this is no certificate signing request that can be read") from None
     alternative_names(csr)
+    key = _key_of(csr)
     parameters_of(key)  # before anything is computed with it: that takes as long as whoever made it likes
+    try:
+        weak = weak_hash(csr)
+    except Exception:  # one that the library does not know
+        raise PkiError(
+            "the certificate signing request is signed with an unknown algorithm: sign it with SHA-256"
+        ) from None
     if weak:
         raise PkiError(f"the certificate signing request is signed with {weak}: sign it with SHA-256")
     if not _is_signed(csr):
         raise PkiError("the signature of the certificate signing request is not that of the key in it")
     return csr
+
+
+def _from_pem(data: bytes) -> bytes:
+    found = pem.blocks(data)
+    for label, der in found:
+        if label in _LABELS:
+            return der
+    if any("PRIVATE KEY" in label for label, _ in found):
+        raise PkiError("this is a private key, which nobody else is to see: give the request made with it")
+    if found:
+        raise PkiError(f"there is none in it, only {found[0][0]}: paste what `openssl req -new` writes")
+    if pem.without_lines(data):
+        raise PkiError(f"the lines -----BEGIN {_LABELS[0]}----- and -----END {_LABELS[0]}----- around it are missing")
+    raise PkiError("there is none in it: paste what `openssl req -new` writes, from -----BEGIN on")
+
+
+def _decoded(der: bytes) -> x509.CertificateSigningRequest:
+    try:
+        csr = x509.load_der_x509_csr(der)
+        _ = csr.subject  # decoded on access
+    except Exception:  # whatever the library stumbles over
+        raise PkiError(request_fault(der)) from None
+    return csr
+
+
+def _key_of(csr: x509.CertificateSigningRequest) -> CertificatePublicKeyTypes:
+    try:
+        return csr.public_key()
+    except Exception:  # whatever the library stumbles over: an unknown curve, mostly
+        raise PkiError(
+            "the key of the certificate signing request is damaged, or on a curve that is not accepted: use P-256,"
+            " P-384 or P-521"
+        ) from None
 
 
 def _is_signed(csr: x509.CertificateSigningRequest) -> bool:
@@ -92,22 +136,30 @@ def _is_signed(csr: x509.CertificateSigningRequest) -> bool:
 def profile_of(csr: x509.CertificateSigningRequest) -> Profile:
     """What a request that was made elsewhere asks for, besides the names.
 
-    An extension that the profile has no field for becomes one of its custom extensions. PkiError for what
-    cannot be asked of a CA, such as name constraints of a kind that `Subtrees` does not have.
+    An extension that the profile has no field for becomes one of its custom extensions, unless the CA alone writes it.
+    PkiError for what cannot be asked of a CA, such as name constraints of a kind that `Subtrees` does not have.
     """
-    return Profile(**_asked_for(csr))
+    custom = (
+        CustomExtension(extension.oid.dotted_string, extension.value.public_bytes(), extension.critical)
+        for extension in extensions_of(csr)
+        if extension.oid not in RESERVED
+    )
+    return Profile(**_asked_for(csr), extensions=tuple(custom))
 
 
 def profile_with(csr: x509.CertificateSigningRequest, beside: Profile) -> Profile:
     """What is asked for by a request that was made elsewhere and by what is said beside it, which goes first.
 
-    Custom extensions count only where they are asked for beside it: most CAs drop them. PkiError as for `profile_of`,
-    and when the request has neither a common name nor an alternative one.
+    Extensions that the profile has no field for count only where they are asked for beside it: most CAs drop them.
+    PkiError as for `profile_of`, for a name that its field would not take (`given_names`), and when the request has
+    neither a common name nor an alternative one.
     """
-    if not csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME) and not alternative_names(csr):
+    names = alternative_names(csr)
+    check_given(csr.subject, names)
+    if not csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME) and not names:
         raise PkiError("the request names nothing: give it a common name or alternative names")
     said = {f.name: value for f in fields(beside) if (value := getattr(beside, f.name)) != f.default}
-    return Profile(**{**_asked_for(csr), "extensions": (), **said})
+    return Profile(**{**_asked_for(csr), **said})
 
 
 def _extensions(template: CsrTemplate, key: PrivateKey) -> list[tuple[x509.ExtensionType, bool]]:
@@ -138,9 +190,8 @@ def csr_digest(pem: str) -> str:
 
 
 def _asked_for(csr: x509.CertificateSigningRequest) -> dict[str, Any]:
-    """Fields of a Profile."""
+    """Fields of a Profile, without its custom extensions."""
     usages: list[str] = []
-    custom: list[CustomExtension] = []
     found: dict[str, Any] = {}
     for extension in extensions_of(csr):
         match extension.value:
@@ -154,8 +205,4 @@ def _asked_for(csr: x509.CertificateSigningRequest) -> dict[str, Any]:
                 found["name_constraints"] = constraints_of(limits, critical=extension.critical)
             case x509.TLSFeature() as features if list(features) == [x509.TLSFeatureType.status_request]:
                 found["must_staple"] = True
-            case x509.SubjectAlternativeName() | x509.SubjectKeyIdentifier():
-                pass
-            case value:
-                custom.append(CustomExtension(extension.oid.dotted_string, value.public_bytes(), extension.critical))
-    return {"usages": tuple(usages), "extensions": tuple(custom), **found}
+    return {"usages": tuple(usages), **found}

@@ -1,6 +1,8 @@
 """What goes wrong with keys, names and certificates. No message ever holds key material."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Self
 
 from cryptography import x509
 
@@ -12,23 +14,32 @@ class PkiError(ValueError):
 class Mismatch(PkiError):
     """A CA's answer that is not what was asked for.
 
-    ``differences`` holds one sentence for each thing that differs, in a stable order.
+    ``differences`` holds one sentence for each thing that differs, in a stable order. ``not_before`` is when nothing
+    will differ any more, in UTC, if it is the time alone that differs; else None.
     """
 
     def __init__(self, differences: Sequence[str]) -> None:
         self.differences = tuple(differences)
+        begins = [one.not_before for one in self.differences if isinstance(one, NotYet)]
+        self.not_before = max(begins) if begins and len(begins) == len(self.differences) else None
         super().__init__("the certificate is not what was asked for: " + "; ".join(self.differences))
+
+
+class NotYet(str):
+    """A difference that passes by itself: something is valid from ``not_before`` on (UTC)."""
+
+    not_before: datetime
+
+    def __new__(cls, text: str, not_before: datetime) -> Self:
+        one = super().__new__(cls, text)
+        one.not_before = not_before
+        return one
 
 
 def quoted(value: object, limit: int = 100) -> str:
     """Text from outside, made fit for a message: one line, printable, at most ``limit`` characters."""
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
     return f'"{text}"' if len(text) <= limit else f'"{text[:limit]}..." ({len(text)} characters)'
-
-
-def why_unreadable(error: Exception) -> str:
-    """Why the library could not read something, without its advice to programmers."""
-    return "the PEM text is damaged" if "PEM" in str(error) else quoted(error)
 
 
 def name_text(name: x509.Name) -> str:

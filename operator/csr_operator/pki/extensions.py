@@ -7,7 +7,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from csr_operator.pki.asn1 import count
-from csr_operator.pki.errors import PkiError, quoted
+from csr_operator.pki.errors import PkiError
+from csr_operator.pki.faults import extension_fault
 
 MAX_NAMES = 2000
 """Alternative names of one certificate or request. The API takes some 1,500 in all fields together."""
@@ -27,10 +28,8 @@ def extensions_of(holder: x509.Certificate | x509.CertificateSigningRequest) -> 
         return holder.extensions
     except x509.DuplicateExtension as error:
         raise PkiError(f"the extension {error.oid.dotted_string} is there twice") from None
-    except (ValueError, TypeError, x509.UnsupportedGeneralNameType) as error:
-        raise PkiError(f"an extension is malformed: {quoted(error)}") from None
     except Exception:  # whatever the library stumbles over, such as a TLS feature that it does not know
-        raise PkiError("an extension has a value that cannot be read") from None
+        raise PkiError(extension_fault(holder)) from None
 
 
 def extension_of(holder: x509.Certificate | x509.CertificateSigningRequest, kind: type[T]) -> T | None:

@@ -10,6 +10,11 @@ def sha256_fingerprint(certificate: x509.Certificate) -> str:
 
 
 def serial_octets(certificate: x509.Certificate) -> str:
-    """The serial number in capital hexadecimal, of whole octets."""
-    digits = f"{certificate.serial_number:X}"
-    return digits.zfill(len(digits) + len(digits) % 2)
+    """The serial number in capital hexadecimal, of whole octets, as `openssl x509 -serial` prints it."""
+    return whole_octets(f"{certificate.serial_number:X}")
+
+
+def whole_octets(digits: str) -> str:
+    """A number in hexadecimal as `serial_octets` writes it: capitals, an even number of them, colons left out."""
+    bare = digits.replace(":", "").upper().lstrip("0")
+    return bare.zfill(max(len(bare) + len(bare) % 2, 2))

@@ -75,8 +75,10 @@ def uri(value: str) -> str:
     try:
         parts = urlsplit(value)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise PkiError(f"uris: {quoted(value)} cannot be parsed: {error}") from None
+    except ValueError:
+        raise PkiError(
+            f"uris: {quoted(value)} cannot be parsed: its port is no number, or its IPv6 address is not one in brackets"
+        ) from None
     if not host and (parts.netloc or parts.scheme in _MUST_HAVE_HOST):
         raise PkiError(f"uris: {quoted(value)} has no host")
     ascii_host = _uri_host(host, value) if host else ""
@@ -150,8 +152,19 @@ def _to_ascii(name: str, refuse: Callable[[str], PkiError]) -> str:
         raise refuse("has an underscore, which a host name cannot have (RFC 5280, 4.2.1.6)")
     try:
         return _a_labels(name)
-    except (idna.IDNAError, UnicodeError) as error:
-        raise refuse(f"is no internationalized domain name (RFC 5891): {error}") from None
+    except (idna.IDNAError, UnicodeError):
+        raise refuse(f"is no internationalized domain name (RFC 5891){_a_label_remedy(name)}") from None
+
+
+def _a_label_remedy(name: str) -> str:
+    """How to write a name that no rule of IDNA 2008 lets through, but which may be registered: an emoji domain."""
+    labels = []
+    for label in re.split("[.\u3002\uff0e\uff61]", unicodedata.normalize("NFC", name.lower())):
+        encoded = label if label.isascii() else f"xn--{label.encode('punycode').decode()}"
+        if not _LABEL.fullmatch(encoded) or (encoded != label and not _decodes(encoded)):
+            return ": see how it is spelt"
+        labels.append(encoded)
+    return f": if it is registered like this, write it as {quoted('.'.join(labels))}"
 
 
 @lru_cache(maxsize=8192)

@@ -41,7 +41,6 @@ _ALGORITHMS = {
     oid: asn1.object_identifier(oid)
     for oid in (
         "1.2.840.113549.1.1.1",  # rsaEncryption
-        "1.2.840.113549.1.1.10",  # id-RSASSA-PSS
         "1.2.840.10045.2.1",  # id-ecPublicKey; the library takes curves by their names alone
         "1.3.101.112",  # id-Ed25519
         "2.16.840.1.101.3.4.3.17",  # id-ml-dsa-44
@@ -51,6 +50,13 @@ _ALGORITHMS = {
 }
 """In a SubjectPublicKeyInfo or PKCS #8; others are refused unread, as the library computes with a DSA or DH key to read
 it: for minutes, if it is large.
+"""
+
+_PSS = "1.2.840.113549.1.1.10"
+"""id-RSASSA-PSS (RFC 4055, 3.1): an RSA key that is for these signatures alone.
+
+The library reads it as a plain one and writes it as such, so that certificate and key would not go together any more.
+CAs of others may have such a key.
 """
 
 
@@ -156,9 +162,31 @@ def parameters_of(key: PrivateKeyTypes | PublicKeyTypes) -> KeyParameters:
 
 def check_algorithm(holder: x509.Certificate | x509.CertificateSigningRequest) -> None:
     """PkiError if the public key is of an algorithm that `parameters_of` refuses; before anybody reads the key."""
-    oid = holder.public_key_algorithm_oid  # type: ignore[union-attr]  # the types leave it out for requests
-    if oid.dotted_string not in _ALGORITHMS:
+    if not is_pss(holder) and _algorithm_of(holder) not in _ALGORITHMS:
         raise _not_accepted()
+
+
+def check_own_algorithm(csr: x509.CertificateSigningRequest) -> None:
+    """As `check_algorithm`, of the key that a certificate is to be for, or PkiError because of `is_pss`."""
+    if is_pss(csr):
+        raise _pss()
+    check_algorithm(csr)
+
+
+def is_pss(holder: x509.Certificate | x509.CertificateSigningRequest) -> bool:
+    """Whether the public key says that it is for RSASSA-PSS alone. The key that the library reads does not show it."""
+    return _algorithm_of(holder) == _PSS
+
+
+def _algorithm_of(holder: x509.Certificate | x509.CertificateSigningRequest) -> str:
+    return holder.public_key_algorithm_oid.dotted_string  # type: ignore[union-attr]  # the types leave it out for requests
+
+
+def _pss() -> PkiError:
+    return PkiError(
+        "RSA keys for RSASSA-PSS alone (RFC 4055) are not accepted: make the key as plain RSA, such as with"
+        " `openssl genpkey -algorithm RSA`"
+    )
 
 
 def _not_accepted() -> PkiError:
@@ -194,8 +222,12 @@ def load_private_key(pem: bytes) -> PrivateKey:
     if len(pem) > _MAX_PEM_BYTES:
         raise PkiError(f"the private key is larger than {_MAX_PEM_BYTES} bytes")
     label, der = _key_block(pem)
-    if label == b"PRIVATE KEY" and _pkcs8_algorithm(der) not in _ALGORITHMS.values():
-        raise _not_accepted()
+    if label == b"PRIVATE KEY":
+        algorithm = _pkcs8_algorithm(der)
+        if algorithm == asn1.object_identifier(_PSS):
+            raise _pss()
+        if algorithm not in _ALGORITHMS.values():
+            raise _not_accepted()
     # The library is given what was looked at: it might find another block. The causes are cut off: they could carry a
     # part of the input.
     try:

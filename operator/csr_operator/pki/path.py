@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
 from csr_operator.pki import constraints
-from csr_operator.pki.errors import PkiError, name_text
+from csr_operator.pki.errors import NotYet, PkiError, name_text
 from csr_operator.pki.extensions import extension_of, extensions_of
 from csr_operator.pki.keys import check_algorithm, parameters_of
 from csr_operator.pki.signatures import issued_by, weak_hash
@@ -66,14 +67,16 @@ def check(
     *,
     now: datetime,
     known: frozenset[x509.ObjectIdentifier] = frozenset(),
+    skew: timedelta = timedelta(0),
 ) -> list[str]:
     """What is wrong with a path that runs from the leaf up to the trust anchor; empty when nothing is.
 
     Each certificate must be signed by the next, not with MD5 or SHA-1, and have no critical extension that is
-    unknown (those in ``known`` may be in the leaf). Each CA, the anchor too, must be valid at ``now``, have
-    CA:TRUE, may have no key usage without keyCertSign, no path length that is exceeded, no name constraint
-    that is violated, and no key that `parameters_of` refuses. The leaf's own validity and purpose are left to
-    the caller.
+    unknown (those in ``known`` may be in the leaf). Each CA, the anchor too, must be valid at ``now``, or ``skew``
+    later, have CA:TRUE, may have no key usage without keyCertSign, no path length that is exceeded, no name constraint
+    that is violated, and no key that `parameters_of` refuses. An anchor of X.509 version 1, which has no extensions,
+    needs none (RFC 5280, 6.1.1 d: it is a name and a key). What is not valid yet is told of as `NotYet`. The leaf's own
+    validity and purpose are left to the caller.
     """
     leaf, *authorities = path
     problems = [*_signature(leaf, "certificate"), *_unknown_extensions(leaf, "certificate", known)]
@@ -81,30 +84,57 @@ def check(
         if not issued_by(certificate, issuer):
             label = "certificate" if certificate is leaf else f"CA {name_text(certificate.subject)}"
             problems.append(f"chain: the {label} is not signed by {name_text(issuer.subject)}")
+    problems += _about_authorities(authorities)
+    for one in map(_authority, authorities):
+        text = (
+            f"chain: the {one.label} is valid from {one.not_before:%Y-%m-%dT%H:%M:%SZ} to"
+            f" {one.not_after:%Y-%m-%dT%H:%M:%SZ}, not now"
+        )
+        if now > one.not_after:
+            problems.append(text)
+        elif now + skew < one.not_before:
+            problems.append(NotYet(text, one.not_before - skew))
+    # Constraints on what is broken already would only say it again.
+    return problems if any(not isinstance(one, NotYet) for one in problems) else [*problems, *constraints.check(path)]
+
+
+def check_authorities(authorities: Sequence[x509.Certificate]) -> list[str]:
+    """What `check` would say of these CAs, the lowest first, of whatever the lowest signs, at any time."""
+    return [
+        *(
+            f"chain: the {_authority(one).label} is not signed by {name_text(issuer.subject)}"
+            for one, issuer in pairwise(authorities)
+            if not issued_by(one, issuer)
+        ),
+        *_about_authorities(authorities),
+    ]
+
+
+def _about_authorities(authorities: Sequence[x509.Certificate]) -> list[str]:
+    """All but who signed them and when they are valid."""
+    problems: list[str] = []
     below = 0  # the CAs below this one; self-issued ones do not count (RFC 5280, 4.2.1.9)
     for index, certificate in enumerate(authorities):
-        authority = _authority(certificate)
+        authority, is_anchor = _authority(certificate), index == len(authorities) - 1
+        if authority.no_ca and not (is_anchor and authority.is_old_root):
+            problems.append(authority.no_ca)
         problems += authority.problems
-        if index < len(authorities) - 1:
+        if not is_anchor:
             problems += _signature(certificate, authority.label)
-        if not authority.not_before <= now <= authority.not_after:
-            problems.append(
-                f"chain: the {authority.label} is valid from {authority.not_before:%Y-%m-%dT%H:%M:%SZ} to"
-                f" {authority.not_after:%Y-%m-%dT%H:%M:%SZ}, not now"
-            )
         if authority.path_length is not None and below > authority.path_length:
             problems.append(
                 f"chain: the {authority.label} has the path length {authority.path_length},"
                 f" but {below} more CAs stand below it"
             )
         below += not authority.self_issued
-    # Constraints on what is broken already would only say it again.
-    return problems or constraints.check(path)
+    return problems
 
 
 @dataclass(frozen=True, slots=True)
 class _Authority:
     label: str
+    no_ca: str
+    is_old_root: bool
     problems: tuple[str, ...]
     path_length: int | None
     self_issued: bool
@@ -117,7 +147,8 @@ def _authority(certificate: x509.Certificate) -> _Authority:
     """What there is to know of a CA certificate whatever the path it stands in: CAs come by again and again."""
     label = f"CA {name_text(certificate.subject)}"
     problems = _unknown_extensions(certificate, label, frozenset())
-    path_length = None
+    path_length, no_ca = None, ""
+    self_issued = certificate.subject == certificate.issuer
     try:
         basic = extension_of(certificate, x509.BasicConstraints)
         usage = extension_of(certificate, x509.KeyUsage)
@@ -125,7 +156,7 @@ def _authority(certificate: x509.Certificate) -> _Authority:
         pass  # told of by _unknown_extensions
     else:
         if basic is None or not basic.ca:
-            problems.append(f"chain: the {label} is no CA certificate (its basic constraints lack CA:TRUE)")
+            no_ca = f"chain: the {label} is no CA certificate (its basic constraints lack CA:TRUE)"
         else:
             path_length = basic.path_length
         if usage is not None and not usage.key_cert_sign:
@@ -139,9 +170,11 @@ def _authority(certificate: x509.Certificate) -> _Authority:
         problems.append(f"chain: the key of the {label} cannot be read")
     return _Authority(
         label,
+        no_ca,
+        self_issued and certificate.version is x509.Version.v1,
         tuple(problems),
         path_length,
-        certificate.subject == certificate.issuer,
+        self_issued,
         certificate.not_valid_before_utc,
         certificate.not_valid_after_utc,
     )

@@ -15,8 +15,7 @@ from csr_operator.pki.errors import PkiError, quoted
 from csr_operator.pki.keys import KeyAlgorithm
 from csr_operator.pki.usages import DEFAULT_USAGES, KEY_USAGES, POSSIBLE, SIGNING, extended_oid, normalized_usages
 
-# Extensions that have a field of their own, or that only the CA can write.
-_RESERVED = {
+RESERVED = {
     ExtensionOID.SUBJECT_ALTERNATIVE_NAME: "give the names in dnsNames, ipAddresses, uris ...",
     ExtensionOID.KEY_USAGE: "use usages",
     ExtensionOID.EXTENDED_KEY_USAGE: "use usages",
@@ -26,6 +25,7 @@ _RESERVED = {
     ExtensionOID.SUBJECT_KEY_IDENTIFIER: "the CA writes it",
     ExtensionOID.AUTHORITY_KEY_IDENTIFIER: "the CA writes it",
 }
+"""Extensions that have a field of their own, or that only the CA can write, and what to do instead."""
 
 
 _MOST_DEPTH = 255
@@ -44,8 +44,8 @@ class CustomExtension:
             oid = x509.ObjectIdentifier(self.oid)
         except ValueError:
             raise PkiError(f"extensions: {quoted(self.oid)} is no dotted object identifier") from None
-        if oid in _RESERVED:
-            raise PkiError(f"extensions: {self.oid} cannot be set here: {_RESERVED[oid]}")
+        if oid in RESERVED:
+            raise PkiError(f"extensions: {self.oid} cannot be set here: {RESERVED[oid]}")
         try:
             asn1.decode(self.value)
         except PkiError as error:

@@ -119,7 +119,8 @@ def parse(text: str, field: str = "literalSubject") -> x509.Name:
         try:
             value = _unescape(_trim(rest[0]))
         except ValueError:
-            refuse(f"has a value that cannot be read at character {start + 1}")
+            wanted = ": after # comes a text as DER (UTF8String, PrintableString, IA5String) in hexadecimal"
+            refuse(f"has a value that cannot be read at character {start + 1}{wanted if '#' in rest[0][:1] else ''}")
         pair = attribute(oid, value, field)
         if separator == "+":
             if pair in rdns[-1]:

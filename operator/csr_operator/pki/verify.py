@@ -1,15 +1,15 @@
 """Whether a CA's answer is what was asked for: nothing is stored before it passed here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
 
 from csr_operator.pki import compare, path
-from csr_operator.pki.chain import Chain, spki_of
+from csr_operator.pki.chain import Chain, chains, spki_of
 from csr_operator.pki.compare import SubjectRule as SubjectRule
-from csr_operator.pki.errors import Mismatch, PkiError
+from csr_operator.pki.errors import Mismatch, NotYet, PkiError
 from csr_operator.pki.extensions import extensions_of
 from csr_operator.pki.keys import parameters_of, public_key_der
 from csr_operator.pki.profile import Profile
@@ -23,7 +23,7 @@ class Rules:
     """What a CA is free to decide. The default is nothing.
 
     ``added_usages`` are usages that the certificate may carry without having been asked for (`TLS_USAGES`,
-    say). ``clock_skew`` is how far in the future notBefore may lie.
+    say). ``clock_skew`` is how far in the future notBefore may lie, that of the CAs' certificates too.
     """
 
     subject: SubjectRule = SubjectRule.EXACT
@@ -33,6 +33,43 @@ class Rules:
 
 CA_DECIDES = Rules(SubjectRule.CA_DECIDES, TLS_USAGES)
 """For CAs that write the subject they validated, and the usages of their products."""
+
+
+def accepted(
+    csr: x509.CertificateSigningRequest,
+    certificates: Iterable[x509.Certificate],
+    profile: Profile,
+    *,
+    now: datetime,
+    not_after_limit: datetime | None = None,
+    roots: Sequence[x509.Certificate] | None = None,
+    rules: Rules = Rules(),
+) -> Chain:
+    """The first of the `chains` in an answer that `verify` accepts.
+
+    With ``roots`` (None: any) it ends in one of them. Raises Mismatch for the best one if all are refused, and PkiError
+    if there is none.
+    """
+    refusal: Mismatch | None = None
+    for chain in chains(csr, certificates, roots=roots or (), now=now):
+        try:
+            verify(chain, csr, profile, now=now, not_after_limit=not_after_limit, roots=roots, rules=rules)
+        except Mismatch as error:
+            refusal = refusal or error
+        else:
+            return chain
+    assert refusal is not None
+    raise refusal
+
+
+def clock_words(refusal: Mismatch, now: datetime) -> str:
+    """What to say of a certificate that is not valid yet and differs in nothing else; empty for any other one."""
+    if refusal.not_before is None:
+        return ""
+    return (
+        f"the operator's clock says {_time(now)}: the CA's clock is ahead, or that of the operator's node is behind;"
+        f" it is looked at again at {_time(refusal.not_before)}"
+    )
 
 
 def verify(
@@ -71,7 +108,7 @@ def verify(
     custom = frozenset(x509.ObjectIdentifier(extension.oid) for extension in profile.extensions)
     anchored, missing = path.to_anchor(chain.certificates, roots)
     differences += missing
-    differences += path.check(anchored, now=now, known=custom)
+    differences += path.check(anchored, now=now, known=custom, skew=rules.clock_skew)
     differences += _fields(leaf, now, minimum_lifetime, not_after_limit, rules.clock_skew)
     try:
         extensions_of(leaf)
@@ -95,7 +132,7 @@ def _fields(
     if not 0 < leaf.serial_number < 1 << 160:
         problems.append("serial number: not a positive number of at most 20 octets (RFC 5280, 4.1.2.2)")
     if start > now + skew:
-        problems.append(f"validity: it begins only at {_time(start)}")
+        problems.append(NotYet(f"validity: it begins only at {_time(start)}", start - skew))
     if end <= start:
         problems.append(f"validity: it ends at {_time(end)}, before it begins")
     elif end <= now:

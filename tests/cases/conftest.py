@@ -1,0 +1,3 @@
+"""An operator that the tests of one module share."""
+
+from tests.operator.conftest import site as site
