@@ -78,7 +78,7 @@ def renewed(
             issuer("gone", ca={"secretName": "root-tls"}),
             request("default", "ca", duration="1h"),
             request("short-ca", "ca", commonName="Short CA", isCA=True, duration="30m"),
-            issuer("short-ca", ca={"secretName": "short-ca-tls"}),
+            issuer("short-ca", ca={"secretName": "short-ca-tls", "backdate": "0s"}),
             request("granted-less", "short-ca", duration="100h", renewBefore="45m"),
             *(request(name, "ca", duration="1h", **spec) for name, spec in {**OVERDUE, **ALIKE, **LATE}.items()),
         )

@@ -30,9 +30,12 @@ def request(name: str, issuer: str, **spec: Any) -> dict[str, Any]:
 
 
 def root_and_ca(ca: str = "ca") -> list[dict[str, Any]]:
-    """A self-signed issuer `root`, a root certificate by it, and the issuer `ca` that signs with that."""
+    """A self-signed issuer `root`, a root certificate by it, and the issuer `ca` that signs with that.
+
+    What `ca` signs is not dated back, so that a life can be counted from notBefore.
+    """
     return [
         issuer("root"),
         request("root", "root", commonName="Test Root", isCA=True, duration="87600h"),
-        issuer(ca, ca={"secretName": "root-tls"}),
+        issuer(ca, ca={"secretName": "root-tls", "backdate": "0s"}),
     ]
