@@ -446,6 +446,10 @@ class Controller:
             meta = await self._performer.note_renewal(request, renewal)
             if meta is not None:
                 self._store.wrote_secret(meta)
+                if renewal is not None and renewal.explanation:
+                    when = f"between {format_time(renewal.start)} and {format_time(renewal.end)}"
+                    text = f"{live.issuer.key} asks to renew the certificate {when}: {renewal.explanation}"
+                    self._events.normal(request, "RenewalSuggested", text)
         except Failed as failed:
             again = min(again, timedelta(seconds=max(failed.after, 600.0)))
             logger.info("%s: %s does not say when to renew: %s", request.key, live.issuer.key, failed.message)
@@ -650,7 +654,8 @@ class Controller:
                 await self._finalize(request, add=True)
             case Release():
                 await self._finalize(request, add=False)
-        return self._note_done(request, action, done)
+        by_ca = secret is not None and secret.record is not None and secret.record.window is not None
+        return self._note_done(request, action, done, by_ca=by_ca)
 
     def _drop(self, staged: Staged) -> None:
         """Its Secret was deleted, and stays only if the order has to be taken back."""
@@ -659,7 +664,10 @@ class Controller:
         else:
             self._store.drop_secret(staged.key)
 
-    def _note_done(self, request: CertificateRequest, action: Action, done: Written | Ordered | None) -> str | None:
+    def _note_done(
+        self, request: CertificateRequest, action: Action, done: Written | Ordered | None, *, by_ca: bool
+    ) -> str | None:
+        """by_ca: the CA had a say in when the certificate was to be renewed."""
         if isinstance(done, Ordered):
             self._store.wrote_secret(done.staged)
             now = self._clock()
@@ -684,10 +692,11 @@ class Controller:
         if isinstance(action, Issue) and action.reason == "Revoked" and not action.revoke_old:
             text = "the certificate was replaced, and is not revoked: its issuer cannot do that"
             self._events.warning(request, "NotRevoked", text)
-        if isinstance(action, Issue) and action.revision > 1:
-            self._events.normal(request, "Issued", f"revision {action.revision}, because of {action.reason}")
-        elif isinstance(action, Resume) and action.revision > 1:
-            self._events.normal(request, "Issued", f"revision {action.revision}")
+        if isinstance(action, Issue | Resume) and action.revision > 1:
+            why = f", because of {action.reason}" if action.reason else ""
+            if action.reason == "Renewal" and by_ca:
+                why += ", at the time that the CA asks for (renewal information, RFC 9773)"
+            self._events.normal(request, "Issued", f"revision {action.revision}{why}")
         return done.csr_pem
 
     def _has_had_one(self, request: CertificateRequest) -> bool:

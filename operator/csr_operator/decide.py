@@ -6,11 +6,12 @@ rest of it gains nothing by it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from .asked import asked
 from .model import (
+    NEVER,
     CertificateRequest,
     Condition,
     Debt,
@@ -23,7 +24,7 @@ from .model import (
     format_time,
     parse_time,
 )
-from .pace import EARLY, SETTLE, Pace, wish_of
+from .pace import EARLY, SETTLE, Pace, asked_of, wish_of
 from .policy import Policy, violations
 
 
@@ -124,11 +125,12 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Go on with the order under way at `issuer`."""
+    """Go on with the order under way at `issuer`. reason: as of `Issue`, as far as it is still to be seen."""
 
     revision: int
     issuer: ObjectKey
     revoke_old: bool = False
+    reason: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,7 @@ Action = Issue | Resume | Consult | Discard | Restore | Guard | Revoke | Forget 
 
 
 def decide(request: CertificateRequest, world: World) -> Action:
+    world = _recalled(request, world)
     action = _decide(request, world)
     if (
         isinstance(action, Issue | Resume | Restore | Revoke | Forget)
@@ -458,13 +461,35 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
         and world.now < waiting.poll_at
     ):
         return Hold("Pending", waiting.message, needs_user=False, until=waiting.poll_at)
-    asked_again = request.wishes.renew not in ("", record.renew if record is not None else "")
-    if not staged.handle and staged.again and world.now < (again := parse_time(staged.again)) and not asked_again:
-        text = f"{staged.lapses} orders came to nothing at {issuer}; the next one is placed at {staged.again}"
-        text += "; the annotation csr-operator.dev/renew has it placed now"
-        return Hold("RenewalLoop", text, needs_user=False, until=again)
     wished = record is not None and request.wishes.revoke == record.serial_number
-    return Resume(staged.revision, issuer, _revokes_old(request, world, asked_to=wished))
+    first = _wanted(request, replace(world, failures=None), record)
+    reason = first.reason if isinstance(first, Issue) else ""
+    return Resume(staged.revision, issuer, _revokes_old(request, world, asked_to=wished), reason)
+
+
+def _recalled(request: CertificateRequest, world: World) -> World:
+    """With the failure that is on record with the order under way, which a restart has had the operator forget."""
+    staged = world.staged
+    if staged is None or not staged.authentic or (setback := staged.setback) is None:
+        return world
+    issuer = next((key for key in request.issuers if issuer_name(key) == staged.issuer), None)
+    state = world.issuers.get(issuer) if issuer is not None else None
+    if state is None or issuer in (world.failures or {}):
+        return world
+    if setback.asked not in ("", asked_of(request.wishes.renew, state.version)):
+        return world  # since then something has changed that it may depend on
+    final = setback.again == NEVER
+    failure = Failure(
+        reason=setback.reason or "OrderFailed",
+        message=setback.message or f"{staged.lapses} orders came to nothing; another one is placed at {setback.again}",
+        issuer=issuer,
+        generation=request.generation,
+        wishes=request.wishes,
+        version=state.version,
+        retry_at=None if final else parse_time(setback.again),
+        needs_user=final,
+    )
+    return replace(world, failures={**(world.failures or {}), issuer: failure})
 
 
 def _revokes_old(request: CertificateRequest, world: World, *, asked_to: bool) -> bool:

@@ -25,6 +25,7 @@ from .model import (
     Record,
     SecretKey,
     SecretKeyRef,
+    Setback,
     Window,
     format_time,
 )
@@ -48,7 +49,7 @@ class Plan:
     hurries: int = 0
     handle: str = ""
     lapses: int = 0
-    again: str = ""
+    setback: Setback | None = None
 
 
 def staging_key(request: CertificateRequest) -> SecretKey:
@@ -162,7 +163,7 @@ def staging_body(
         f"{GROUP}/order": plan.handle,
         f"{GROUP}/early-replacements": str(plan.hurries),
         f"{GROUP}/lapses": str(plan.lapses),
-        f"{GROUP}/order-again": plan.again,
+        f"{GROUP}/order-again": plan.setback.text if plan.setback is not None else "",
     }
     annotations[SEAL_ANNOTATION] = seal.code("order", *staged_parts(where, request.uid, annotations))
     body = _body(

@@ -47,6 +47,7 @@ from .model import (
     SecretKeyRef,
     SecretMeta,
     SecretTemplate,
+    Setback,
     Staged,
     Window,
     Wishes,
@@ -329,7 +330,7 @@ def parse_staged(obj: Raw, seal: Seal | None) -> Staged | None:
             handle=annotations[f"{GROUP}/order"],
             hurries=int(annotations[f"{GROUP}/early-replacements"]),
             lapses=int(annotations[f"{GROUP}/lapses"]),
-            again=annotations[f"{GROUP}/order-again"],
+            setback=Setback.read(annotations[f"{GROUP}/order-again"]),
             authentic=True,
         )
     except (KeyError, ValueError):
