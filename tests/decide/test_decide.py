@@ -29,6 +29,7 @@ from csr_operator.decide import (
     renewal_time,
 )
 from csr_operator.model import (
+    NEVER,
     REVOCATION_FINALIZER,
     CertificateRequest,
     Condition,
@@ -38,10 +39,12 @@ from csr_operator.model import (
     Record,
     SecretMeta,
     SecretTemplate,
+    Setback,
     Staged,
     Wishes,
     format_time,
 )
+from csr_operator.pace import asked_of
 from csr_operator.parse import parse_request
 from csr_operator.policy import AllowedNames, Default, Namespaces, Policy, Requirement, Rule
 
@@ -243,6 +246,55 @@ def failure(**changes: Any) -> Failure:
         Failure("Rejected", "no", CA, generation=1, wishes=Wishes(), version="1", retry_at=None, needs_user=True),
         **changes,
     )
+
+
+def test_what_an_order_was_refused_holds_over_a_restart() -> None:
+    request = make_request()
+    refused = staged(request, handle="", setback=Setback(NEVER, asked_of("", "1"), "Rejected", "no: blocked"))
+    assert ask(request, None, staged=refused) == Hold("Rejected", "no: blocked", needs_user=True)
+    asked = replace(request, wishes=Wishes(renew="now"))
+    assert ask(asked, None, staged=refused) == Resume(1, CA)
+    assert ask(request, None, replace(READY, version="2"), staged=refused) == Resume(1, CA)
+    assert ask(make_request(dnsNames=["b.example.com"]), None, staged=refused) == Discard()
+    # What is known to have happened since counts.
+    busy = failure(reason="IssuerUnavailable", retry_at=NOW + timedelta(seconds=9), needs_user=False)
+    assert isinstance(held := ask(request, None, failure=busy, staged=refused), Hold)
+    assert held.reason == "IssuerUnavailable"
+
+
+@pytest.mark.parametrize("words", [("", "", ""), (asked_of("", "1"), "OrderFailed", "no answer at port 80")])
+def test_orders_that_came_to_nothing_wait_over_a_restart(words: tuple[str, str, str]) -> None:
+    request, again = make_request(), NOW + timedelta(minutes=5)
+    failed = staged(request, handle="", lapses=2, setback=Setback(format_time(again), *words))
+    held = ask(request, None, staged=failed)
+    assert isinstance(held, Hold)
+    assert (held.reason, held.needs_user, held.until) == ("OrderFailed", False, again)
+    assert held.message == (words[2] or "2 orders came to nothing; another one is placed at 2026-06-01T00:05:00Z")
+    assert ask(request, None, staged=failed, now=again) == Resume(1, CA)
+    if words[0]:
+        assert ask(replace(request, wishes=Wishes(renew="now")), None, staged=failed) == Resume(1, CA)
+
+
+@pytest.mark.parametrize(
+    "setback",
+    [
+        Setback("2026-06-01T00:05:00Z"),
+        Setback(NEVER, "0123456789abcdef", "Rejected", "words with  blanks: and more"),
+        Setback("2026-06-01T00:05:00Z", "0123456789abcdef", "OrderFailed", "x"),
+    ],
+)
+def test_a_setback_is_read_as_it_was_written(setback: Setback) -> None:
+    assert Setback.read(setback.text) == setback
+
+
+def test_a_resumed_order_knows_why_it_was_placed() -> None:
+    request = make_request()
+    first = ask(request, None, staged=staged(request))
+    assert isinstance(first, Resume)
+    assert first.reason == "SecretMissing"
+    due = ask(request, make_secret(request, timedelta(days=80)), staged=staged(request, revision=2))
+    assert isinstance(due, Resume)
+    assert due.reason == "Renewal"
 
 
 def test_a_permanent_failure_holds_until_spec_or_issuer_change() -> None:
