@@ -4,6 +4,9 @@ A challenge stays `pending` while it is looked at, and a second POST is refused 
 asks for the same names again gets the same order. Refusals come and go.
 """
 
+import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +22,7 @@ from csr_operator.pki.keys import private_key_pem
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
 from tests.support.acme_world import NAME, World, csr, go, order, submitted, world_of
-from tests.support.contract import Reply
+from tests.support.contract import Call, Reply
 from tests.support.hostile_acme import PROBLEM, HostileAcme, Lie, problem
 
 
@@ -267,6 +270,43 @@ async def test_the_words_of_a_pause_stay_the_same(world: World) -> None:
     assert "jwt=eyJh.1.a" in said[0]
 
 
+# Nonces.
+
+
+class Forgetful(HostileAcme):
+    """Gives each nonce once, and after `forget` knows none of those before. refused: how many it did not know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given, self.known_from, self.refused = 0, 0, 0
+
+    def forget(self) -> None:
+        self.known_from = self.given
+
+    def answer(self, call: Call) -> Reply:
+        reply = super().answer(call)
+        if call.method == "POST":
+            text = call.body["protected"]
+            nonce = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))["nonce"]
+            if int(nonce.rpartition("-")[2]) <= self.known_from:
+                self.refused += 1
+                reply = problem("badNonce", "JWS has an invalid anti-replay nonce", 400)
+        self.given += 1
+        return Reply(reply.status, reply.body, {**reply.headers, "Replay-Nonce": f"nonce-{self.given}"})
+
+
+async def test_a_ca_that_has_forgotten_its_nonces_refuses_one() -> None:
+    with Forgetful() as ca:
+        async with world_of(ca) as world:
+            backend = world.again()
+            await asyncio.gather(*(submitted(backend, order(f"key-{number}")) for number in range(20)))
+            ca.forget()
+            before = ca.refused
+            for number in range(3):
+                await submitted(backend, order(f"later-{number}"))
+            assert ca.refused == before + 1
+
+
 # Orders that are shared by name.
 
 
@@ -336,6 +376,16 @@ async def test_an_order_whose_url_could_not_be_kept_is_taken_first(world: World)
     assert world.ca.asked("new-order") == 1
     await backend.abandon(asked.key, asked.csr, "")
     assert await submitted(backend, again) != handle
+
+
+async def test_a_ca_that_asks_to_renew_says_why(world: World) -> None:
+    backend = world.again()
+    page = "https://ca.example/incident-7"
+    for sent, told in ((page, page), ("javascript:alert(1)", ""), (f"{page} and", ""), (7, ""), (None, "")):
+        world.ca.lies["renewal-info"] = lambda body, sent=sent: {**body, "explanationURL": sent}  # type: ignore[misc]
+        renewal = await backend.suggest_renewal("abc.def")
+        assert renewal is not None
+        assert renewal.explanation == told
 
 
 # Accounts.

@@ -50,8 +50,8 @@ REQUEST = {
         "Wait. If it lasts, see whether the CA is up and can be reached from the operator.",
     ),
     "OrderFailed": Advice(
-        "The CA took the order and could not fulfil it, for the reason given here. Another one is placed later. "
-        f"{_AGAIN}",
+        "The CA took the order and could not fulfil it, for the reason given here. Another one is placed at the "
+        "time that is given: soon at first, then after hours, then once a day.",
         "Mend what the CA names: most often it could not see that the name is yours.",
     ),
     "AbandoningOrder": Advice(
@@ -129,6 +129,11 @@ REQUEST = {
         "Secret {secret} belongs to an earlier request of this name, and Kubernetes is about to delete it. The "
         "operator then goes on by itself.",
         "Wait. If it lasts, see whether the kube-controller-manager is running, which deletes it.",
+    ),
+    "RenewalSuggested": Advice(
+        "The CA asks to renew the certificate within the time that is named, and has a page that says why. That "
+        "happens by itself.",
+        "Read that page.",
     ),
     "RenewalLoop": Advice(
         "Certificates of this request come due again and again within a tenth of their life: so each further one is "
