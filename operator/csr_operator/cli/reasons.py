@@ -130,11 +130,6 @@ REQUEST = {
         "operator then goes on by itself.",
         "Wait. If it lasts, see whether the kube-controller-manager is running, which deletes it.",
     ),
-    "RenewalSuggested": Advice(
-        "The CA asks to renew the certificate within the time that is named, and has a page that says why. That "
-        "happens by itself.",
-        "Read that page.",
-    ),
     "RenewalLoop": Advice(
         "Certificates of this request come due again and again within a tenth of their life: so each further one is "
         "issued after a longer pause, up to a day. The message names the cause.",
@@ -193,6 +188,7 @@ EVENTS = {
     "Revoked": "a certificate was revoked",
     "NotRevoked": "a certificate that was to be revoked was not",
     "StillPending": "a reminder: the order still waits",
+    "RenewalSuggested": "the CA asks to renew the certificate, and says why",
     "StateNotAuthentic": "what the operator keeps in a Secret did not bear its code",
 }
 """Of events that no condition has the reason of."""
