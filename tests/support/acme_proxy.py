@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp import web
@@ -71,6 +72,7 @@ class AcmeProxy:
     like_lets_encrypt: bool = False
     leaves_alone: int = 0
     repeated: list[str] = field(default_factory=list)
+    _transports: WeakSet[asyncio.Transport] = field(default_factory=WeakSet)
     _told: set[str] = field(default_factory=set)
     _orders: dict[frozenset[str], web.Response] = field(default_factory=dict)
     _finalizes: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -151,10 +153,15 @@ class AcmeProxy:
     async def _end(self) -> None:
         assert self._runner is not None
         assert self._session is not None
+        for transport in self._transports:
+            transport.abort()  # the end of TLS waits for the other side, which may still be there
         await self._runner.cleanup()
         await self._session.close()
+        await asyncio.sleep(0)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        self._transports.add(request.transport)
         step = next((name for path, name in STEPS.items() if request.path.startswith(path)), "other")
         plans = self._plans.get(step) or []
         plan = plans[0] if plans else None
