@@ -7,7 +7,7 @@ The server is not trusted either: requests go to its own host alone, and texts, 
 """
 
 from csr_acme.client import AcmeClient
-from csr_acme.errors import AcmeError, ForeignUrl, Problem, Refused, Unreachable
+from csr_acme.errors import AcmeError, ForeignUrl, Problem, Refused, Unreachable, Untrusted
 from csr_acme.jose import ExternalAccount
 from csr_acme.objects import Account, Authorization, Challenge, Directory, Identifier, Order, RenewalInfo
 
@@ -26,4 +26,5 @@ __all__ = [
     "Refused",
     "RenewalInfo",
     "Unreachable",
+    "Untrusted",
 ]

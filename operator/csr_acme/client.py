@@ -1,7 +1,10 @@
 """The protocol: one method for each request of RFC 8555 and its extensions."""
 
+import errno
 import json
+import os
 import re
+import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +18,7 @@ import aiohttp
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from csr_acme.errors import AcmeError, Problem, Refused, Unreachable
+from csr_acme.errors import AcmeError, Problem, Refused, Unreachable, Untrusted, line
 from csr_acme.jose import AccountKey, ExternalAccount, b64url, bind, jwk, sign
 from csr_acme.objects import (
     Account,
@@ -45,6 +48,8 @@ _MOST_BYTES_OF_CHAIN = 1024 * 1024
 _MOST_BYTES_OF_CHAINS = 4 * 1024 * 1024
 _MOST_PAGES, _MOST_BYTES_OF_PAGES = 100, 4 * 1024 * 1024
 _MOST_LINKS = 64
+_MOST_REASON = 100
+"""Characters of what the TLS library says."""
 
 SOONEST, LATEST = 1.0, 86400.0
 """Seconds: a server that asks to wait gets no less and no more."""
@@ -63,6 +68,7 @@ _USER_AGENT = "csr-operator (csr_acme)"
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
+    url: str
     status: int
     headers: Mapping[str, str]
     links: Sequence[tuple[str, str]]  # (relation, URL)
@@ -106,7 +112,8 @@ class AcmeClient:
         self.account_url = account_url
         self.origin = Origin(directory_url, anywhere=anywhere)
         self._directory: Directory | None = None
-        self._nonces: deque[str] = deque(maxlen=64)
+        self._nonces: deque[tuple[int, str]] = deque(maxlen=64)  # the latest last, each with its number
+        self._given = 0
 
     @property
     def key(self) -> AccountKey:
@@ -285,7 +292,8 @@ class AcmeClient:
         signer = key or self._key
         body = b"" if payload is None else json.dumps(payload).encode()
         for attempt in range(1, _NONCE_ATTEMPTS + 1):
-            protected: dict[str, Any] = {"nonce": await self._nonce(), "url": url}
+            number, nonce = await self._nonce()
+            protected: dict[str, Any] = {"nonce": nonce, "url": url}
             protected |= {"kid": self.account_url} if named else {"jwk": jwk(signer)}
             data = json.dumps(sign(signer, protected, body)).encode()
             headers = {"Content-Type": "application/jose+json", "Accept": accept}
@@ -294,14 +302,17 @@ class AcmeClient:
             except Refused as error:
                 if error.problem.type != "badNonce" or attempt == _NONCE_ATTEMPTS:
                     raise
+                while self._nonces and self._nonces[0][0] < number:
+                    self._nonces.popleft()  # a server that has forgotten one has forgotten what is older
         raise AssertionError
 
-    async def _nonce(self) -> str:
+    async def _nonce(self) -> tuple[int, str]:
+        """The latest: the one that came with a refusal is good (RFC 8555, section 6.5)."""
         if not self._nonces:
             await self._fetch("HEAD", "newNonce", (await self.directory()).new_nonce)
         if not self._nonces:
             raise Unreachable("the server gives no nonce: is the directory URL right?")
-        return self._nonces.popleft()
+        return self._nonces.pop()
 
     async def _fetch(
         self,
@@ -327,11 +338,16 @@ class AcmeClient:
                 body = await response.content.read(most + 1) if method != "HEAD" else b""
                 while 0 < len(body) <= most and not response.content.at_eof():
                     body += await response.content.read(most + 1 - len(body))
-                answer = _Answer(response.status, response.headers, _links(response, url), body)
+                answer = _Answer(url, response.status, response.headers, _links(response, url), body)
+        except aiohttp.ClientConnectorCertificateError as error:
+            reason = getattr(error.certificate_error, "verify_message", "")
+            why = f" ({line(reason, _MOST_REASON)})" if reason else ""
+            raise Untrusted(f"the TLS certificate of {_host(url)} is not trusted{why}") from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise Unreachable(f"{_host(url)}: {_trouble(error)}") from error
+            raise Unreachable(f"{_host(url)} {_trouble(error)}") from error
         if _NONCE.fullmatch(nonce := answer.headers.get("Replay-Nonce", "")):
-            self._nonces.append(nonce)
+            self._given += 1
+            self._nonces.append((self._given, nonce))
         if len(answer.body) > most:
             raise Unreachable(f"{_host(url)}: the answer of {field} is longer than {most} bytes")
         if 300 <= answer.status < 400:
@@ -346,7 +362,13 @@ class AcmeClient:
         return answer
 
     def _location(self, answer: _Answer) -> str:
-        return self.origin.take("Location", answer.headers.get("Location", ""))
+        text = answer.headers.get("Location", "")
+        try:
+            # It may be relative (RFC 9110, section 10.2.2).
+            url = urljoin(answer.url, text) if text else ""
+        except ValueError:
+            url = text
+        return self.origin.take("Location", url)
 
     def _account(self, answer: _Answer) -> Account:
         return _parsed(lambda: Account.parse(self.account_url, answer.json(), self.origin), "account")
@@ -430,16 +452,36 @@ _RELATION = re.compile(r'rel="?([^";,\s]+)', re.IGNORECASE)
 
 
 def _trouble(error: Exception) -> str:
-    """In words of ours: what came instead of HTTP is not told."""
+    """What became of a request, as the end of a sentence that begins with the host. In words of ours, which stay the
+    same as long as nothing changes: neither addresses nor what came instead of HTTP are told."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        unanswered = error.os_error.errno == socket.EAI_AGAIN
+        return "cannot be looked up: no DNS server answers" if unanswered else "has no address (DNS)"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect: {error.os_error.strerror or type(error.os_error).__name__}"
+        return _ERRNO.get(error.os_error.errno or 0, f"cannot be connected to: {_of_system(error.os_error)}")
     if isinstance(error, TimeoutError):
-        return "there was no whole answer in time"
+        return "gave no whole answer in time"
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the connection ended without an answer"
+        return "ended the connection without an answer"
     if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return f"the answer is no HTTP that can be understood ({type(error).__name__})"
+        return _ERRNO.get(error.errno or 0, f"does not answer: {_of_system(error)}")
+    return f"does not answer as HTTP has it ({type(error).__name__})"
+
+
+def _of_system(error: OSError) -> str:
+    """asyncio puts addresses into `strerror`."""
+    number = error.errno or 0
+    return os.strerror(number) if number in errno.errorcode else type(error).__name__
+
+
+_ERRNO: Mapping[int, str] = {
+    errno.ECONNREFUSED: "refuses the connection",
+    errno.ECONNRESET: "ended the connection without an answer",
+    errno.EPIPE: "ended the connection without an answer",
+    errno.EHOSTUNREACH: "cannot be reached: there is no route to it",
+    errno.ENETUNREACH: "cannot be reached: there is no route to it",
+    errno.ETIMEDOUT: "does not answer",
+}
 
 
 def _host(url: str) -> str:

@@ -2,6 +2,7 @@
 
 AcmeError
   Unreachable    no answer, or one that is no ACME: the network, a proxy, a server that is down
+    Untrusted    its TLS certificate does not lead to whom we trust, or is for another name
   ForeignUrl     the server named a URL that is not its own
   Refused        the server said no, by a problem document (RFC 7807; RFC 8555, section 6.7)
 
@@ -88,6 +89,10 @@ class Unreachable(AcmeError):
     def __init__(self, message: str, retry_after: float | None = None, status: int = 0) -> None:
         super().__init__(message)
         self.retry_after, self.status = retry_after, status
+
+
+class Untrusted(Unreachable):
+    pass
 
 
 class ForeignUrl(AcmeError):

@@ -34,6 +34,7 @@ _WORD = re.compile(r"[!-~]{1,64}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}")
 """RFC 8555, section 8.3: base64url without padding."""
 
+_PAGE = re.compile(r"https?://[!-~]{1,250}")
 _CERTIFICATE_ID = re.compile(r"[A-Za-z0-9_-]{1,256}\.[A-Za-z0-9_-]{1,256}")
 
 
@@ -188,7 +189,8 @@ class Account:
 class Challenge:
     """token: of the alphabet and length that it has to be; empty if this type has none.
 
-    issuer_domains: dns-persist-01's `issuer-domain-names`, as the server says them.
+    issuer_domains: dns-persist-01's `issuerDomainNames` (draft-ietf-acme-dns-persist-02), or `issuer-domain-names` as
+    the drafts before it have it, as the server says them.
     """
 
     type: str
@@ -210,7 +212,8 @@ class Challenge:
             status=challenge.word("status", "pending"),
             token=token,
             error=challenge.problem(),
-            issuer_domains=challenge.texts("issuer-domain-names", _MOST_ISSUER_DOMAINS),
+            issuer_domains=challenge.texts("issuerDomainNames", _MOST_ISSUER_DOMAINS)
+            or challenge.texts("issuer-domain-names", _MOST_ISSUER_DOMAINS),
         )
 
 
@@ -285,22 +288,28 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class RenewalInfo:
-    """When the CA suggests to renew (RFC 9773), in whole seconds, and after how many seconds to ask again."""
+    """When the CA suggests to renew (RFC 9773), in whole seconds, and after how many seconds to ask again.
+
+    explanation: the URL of a page that says why (section 4.2), for people alone: nothing is sent there.
+    """
 
     start: datetime
     end: datetime
     retry_after: float
+    explanation: str = ""
 
     @classmethod
     def parse(cls, raw: Any, origin: Origin, retry_after: float) -> "RenewalInfo":
-        window = _Members(raw, origin).below("suggestedWindow")
+        members = _Members(raw, origin)
+        window = members.below("suggestedWindow")
         start, end = window.moment("start"), window.moment("end")
         if start is None or end is None:
             raise ValueError("suggestedWindow has no start and end")
         start, end = start.replace(microsecond=0), end.replace(microsecond=0)
         if end <= start:
             raise ValueError("suggestedWindow ends before it begins")
-        return cls(start, end, retry_after)
+        page = members.get("explanationURL")
+        return cls(start, end, retry_after, page if isinstance(page, str) and _PAGE.fullmatch(page) else "")
 
 
 def _identifier(raw: Any) -> Identifier:

@@ -20,6 +20,7 @@ from .backends.base import (
     Pending,
     Rejected,
     Renewal,
+    RepeatsCommonName,
     Retryable,
     SuggestsRenewal,
 )
@@ -57,10 +58,16 @@ class Ca:
     """Whatever a backend says, a third party's as well, gets from here on in bounds: texts are one printable line of at
     most 500 characters, waits are from a second to a day, and what is kept has a size.
 
-    issuer: as a Secret's annotations name it (`Kind/name`). name: the backend's. policy: the issuer's."""
+    issuer: as a Secret's annotations name it (`Kind/name`). name: the backend's. policy: the issuer's. version: as
+    `IssuerState.version`."""
 
-    def __init__(self, issuer: str, name: str, backend: Backend, policy: Policy | None) -> None:
-        self.issuer, self.name, self.backend, self.policy = issuer, name, backend, policy
+    def __init__(self, issuer: str, name: str, backend: Backend, policy: Policy | None, version: str = "") -> None:
+        self.issuer, self.name, self.backend, self.policy, self.version = issuer, name, backend, policy, version
+
+    @property
+    def repeats_common_name(self) -> bool:
+        """It takes a common name only if that is among the DNS names as well."""
+        return isinstance(self.backend, RepeatsCommonName) and self.backend.repeats_common_name
 
     async def ask(self, order: Order, handle: str) -> Issued | Pending:
         """Place the order, or ask how the one with `handle` stands. Raises Failed."""
@@ -163,4 +170,4 @@ def _renewal(renewal: Renewal | None) -> Renewal | None:
     start, end = renewal.start, renewal.end
     if start.tzinfo is None or end.tzinfo is None or start.year not in _YEARS or end.year not in _YEARS or start >= end:
         raise _OutOfBounds("suggests a renewal in a time that does not begin before it ends")
-    return replace(renewal, ask_after=waits.pause(renewal.ask_after))
+    return replace(renewal, ask_after=waits.pause(renewal.ask_after), explanation=shown(renewal.explanation))

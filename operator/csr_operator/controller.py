@@ -18,7 +18,6 @@ from .asked import asked_for, consider
 from .ca import Ca
 from .clock import SKEW, watch_clock
 from .decide import (
-    REASONS,
     Action,
     Adopt,
     Consult,
@@ -557,6 +556,10 @@ class Controller:
             meta = await self._performer.note_renewal(request, renewal)
             if meta is not None:
                 self._store.wrote_secret(meta)
+                if renewal is not None and renewal.explanation:
+                    when = f"between {format_time(renewal.start)} and {format_time(renewal.end)}"
+                    text = f"{live.issuer.key} asks to renew the certificate {when}: {renewal.explanation}"
+                    self._events.normal(request, "RenewalSuggested", text)
         except Failed as failed:
             again = min(again, timedelta(seconds=max(failed.after, 600.0)))
             logger.info("%s: %s does not say when to renew: %s", request.key, live.issuer.key, failed.message)
@@ -749,7 +752,6 @@ class Controller:
                     hurries=action.hurries,
                     new_key=action.reason == "Revoked",
                     made=made,
-                    reason=action.reason,
                 )
             case Resume():
                 assert live is not None
@@ -792,7 +794,8 @@ class Controller:
                 await self._let_secret_go(request, secret)
             case Release():
                 await self._release(request, action.unrevoked)
-        return self._note_done(request, action, live, done, staged.reason if staged is not None else "")
+        by_ca = secret is not None and secret.record is not None and secret.record.window is not None
+        return self._note_done(request, action, live, done, by_ca=by_ca)
 
     def _drop(self, staged: Staged) -> None:
         """Its Secret was deleted, and stays only if the order has to be taken back."""
@@ -807,8 +810,10 @@ class Controller:
         action: Action,
         live: Live | None,
         done: Written | Ordered | None,
-        because: str,
+        *,
+        by_ca: bool,
     ) -> str | None:
+        """by_ca: the CA had a say in when the certificate was to be renewed."""
         if isinstance(done, Ordered):
             self._store.wrote_secret(done.staged)
             now = self._clock()
@@ -839,14 +844,14 @@ class Controller:
             text += " was there already, and was taken over"
             self._events.normal(request, "Adopted", text)
             self._journal.say(logging.INFO, request.key, f"adopted: {text}")
-        reason = action.reason if isinstance(action, Issue) else because if because in REASONS else ""
         if isinstance(action, Issue | Resume) and done.secret.record is not None:
             again = action.revision > 1
-            self._journal.say(
-                logging.INFO, request.key, issued_text(request, done.secret.record, reason if again else "")
-            )
+            reason = action.reason if again else ""
+            self._journal.say(logging.INFO, request.key, issued_text(request, done.secret.record, reason))
             if again:
                 why = f", because of {reason}" if reason else ""
+                if reason == "Renewal" and by_ca:
+                    why += ", at the time that the CA asks for (renewal information, RFC 9773)"
                 self._events.normal(request, "Issued", f"revision {action.revision}{why}")
             elif live is not None and live.backend is not None and live.backend.costs and _shows_trouble(request):
                 self._events.normal(request, "Issued", "revision 1")  # else the trouble would have the last word

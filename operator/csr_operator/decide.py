@@ -6,12 +6,13 @@ rest of it gains nothing by it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from .adoption import is_left, is_wished, may_be_taken, still_owned
 from .asked import asked
 from .model import (
+    NEVER,
     REVOCATION_REASONS,
     REVOKE_ANNOTATION,
     REVOKED_ANNOTATION,
@@ -28,16 +29,8 @@ from .model import (
     format_time,
     parse_time,
 )
-from .pace import EARLY, SETTLE, Pace, pause_after, wish_of
+from .pace import EARLY, SETTLE, Pace, asked_of, wish_of
 from .policy import Policy, violations
-
-REASONS = frozenset(
-    (
-        *("SecretMissing", "SecretDamaged", "SpecChanged", "Revoked", "RenewalRequested", "Renewal", "IssuerRotated"),
-        "ClockSetBack",
-    )
-)
-"""Why a certificate is issued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +139,12 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Go on with the order under way at `issuer`."""
+    """Go on with the order under way at `issuer`. reason: as of `Issue`, as far as it is still to be seen."""
 
     revision: int
     issuer: ObjectKey
     revoke_old: bool = False
+    reason: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +224,7 @@ Action = Issue | Resume | Consult | Discard | Restore | Adopt | Guard | Revoke |
 
 
 def decide(request: CertificateRequest, world: World) -> Action:
+    world = _recalled(request, world)
     action = _decide(request, world)
     if (
         isinstance(action, Issue | Resume | Restore | Adopt | Revoke | Forget)
@@ -611,15 +606,37 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
         and not _is_due(waiting.poll_at, waiting.since, world.now)
     ):
         return Hold("Pending", waiting.message, needs_user=False, until=waiting.poll_at)
-    asked_again = request.wishes.renew not in ("", record.renew if record is not None else "")
-    # Farther ahead than it ever was, it is by a clock that was put back since.
-    again = parse_time(staged.again) if not staged.handle and staged.again else world.now
-    if timedelta() < again - world.now <= pause_after(staged.lapses) and not asked_again:
-        text = f"{staged.lapses} orders came to nothing at {issuer}; the next one is placed at {staged.again}"
-        text += "; the annotation csr-operator.dev/renew has it placed now"
-        return Hold("RenewalLoop", text, needs_user=False, until=again)
     wished = record is not None and request.wishes.revoke == record.serial_number
-    return Resume(staged.revision, issuer, _revokes_old(request, world, asked_to=wished))
+    first = _wanted(request, replace(world, failures=None), record)
+    reason = first.reason if isinstance(first, Issue) else ""
+    return Resume(staged.revision, issuer, _revokes_old(request, world, asked_to=wished), reason)
+
+
+def _recalled(request: CertificateRequest, world: World) -> World:
+    """With the failure that is on record with the order under way, which a restart has had the operator forget."""
+    staged = world.staged
+    if staged is None or not staged.authentic or (setback := staged.setback) is None:
+        return world
+    issuer = next((key for key in request.issuers if issuer_name(key) == staged.issuer), None)
+    state = world.issuers.get(issuer) if issuer is not None else None
+    if state is None or issuer in (world.failures or {}):
+        return world
+    if setback.asked not in ("", asked_of(request.wishes.renew, state.version)):
+        return world  # since then something has changed that it may depend on
+    final = setback.again == NEVER
+    failure = Failure(
+        reason=setback.reason or "OrderFailed",
+        message=setback.message or f"{staged.lapses} orders came to nothing; another one is placed at {setback.again}",
+        issuer=issuer,
+        generation=request.generation,
+        wishes=request.wishes,
+        version=state.version,
+        retry_at=None if final else parse_time(setback.again),
+        needs_user=final,
+        # No pause is much longer than a day: what lies farther ahead was reckoned by a clock that was put back since.
+        since=None if final else parse_time(setback.again) - timedelta(days=1, hours=1),
+    )
+    return replace(world, failures={**(world.failures or {}), issuer: failure})
 
 
 _OUTAGES = ("IssuerNotReady", "IssuerUnavailable")

@@ -53,7 +53,8 @@ class Live:
     @property
     def ca(self) -> Ca:
         assert self.backend is not None
-        return Ca(issuer_name(self.issuer.key), self.issuer.backend, self.backend, self.issuer.policy)
+        version = self.state.version if self.state is not None else ""
+        return Ca(issuer_name(self.issuer.key), self.issuer.backend, self.backend, self.issuer.policy, version)
 
 
 class Issuers:

@@ -588,15 +588,48 @@ class SecretMeta:
 
 
 @dataclass(frozen=True, slots=True)
+class Setback:
+    """Why an order is not gone on with, as it outlives a restart: what was refused is not asked for again by that.
+
+    again: when another one may be placed (RFC 3339 in UTC), or NEVER. asked: a digest of what it depends on besides the
+    spec (`pace.asked_of`). reason, message: of the condition; an order from an older version has neither.
+    """
+
+    again: str
+    asked: str = ""
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def text(self) -> str:
+        """For the annotation; `read` understands it."""
+        return " ".join([self.again, self.asked, self.reason, self.message]).rstrip()
+
+    @classmethod
+    def read(cls, text: str) -> "Setback | None":
+        """None for no text; ValueError for another one than `text` gives."""
+        if not text:
+            return None
+        parts = text.split(" ", 3)
+        if parts[0] != NEVER:
+            parse_time(parts[0])
+        return cls(*parts)
+
+
+NEVER = "never"
+"""Only a change of the request or its issuer, or its user, has it tried again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Staged:
     """An order under way, as its staging Secret shows it: the key and the exact CSR are in there, before a CA is asked.
 
     handle: what the CA knows the order by; empty if it may not have been placed, or needs none. created: RFC 3339 in
     UTC. csr: the `pki.csr.csr_digest` of the CSR. hurries: as in the Record that is to come. lapses: how many orders
-    for this CSR came to nothing; again: when the next one may be placed (RFC 3339 in UTC), empty for at once.
+    for this CSR came to nothing; setback: what came of the last one, and when there may be another; None: at once.
     leaves_traces: it stays until its order was taken back. deleted: since when it is to go (RFC 3339 in UTC); empty if
     it is not. authentic: the operator wrote it; if not, nothing else of it counts, and it is deleted. orphaned: nothing
-    deletes it with its request. reason: why the certificate is wanted, for an event.
+    deletes it with its request.
     """
 
     namespace: str
@@ -612,12 +645,11 @@ class Staged:
     handle: str
     hurries: int = 0
     lapses: int = 0
-    again: str = ""
+    setback: Setback | None = None
     leaves_traces: bool = False
     deleted: str = ""
     authentic: bool = True
     orphaned: bool = False
-    reason: str = ""
 
     @property
     def key(self) -> SecretKey:

@@ -27,6 +27,7 @@ from .model import (
     Record,
     SecretKey,
     SecretKeyRef,
+    Setback,
     Window,
     format_time,
 )
@@ -50,8 +51,7 @@ class Plan:
     hurries: int = 0
     handle: str = ""
     lapses: int = 0
-    again: str = ""
-    reason: str = ""
+    setback: Setback | None = None
 
 
 def staging_key(request: CertificateRequest) -> SecretKey:
@@ -183,10 +183,10 @@ def staging_body(
         f"{GROUP}/order": plan.handle,
         f"{GROUP}/early-replacements": str(plan.hurries),
         f"{GROUP}/lapses": str(plan.lapses),
-        f"{GROUP}/order-again": plan.again,
+        f"{GROUP}/order-again": plan.setback.text if plan.setback is not None else "",
     }
     annotations[SEAL_ANNOTATION] = seal.code("order", *staged_parts(where, request.uid, annotations))
-    annotations |= {ORDER_OF_ANNOTATION: request.uid, f"{GROUP}/reason": plan.reason}
+    annotations[ORDER_OF_ANNOTATION] = request.uid
     body = _body(
         where,
         {MANAGED_LABEL: "true", STAGING_LABEL: "true"},

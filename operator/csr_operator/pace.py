@@ -35,6 +35,31 @@ def pause_after(times: int) -> timedelta:
     return _PAUSES[min(times, len(_PAUSES)) - 1] if times else timedelta()
 
 
+_ORDER_PAUSES = (
+    timedelta(),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=1),
+    timedelta(hours=6),
+    timedelta(days=1),
+)
+"""After the first order that came to nothing, and after each further one for the same CSR: as CAs advise, soon, then
+within hours, then once a day (https://letsencrypt.org/docs/integration-guide/)."""
+
+
+def order_pause(lapses: int) -> timedelta:
+    """How long to wait at least after an order that came to nothing, of which there were `lapses` before."""
+    return _ORDER_PAUSES[min(lapses, len(_ORDER_PAUSES) - 1)]
+
+
+def asked_of(renew: str, version: str) -> str:
+    """A digest of what, besides the spec, an order that came to nothing depended on: 16 hex digits.
+
+    renew: the annotation by which its user asks for another one; version: of the issuer.
+    """
+    return wish_of(f"{version} {renew}")
+
+
 def wish_of(renew: str) -> str:
     """A digest of the annotation by which a user asks for a renewal: 16 hex digits."""
     return hashlib.sha256(renew.encode(errors="replace")).hexdigest()[:16]

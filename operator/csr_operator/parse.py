@@ -53,6 +53,7 @@ from .model import (
     SecretKeyRef,
     SecretMeta,
     SecretTemplate,
+    Setback,
     Staged,
     Window,
     Wishes,
@@ -337,7 +338,6 @@ def parse_staged(obj: Raw, seal: Seal | None) -> Staged | None:
         deleted=metadata.get("deletionTimestamp") or "",
         authentic=False,
         orphaned=not owners,
-        reason=annotations.get(f"{GROUP}/reason", ""),
     )
     code = annotations.get(SEAL_ANNOTATION, "")
     if seal is not None and not seal.verifies(code, "order", *staged_parts(key, staged.owner_uid, annotations)):
@@ -352,7 +352,7 @@ def parse_staged(obj: Raw, seal: Seal | None) -> Staged | None:
             handle=annotations[f"{GROUP}/order"],
             hurries=int(annotations[f"{GROUP}/early-replacements"]),
             lapses=int(annotations[f"{GROUP}/lapses"]),
-            again=annotations[f"{GROUP}/order-again"],
+            setback=Setback.read(annotations[f"{GROUP}/order-again"]),
             authentic=True,
         )
     except (KeyError, ValueError):

@@ -25,6 +25,7 @@ from .kube import Kube, KubeError, Object, secret_data
 from .metrics import ISSUANCE_SECONDS
 from .model import (
     ADOPT_ANNOTATION,
+    NEVER,
     OWED_ANNOTATION,
     RENEWAL_WINDOW_ANNOTATION,
     REVOKED_ANNOTATION,
@@ -34,16 +35,17 @@ from .model import (
     RotationPolicy,
     SecretKey,
     SecretMeta,
+    Setback,
     Staged,
     format_time,
     parse_time,
 )
 from .offload import LARGE, offload
 from .owed import Owed, read_owed, write_owed
-from .pace import Pace, pause_after
+from .pace import Pace, asked_of, order_pause
 from .parse import parse_secret_meta, parse_staged
 from .pki.chain import Chain, build_chain, load_bundle
-from .pki.csr import build_csr, csr_digest, is_built_from, load_csr
+from .pki.csr import CsrTemplate, build_csr, csr_digest, is_built_from, load_csr, with_common_name
 from .pki.errors import Mismatch, PkiError
 from .pki.fingerprint import serial_octets, sha256_fingerprint
 from .pki.keys import KeyEncoding, PrivateKey, generate, load_private_key, parameters_of, private_key_pem
@@ -135,13 +137,11 @@ class Performer:
         hurries: int = 0,
         new_key: bool = False,
         made: PrivateKey | None = None,
-        reason: str = "",
     ) -> Written | Ordered:
         """Have a certificate issued, or ordered.
 
-        reason: why, for the event when it is there. hurries: as the record is to say. new_key: in any case, if it is
-        the operator's to make. made: one that was made beforehand, as is to be done with those that take long. Raises
-        NeedsKey if it was not.
+        hurries: as the record is to say. new_key: in any case, if it is the operator's to make. made: one that was made
+        beforehand, as is to be done with those that take long. Raises NeedsKey if it was not.
         """
         started = time.perf_counter()
         existing = None
@@ -157,7 +157,7 @@ class Performer:
         key, csr = await self._key_and_csr(request, None if new_key else existing, ca, made)
         passwords = await self._references.passwords(request)
         basis = _Basis(csr, key, passwords, *self._to_revoke(request, existing, revoke_old))
-        plan, staged = outputs.Plan(revision, hurries, reason=reason), None
+        plan, staged = outputs.Plan(revision, hurries), None
         if ca.backend.costs:
             await self._may_send(request, ca, csr)  # also before anything is kept for it
             staged = await self._stage(request, plan, ca, basis)
@@ -183,7 +183,7 @@ class Performer:
             if request.spec.key_is_ours:
                 key = load_private_key(data.get("tls.key", b""))
             # What is sent is what the spec asks for, whatever stands in the Secret.
-            wanted = await offload(request.spec.weight, _is_of_spec, csr, request, key)
+            wanted = await offload(request.spec.weight, _is_of_spec, csr, request, key, ca.repeats_common_name)
             wanted = wanted and csr_digest(_pem(csr)) == staged.csr
         except PkiError:
             wanted = False
@@ -196,7 +196,7 @@ class Performer:
             existing = await self._own_secret(request)
             secret = self._as_decided_on(request, existing, secret)
         basis = _Basis(csr, key, passwords, *self._to_revoke(request, existing, revoke_old))
-        plan = outputs.Plan(staged.revision, staged.hurries, staged.handle, staged.lapses, reason=staged.reason)
+        plan = outputs.Plan(staged.revision, staged.hurries, staged.handle, staged.lapses)
         return await self._order(request, plan, secret, ca, basis, staged, repeated=not staged.handle)
 
     async def discard(self, staged: Staged) -> None:
@@ -247,7 +247,8 @@ class Performer:
             if key is None:
                 csr = await offload(request.spec.weight, load_csr, request.spec.csr_pem.encode())
             else:
-                csr = await offload(request.spec.weight, build_csr, request.spec.template, key)
+                known = secret.record.csr if secret.record is not None else ""
+                csr = await offload(request.spec.weight, _rebuilt, request, key, known)
             stored = data.get("tls.crt", b"") + b"\n" + data.get("ca.crt", b"")
             chain = await offload(len(stored), _stored_chain, stored, request, csr, self._clock())
             wanted = request.spec.private_key.parameters.normalized()
@@ -472,7 +473,7 @@ class Performer:
             key = None if existing is None else await self._key_in_use(request, secret_data(existing))
             if key is None:
                 return ""
-            return _pem(await offload(request.spec.weight, build_csr, request.spec.template, key))
+            return _pem(await offload(request.spec.weight, _rebuilt, request, key, record.csr))
         except (PkiError, Failed):
             return ""
 
@@ -506,19 +507,15 @@ class Performer:
         except Failed as failed:
             if repeated:
                 failed.unplaced = False  # it may have been at the first attempt
-            if failed.lapsed and staged is not None and staged.handle:
-                pause, now = pause_after(plan.lapses), self._clock()
-                failed.after = max(failed.after, pause.total_seconds())
-                again = format_time(now + pause) if pause else ""
-                gone = replace(plan, handle="", lapses=plan.lapses + 1, again=again)
-                failed.staged = await self._stage(request, gone, ca, basis, staged)
+            if staged is not None and (failed.lapsed or failed.permanent):
+                failed.staged = await self._stage(request, self._set_back(request, plan, ca, failed), ca, basis, staged)
             raise
         if isinstance(answer, Pending):
             if staged is None:
                 text = f"backend {ca.name} left an order pending, which only one that says that it `costs` may do"
                 raise Failed("IssuerNotReady", text, by_issuer=True)
             if answer.handle != staged.handle:
-                placed = replace(plan, handle=answer.handle, again="")
+                placed = replace(plan, handle=answer.handle, setback=None)
                 try:
                     staged = await self._stage(request, placed, ca, basis, staged)
                 except Overtaken:
@@ -546,6 +543,19 @@ class Performer:
                 await self.release(staged)
             await self.discard(staged)
         return Written(meta, _pem(basis.csr), answer.renewal, basis.lost)
+
+    def _set_back(self, request: CertificateRequest, plan: outputs.Plan, ca: Ca, failed: Failed) -> outputs.Plan:
+        """What is kept of an order that failed so; of `failed`, when it is tried again."""
+        asked = asked_of(request.wishes.renew, ca.version)
+        if failed.permanent:
+            return replace(plan, setback=Setback(NEVER, asked, failed.reason, failed.message))
+        failed.after = max(failed.after, order_pause(plan.lapses).total_seconds())
+        setback = None
+        if failed.after:
+            again = format_time(self._clock() + timedelta(seconds=failed.after))
+            failed.message += f"; another order is placed at {again}"
+            setback = Setback(again, asked, failed.reason, failed.message)
+        return replace(plan, handle="", lapses=plan.lapses + 1, setback=setback)
 
     async def _stage(
         self, request: CertificateRequest, plan: outputs.Plan, ca: Ca, basis: _Basis, before: Staged | None = None
@@ -610,17 +620,18 @@ class Performer:
                 return None, await offload(spec.weight, load_csr, spec.csr_pem.encode())
             if spec.private_key.secret_ref is not None:
                 key = await self._references.key(request, ca)
-                return key, await offload(spec.weight, build_csr, spec.template, key)
+                return key, await offload(spec.weight, build_csr, _template(request, ca.repeats_common_name), key)
             parameters = spec.private_key.parameters
             old_key = None if existing is None else _reusable_key(request, secret_data(existing))
             if not takes_long(parameters):
                 key = old_key or generate(parameters)
-                return key, await offload(spec.weight, build_csr, spec.template, key)
+                return key, await offload(spec.weight, build_csr, _template(request, ca.repeats_common_name), key)
             if (slow_key := old_key or made) is None:
                 raise NeedsKey
             # To sign with one takes up to tens of milliseconds, without the GIL.
             loop = asyncio.get_running_loop()
-            return slow_key, await loop.run_in_executor(self._cpu, build_csr, spec.template, slow_key)
+            template = _template(request, ca.repeats_common_name)
+            return slow_key, await loop.run_in_executor(self._cpu, build_csr, template, slow_key)
         except PkiError as error:
             raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
 
@@ -798,12 +809,29 @@ async def _revoke(ca: Ca, due: Iterable[tuple[x509.Certificate, str]]) -> Revoca
     return Revocations(tuple(revoked), refused)
 
 
-def _is_of_spec(csr: x509.CertificateSigningRequest, request: CertificateRequest, key: PrivateKey | None) -> bool:
+def _template(request: CertificateRequest, repeats_common_name: bool) -> CsrTemplate:
+    """What a CSR is built from. Raises PkiError."""
+    template = request.spec.template
+    return with_common_name(template) if repeats_common_name else template
+
+
+def _rebuilt(request: CertificateRequest, key: PrivateKey, digest: str) -> x509.CertificateSigningRequest:
+    """The CSR that a certificate was issued for, with that `csr_digest` if it is one of those that the spec makes."""
+    csr = build_csr(request.spec.template, key)
+    if digest and csr_digest(_pem(csr)) != digest:
+        other = build_csr(with_common_name(request.spec.template), key)
+        return other if csr_digest(_pem(other)) == digest else csr
+    return csr
+
+
+def _is_of_spec(
+    csr: x509.CertificateSigningRequest, request: CertificateRequest, key: PrivateKey | None, repeats_common_name: bool
+) -> bool:
     """Made of nothing but the spec and the key. Raises PkiError if the spec makes none."""
     if request.spec.csr_pem:
         return csr == load_csr(request.spec.csr_pem.encode())
     assert key is not None
-    return key.public_key() == csr.public_key() and is_built_from(csr, request.spec.template, key)
+    return key.public_key() == csr.public_key() and is_built_from(csr, _template(request, repeats_common_name), key)
 
 
 def _leaf(secret: Object) -> x509.Certificate | None:

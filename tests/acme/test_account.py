@@ -165,7 +165,7 @@ def test_an_account_is_bound_to_the_customers(external: Scene) -> None:
 
     said("has no secret: put the HMAC key there")
     external.kubectl.apply(secret("hmac", secret="not base64url!"))
-    said("the HMAC key of the external account is not base64url")
+    said("secret is not in base64url: put the HMAC key there as the CA gave it")
     external.kubectl.apply(secret("hmac", secret=EXTERNAL_KEY))
     external.kubectl.wait_ready("bound", kind="issuer")
     external.kubectl.apply(request("bound", "bound"))

@@ -116,7 +116,8 @@ def test_a_wildcard_needs_a_solver_by_dns(scene: Scene) -> None:
     [
         ({"isCA": True, "commonName": "ca.example.com"}, "remove spec.isCA, or use another issuer"),
         ({"uris": ["spiffe://a/b"]}, "remove the other names from the request"),
-        ({"commonName": "Some One"}, "takes only a DNS name or an IP address: write one, or none"),
+        ({"commonName": "10.0.0.1"}, "takes no IP address there: write it in spec.ipAddresses, and remove commonName"),
+        ({"commonName": "Some One"}, "takes only a DNS name: write one, or none"),
     ],
 )
 def test_what_no_acme_ca_signs_is_told_before_it_is_asked(
@@ -139,12 +140,16 @@ def test_what_the_ca_refuses_is_told_in_its_words(scene: Scene) -> None:
     assert "blocked.example" in message
 
 
-def test_a_request_that_does_not_fit_its_order_is_refused_and_its_issuer_is_well(scene: Scene) -> None:
-    scene.issuer("misfit", HTTP)
-    scene.kubectl.apply(request("misfit", "misfit", commonName="misfit.example.com"))
+def test_a_common_name_is_signed_as_a_dns_name_too(scene: Scene) -> None:
+    scene.issuer("named", HTTP)
+    scene.kubectl.apply(request("named", "named", commonName="named.example.com"))
 
-    message = scene.site.wait_condition("misfit", "Stalled", "Rejected")["message"]
-    assert message.startswith("Order includes different number of DNSnames identifiers than CSR specifies")
+    assert names(scene.ready("named")) == {"named.example.com"}
+    before = scene.kubectl.get(REQUEST, "named")
+    scene.site.operator.stop()
+    scene.site.operator.start()
+    scene.site.settle()
+    assert scene.kubectl.get(REQUEST, "named") == before
 
 
 def test_a_profile_and_a_preferred_chain(scene: Scene) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from csr_operator.pki.verify import SubjectRule
 from tests.conformance.cases import Feature
 from tests.support.acme import AcmeServer, acme_issuer, rfc2136, rfc2136_secret
+from tests.support.acme_proxy import AcmeProxy
 from tests.support.authorities import credential
 from tests.support.bind import Bind, bind
 from tests.support.kubectl import Kubectl
@@ -105,8 +106,10 @@ def _pebble(site: Site) -> Iterator[str]:
     with (
         _zone() as (folder, dns),
         pebble(folder, dns_port=dns.port, http_port=site.operator.acme_port) as server,
+        AcmeProxy(server, like_lets_encrypt=True) as proxy,
     ):
-        yield _acme(site, server, dns, enableDurationFeature=True)
+        yield _acme(site, server, dns, directory=proxy.directory, enableDurationFeature=True)
+        assert proxy.repeated == [], "a challenge was told of twice"
 
 
 @contextmanager
@@ -190,7 +193,8 @@ BACKENDS = (
         SubjectRule.CA_DECIDES,
     ),
     # Real servers, which look at the DNS records of names and connect to addresses. They leave out the subject, but for
-    # a common name, which has to be an alternative name as well: what is alone a common name is refused or becomes one.
+    # a common name, which has to be an alternative name as well: what is alone a common name becomes one. A proxy has
+    # Pebble behave as Let's Encrypt's own software does (challenges, shared orders), and name URLs without its host.
     BackendUnderTest(
         "acme (Pebble)",
         _pebble,

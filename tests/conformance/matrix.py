@@ -16,7 +16,9 @@ which CAs write the subject themselves or round the duration up.
 
 The CAs behind `acme` are Pebble 2.10.1, step-ca 0.30.2 and OpenBao 2.7.2 themselves. They validate for real: names by
 dns-01, with records that the operator sets at a BIND by RFC 2136; addresses, at Pebble and step-ca, by http-01, for
-which these connect to the operator. An address that nothing answers at cannot be asked of them.
+which these connect to the operator. An address that nothing answers at cannot be asked of them. A proxy before Pebble
+does what Let's Encrypt's own software does and Pebble does not: it leaves challenges pending, refuses to be told of one
+twice, and gives the same names the same order.
 
 The servers behind `digicert`, `digicertOne` and `sectigo` are emulated from published documents, and not verified by
 the vendors.

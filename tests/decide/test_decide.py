@@ -31,6 +31,7 @@ from csr_operator.decide import (
     renewal_time,
 )
 from csr_operator.model import (
+    NEVER,
     REVOCATION_FINALIZER,
     CertificateRequest,
     Condition,
@@ -40,10 +41,12 @@ from csr_operator.model import (
     Record,
     SecretMeta,
     SecretTemplate,
+    Setback,
     Staged,
     Wishes,
     format_time,
 )
+from csr_operator.pace import asked_of
 from csr_operator.parse import parse_request
 from csr_operator.policy import AllowedNames, Default, Namespaces, Policy, Requirement, Rule
 
@@ -311,6 +314,55 @@ def failure(**changes: Any) -> Failure:
         Failure("Rejected", "no", CA, generation=1, wishes=Wishes(), version="1", retry_at=None, needs_user=True),
         **changes,
     )
+
+
+def test_what_an_order_was_refused_holds_over_a_restart() -> None:
+    request = make_request()
+    refused = staged(request, handle="", setback=Setback(NEVER, asked_of("", "1"), "Rejected", "no: blocked"))
+    assert ask(request, None, staged=refused) == Hold("Rejected", "no: blocked", needs_user=True)
+    asked = replace(request, wishes=Wishes(renew="now"))
+    assert ask(asked, None, staged=refused) == Resume(1, CA)
+    assert ask(request, None, replace(READY, version="2"), staged=refused) == Resume(1, CA)
+    assert ask(make_request(dnsNames=["b.example.com"]), None, staged=refused) == Discard()
+    # What is known to have happened since counts.
+    busy = failure(reason="IssuerUnavailable", retry_at=NOW + timedelta(seconds=9), needs_user=False)
+    assert isinstance(held := ask(request, None, failure=busy, staged=refused), Hold)
+    assert held.reason == "IssuerUnavailable"
+
+
+@pytest.mark.parametrize("words", [("", "", ""), (asked_of("", "1"), "OrderFailed", "no answer at port 80")])
+def test_orders_that_came_to_nothing_wait_over_a_restart(words: tuple[str, str, str]) -> None:
+    request, again = make_request(), NOW + timedelta(minutes=5)
+    failed = staged(request, handle="", lapses=2, setback=Setback(format_time(again), *words))
+    held = ask(request, None, staged=failed)
+    assert isinstance(held, Hold)
+    assert (held.reason, held.needs_user, held.until) == ("OrderFailed", False, again)
+    assert held.message == (words[2] or "2 orders came to nothing; another one is placed at 2026-06-01T00:05:00Z")
+    assert ask(request, None, staged=failed, now=again) == Resume(1, CA)
+    if words[0]:
+        assert ask(replace(request, wishes=Wishes(renew="now")), None, staged=failed) == Resume(1, CA)
+
+
+@pytest.mark.parametrize(
+    "setback",
+    [
+        Setback("2026-06-01T00:05:00Z"),
+        Setback(NEVER, "0123456789abcdef", "Rejected", "words with  blanks: and more"),
+        Setback("2026-06-01T00:05:00Z", "0123456789abcdef", "OrderFailed", "x"),
+    ],
+)
+def test_a_setback_is_read_as_it_was_written(setback: Setback) -> None:
+    assert Setback.read(setback.text) == setback
+
+
+def test_a_resumed_order_knows_why_it_was_placed() -> None:
+    request = make_request()
+    first = ask(request, None, staged=staged(request))
+    assert isinstance(first, Resume)
+    assert first.reason == "SecretMissing"
+    due = ask(request, make_secret(request, timedelta(days=80)), staged=staged(request, revision=2))
+    assert isinstance(due, Resume)
+    assert due.reason == "Renewal"
 
 
 def test_a_permanent_failure_holds_until_spec_or_issuer_change() -> None:
@@ -751,10 +803,9 @@ def test_nothing_waits_for_a_clock_that_was_put_back(back: timedelta) -> None:
     assert isinstance(ask(request, None, failure=failed), Issue)
     waiting = Waiting("o", "approval", then + timedelta(minutes=1), imported="", remind_at=None, since=then)
     assert ask(request, None, staged=staged(request), waiting=waiting) == Resume(1, CA)
-    again = staged(request, handle="", lapses=1, again=format_time(then + timedelta(minutes=1)))
-    assert ask(request, None, staged=again) == Resume(1, CA)
-    on_time = replace(again, again=format_time(NOW + timedelta(minutes=1)))
-    assert isinstance(ask(request, None, staged=on_time), Hold)
+    # Of what outlives a restart, no more is known than that no pause is much longer than a day.
+    again = staged(request, handle="", lapses=1, setback=Setback(format_time(then + timedelta(minutes=1))))
+    assert isinstance(ask(request, None, staged=again), Resume if back > 2 * DAY else Hold)
 
 
 def test_a_request_whose_issuers_are_all_gone_says_so_before_it_matters() -> None:

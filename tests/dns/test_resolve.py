@@ -126,7 +126,9 @@ async def test_the_alias_of_a_wildcard_is_no_delegation(server: Bind) -> None:
 async def test_aliases_that_lead_in_a_circle(server: Bind) -> None:
     server.add("_acme-challenge.round.example.com", "CNAME", "about.example.com.")
     server.add("about.example.com", "CNAME", "_acme-challenge.round.example.com.")
-    with pytest.raises(Retryable, match=r"round.example.com cannot be looked up: the DNS server answers SERVFAIL"):
+    with pytest.raises(
+        Retryable, match=r"round.example.com cannot be looked up: the DNS server answers SERVFAIL: .*in a circle"
+    ):
         await Resolver([server.nameserver]).target("_acme-challenge.round.example.com")
 
 

@@ -234,9 +234,10 @@ def test_orders_that_come_to_nothing_are_placed_anew_after_growing_pauses(site: 
     assert placed == 2
 
     later(site, 0)
-    held = site.wait_condition("www", "Reconciling", "RenewalLoop")
-    assert "2 orders came to nothing at Issuer" in held["message"]
+    held = site.wait_condition("www", "Reconciling", "OrderFailed")
+    assert "; another order is placed at 20" in held["message"]
     site.settle()
     assert site.operator.metric("csr_operator_ca_calls_total", backend="lapsing", call="submit") == 0
-    later(site, MINUTE + 5)
+    assert site.wait_condition("www", "Reconciling", "OrderFailed") == held
+    later(site, 5 * MINUTE + 5)
     wait_until("the third came to nothing", lambda: staged().get("csr-operator.dev/lapses") == "3", 60)

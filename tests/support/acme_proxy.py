@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp import web
@@ -56,6 +57,10 @@ class AcmeProxy:
     directory: URL. seen: how often each step was made. placed: the identifiers of each order that the server took, and
     replaced: what such an order was to replace (RFC 9773).
     overrides: headers of the answers to a step.
+
+    like_lets_encrypt: a challenge stays `pending` while it is looked at, and is not told of twice (409); the same names
+    get the same order until it is finalized; a Location is relative. leaves_alone: so many times a certificate comes
+    without its intermediates. repeated: the challenges that were told of more than once.
     """
 
     server: Pebble
@@ -64,6 +69,15 @@ class AcmeProxy:
     seen: Counter[str] = field(default_factory=Counter)
     placed: list[frozenset[str]] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
+    like_lets_encrypt: bool = False
+    leaves_alone: int = 0
+    repeated: list[str] = field(default_factory=list)
+    _transports: WeakSet[asyncio.Transport] = field(default_factory=WeakSet)
+    _told: set[str] = field(default_factory=set)
+    _orders: dict[frozenset[str], web.Response] = field(default_factory=dict)
+    _finalizes: dict[str, frozenset[str]] = field(default_factory=dict)
+    _nonces: set[str] = field(default_factory=set)
+    _stale: set[str] = field(default_factory=set)
     _plans: dict[str, list[_Plan]] = field(default_factory=dict)
     _loop: LoopThread = field(default_factory=lambda: LoopThread("acme-proxy"))
     _runner: web.AppRunner | None = None
@@ -86,12 +100,25 @@ class AcmeProxy:
         """Call `do` once, when the server has answered (or before it is asked) and before the client knows."""
         self._plan(step, _Plan(1, do=lambda _: (do(), None)[1], before=before))
 
-    def refuse(self, step: str, status: int, problem: str, *, times: int = 1, **headers: str) -> None:
+    def forget_nonces(self) -> None:
+        """None that was given so far is good any more."""
+        self._stale |= self._nonces
+
+    def refuse(
+        self,
+        step: str,
+        status: int,
+        problem: str,
+        *,
+        times: int = 1,
+        detail: str = "the proxy says so",
+        **headers: str,
+    ) -> None:
         """Answer by a problem document, or (problem empty) by HTML as a proxy of the CA does. `Retry_After="3"`."""
         body = b"<html>bad gateway</html>"
         if problem:
-            detail = {"type": f"urn:ietf:params:acme:error:{problem}", "detail": "the proxy says so", "status": status}
-            body = json.dumps(detail).encode()
+            kind = f"urn:ietf:params:acme:error:{problem}"
+            body = json.dumps({"type": kind, "detail": detail, "status": status}).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self._plan(step, _Plan(times, answer=(status, body, named), before=True))
 
@@ -126,10 +153,15 @@ class AcmeProxy:
     async def _end(self) -> None:
         assert self._runner is not None
         assert self._session is not None
+        for transport in self._transports:
+            transport.abort()  # the end of TLS waits for the other side, which may still be there
         await self._runner.cleanup()
         await self._session.close()
+        await asyncio.sleep(0)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        self._transports.add(request.transport)
         step = next((name for path, name in STEPS.items() if request.path.startswith(path)), "other")
         plans = self._plans.get(step) or []
         plan = plans[0] if plans else None
@@ -138,6 +170,9 @@ class AcmeProxy:
             if plan.times == 0:
                 plans.pop(0)
         if plan is not None and plan.before and (answer := await self._act(plan, request)) is not None:
+            self.seen[step] += 1
+            return answer
+        if (answer := await self._as_ca(request, step)) is not None:
             self.seen[step] += 1
             return answer
         response = await self._forward(request, step)
@@ -161,6 +196,55 @@ class AcmeProxy:
             return web.Response(status=status, body=body, headers={**headers, "Content-Type": kind})
         return None
 
+    async def _as_ca(self, request: web.Request, step: str) -> web.Response | None:
+        """What the CA answers without Pebble."""
+        body = await request.read()
+        if request.method == "POST" and _protected(body)["nonce"] in self._stale:
+            return await self._problem(400, "badNonce")
+        if not self.like_lets_encrypt:
+            return None
+        if step == "challenge" and request.path in self._told:
+            self.repeated.append(request.path)
+            return await self._problem(409, "conflict")
+        if step == "new order" and (known := self._orders.get(_names(body))) is not None:
+            headers = {**known.headers, "Replay-Nonce": await self._nonce()}
+            return web.Response(status=known.status, body=known.body, headers=headers)
+        if step == "finalize":
+            self._orders.pop(self._finalizes.get(request.path, frozenset()), None)
+        return None
+
+    async def _problem(self, status: int, kind: str) -> web.Response:
+        text = json.dumps({"type": f"urn:ietf:params:acme:error:{kind}", "detail": "the proxy says so"})
+        headers = {"Content-Type": "application/problem+json", "Replay-Nonce": await self._nonce()}
+        return web.Response(status=status, text=text, headers=headers)
+
+    async def _nonce(self) -> str:
+        assert self._session is not None
+        async with self._session.head(self.server.directory.removesuffix("/dir") + "/nonce-plz") as answer:
+            nonce = answer.headers["Replay-Nonce"]
+        self._nonces.add(nonce)
+        return nonce
+
+    def _changed(self, request: web.Request, step: str, sent: bytes, status: int, body: bytes, headers: Any) -> bytes:
+        """The body of Pebble's answer as the CA sends it, and its headers with it."""
+        self._nonces.add(headers.get("Replay-Nonce", ""))
+        if step == "certificate" and self.leaves_alone and status == 200:
+            self.leaves_alone -= 1
+            return body[: body.index(_END) + len(_END)]
+        if not self.like_lets_encrypt:
+            return body
+        if "Location" in headers:
+            headers["Location"] = "/" + headers["Location"].split("/", 3)[3]
+        if step == "challenge" and status == 200:
+            self._told.add(request.path)
+        if step in ("challenge", "authorization"):
+            body = body.replace(b'"processing"', b'"pending"')
+        if step == "new order" and status == 201:
+            names = _names(sent)
+            self._finalizes["/" + json.loads(body)["finalize"].split("/", 3)[3]] = names
+            self._orders[names] = web.Response(status=status, body=body, headers=headers)
+        return body
+
     async def _forward(self, request: web.Request, step: str) -> web.Response:
         assert self._session is not None
         upstream = self.server.directory.removesuffix("/dir")
@@ -181,10 +265,25 @@ class AcmeProxy:
                 self.replaced += [asked["replaces"]] if "replaces" in asked else []
             replaced = CIMultiDict(passed)
             replaced.update(self.overrides.get(step, {}))
-            return web.Response(status=answer.status, body=await answer.read(), headers=replaced)
+            passed_on = self._changed(request, step, body, answer.status, await answer.read(), replaced)
+            return web.Response(status=answer.status, body=passed_on, headers=replaced)
 
 
 _HOP_BY_HOP = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive", "host"})
+
+
+_END = b"-----END CERTIFICATE-----\n"
+
+
+def _names(body: bytes) -> frozenset[str]:
+    """That an order is asked for."""
+    return frozenset(identifier["value"] for identifier in _payload(body)["identifiers"])
+
+
+def _protected(body: bytes) -> Any:
+    """The header of a JWS."""
+    text = json.loads(body)["protected"]
+    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
 
 def _payload(body: bytes) -> Any:

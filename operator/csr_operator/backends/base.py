@@ -80,12 +80,14 @@ class Order:
 class Renewal:
     """When the CA wants a certificate renewed (such as ARI, RFC 9773): some time from `start` to `end`, in UTC.
 
-    ask_after: ask the CA again then, as it may change its mind.
+    ask_after: ask the CA again then, as it may change its mind. explanation: the URL of a page that says why, if the CA
+    has one, for the user.
     """
 
     start: datetime
     end: datetime
     ask_after: timedelta
+    explanation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +264,14 @@ class SuggestsRenewal(Protocol):
     async def suggest_renewal(self, reference: str) -> Renewal | None:
         """For the certificate with that `Issued.reference`; None if the CA has no opinion. Raises BackendError."""
         ...
+
+
+@runtime_checkable
+class RepeatsCommonName(Protocol):
+    """A backend that says whether its CA takes a common name only if it is among the DNS names as well. If so, the
+    operator puts it there, in the CSRs that it makes itself."""
+
+    repeats_common_name: bool
 
 
 @runtime_checkable

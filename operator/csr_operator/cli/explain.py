@@ -98,7 +98,9 @@ def findings(seen: Seen, now: datetime) -> Iterator[Finding]:
 def event_words(event: Happening, now: datetime) -> str:
     """When, what, and why a certificate took another's place."""
     text = f"{when(moment(event.time) - now)}: {event.reason}: {event.note}"
-    if event.reason == "Issued" and (why := reasons.REISSUED.get(event.note.rpartition("because of ")[2])):
+    if event.reason == "Issued" and (
+        why := reasons.REISSUED.get(event.note.rpartition("because of ")[2].partition(",")[0])
+    ):
         return f"{text}: {why}"
     if event.reason in reasons.EVENTS and event.reason != "Issued":
         return f"{text} ({reasons.EVENTS[event.reason]})"

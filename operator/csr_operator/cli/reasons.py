@@ -56,8 +56,8 @@ REQUEST = {
         "Wait. If it lasts, see whether the CA is up and can be reached from the operator.",
     ),
     "OrderFailed": Advice(
-        "The CA took the order and could not fulfil it, for the reason given here. Another one is placed later. "
-        f"{_AGAIN}",
+        "The CA took the order and could not fulfil it, for the reason given here. Another one is placed at the "
+        "time that is given: soon at first, then after hours, then once a day.",
         "Fix what the CA names: most often it could not see that the name is yours.",
     ),
     "AbandoningOrder": Advice(
@@ -213,6 +213,7 @@ EVENTS = {
     "Revoked": "a certificate was revoked",
     "NotRevoked": "a certificate that was to be revoked was not",
     "StillPending": "a reminder: the order still waits",
+    "RenewalSuggested": "the CA asks to renew the certificate, and says why",
     "StateNotAuthentic": "what the operator keeps in a Secret did not bear its code",
 }
 """Of events that no condition has the reason of."""

@@ -1,7 +1,8 @@
 """Certificate signing requests (PKCS #10, RFC 2986)."""
 
 import hashlib
-from dataclasses import dataclass, fields
+import ipaddress
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from cryptography import x509
@@ -14,6 +15,7 @@ from csr_operator.pki.constraints import constraints_of
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import MAX_BYTES, alternative_names, check_size, extensions_of
 from csr_operator.pki.faults import request_fault
+from csr_operator.pki.general_names import dns_name
 from csr_operator.pki.given_names import check_given
 from csr_operator.pki.keys import PrivateKey, check_own_algorithm, parameters_of, signature_hash
 from csr_operator.pki.names import Names, general_names, subject_name
@@ -43,6 +45,30 @@ def build_csr(template: CsrTemplate, key: PrivateKey) -> x509.CertificateSigning
         return builder.sign(key, signature_hash(key))
     except (ValueError, TypeError, OverflowError):
         raise PkiError("the request cannot be encoded: a field has a value that no certificate holds") from None
+
+
+def with_common_name(template: CsrTemplate) -> CsrTemplate:
+    """With the common name among the DNS names as well, if it is one: many CAs take it only so (CA/B Baseline
+    Requirements, 7.1.4.3). PkiError as for `build_csr`."""
+    names = template.names
+    there = set(map(dns_name, names.dns_names))
+    added = []
+    for attribute in subject_name(names).get_attributes_for_oid(NameOID.COMMON_NAME):
+        text = str(attribute.value)
+        try:
+            if not _is_address(text) and (name := dns_name(text)) not in there:
+                added.append(name)
+        except PkiError:
+            pass  # it is another kind of name
+    return replace(template, names=replace(names, dns_names=(*names.dns_names, *added))) if added else template
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_built_from(csr: x509.CertificateSigningRequest, template: CsrTemplate, key: PrivateKey) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,14 +11,14 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from csr_acme import AcmeClient, ExternalAccount, Refused, Unreachable
-from csr_acme.jose import AccountKey
-from csr_operator.backends.base import Context, Misconfigured, SecretNotFound
+from csr_acme import AcmeClient, AcmeError, ExternalAccount, Refused, Unreachable
+from csr_acme.jose import AccountKey, b64url_decode
+from csr_operator.backends.base import BackendError, Context, Misconfigured, Rejected, SecretNotFound
 from csr_operator.backends.text import shown
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import load_private_key
 
-from .words import in_words
+from .words import in_words, of_directory, translated
 
 PRESETS: Mapping[str, str] = {
     "letsencrypt": "https://acme-v02.api.letsencrypt.org/directory",
@@ -26,10 +27,25 @@ PRESETS: Mapping[str, str] = {
 _LOOK_AGAIN = timedelta(hours=1)
 """How often the CA itself is asked whether the account is well; the Secret is read at each check."""
 
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
+"""How long a CA that refuses the account is not asked again, while nothing changes; twice as long each time."""
+
+_FORGOTTEN, _UNWANTED = "accountDoesNotExist", "unauthorized"
+
 _NEXT, _ROTATION = "next.key", "rotation"
 """Data of the Secret: the key that a rollover is under way to, and the `privateKeyRotation` of the one in use."""
 
 Data = Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """What a CA that was asked with these Secrets said, and until when it is not asked again."""
+
+    message: str
+    secrets: tuple[Data | None, ...]
+    times: int
+    until: datetime
 
 
 class Account:
@@ -44,6 +60,7 @@ class Account:
         self._used: Data = {}
         self._client: AcmeClient | None = None
         self._asked_at: datetime | None = None
+        self._refusal: _Refusal | None = None
         self._hmac_key = ""
 
     @property
@@ -60,6 +77,14 @@ class Account:
         async with self._lock:
             return self._client or await self._open()
 
+    def heard(self, error: AcmeError) -> bool:
+        """Of any refusal by the CA: if it does not know the account, or does not want it, the CA is asked about that
+        at the next use. Returns whether that makes another account of the same key."""
+        kind = error.problem.type if isinstance(error, Refused) else ""
+        if kind in (_FORGOTTEN, _UNWANTED):
+            self._client = None
+        return kind == _FORGOTTEN and not self._only_existing
+
     async def check(self) -> AcmeClient:
         """Look whether the key is still the same, and now and then whether the CA still knows it."""
         async with self._lock:
@@ -71,25 +96,49 @@ class Account:
             return await self._open()
 
     async def _open(self) -> AcmeClient:
-        now = self._context.clock()
+        """Raises the last refusal once more while there is no reason to hope for another answer."""
+        now, before = self._context.clock(), self._refusal
+        if before is not None and now < before.until <= now + _LONGEST_PAUSE and before.secrets == await self._read():
+            raise Misconfigured(before.message)
+        try:
+            client = await self._opened(now)
+        except _Unwanted as refused:
+            times = before.times + 1 if before is not None else 0
+            pause = min(_FIRST_PAUSE * 2 ** min(times, 10), _LONGEST_PAUSE)
+            self._refusal = _Refusal(str(refused), await self._read(), times, now + pause)
+            raise Misconfigured(str(refused)) from None
+        self._refusal = None
+        return client
+
+    async def _read(self) -> tuple[Data | None, ...]:
+        """All that the answer to newAccount depends on, besides the spec."""
+        binding = self._config.get("externalAccountBinding")
+        names = [self._secret, *([binding["keySecretRef"]["name"]] if binding else [])]
+        return tuple([await self._context.read_secret(name) for name in names])
+
+    async def _opened(self, now: datetime) -> AcmeClient:
         data = await self._stored()
         with in_words(now, self.secrets):
             data = await self._finish_rollover(data)
         client = self._new(self._key(data, self._key_name))
-        with in_words(now):
-            directory = await client.directory()
+        try:
+            with in_words(now):
+                directory = await client.directory()
+        except BackendError as error:
+            if isinstance(error.__cause__, Unreachable):
+                raise of_directory(error.__cause__, now) from error.__cause__
+            raise
         if directory.terms_of_service and not self._config.get("termsOfServiceAgreed"):
             raise Misconfigured(
                 f"{self.host} has terms of service: read {shown(directory.terms_of_service, ())} and, if you agree, "
                 "set spec.acme.termsOfServiceAgreed to true"
             )
         external = await self._external(required=directory.external_account_required)
-        with in_words(now, self.secrets):
-            await self._register(client, external)
+        await self._registered(client, external, now)
         if self._config.get("deactivateAccount"):
             with in_words(now, self.secrets):
                 await client.deactivate_account()
-            raise Misconfigured("the account was deactivated, as spec.acme.deactivateAccount says")
+            raise _Unwanted(_DEACTIVATED)
         data = await self._rotate(client, data)
         self._used, self._client, self._asked_at = data, client, now
         return client
@@ -125,16 +174,40 @@ class Account:
         anywhere = bool(self._config.get("insecureAllowAnyURL"))
         return AcmeClient(self._context.session(), self._directory, key, trusted=self._trusted, anywhere=anywhere)
 
+    @property
+    def _only_existing(self) -> bool:
+        return bool(self._config.get("disableAccountKeyGeneration") or self._config.get("deactivateAccount"))
+
+    async def _registered(self, client: AcmeClient, external: ExternalAccount | None, now: datetime) -> None:
+        """As `_register`. Raises _Unwanted for what the CA would say again."""
+        try:
+            await self._register(client, external)
+        except AcmeError as error:
+            gone = isinstance(error, Refused) and error.problem.type in (_FORGOTTEN, _UNWANTED)
+            if gone and self._config.get("deactivateAccount"):
+                raise _Unwanted(_DEACTIVATED) from None
+            said = translated(error, now, self.secrets)
+            if not isinstance(error, Refused) or not isinstance(said, Misconfigured | Rejected):
+                raise said from error
+            binding = self._config.get("externalAccountBinding")
+            if external is not None and binding and error.problem.type in _OF_THE_BINDING:
+                hint = (
+                    f": see that spec.acme.externalAccountBinding has the keyID of the CA, and Secret "
+                    f"{binding['keySecretRef']['name']}, named in its keySecretRef, the HMAC key that belongs to it"
+                )
+                said = Misconfigured(shown(str(error), self.secrets) + hint)
+            raise _Unwanted(str(said)) from error
+
     async def _register(self, client: AcmeClient, external: ExternalAccount | None) -> None:
         """Find the account of the key, or make it."""
         email = self._config.get("email")
         contact = [f"mailto:{email}"] if email else []
-        only_existing = bool(self._config.get("disableAccountKeyGeneration") or self._config.get("deactivateAccount"))
+        only_existing = self._only_existing
         account = await client.new_account(
             contact, terms_agreed=True, external=None if only_existing else external, only_existing=only_existing
         )
         if account.status != "valid":
-            raise Misconfigured(
+            raise _Unwanted(
                 f"the account {account.url} is {account.status}: name another Secret in spec.acme.privateKeySecretRef"
             )
         # Some CAs tell no contact, and are told it once more then.
@@ -159,6 +232,13 @@ class Account:
                 "put the HMAC key there"
             )
         self._hmac_key = data[key].decode(errors="replace").strip()
+        try:
+            b64url_decode(self._hmac_key)
+        except ValueError:
+            raise Misconfigured(
+                f"Secret {name}, named in spec.acme.externalAccountBinding.keySecretRef: {key} is not in base64url: "
+                "put the HMAC key there as the CA gave it, without quotes, blanks or anything else"
+            ) from None
         return ExternalAccount(binding["keyID"], self._hmac_key)
 
     # Key rollover: the new key is stored before the CA is told, and becomes the one in use when the CA has it.
@@ -201,6 +281,16 @@ class Account:
             return before
         rest = {name: value for name, value in before.items() if name != _NEXT}
         return {**rest, self._key_name: before[_NEXT], _ROTATION: self._rotation}
+
+
+class _Unwanted(Exception):
+    """The CA does not want the account, for a reason that does not go by itself. The text is for the user."""
+
+
+_DEACTIVATED = "the account was deactivated, as spec.acme.deactivateAccount says"
+
+_OF_THE_BINDING = frozenset({"unauthorized", "malformed", "externalAccountRequired", "badSignatureAlgorithm"})
+"""How CAs refuse an external account whose HMAC key, or key identifier, is another one."""
 
 
 def _pem() -> bytes:

@@ -1,11 +1,13 @@
 """The life of an ACME order: each `poll` looks where it stands at the CA, and takes it as far as it goes at once."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
-from datetime import timedelta
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -28,23 +30,39 @@ from csr_operator.backends.base import (
     Retryable,
 )
 from csr_operator.backends.http import trust
+from csr_operator.backends.public_cas import ACME_HOSTS, refusal
 from csr_operator.backends.text import shown
 from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
-from csr_operator.pki.keys import public_key_der
+from csr_operator.pki.keys import parameters_of, public_key_der
 from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
 
 from .account import Account
 from .identifiers import identifiers_of
 from .proving import Proving
 from .solvers import Solvers, name_of
-from .words import NAMED, failure, in_words, translated
+from .words import NAMED, Words, failure, is_final, is_of_the_account, translated
+
+V = TypeVar("V")
 
 _SOONEST, _LATEST = 1.0, 60.0
 """Seconds between two looks at an order; more each time that nothing has changed."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 3600.0
-"""Seconds until another order after one that failed, four times longer each time; CAs allow few failures in an hour."""
+_PAUSE = 60.0
+"""Seconds until another order after one that failed, as CAs allow few failures in an hour. How many did is kept with
+the order (`pace.order_pause`), which makes it longer."""
+
+_LOOKS_AGAIN = (5.0, 60.0, 300.0, 1800.0, 3600.0, 6 * 3600.0, 86400.0)
+"""Seconds until an order is taken further again after the CA refused to, and after each further time."""
+
+_MOST_REMEMBERED = 10_000
+"""Orders."""
+
+_ABANDONED = timedelta(hours=1)
+"""Whoever has not looked at an order for so long has it no more."""
+
+_SHARED = timedelta(seconds=10)
+"""When to see whether an order of the same names has ended."""
 
 _RULES = Rules(SubjectRule.SUBSET, TLS_USAGES)
 """A public CA leaves out what it has not validated, and has its own usages."""
@@ -73,6 +91,15 @@ _UNRELATED = frozenset({"rateLimited", "badNonce", "userActionRequired", "reject
 """Refusals that have nothing to do with what an order replaces."""
 
 
+@dataclass(slots=True)
+class _Claim:
+    """Which request (by `Order.key`) works on an order, and when it did last. Some CAs give the pending order of the
+    same names to whoever asks for another one, and only one key gets a certificate from it."""
+
+    key: str
+    at: datetime
+
+
 class _NoOrder(Lapsed):
     """What is kept as an order's URL is not that of an order for the names in the CSR: nothing is done to it."""
 
@@ -81,14 +108,20 @@ class AcmeBackend:
     needs_private_key: ClassVar[bool] = False
     costs: ClassVar[bool] = True
     revokes: ClassVar[bool] = True
+    repeats_common_name: bool = True
 
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         self._config, self._clock = config, context.clock
         self._account = Account(config, context, trust(config.get("caBundle") or "", "spec.acme.caBundle"))
-        self._proving = Proving(Solvers(config, context))
+        self._proving = Proving(Solvers(config, context), context.clock)
         self._finding = asyncio.Lock()
+        self._words = Words()
         self._looks: dict[str, int] = {}  # by order
-        self._failures: dict[str, int] = {}  # by the request's key
+        self._refusals: dict[str, int] = {}  # in a row, by order
+        self._claims: dict[str, _Claim] = {}  # by order, the latest last
+        self._behind: dict[str, str] = {}  # orders that others work on, by the key of the request that waits
+        self._outrun: dict[str, int] = {}  # orders that another key got a certificate of, by the request's key
+        self._placed: dict[str, str] = {}  # orders by the request's key, until it was seen that they are kept
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> Self:
@@ -109,9 +142,15 @@ class AcmeBackend:
         if order.profile.is_ca:
             raise Rejected("an ACME CA signs no CA certificates: remove spec.isCA, or use another issuer")
         identifiers = identifiers_of(order.csr)
+        self._must_be_signed(order, identifiers)
         client = await self._account.client()
-        with self._in_words():
-            url = await self._find(client, identifiers) if order.repeated else ""
+        with self._in_words(order.key):
+            if self._is_held(self._behind.get(order.key, ""), order.key):
+                return _next_in_line()
+            # The API server may have failed to keep what was placed before.
+            url = self._placed.get(order.key) or (
+                await self._find(client, order, identifiers) if order.repeated else ""
+            )
             if not url:
                 placed = await self._place(client, order, identifiers)
                 url = placed.url
@@ -120,36 +159,69 @@ class AcmeBackend:
                         f"{self._account.host} answers with an order for other names than it was asked for, which is "
                         "left alone: see that spec.acme.server is the CA that you mean"
                     )
-                self._proving.begin(url, identifiers)
+            if not self._claim(url, order.key):
+                self._placed.pop(order.key, None)
+                return _next_in_line()
+            _remember(self._placed, order.key, url)
+            self._proving.begin(url, identifiers)
         return Pending(url, timedelta(0), f"order {url} is placed")
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        self._placed.pop(order.key, None)
+        if not self._claim(handle, order.key):
+            return _next_in_line()
         identifiers = identifiers_of(order.csr)
         client = await self._account.client()
         try:
-            found = await self._known(client, handle, identifiers)
-            if found.status == "pending":
-                pending = await self._prove(client, order, found)
-                if pending is not None:
-                    return pending
-                found = await self._read(client, handle, identifiers)
-            if found.status in ("ready", "processing", "valid"):
-                await self._proving.clean_up(handle)
-            if found.status == "ready":
-                found = await self._finalize(client, order, found)
-            if found.status == "valid":
-                issued = await self._download(client, order, found)
-                self._forget(handle)
-                self._failures.pop(order.key, None)
-                return issued
-            if found.status == "invalid":
-                raise await self._failed(client, order, found)
+            answer = await self._advanced(client, order, handle, identifiers)
         except _NoOrder as error:
-            raise Lapsed(str(error), self._pause(order.key)) from None
+            self._release(handle)
+            raise Lapsed(str(error), _PAUSE) from None
+        except Lapsed:
+            await self._proving.clean_up(handle)
+            self._forget(handle)
+            raise
         except AcmeError as error:
-            raise translated(error, self._clock(), self._account.secrets) from error
+            raise self._refused(error, order, handle) from error
+        self._refusals.pop(handle, None)
+        return answer
+
+    async def _advanced(
+        self, client: AcmeClient, order: Order, handle: str, identifiers: Sequence[Identifier]
+    ) -> Issued | Pending:
+        """Take the order as far as it goes now."""
+        found = await self._known(client, handle, identifiers)
+        if found.status == "pending":
+            pending = await self._prove(client, order, found)
+            if pending is not None:
+                return pending
+            found = await self._read(client, handle, identifiers)
+        if found.status in ("ready", "processing", "valid"):
+            await self._proving.clean_up(handle)
+        if found.status == "ready":
+            found = await client.finalize(found, order.csr)
+        if found.status == "valid":
+            answer = await self._download(client, order, found)
+            self._forget(handle)
+            return answer
+        if found.status == "invalid":
+            raise await self._failed(client, order, found)
         what = "issue the certificate" if found.status == "processing" else "go on with the order"
         return self._later(handle, f"waits for {self._account.host} to {what}", found.retry_after)
+
+    def _refused(self, error: AcmeError, order: Order, handle: str) -> BackendError:
+        """What a CA refuses of an order that is under way is looked at again, and not for ever refused: what was
+        wrong may be the DNS of that moment, and the order, which is read anew, says whether it is of use."""
+        said = self._translated(error, order.key)
+        if not isinstance(error, Refused) or (is_of_the_account(error) and error.problem.type != "unauthorized"):
+            return said
+        text = shown(str(error), self._account.secrets)
+        if error.problem.type in ("badCSR", "badPublicKey"):
+            return Rejected(text)
+        times = self._refusals.get(handle, 0)
+        _remember(self._refusals, handle, times + 1)
+        wait = max(error.retry_after or 0.0, _LOOKS_AGAIN[min(times, len(_LOOKS_AGAIN) - 1)])
+        return Retryable(text, wait)
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         client = await self._account.client()
@@ -158,6 +230,8 @@ class AcmeBackend:
             try:
                 await client.revoke(certificate, code)
             except Refused as error:
+                if error.status == 404:
+                    raise Rejected(shown(str(error), self._account.secrets)) from None  # it does not know it
                 if code == 0 or error.problem.type != "badRevocationReason":
                     raise
                 await client.revoke(certificate)  # revoked for no reason is better than not at all
@@ -171,10 +245,14 @@ class AcmeBackend:
         if info is None:
             return None
         again = min(max(info.retry_after, _ASK_SOONEST), _ASK_LATEST)
-        return Renewal(info.start, info.end, timedelta(seconds=again))
+        return Renewal(info.start, info.end, timedelta(seconds=again), info.explanation)
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
-        self._failures.pop(key, None)
+        for known in (self._placed, self._behind):
+            known.pop(key, None)
+        self._outrun.pop(key, None)
+        if self._is_held(handle, key):
+            return
         if not handle:
             return  # nothing is set up before the order's URL is stored
         try:
@@ -191,19 +269,50 @@ class AcmeBackend:
             await self._proving.take_back(handle, identifiers)
             if found is not None:
                 await self._deactivate(client, await self._proving.authorizations(client, found, identifiers))
-        self._looks.pop(handle, None)
+        self._forget(handle)
 
     # Placing an order.
 
-    async def _find(self, client: AcmeClient, identifiers: Sequence[Identifier]) -> str:
+    def _must_be_signed(self, order: Order, identifiers: Sequence[Identifier]) -> None:
+        """Raises Rejected for what this CA is known to refuse after all is proven."""
+        ca = ACME_HOSTS.get(self._account.host)
+        if ca is None:
+            return
+        said = refusal(
+            ca,
+            self._clock(),
+            order.profile,
+            parameters_of(order.csr.public_key()),
+            names=len(identifiers),
+            acme_profile=self._config.get("profile") or "",
+            duration=order.duration if self._config.get("enableDurationFeature") else None,
+        )
+        if said:
+            raise Rejected(said)
+
+    def _claim(self, url: str, key: str) -> bool:
+        """Whether the request with that key may work on the order: it is the only one that does."""
+        if self._is_held(url, key):
+            _remember(self._behind, key, url)
+            return False
+        self._behind.pop(key, None)
+        _remember(self._claims, url, _Claim(key, self._clock()))
+        return True
+
+    def _is_held(self, url: str, key: str) -> bool:
+        """Whether another request than that one works on the order."""
+        claim = self._claims.get(url)
+        return claim is not None and claim.key != key and claim.at <= self._clock() < claim.at + _ABANDONED
+
+    async def _find(self, client: AcmeClient, order: Order, identifiers: Sequence[Identifier]) -> str:
         """One that was placed just before a crash, and is nobody's; empty if there is none."""
         async with self._finding:
             for url in (await client.orders())[-_MOST_LISTED:]:
-                if self._proving.knows(url):
+                if self._proving.knows(url) or url in self._claims:
                     continue
                 found = await client.order(url)
                 if found.status in ("pending", "ready") and set(found.identifiers) == set(identifiers):
-                    self._proving.begin(url, identifiers)
+                    self._claim(url, order.key)
                     return url
         return ""
 
@@ -224,12 +333,15 @@ class AcmeBackend:
                         raise
             return await ask()
         except Refused as error:
-            if until is None or error.problem.type != "malformed":
+            text = shown(str(error), self._account.secrets)
+            if until is not None and error.problem.type == "malformed":
+                raise Rejected(
+                    f"{text}: if {self._account.host} sets the duration itself, remove "
+                    "spec.acme.enableDurationFeature from the issuer"
+                ) from None
+            if is_of_the_account(error) or is_final(error):
                 raise
-            raise Rejected(
-                f"{shown(str(error), self._account.secrets)}: if {self._account.host} sets the duration itself, remove "
-                "spec.acme.enableDurationFeature from the issuer"
-            ) from None
+            raise Lapsed(text, max(error.retry_after or 0.0, _PAUSE)) from None  # as an order that was refused later
 
     async def _known(self, client: AcmeClient, handle: str, identifiers: Sequence[Identifier]) -> csr_acme.Order:
         """The order as it is. Raises Lapsed if the CA does not know it, _NoOrder if it is another one."""
@@ -288,16 +400,12 @@ class AcmeBackend:
         await self._proving.clean_up(found.url)
         await self._deactivate(client, authorizations)
         self._forget(found.url)
+        if found.error is not None and found.error.type in ("badCSR", "badPublicKey"):
+            return Rejected(shown(found.error.words(), self._account.secrets))
         failed = [one for one in authorizations if one.status not in ("pending", "valid")]
         problems = [_problem(one) for one in failed]
         said = shown(found.error.words(), self._account.secrets) if found.error else "the order failed"
-        return Lapsed(failure(problems, self._account.secrets) if problems else said, self._pause(order.key))
-
-    def _pause(self, key: str) -> float:
-        """Seconds until another order, after one more that came to nothing."""
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        return min(_FIRST_PAUSE * 4.0 ** min(failures, 10), _LONGEST_PAUSE)
+        return Lapsed(failure(problems, self._account.secrets) if problems else said, _PAUSE)
 
     async def _deactivate(self, client: AcmeClient, authorizations: Sequence[Authorization]) -> None:
         """Have the CA forget what is still to be proven: it counts against the account."""
@@ -311,16 +419,7 @@ class AcmeBackend:
 
     # The certificate.
 
-    async def _finalize(self, client: AcmeClient, order: Order, found: csr_acme.Order) -> csr_acme.Order:
-        try:
-            return await client.finalize(found, order.csr)
-        except Refused as error:
-            # The CSR does not fit the order (RFC 8555, section 7.4). The account is well, as the order was just read.
-            if error.problem.type == "unauthorized":
-                raise Rejected(shown(str(error), self._account.secrets)) from None
-            raise
-
-    async def _download(self, client: AcmeClient, order: Order, found: csr_acme.Order) -> Issued:
+    async def _download(self, client: AcmeClient, order: Order, found: csr_acme.Order) -> Issued | Pending:
         alternates = _MOST_ALTERNATES if self._config.get("preferredChain") else 0
         try:
             chains = [load_bundle(pem) for pem in await client.certificate(found, alternates)]
@@ -328,7 +427,18 @@ class AcmeBackend:
             raise Retryable(f"{self._account.host}: its certificate cannot be read: {error}") from None
         chain = self._preferred(chains)
         if all(spki_of(one) != public_key_der(order.csr.public_key()) for one in chain):
-            raise Lapsed("the order was fulfilled for another key")
+            # Of another process, or another client of the account. A CA that always says so is asked less often.
+            text = "the order was fulfilled for another key, and another one is placed"
+            if _remember(self._outrun, order.key, self._outrun.get(order.key, 0) + 1) > 1:
+                raise Lapsed(text, _PAUSE)
+            return Pending("", timedelta(0), text)
+        self._outrun.pop(order.key, None)
+        if len(chain) == 1 and chain[0].issuer != chain[0].subject:
+            raise Retryable(
+                f"{self._account.host} sends the certificate without the intermediate certificates that lead to its "
+                "root: it is not stored, and asked for again",
+                _PAUSE,
+            )
         reference, renewal = "", None
         with suppress(BackendError, ValueError):  # it is asked again, if it can be
             reference = renewal_id(chain[0])
@@ -357,12 +467,41 @@ class AcmeBackend:
         wait = max(retry_after or 0.0, min(_SOONEST * 1.5 ** min(looks, 20), _LATEST))
         return Pending(handle, timedelta(seconds=wait), message)
 
-    def _in_words(self) -> AbstractContextManager[None]:
-        return in_words(self._clock(), self._account.secrets)
+    @contextmanager
+    def _in_words(self, key: str = "") -> Iterator[None]:
+        """key: of the request, where there is one."""
+        try:
+            yield
+        except AcmeError as error:
+            raise self._translated(error, key) from error
+
+    def _translated(self, error: AcmeError, key: str) -> BackendError:
+        if self._account.heard(error):
+            text = f"{self._account.host} has forgotten the account of this issuer, which is made anew"
+            return Retryable(text, _SOONEST)
+        spread = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32 if key else 0.0
+        return translated(error, self._clock(), self._account.secrets, words=self._words, spread=spread)
 
     def _forget(self, handle: str) -> None:
         self._proving.forget(handle)
-        self._looks.pop(handle, None)
+        self._release(handle)
+
+    def _release(self, handle: str) -> None:
+        for known in (self._looks, self._refusals, self._claims):
+            known.pop(handle, None)
+
+
+def _remember(known: dict[str, V], name: str, value: V) -> V:
+    """What is known of the one that was looked at longest ago is forgotten where there are too many."""
+    known.pop(name, None)
+    if len(known) >= _MOST_REMEMBERED:
+        known.pop(next(iter(known)))
+    known[name] = value
+    return value
+
+
+def _next_in_line() -> Pending:
+    return Pending("", _SHARED, "another request for the same names is being signed; this one is next")
 
 
 def _problem(authorization: Authorization) -> tuple[str, Problem | None]:

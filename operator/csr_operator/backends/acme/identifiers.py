@@ -24,7 +24,7 @@ def identifiers_of(csr: x509.CertificateSigningRequest) -> list[Identifier]:
         else:
             raise Rejected("an ACME CA signs DNS names and IP addresses alone: remove the other names from the request")
     for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
-        found.setdefault(_common_name(str(attribute.value)))
+        found.setdefault(Identifier("dns", _common_name(str(attribute.value))))
     if not found:
         raise Rejected("an ACME CA needs a DNS name or an IP address: set spec.dnsNames")
     return list(found)
@@ -44,14 +44,16 @@ def _dns_name(text: str) -> str:
         raise Rejected(f"{error}: an ACME CA takes DNS names that can be looked up: correct it") from None
 
 
-def _common_name(text: str) -> Identifier:
+def _common_name(text: str) -> str:
     try:
-        return Identifier("ip", str(ipaddress.ip_address(text)))
+        ipaddress.ip_address(text)
     except ValueError:
         pass
-    try:
-        return Identifier("dns", dns_name(text))
-    except PkiError:
+    else:
         raise Rejected(
-            "spec.commonName: an ACME CA takes only a DNS name or an IP address: write one, or none"
-        ) from None
+            "spec.commonName: an ACME CA takes no IP address there: write it in spec.ipAddresses, and remove commonName"
+        )
+    try:
+        return dns_name(text)
+    except PkiError:
+        raise Rejected("spec.commonName: an ACME CA takes only a DNS name: write one, or none") from None

@@ -4,14 +4,16 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from csr_acme import AcmeClient, Authorization, Identifier, Order
+from csr_acme import AcmeClient, Authorization, Identifier, Order, Refused
 from csr_operator.backends.base import BackendError, Rejected
 from csr_operator.backends.text import shown
 
 from .identifiers import is_asked
 from .solvers import Proof, Prover, Solver, Solvers, missing, name_of
+from .words import is_of_the_account
 
 T = TypeVar("T")
 
@@ -20,13 +22,19 @@ logger = logging.getLogger(__name__)
 _AT_ONCE = 8
 """Of one order's names, how many are worked on at the same time."""
 
+_TELL_AGAIN = timedelta(minutes=5)
+"""A CA is told of a challenge once: each time more has it look once more, and count what it does not see (Let's
+Encrypt's own software leaves a challenge `pending` while it looks). Still pending after this, it may not have heard."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Trace:
-    """What is, or may be, set up for an order of these names, by authorization."""
+    """What is, or may be, set up for an order of these names, by authorization; and until when the CA, which was told
+    of a challenge, has time to look."""
 
     identifiers: frozenset[Identifier]
     pairs: dict[str, tuple[Solver, Proof]] = field(default_factory=dict)
+    told: dict[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +56,8 @@ class Progress:
 class Proving:
     """Orders are known by their URLs. identifiers: the names that were asked for, which no CA adds to."""
 
-    def __init__(self, solvers: Solvers) -> None:
-        self._solvers = solvers
+    def __init__(self, solvers: Solvers, clock: Callable[[], datetime]) -> None:
+        self._solvers, self._clock = solvers, clock
         self._traces: dict[str, _Trace] = {}  # by order
         self._set_up: set[str] = set()  # authorizations, by this process
         self._left: list[tuple[Solver, Proof]] = []  # could not be removed so far
@@ -58,8 +66,8 @@ class Proving:
         return url in self._traces
 
     def begin(self, url: str, identifiers: Iterable[Identifier]) -> None:
-        """The order was placed just now: nothing is set up for it."""
-        self._traces[url] = _Trace(frozenset(identifiers))
+        """The order was placed just now: nothing is set up for it, unless it is one that is worked on already."""
+        self._traces.setdefault(url, _Trace(frozenset(identifiers)))
 
     def forget(self, url: str) -> None:
         trace = self._traces.pop(url, None)
@@ -82,10 +90,20 @@ class Proving:
     async def authorizations(
         self, client: AcmeClient, order: Order, identifiers: Iterable[Identifier]
     ) -> list[Authorization]:
-        """Those of the names that were asked for, also of an order that does not tell them any more."""
+        """Those of the names that were asked for, as far as the CA knows them, also of an order that does not tell them
+        any more."""
         trace, asked = self._traces.get(order.url), frozenset(identifiers)
         urls = order.authorizations or (trace.pairs if trace is not None else ())
-        return [one for one in await each(urls, client.authorization) if is_asked(one, asked)]
+
+        async def read(url: str) -> Authorization | None:
+            try:
+                return await client.authorization(url)
+            except Refused as error:
+                if is_of_the_account(error):
+                    raise
+                return None  # it has expired
+
+        return [one for one in await each(urls, read) if one is not None and is_asked(one, asked)]
 
     async def go_on(self, client: AcmeClient, order: Order) -> Progress:
         """Set up what is not yet, and have the CA look at what can be seen. Raises BackendError.
@@ -102,29 +120,48 @@ class Proving:
                 )
         if progress.failed or not progress.waiting:
             return progress
-        pairs, prover = [], await _prover(client)
+        trace, now, prover = self._traces[order.url], self._clock(), await _prover(client)
+        pairs = []
         for one in progress.waiting:
             pair = self._solvers.choose(one, prover)
             if pair is None:
                 raise Rejected(self._solvers.not_offered(one))
-            if pair[1].challenge.status == "pending":
+            if pair[1].challenge.status == "pending" and self._is_to_be_told(trace, one, now):
                 pairs.append(pair)
 
         async def present(pair: tuple[Solver, Proof]) -> None:
             url = pair[1].authorization.url
             if url not in self._set_up:
-                self._traces[order.url].pairs[url] = pair  # before, as it may fail half-way
+                trace.pairs[url] = pair  # before, as it may fail half-way
                 await pair[0].present(pair[1])
                 self._set_up.add(url)
 
+        async def tell(pair: tuple[Solver, Proof]) -> None:
+            try:
+                await client.respond(pair[1].challenge)
+            except Refused as error:
+                if is_of_the_account(error):
+                    raise
+                # It looks already, or has looked: the authorization says what came of it.
+                logger.info("%s: told of the challenge, the CA says: %s", pair[1].name, shown(str(error)))
+            trace.told[pair[1].authorization.url] = now + _TELL_AGAIN
+
         await each(pairs, present)
-        unseen = await missing(pairs)
+        unseen = await missing(pairs) if pairs else {}
         told = [pair for pair in pairs if pair[1].name not in unseen]
-        await each(told, lambda pair: client.respond(pair[1].challenge))
+        await each(told, tell)
         if not told:
             return Progress(progress.authorizations, unseen)
         # Some CAs have looked before the answer is read.
         return Progress(await each(order.authorizations, client.authorization), unseen)
+
+    def _is_to_be_told(self, trace: _Trace, authorization: Authorization, now: datetime) -> bool:
+        """retry_after is as old as the authorization, which was read just now: it puts the next time off."""
+        until = trace.told.get(authorization.url)
+        if until is not None and authorization.retry_after is not None and now < until:
+            trace.told[authorization.url] = max(until, now + timedelta(seconds=authorization.retry_after))
+        # A clock that was set back by more than that is no reason to be silent.
+        return until is None or not now < until or until - now > timedelta(days=1) + _TELL_AGAIN
 
     async def clean_up(self, url: str) -> None:
         """Take back what was set up. What cannot be, now, delays no certificate: see `clean_up_rest`."""
@@ -134,7 +171,7 @@ class Proving:
         for pair in trace.pairs.values():
             if not await self._withdrawn(pair):
                 self._left.append(pair)
-        self._traces[url] = _Trace(trace.identifiers)
+        self._traces[url] = _Trace(trace.identifiers, told=trace.told)
 
     async def clean_up_rest(self) -> None:
         """Try again what could not be taken back."""

@@ -159,9 +159,11 @@ class Dns:
         for domain in map(str.lower, proof.challenge.issuer_domains):
             if domain in known and _DOMAIN.fullmatch(domain):
                 return challenges.dns_persist_value(domain, url, wildcard=proof.authorization.wildcard)
-        named = shown(", ".join(proof.challenge.issuer_domains) or "none", ())
+        if not proof.challenge.issuer_domains:
+            raise Rejected(f"{proof.name}: the CA's dns-persist-01 challenge has no issuer domain name: use dns-01")
+        named = shown(", ".join(proof.challenge.issuer_domains), ())
         raise Rejected(
-            f"{proof.name}: of the CA's issuer-domain-names ({named}) none is in the caaIdentities of its directory: "
+            f"{proof.name}: of the CA's issuer domain names ({named}) none is in the caaIdentities of its directory: "
             "if one of them is this CA's, add it to spec.acme.issuerDomainNames, else use dns-01"
         )
 
@@ -233,7 +235,8 @@ class Solvers:
 
     def not_offered(self, authorization: Authorization) -> str:
         """For the user, when `choose` found none."""
-        offered = shown(", ".join(challenge.type for challenge in authorization.challenges) or "nothing", ())
+        # Some CAs send them in another order each time.
+        offered = shown(", ".join(sorted({challenge.type for challenge in authorization.challenges})) or "nothing", ())
         ours = ", ".join(sorted({solver.challenge_type for _, solver in self._solvers}))
         name = name_of(authorization)
         return f"{name}: the CA can be shown {offered}, and the issuer's solvers show {ours}: add one that fits"

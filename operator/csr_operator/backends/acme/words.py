@@ -1,28 +1,62 @@
 """What an ACME server's refusal means for a request, and how it is told."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from csr_acme import AcmeError, ForeignUrl, Problem, Refused
+from csr_acme import AcmeError, ForeignUrl, Problem, Refused, Unreachable, Untrusted
 from csr_operator.backends.base import BackendError, Misconfigured, Rejected, Retryable
 from csr_operator.backends.text import shown
 
-_LIMITED = 900.0
-"""Seconds to wait where a CA limits the rate and does not say for how long."""
+_LIMITED, _PAUSED = 60.0, 900.0
+"""Seconds to wait where a CA limits the rate, or has paused the account, and does not say for how long."""
+
+_UNTIL = re.compile(r"retry after (\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d) ?(?:UTC|Z)", re.IGNORECASE)
+"""As Let's Encrypt's own software ends the detail of a refusal by a limit, also where Retry-After is left out."""
+
+_UNPAUSE = re.compile(r"(https://\S*[?&]jwt=)\S+")
+"""Where its owner has a paused account go on; every refusal has another token."""
+
+_MOST_PAUSES = 100
 
 NAMED = 5
 """How many names a message has at most."""
 
-_LATER = frozenset({"badNonce", "orderNotReady", "serverInternal"})
+FINAL = frozenset(
+    {
+        *("malformed", "rejectedIdentifier", "unsupportedIdentifier", "invalidProfile", "badCSR", "badPublicKey"),
+        *("badSignatureAlgorithm", "badRevocationReason"),
+    }
+)
+"""Refusals that the same question gets again. RFC 8555, section 6.7, makes none of its others so: what a CA saw of the
+world (`caa`, `dns`, `connection`, `tls`), and what it does not explain, may be otherwise the next time."""
+
+_BUSY = frozenset({"badNonce", "orderNotReady", "serverInternal"})
 _ISSUERS = {
     "accountDoesNotExist": "there is no account of this key: remove disableAccountKeyGeneration, or name its Secret",
     "externalAccountRequired": "set spec.acme.externalAccountBinding to what the CA gave you",
-    "invalidContact": "correct spec.acme.email",
-    "unsupportedContact": "correct spec.acme.email",
+    "invalidContact": "correct spec.acme.email, or remove it",
+    "unsupportedContact": "correct spec.acme.email, or remove it",
     "userActionRequired": "do what the CA asks for, such as agreeing to new terms",
     "unauthorized": "see whether the account was deactivated, and whether its key is the right one",
 }
+
+
+class Words:
+    """For one issuer. Of a pause it says the same as long as it lasts, by the first token for ending it."""
+
+    def __init__(self) -> None:
+        self._pauses: dict[str, str] = {}
+
+    def stable(self, text: str) -> str:
+        """text: a detail, which may hold a token that is another one each time."""
+        if not _UNPAUSE.search(text):
+            return text
+        same = _UNPAUSE.sub(r"\1", text)
+        if same not in self._pauses and len(self._pauses) >= _MOST_PAUSES:
+            self._pauses.pop(next(iter(self._pauses)))
+        return self._pauses.setdefault(same, text)
 
 
 @contextmanager
@@ -34,26 +68,46 @@ def in_words(now: datetime, secrets: Iterable[str] = ()) -> Iterator[None]:
         raise translated(error, now, secrets) from error
 
 
-def translated(error: AcmeError, now: datetime, secrets: Iterable[str] = ()) -> BackendError:
-    """secrets: what the text must not show, should the CA say it."""
+def translated(
+    error: AcmeError, now: datetime, secrets: Iterable[str] = (), *, words: Words | None = None, spread: float = 0.0
+) -> BackendError:
+    """secrets: what the text must not show, should the CA say it.
+
+    spread: from 0 to 1, another for each request: of those that wait for one limit not all come back at once.
+    """
     text = shown(str(error), secrets)
     if isinstance(error, ForeignUrl):
         return Misconfigured(
             f"{text}: see that spec.acme.server is the CA that you mean, or for a CA of tests set "
             "spec.acme.insecureAllowAnyURL"
         )
+    if isinstance(error, Untrusted):
+        return Retryable(f"{text}: set spec.acme.caBundle to the certificate of the CA that issued it")
     if not isinstance(error, Refused):
         return Retryable(text, error.retry_after or 0.0)
     kind = error.problem.type
     if kind == "rateLimited":
-        wait = error.retry_after if error.retry_after is not None else _LIMITED
-        text = f"{text}; the next try is at {_moment(now + timedelta(seconds=wait))}"
-        return Retryable(text, wait, unplaced=True)
-    if kind in _LATER or error.status >= 500:
+        return _limited(error, now, words.stable(text) if words is not None else text, spread)
+    if kind in _BUSY or error.status >= 500:
         return Retryable(text, error.retry_after or 0.0)
     if kind in _ISSUERS:
         return Misconfigured(f"{text}: {_ISSUERS[kind]}")
-    return Rejected(text)
+    return Rejected(text) if is_final(error) else Retryable(text, error.retry_after or 0.0)
+
+
+def is_final(error: Refused) -> bool:
+    """The same question would get the same refusal."""
+    problem = error.problem
+    if error.status == 404:
+        return False  # whatever its type, it says that something is not there, or not yet
+    if problem.type == "compound" and problem.subproblems and not problem.more:
+        return all(one.type in FINAL for one in problem.subproblems)
+    return problem.type in FINAL
+
+
+def is_of_the_account(error: Refused) -> bool:
+    """It says nothing about an order: the CA is busy, limits the rate, or does not want the account."""
+    return error.problem.type in ({"rateLimited"} | _BUSY | _ISSUERS.keys()) or error.status >= 500
 
 
 def failure(problems: Sequence[tuple[str, Problem | None]], secrets: Iterable[str] = ()) -> str:
@@ -62,6 +116,30 @@ def failure(problems: Sequence[tuple[str, Problem | None]], secrets: Iterable[st
     if len(problems) > NAMED:
         said.append(f"and {len(problems) - NAMED} more")
     return shown("; ".join(said), secrets)
+
+
+def of_directory(error: Unreachable, now: datetime) -> BackendError:
+    """What answers at `spec.acme.server` is no directory of ACME's."""
+    if isinstance(error, Untrusted) or not 400 <= error.status < 500:
+        return translated(error, now)
+    hint = "spec.acme.server has to be the URL of the CA's ACME directory, with its path, such as "
+    return Retryable(f"{shown(str(error))}: {hint}https://acme.example.com/directory", error.retry_after or 0.0)
+
+
+def _limited(error: Refused, now: datetime, text: str, spread: float) -> Retryable:
+    if _UNPAUSE.search(text):
+        # It ends when its owner ends it, and the words are the same until then.
+        return Retryable(text, error.retry_after if error.retry_after is not None else _PAUSED, unplaced=True)
+    wait = error.retry_after
+    if wait is None and (told := _UNTIL.search(error.problem.detail)) is not None:
+        try:
+            wait = (datetime.fromisoformat(f"{told[1]}T{told[2]}").replace(tzinfo=UTC) - now).total_seconds()
+        except ValueError:
+            wait = None
+    wait = min(max(_LIMITED if wait is None else wait, 1.0), 86400.0)
+    wait += spread * min(max(wait / 4, 5.0), 900.0)
+    text = f"{text}; the next try is at {_moment(now + timedelta(seconds=wait))}"
+    return Retryable(text, wait, unplaced=True)
 
 
 def _moment(moment: datetime) -> str:
