@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -265,6 +266,46 @@ async def test_what_no_product_can_give_is_not_ordered(
     with pytest.raises(Rejected, match=says):
         await backend().submit(wanted)  # type: ignore[arg-type]
     assert not server.calls
+
+
+CLIENTS = Profile(usages=("server auth", "client auth"))
+
+
+@pytest.mark.parametrize(
+    ("day", "asked", "says"),
+    [
+        ("2026-11-28", {"duration": timedelta(days=201)}, "spec.duration: .* at most 200 days: ask for less"),
+        ("2027-03-15", {"duration": timedelta(days=101)}, "spec.duration: .* at most 100 days: ask for less"),
+        ("2029-03-15", {"duration": timedelta(days=48)}, "spec.duration: .* at most 47 days: ask for less"),
+        ("2027-03-01", {"profile": CLIENTS}, 'spec.usages: .* since 2027-03-01: remove "client auth"'),
+    ],
+    ids=["200-days", "100-days", "47-days", "clients"],
+)
+async def test_what_no_public_ca_signs_is_not_ordered(
+    backend: Make, server: DigicertServer, clock: Clock, day: str, asked: Any, says: str
+) -> None:
+    clock.now = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    with pytest.raises(Rejected, match=says):
+        await backend().submit(order(**asked))
+    with pytest.raises(Rejected, match=says):
+        await backend(product=DV, organizationId=None).submit(order(**asked))
+    assert not server.calls
+    await backend(product=PRIVATE).submit(order(**asked))  # its own CA may sign it
+    assert len(server.orders) == 1
+
+
+async def test_an_order_that_was_placed_before_the_day_is_gone_on_with(
+    backend: Make, server: DigicertServer, clock: Clock
+) -> None:
+    clock.now = datetime(2027, 2, 28, 23, 59, tzinfo=UTC)
+    wanted = order(profile=CLIENTS)
+    server.plan = SLOWLY
+    server.fail(Damage.LOST, "POST", "/order/certificate/", carried_out=True)
+    with pytest.raises(Retryable):
+        await backend().submit(wanted)
+    clock.advance(minutes=2)
+    pending(await backend().submit(replace(wanted, repeated=True)))
+    assert len(server.orders) == 1
 
 
 async def test_a_long_name_goes_beside_a_shorter_one(backend: Make, server: DigicertServer, clock: Clock) -> None:

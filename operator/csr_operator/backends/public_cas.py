@@ -54,6 +54,18 @@ LETS_ENCRYPT = PublicCa(
 )
 DIGICERT = PublicCa("DigiCert", no_clients=datetime(2027, 3, 1, tzinfo=UTC))
 
+CERTCENTRAL_PRODUCTS = frozenset(
+    {
+        *("ssl_basic", "ssl_ev_basic", "ssl_plus", "ssl_ev_plus", "ssl_wildcard"),
+        *("ssl_multi_domain", "ssl_ev_multi_domain"),
+        *("ssl_securesite", "ssl_securesite_flex", "ssl_securesite_pro"),
+        *("ssl_ev_securesite", "ssl_ev_securesite_flex", "ssl_ev_securesite_pro"),
+        *("ssl_dv_geotrust", "ssl_dv_geotrust_flex", "ssl_dv_rapidssl"),
+    }
+)
+"""Those of CertCentral that are for TLS and public for sure, by the identifiers of its Services API (dev.digicert.com).
+What is not here may be private, as `private_ssl_flex` is."""
+
 ACME_HOSTS: Mapping[str, PublicCa] = {
     "acme-v02.api.letsencrypt.org": LETS_ENCRYPT,
     "acme-staging-v02.api.letsencrypt.org": LETS_ENCRYPT,

@@ -28,11 +28,12 @@ from csr_operator.backends.base import (
     Retryable,
 )
 from csr_operator.backends.grid import last_multiple
+from csr_operator.backends.public_cas import CERTCENTRAL_PRODUCTS, DIGICERT, refusal
 from csr_operator.backends.text import shown
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
-from csr_operator.pki.keys import public_key_der
+from csr_operator.pki.keys import parameters_of, public_key_der
 from csr_operator.pki.signatures import issued_by
 
 from .account import AccountCheck
@@ -101,6 +102,7 @@ class DigicertBackend:
         must_be_for_tls(order.profile, self._product)
         if order.repeated and (found := await self._find(order)):
             return await self._take_up(order, found)
+        self._must_be_signed(order)
         running = await self._running(order) if self._config.get("renewal") == "Reissue" else None
         try:
             if running is None:
@@ -123,6 +125,14 @@ class DigicertBackend:
         now = self._clock()
         self._proofs[number] = Proof(order.key, now, method, records_of(answer, names.dns_names))
         return self._first(Handle(number, now, running is not None, method))
+
+    def _must_be_signed(self, order: Order) -> None:
+        """Raises Rejected for what a public CA is known to refuse."""
+        if self._product not in CERTCENTRAL_PRODUCTS:
+            return
+        key = parameters_of(order.csr.public_key())
+        if said := refusal(DIGICERT, self._clock(), order.profile, key, duration=order.duration):
+            raise Rejected(f"product {self._product}: {said}")
 
     def _first(self, handle: Handle) -> Pending:
         status = "reissue_pending" if handle.reissue else "pending"
