@@ -167,7 +167,7 @@ def test_a_reason_that_is_none_is_told_and_nothing_is_revoked(csr: Plugin, site:
     before = site.status("kept")
     serial = before["serialNumber"]
     site.kubectl("annotate", "csreq", "kept", f"{REVOKE}={serial} oops")
-    told = site.wait_condition("kept", "Stalled", "RevocationPending")
+    told = site.wait_condition("kept", "Renewing", "RevocationPending")
     assert "give one of these reasons after it, or none: unspecified, keyCompromise" in told["message"]
     assert site.status("kept")["revision"] == before["revision"]
     site.kubectl("annotate", "csreq", "kept", f"{REVOKE}-")

@@ -131,7 +131,7 @@ def test_one_that_is_well(kubectl_csr: Plugin, site: Site) -> None:
             "unready",
             (
                 "Not ready: IssuerNotReady",
-                "(ca): not ready, Misconfigured: Secret {namespace}/nothing",
+                "(ca): not ready, SecretNotFound: Secret {namespace}/nothing",
                 "`kubectl describe issuer keyless -n {namespace}`",
                 "Issuer {namespace}/keyless: Misconfigured: The issuer itself is the problem",
             ),

@@ -37,6 +37,7 @@ class BackendUnderTest:
     features: what the CA behind it can do. What it lacks is not asked of it, and shown so in the matrix.
     subject: how far the CA writes the subject itself. rounds_up: by how much it grants more than was asked for.
     sends_root: among the certificates that it answers with. Without it, `ca.crt` is the highest that there is.
+    names_itself: where no subject is asked for, one of the names is its common name.
     """
 
     name: str
@@ -44,6 +45,7 @@ class BackendUnderTest:
     features: frozenset[Feature] = EVERYTHING
     subject: SubjectRule = SubjectRule.EXACT
     rounds_up: timedelta = timedelta(minutes=1)
+    names_itself: bool = False
     sends_root: bool = True
 
 
@@ -150,7 +152,13 @@ def _with_key(kubectl: Kubectl, backend: str, config: dict[str, Any]) -> str:
 
 BACKENDS = (
     # Signs with the key of the certificate, which it does not have for somebody else's CSR.
-    BackendUnderTest("selfSigned", _self_signed, EVERYTHING - {Feature.USERS_CSR}),
+    BackendUnderTest(
+        "selfSigned",
+        _self_signed,
+        EVERYTHING - {Feature.USERS_CSR, Feature.LONG_NAMES},
+        rounds_up=timedelta(minutes=6),
+        names_itself=True,
+    ),
     BackendUnderTest("ca", _ca),
     # Emulated from published documents, not verified by the vendor. Certificates for TLS that end with a day; their
     # subject has what DigiCert validated, and always a common name that is among the alternative names as well.

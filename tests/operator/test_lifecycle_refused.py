@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.denial import secrets_denied
 from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import request
 from tests.support.revocation import renew
@@ -35,39 +36,10 @@ def serves(site: Site, name: str) -> bool:
 @pytest.fixture
 def denied(site: Site) -> Iterator[None]:
     """Secrets without the label `team` are denied in this namespace, by a policy as administrators have them."""
-    policy, words = f"team-{uuid.uuid4().hex[:8]}", "Secrets need the label team"
-    kind = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": policy}}
-    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"]}
-    selector = {"matchLabels": {"kubernetes.io/metadata.name": site.kubectl.namespace}}
-    check = {"expression": "has(object.metadata.labels) && 'team' in object.metadata.labels", "message": words}
-    objects: list[dict[str, Any]] = [
-        {
-            **kind,
-            "kind": "ValidatingAdmissionPolicy",
-            "spec": {"matchConstraints": {"resourceRules": [rule]}, "validations": [check]},
-        },
-        {
-            **kind,
-            "kind": "ValidatingAdmissionPolicyBinding",
-            "spec": {
-                "policyName": policy,
-                "validationActions": ["Deny"],
-                "matchResources": {"namespaceSelector": selector},
-            },
-        },
-    ]
-    site.kubectl.apply(*objects)
-
-    def in_force() -> bool:
-        try:
-            site.kubectl("create", "secret", "generic", f"probe-{uuid.uuid4().hex[:8]}", "--dry-run=server")
-        except AssertionError as error:
-            return words in str(error)
-        return False
-
-    wait_until("the policy is in force", in_force, 60)
-    yield
-    site.kubectl("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", policy)
+    expression = "has(object.metadata.labels) && 'team' in object.metadata.labels"
+    policy, probe = f"team-{uuid.uuid4().hex[:8]}", f"probe-{uuid.uuid4().hex[:8]}"
+    with secrets_denied(site.kubectl, policy, expression, "Secrets need the label team", probe):
+        yield
 
 
 def test_what_a_policy_denies_is_said_in_its_words(site: Site, name: str, denied: None) -> None:

@@ -224,19 +224,6 @@ def test_the_secret_of_a_request_on_its_way_out_is_not_made_again(site: Site, is
     site.kubectl("patch", REQUEST, issued, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
 
 
-def test_a_secret_that_outlived_its_request_is_left_to_whoever_kept_it(site: Site, issued: str) -> None:
-    site.kubectl("delete", REQUEST, issued, "--cascade=orphan")
-    kept = wait_until(
-        "the Secret has no owner",
-        lambda: s if "ownerReferences" not in (s := site.kubectl.get("secret", f"{issued}-tls"))["metadata"] else None,
-    )
-
-    site.kubectl.apply(_request(issued))
-
-    assert "belongs to a request that is gone" in site.wait_condition(issued, "Stalled", "SecretNotOwned")["message"]
-    assert site.kubectl.get("secret", f"{issued}-tls") == kept
-
-
 def test_a_request_made_anew_waits_for_the_old_secret_to_be_collected(site: Site, issued: str) -> None:
     """Deleting and applying again, as `kubectl replace --force` does, needs nobody's help."""
     old = site.kubectl.get("secret", f"{issued}-tls")

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from devcluster import ControlPlane
 from tests.support.authorities import authority, other_key
+from tests.support.denial import secrets_denied
 from tests.support.kubectl import Kubectl, wait_until
 from tests.support.manifests import issuer, request, root_and_ca
 from tests.support.operator import OperatorProcess
@@ -31,9 +32,13 @@ def site(cluster: ControlPlane, operator_credentials: Path, tmp_path_factory: py
     """An operator that logs all it can, with requests that went well and others that went wrong in many ways."""
     kubectl = Kubectl(cluster, new_namespace(cluster))
     log = tmp_path_factory.mktemp("telemetry") / "operator.log"
-    with OperatorProcess(
-        operator_credentials, log, "--namespace", kubectl.namespace, "--log-level", "debug"
-    ) as operator:
+    policy, others = f"denied-{kubectl.namespace}", "object.metadata.name != 'denied-tls'"
+    with (
+        secrets_denied(kubectl, policy, others, "not this one", "denied-tls"),
+        OperatorProcess(
+            operator_credentials, log, "--namespace", kubectl.namespace, "--log-level", "debug"
+        ) as operator,
+    ):
         site = Site(kubectl, operator)
         ca = authority("Wrong CA")
         kubectl.apply(
@@ -48,6 +53,7 @@ def site(cluster: ControlPlane, operator_credentials: Path, tmp_path_factory: py
             request("foreign", "ca"),
             request("orphan", "nobody"),
             request("refused", "last", commonName="Sub CA", isCA=True),
+            request("denied", "ca"),
             request("passing", "ca"),
         )
         kubectl.wait_ready(*KEYS, "passing")
@@ -58,7 +64,7 @@ def site(cluster: ControlPlane, operator_credentials: Path, tmp_path_factory: py
         for name in ("rsa", "ecdsa", "kept"):
             site.wait_status(name, revision=2)
         # Attempts go on in the background while the tests look.
-        wait_until("three attempts failed", lambda: operator.metric("csr_operator_failures_total") >= 3)
+        wait_until("three attempts failed", lambda: operator.metric("csr_operator_failures_total") >= 4)
         for name, reason in FAILURES.items():
             site.wait_condition(name, "Ready", reason)
         yield site
@@ -69,6 +75,7 @@ FAILURES = {
     "foreign": "SecretNotOwned",
     "orphan": "IssuerNotFound",
     "refused": "Rejected",
+    "denied": "SecretRefused",
 }
 
 
@@ -168,10 +175,10 @@ def test_metrics_count_the_work(site: Site) -> None:
     assert value("ca_calls_total", backend="ca", call="submit", outcome="rejected") == 1
     assert value("ca_calls_total", backend="ca", call="check", outcome="misconfigured") >= 1
     assert value("ca_calls_total", backend="ca", call="check", outcome="ok") >= 1
-    # The Secret that is in the way is not seen before the CA was asked.
-    assert value("ca_calls_total", backend="ca", call="submit", outcome="ok") == certificates + 1
+    # The Secret that is somebody else's is seen before the CA is asked; that one is denied only when it is written.
+    assert value("ca_calls_total", backend="ca", call="submit", outcome="ok") >= certificates + 3
     assert value("failures_total", reason="Rejected") == 1
-    assert value("failures_total", reason="SecretNotOwned") >= 2
+    assert value("failures_total", reason="SecretRefused") >= 3
     assert value("kubernetes_calls_total", verb="apply", resource="secrets", code="201") == certificates - 1
     assert value("kubernetes_calls_total", verb="apply", resource="secrets", code="200") == 2
     assert value("kubernetes_calls_total", verb="patch", resource="certificaterequests/status", code="200") >= 9
@@ -238,8 +245,8 @@ def test_the_longest_name_has_its_event_too(site: Site) -> None:
 def test_going_on_to_fail_is_no_news(site: Site) -> None:
     """Three attempts, many checks of the issuers: still one event each."""
     wait_until(
-        "the foreign Secret was met again",
-        lambda: site.operator.metric("csr_operator_failures_total", reason="SecretNotOwned") >= 3,
+        "the Secret was denied again",
+        lambda: site.operator.metric("csr_operator_failures_total", reason="SecretRefused") >= 3,
     )
     checks = site.operator.metric("csr_operator_ca_calls_total", call="check")
     wait_until(

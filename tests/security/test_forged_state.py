@@ -218,7 +218,7 @@ def test_the_certificate_of_another_with_the_same_csr_is_not_revoked(site: Site,
 
     site.kubectl("annotate", REQUEST, name, f"{GROUP}/revoke={serial_number}")
 
-    site.wait_status(name, revision=1)
+    site.wait_status(name, revision=2)
     wait_until("the user is told", lambda: events(site, name, "NotRevoked"))
     site.settle()
     assert not crl(site) or checked(tmp_path, site.data(f"{victim}-tls")["tls.crt"], crl(site)) == "OK"

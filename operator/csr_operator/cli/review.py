@@ -146,7 +146,7 @@ def _kept_key(request: CertificateRequest) -> str:
         return "the key stays the same: it is outside the cluster (spec.request)"
     if (ref := spec.private_key.secret_ref) is not None:
         return f"the key stays the same: it is {ref.key} in Secret {request.namespace}/{ref.name}"
-    if spec.private_key.rotation_policy is RotationPolicy.NEVER:
+    if spec.private_key.rotation_policy is RotationPolicy.NEVER and not spec.template.profile.is_ca:
         return "the key stays the same (privateKey.rotationPolicy is Never)"
     return ""
 
