@@ -12,7 +12,7 @@ from hypothesis import settings
 from kubernetes import client, config
 
 from devcluster import ControlPlane, control_plane
-from tests.support.kubectl import Kubectl
+from tests.support.kubectl import Kubectl, close_readers
 from tests.support.operator import OperatorProcess, operator_kubeconfig
 
 # Whoever starts the tests in the background ignores SIGINT, and so would all that they start.
@@ -21,6 +21,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A busy machine is slow, which is no failure; and a run that failed can be had again.
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")
+
+
+def pytest_sessionfinish() -> None:
+    """The connections by which the tests look at their control planes."""
+    close_readers()
 
 
 @pytest.fixture(scope="session")

@@ -132,7 +132,7 @@ def test_one_that_is_well(kubectl_csr: Plugin, site: Site) -> None:
             (
                 "Not ready: IssuerNotReady",
                 "(ca): not ready, SecretNotFound: Secret {namespace}/nothing",
-                "`kubectl describe issuer keyless -n {namespace}`",
+                "`kubectl describe csrissuer keyless -n {namespace}`",
                 "Issuer {namespace}/keyless: Misconfigured: The issuer itself is the problem",
             ),
         ),

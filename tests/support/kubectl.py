@@ -1,5 +1,6 @@
 """What tests do to a cluster as its user: with kubectl, and by waiting for what they want to see."""
 
+import argparse
 import json
 import subprocess
 import time
@@ -7,8 +8,29 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from devcluster import ControlPlane
+from tests.support.reader import Reader
 
 T = TypeVar("T")
+
+_SELECTORS = argparse.ArgumentParser(allow_abbrev=False)
+_SELECTORS.add_argument("-l", "--selector", default="")
+_SELECTORS.add_argument("--field-selector", default="")
+_SELECTORS.add_argument("--namespace", default="")
+
+_readers: dict[ControlPlane, Reader] = {}
+
+
+def reader(cluster: ControlPlane) -> Reader:
+    """The one of this control plane."""
+    if cluster not in _readers:
+        _readers[cluster] = Reader(cluster)
+    return _readers[cluster]
+
+
+def close_readers() -> None:
+    """At the end of all tests."""
+    while _readers:
+        _readers.popitem()[1].close()
 
 
 class Kubectl:
@@ -33,12 +55,18 @@ class Kubectl:
         self("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
-        """The object; an empty dict if there is none."""
-        text = self("get", kind, name, "-o", "json", "--ignore-not-found")
-        return dict(json.loads(text)) if text else {}
+        """The object, as kubectl shows it; an empty dict if there is none."""
+        return reader(self.cluster).get(kind, name, self.namespace)
 
-    def list(self, kind: str, *selectors: str) -> list[dict[str, Any]]:
-        return list(json.loads(self("get", kind, "-o", "json", *selectors))["items"])
+    def list(self, kinds: str, *selectors: str) -> list[dict[str, Any]]:
+        """What the namespace has of these kinds. selectors: `-l`, `--field-selector` and `--namespace` of kubectl."""
+        options = _SELECTORS.parse_args(selectors)
+        namespace = options.namespace or self.namespace
+        return [
+            obj
+            for kind in kinds.split(",")
+            for obj in reader(self.cluster).list(kind, namespace, options.selector, options.field_selector)
+        ]
 
     def wait_ready(self, *names: str, kind: str = "certificaterequest", seconds: float = 30) -> None:
         """All of `names` (none: all there are) have the condition Ready."""
