@@ -320,7 +320,7 @@ class Performer:
         # which another watch tells. Given back to it, the Secret would be collected.
         there = (await self._kube.get_request(request.key) or {}).get("metadata", {})
         if there.get("uid") != request.uid or "deletionTimestamp" in there:
-            raise KubeError(409, "", f"{request.name} is not to have Secret {request.secret.name} any more")
+            raise KubeError(409, "", f"{request.name} no longer owns Secret {request.secret.name}")
         if ADOPT_ANNOTATION in (metadata.get("annotations") or {}):
             body["metadata"]["annotations"][ADOPT_ANNOTATION] = ""  # fulfilled; the next write removes it
         try:
@@ -884,7 +884,7 @@ def _in_the_way(existing: Object, body: Object) -> str:
     if existing["type"] != body["type"]:
         return (
             f"Secret {name} is of type {existing['type']}, where {body['type']} is needed now, "
-            "and Kubernetes lets nobody change that: delete the Secret"
+            "and Kubernetes does not allow changing that: delete the Secret"
         )
     if existing.get("immutable"):
         return f"Secret {name} is immutable, so that nothing in it can be replaced: delete the Secret"

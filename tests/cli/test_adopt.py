@@ -67,7 +67,7 @@ def test_nothing_is_done_without_a_yes(answer: str, csr: Plugin, site: Site) -> 
         (("other",), "private key: it is ECDSA 256, where spec.privateKey asks for RSA 2048"),
         (("owned",), "`kubectl delete certificate owned --cascade=orphan`"),
         (("opaque",), "Secret opaque-tls is of type Opaque, where kubernetes.io/tls is needed"),
-        (("own",), "Secret own-tls is the one of own already"),
+        (("own",), "Secret own-tls already belongs to own"),
         (("nope",), 'certificaterequests.csr-operator.dev "nope" not found'),
     ],
 )

@@ -40,8 +40,8 @@ def test_a_crash_between_the_new_secret_and_the_revocation_forgets_nothing(site:
     told = site.wait_condition("moved", "Renewing", "RevocationPending")
     assert told["status"] == "False"
     assert told["message"] == (
-        f"a certificate is to be revoked, but Issuer {site.kubectl.namespace}/moved does not exist: mend it, or give "
-        "the revocation up by the annotation csr-operator.dev/abandon-revocation=true"
+        f"a certificate is to be revoked, but Issuer {site.kubectl.namespace}/moved does not exist: fix it, or abandon "
+        "the revocation with the annotation csr-operator.dev/abandon-revocation=true"
     )
     assert site.kubectl.get(REQUEST, "moved")["status"]["conditions"][0]["status"] == "True", "it serves"
 
