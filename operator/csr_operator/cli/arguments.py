@@ -161,7 +161,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _names(verify, "*", "a request; or use -l or --all")
 
-    convert = command("convert", "Convert Certificates and issuers of cert-manager to those of csr-operator, as YAML.")
+    convert = command("convert", "Convert Certificates and issuers of cert-manager, and write the result to stdout.")
     convert.add_argument(
         "-f", "--filename", required=True, metavar="FILE", help="manifests of cert-manager.io/v1 (YAML); - for stdin"
     )
