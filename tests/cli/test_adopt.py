@@ -46,7 +46,7 @@ def test_a_secret_is_taken_over_after_a_question(kubectl_csr: Plugin, site: Site
 
     answer = kubectl_csr("adopt", "www", "--wait", stdin="yes\n")
 
-    assert f"Have www take over Secret {namespace}/www-tls with DNS:www.example.com, valid until " in answer.err
+    assert f"Let www take over Secret {namespace}/www-tls with DNS:www.example.com, valid until " in answer.err
     assert "issued by CN=Test Root?" in answer.err
     assert answer.out.startswith(f"{namespace}/www: Secret {namespace}/www-tls with DNS:www.example.com, valid until ")
     assert answer.out.endswith(": taken over, revision 1\n")
