@@ -584,7 +584,7 @@ REFUSED = [
     Refused(
         request(**OWN_CSR, revocation={"onDelete": True}),
         "spec.revocation",
-        "only who has it may have its certificate revoked: remove revocation, and have the CA revoke",
+        "only whoever has it may have its certificate revoked: remove revocation, and have the CA revoke",
     ),
     # Issuers
     *(Refused(spec, field, says, "Issuer") for spec, field, says in http01.REFUSED_ISSUERS),
