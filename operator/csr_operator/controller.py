@@ -834,7 +834,7 @@ class Controller:
             self._consult[request.key] = (done.secret.record.reference, self._clock() + done.renewal.ask_after)
         self._wake_readers(request.secret)  # the watch shows nothing newer
         if done.lost:
-            text = f"Secret {request.secret.name} does not hold it any more"
+            text = f"Secret {request.secret.name} no longer holds it"
             self._events.warning(request, "NotRevoked", f"the certificate {done.lost} was not revoked: {text}")
         if isinstance(action, Issue) and action.reason == "Revoked" and not action.revoke_old:
             text = "the certificate was replaced, and is not revoked: its issuer cannot revoke"

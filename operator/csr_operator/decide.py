@@ -723,7 +723,7 @@ def _farewell(request: CertificateRequest, world: World) -> Action:
     if request.wishes.abandon_revocation:
         return Release()
     if secret is None or not owns(request, secret) or secret.record is None:
-        lost = f"Secret {request.secret.name} is gone, or not the request's any more"
+        lost = f"Secret {request.secret.name} is gone, or no longer the request's"
         return Release(_unrevoked(request, request.status.serial_number, request.status.not_after, world.now, lost))
     record = secret.record
     step: Revoke | Forget | Hold | Release = _repay(request, world, secret.owed)

@@ -383,7 +383,7 @@ class Performer:
             text += self._seal.code("revoked", *request.secret, record.sha256_fingerprint)
             await self._kube.annotate_secret(existing, REVOKED_ANNOTATION, text)
         if certificate is None:
-            return Revocations((), {record.serial_number: f"Secret {request.secret.name} does not hold it any more"})
+            return Revocations((), {record.serial_number: f"Secret {request.secret.name} no longer holds it"})
         reason = _reason_asked_for(request, record.serial_number) or "cessationOfOperation"
         return await _revoke(ca, ((certificate, reason),))
 

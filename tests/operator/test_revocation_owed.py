@@ -118,4 +118,4 @@ def test_nobody_has_the_certificate_of_another_revoked(site: Site, tmp_path: Pat
     wait_gone(site, "thief")
     assert checked(tmp_path, victim, crl(site)) == "OK"
     told = wait_until("it is told", lambda: events(site, "thief", "NotRevoked"))
-    assert all(note.endswith("was not revoked: Secret thief-tls does not hold it any more") for note in told)
+    assert all(note.endswith("was not revoked: Secret thief-tls no longer holds it") for note in told)
