@@ -35,7 +35,7 @@ class Story(Stage):
 
     def _certificates(self) -> None:
         self._terminal.heading("A root CA that signs itself")
-        self._terminal.say("An Issuer says who signs. A CertificateRequest says what is wanted, and by which Issuer.")
+        self._terminal.say("An Issuer says who signs. A CertificateRequest says what is wanted, and from which Issuer.")
         self._apply("root")
         self._terminal.heading("An intermediate CA, signed by the root")
         self._terminal.say("The Secret that the first request filled is the CA of the next Issuer.")

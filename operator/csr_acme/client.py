@@ -86,7 +86,7 @@ class _Answer:
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
-            raise Unreachable("the server's answer is no JSON: is the directory URL right?") from None
+            raise Unreachable("the server's answer is not JSON: is the directory URL right?") from None
 
 
 class AcmeClient:
@@ -311,7 +311,7 @@ class AcmeClient:
         if not self._nonces:
             await self._fetch("HEAD", "newNonce", (await self.directory()).new_nonce)
         if not self._nonces:
-            raise Unreachable("the server gives no nonce: is the directory URL right?")
+            raise Unreachable("the server sends no nonce: is the directory URL right?")
         return self._nonces.pop()
 
     async def _fetch(
@@ -352,8 +352,8 @@ class AcmeClient:
             raise Unreachable(f"{_host(url)}: the answer of {field} is longer than {most} bytes")
         if 300 <= answer.status < 400:
             raise Unreachable(
-                f"{_host(url)}: {field} is a redirect (HTTP status {answer.status}), and none is followed: write the "
-                "directory's URL as the CA has it now",
+                f"{_host(url)}: {field} is a redirect (HTTP status {answer.status}), which is not followed: set the "
+                "directory URL that the CA has now",
                 answer.retry_after,
                 answer.status,
             )
@@ -416,7 +416,7 @@ def _refusal(url: str, answer: _Answer) -> AcmeError:
         problem = Problem("")
     if problem.type:
         return Refused(problem, answer.status, answer.retry_after)
-    text = f"{_host(url)}: HTTP status {answer.status} and no problem document of ACME"
+    text = f"{_host(url)}: HTTP status {answer.status} and no ACME problem document"
     return Unreachable(text, answer.retry_after, answer.status)
 
 
@@ -424,13 +424,13 @@ def _parsed(parse: Callable[[], T], what: str) -> T:
     try:
         return parse()
     except ValueError as error:
-        raise Unreachable(f"the server's {what} is not as RFC 8555 has it: {error}") from None
+        raise Unreachable(f"the server's {what} does not conform to RFC 8555: {error}") from None
 
 
 def _orders(raw: Any) -> list[str]:
     orders = raw.get("orders") if isinstance(raw, dict) else None
     if not isinstance(orders, list) or not all(isinstance(url, str) for url in orders):
-        raise ValueError("orders is no list of URLs")
+        raise ValueError("orders is not a list of URLs")
     return orders
 
 
@@ -460,12 +460,12 @@ def _trouble(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         return _ERRNO.get(error.os_error.errno or 0, f"cannot be connected to: {_of_system(error.os_error)}")
     if isinstance(error, TimeoutError):
-        return "gave no whole answer in time"
+        return "did not answer completely in time"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "ended the connection without an answer"
     if isinstance(error, OSError):
         return _ERRNO.get(error.errno or 0, f"does not answer: {_of_system(error)}")
-    return f"does not answer as HTTP has it ({type(error).__name__})"
+    return f"does not answer with valid HTTP ({type(error).__name__})"
 
 
 def _of_system(error: OSError) -> str:

@@ -66,7 +66,7 @@ class Problem:
     def words(self) -> str:
         """For a person: what the server said, and of which name."""
         if not self.type:
-            return "an error that is none of ACME's"
+            return "an error without an ACME type"
         text = f"{self.detail or 'no detail was given'} ({self.type})"
         if self.of:
             text = f"{self.of}: {text}"

@@ -55,7 +55,7 @@ class _Members:
 
     def __init__(self, raw: Any, origin: Origin) -> None:
         if not isinstance(raw, dict):
-            raise ValueError("is no JSON object")
+            raise ValueError("is not a JSON object")
         self._raw: Mapping[str, Any] = raw
         self._origin = origin
 
@@ -67,7 +67,7 @@ class _Members:
         if value is None and default is not None:
             return default
         if not isinstance(value, str) or len(value) > most or not value.isprintable():
-            raise ValueError(f"{name} is no text of at most {most} characters")
+            raise ValueError(f"{name} is not a text of at most {most} characters")
         return value
 
     def word(self, name: str, default: str | None = None) -> str:
@@ -75,7 +75,7 @@ class _Members:
         if value is None and default is not None:
             return default
         if not isinstance(value, str) or not _WORD.fullmatch(value):
-            raise ValueError(f"{name} is no word")
+            raise ValueError(f"{name} is not a word")
         return value
 
     def url(self, name: str, default: str | None = None) -> str:
@@ -91,13 +91,13 @@ class _Members:
         if value is None:
             return []
         if not isinstance(value, list) or len(value) > most:
-            raise ValueError(f"{name} is no list of at most {most}")
+            raise ValueError(f"{name} is not a list of at most {most}")
         return value
 
     def texts(self, name: str, most: int) -> tuple[str, ...]:
         found = self.list(name, most)
         if not all(isinstance(one, str) and len(one) <= _MOST_LINE for one in found):
-            raise ValueError(f"{name} is no list of texts")
+            raise ValueError(f"{name} is not a list of texts")
         return tuple(found)
 
     def below(self, name: str) -> "_Members":
@@ -122,7 +122,7 @@ class _Members:
                 raise ValueError
             return moment.astimezone(UTC)
         except (ValueError, OverflowError):
-            raise ValueError(f"{name} is no time with a time zone (RFC 3339)") from None
+            raise ValueError(f"{name} is not a time with a time zone (RFC 3339)") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Directory:
         meta = urls.below("meta")
         profiles = meta.get("profiles") or {}
         if not isinstance(profiles, dict) or len(profiles) > _MOST_LISTED:
-            raise ValueError(f"profiles is no object of at most {_MOST_LISTED}")
+            raise ValueError(f"profiles is not an object of at most {_MOST_LISTED}")
         return cls(
             new_nonce=urls.url("newNonce"),
             new_account=urls.url("newAccount"),
@@ -314,7 +314,7 @@ class RenewalInfo:
 
 def _identifier(raw: Any) -> Identifier:
     if not isinstance(raw, dict):
-        raise ValueError("an identifier is no JSON object")
+        raise ValueError("an identifier is not a JSON object")
     kind, value = raw.get("type"), raw.get("value")
     if not (isinstance(kind, str) and _WORD.fullmatch(kind) and isinstance(value, str) and len(value) <= _MOST_TEXT):
         raise ValueError("an identifier has no type and value")
@@ -323,4 +323,4 @@ def _identifier(raw: Any) -> Identifier:
     try:
         return Identifier(kind, str(ipaddress.ip_address(value)))
     except ValueError:
-        raise ValueError("an identifier is no IP address") from None
+        raise ValueError("an identifier is not an IP address") from None

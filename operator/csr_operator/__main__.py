@@ -80,7 +80,9 @@ def _keep_to_itself() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     defaults = Settings()
-    parser = argparse.ArgumentParser(prog="csr-operator", description="Keeps certificates in Secrets fresh.")
+    parser = argparse.ArgumentParser(
+        prog="csr-operator", description="Issues certificates into Secrets, and renews them."
+    )
     parser.add_argument("--version", action="version", version=f"csr-operator {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser(
@@ -97,52 +99,52 @@ def _parser() -> argparse.ArgumentParser:
         type=_address,
         default="127.0.0.1:8081",
         metavar="HOST:PORT",
-        help="where /healthz and /readyz are served",
+        help="address of /healthz and /readyz",
     )
     run.add_argument(
         "--metrics-address",
         type=_address,
         default="127.0.0.1:8080",
         metavar="HOST:PORT",
-        help="where /metrics is served",
+        help="address of /metrics",
     )
     run.add_argument(
         "--acme-http-address",
         type=_address,
         default="127.0.0.1:8089",
         metavar="HOST:PORT",
-        help="where ACME CAs are answered for http-01",
+        help="address at which http-01 challenges are answered",
     )
     run.add_argument(
         "--http01-issuers",
         choices=["ClusterIssuer", "All"],
         default="ClusterIssuer",
-        help="whose challenges are answered, by http01 and tlsALPN01; an Issuer can prove other namespaces' hosts",
+        help="whose http01 and tlsALPN01 challenges are answered; an Issuer can prove other namespaces' hosts",
     )
     run.add_argument(
         "--acme-tls-address",
         type=_address,
         metavar="HOST:PORT",
-        help="where ACME CAs are answered for tls-alpn-01 (nowhere, if not given)",
+        help="address at which tls-alpn-01 challenges are answered (not answered, if not given)",
     )
     run.add_argument(
         "--cluster-resource-namespace",
         default=own_namespace(),
         metavar="NAMESPACE",
-        help="where the Secrets that a ClusterIssuer names are",
+        help="namespace of the Secrets that a ClusterIssuer names",
     )
     run.add_argument(
         "--dns-programs",
         type=_folder,
         metavar="FOLDER",
-        help="issuers may have the programs in this folder run to write DNS records (none, if not given)",
+        help="folder of the programs that issuers may use to write DNS records (no programs, if not given)",
     )
     run.add_argument(
         "--issuer-check-interval",
         type=_seconds,
         default=defaults.issuer_check_interval,
         metavar="SECONDS",
-        help="how often each issuer is asked whether it is well, and whether its CA was rotated",
+        help="how often each issuer is checked, and whether its CA was rotated",
     )
     run.add_argument(
         "--rotation-spread",
@@ -152,13 +154,13 @@ def _parser() -> argparse.ArgumentParser:
         help="spread the reissuing of the leaves of a rotated CA over this time",
     )
     run.add_argument(
-        "--log-level", choices=["debug", "info", "warning", "error"], default="info", help="how much is logged"
+        "--log-level", choices=["debug", "info", "warning", "error"], default="info", help="lowest level that is logged"
     )
     run.add_argument(
         "--log-format",
         choices=logs.FORMATS,
         default="text",
-        help="how: json is an object a line, with time, level, logger, message, and exception if there is one",
+        help="format of the log: json is an object per line, with time, level, logger, message, and exception if any",
     )
     return parser
 

@@ -36,7 +36,7 @@ def still_owned(request: CertificateRequest, secret: SecretMeta) -> str:
     kind, _, name = secret.owner.partition(" ")
     return (
         f"Secret {secret.name} is to be taken over for {request.name}, and belongs to {secret.owner} by its "
-        f"metadata.ownerReferences: have that let it go, such as by `kubectl delete {kind.lower()} {name} "
+        f"metadata.ownerReferences: release it, for example with `kubectl delete {kind.lower()} {name} "
         "--cascade=orphan`, or remove the entry"
     )
 
@@ -44,8 +44,8 @@ def still_owned(request: CertificateRequest, secret: SecretMeta) -> str:
 def other_type(secret: SecretMeta, given: str, wanted: str) -> str:
     """The words for one of another type."""
     return (
-        f"Secret {secret.name} is of type {given}, where {wanted} is needed, and Kubernetes lets nobody "
-        f"change that: copy it into one of type {wanted}, or delete it"
+        f"Secret {secret.name} is of type {given}, where {wanted} is needed, and Kubernetes does not "
+        f"allow changing that: copy it into one of type {wanted}, or delete it"
     )
 
 

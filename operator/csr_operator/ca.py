@@ -139,7 +139,7 @@ def _answer(answer: Issued | Pending) -> Issued | Pending:
     """Raises _OutOfBounds."""
     if isinstance(answer, Pending):
         if len(answer.handle.encode()) > _LARGEST_HANDLE:
-            raise _OutOfBounds(f"wants more kept of an order than the {_LARGEST_HANDLE} bytes that there are for that")
+            raise _OutOfBounds(f"asks to keep more of an order than the {_LARGEST_HANDLE} bytes available")
         return replace(answer, message=shown(answer.message), poll_after=waits.pause(answer.poll_after))
     for what, count, most in (
         ("certificates", len(answer.certificates), _MOST_CERTIFICATES),

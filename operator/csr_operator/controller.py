@@ -120,7 +120,7 @@ _REMIND = timedelta(hours=24)
 _KEY_PATIENCE = 30.0
 """Seconds after which a user is told that a key is not made yet."""
 
-_NOT_OURS = f"was written by somebody else, or Secret {STATE_KEY} of the operator's namespace holds another key since"
+_NOT_OURS = f"was written by somebody else, or Secret {STATE_KEY} of the operator's namespace has got another key since"
 """How it is told that the code of something does not verify."""
 
 _CaAction = Issue | Resume | Revoke | Consult
@@ -505,7 +505,7 @@ class Controller:
     async def _wait_for_key(self, request: CertificateRequest) -> None:
         self._queue.add_after(request.key, _KEY_PATIENCE)
         if self._keys.waited(request.key) >= _KEY_PATIENCE:
-            message = "its RSA key is being made, or waits for the keys of others before it to be made"
+            message = "its RSA key is being generated, or is queued behind those of other requests"
             await self._tell(request, Hold("Issuing", message, needs_user=False))
 
     async def _call(self, request: CertificateRequest, action: _CaAction, live: Live, made: PrivateKey | None) -> bool:
@@ -684,7 +684,7 @@ class Controller:
         if self._warned.get(request.key) != seen:
             self._warned[request.key] = seen
             names = " and ".join(secret.forged)
-            text = f"{names} of Secret {secret.name} {_NOT_OURS}: it is ignored"
+            text = f"a part of Secret {secret.name} {_NOT_OURS}, and is ignored: {names}"
             self._events.warning(request, "StateNotAuthentic", text)
 
     async def _must_be_allowed(self, request: CertificateRequest, ca: Ca, csr: x509.CertificateSigningRequest) -> None:
@@ -764,7 +764,7 @@ class Controller:
             case Discard():
                 assert staged is not None
                 if not staged.authentic:
-                    text = f"Secret {staged.name} {_NOT_OURS}: the order in it is given up; the next has another CSR"
+                    text = f"Secret {staged.name} {_NOT_OURS}: the order in it is abandoned; the next has another CSR"
                     self._events.warning(request, "StateNotAuthentic", text)
                 await self._performer.discard(staged)
                 self._drop(staged)
@@ -834,10 +834,10 @@ class Controller:
             self._consult[request.key] = (done.secret.record.reference, self._clock() + done.renewal.ask_after)
         self._wake_readers(request.secret)  # the watch shows nothing newer
         if done.lost:
-            text = f"Secret {request.secret.name} does not hold it any more"
+            text = f"Secret {request.secret.name} no longer holds it"
             self._events.warning(request, "NotRevoked", f"the certificate {done.lost} was not revoked: {text}")
         if isinstance(action, Issue) and action.reason == "Revoked" and not action.revoke_old:
-            text = "the certificate was replaced, and is not revoked: its issuer cannot do that"
+            text = "the certificate was replaced, and is not revoked: its issuer cannot revoke"
             self._events.warning(request, "NotRevoked", text)
         if isinstance(action, Adopt) and done.secret.record is not None:
             text = f"Secret {request.spec.secret_name} with its certificate {done.secret.record.serial_number}"
@@ -879,7 +879,7 @@ class Controller:
                 self._tell_unrevoked(
                     request,
                     f"the certificate {serial_number} was not revoked: Secret {secret.name}, "
-                    "which remembered that it was to be, was deleted",
+                    "which recorded the revocation, was deleted",
                 )
         meta = await self._performer.guard(secret, guarded=False)
         if meta is None:

@@ -39,10 +39,10 @@ def refusal(secret: Object, issuer: Issuer) -> str:
     if issuer.backend == "ca":
         # A label would let any other issuer of the namespace send the key somewhere.
         return (
-            f"{title} is of type {kind}, and the key pair of a CA has to be of type kubernetes.io/tls: make it "
-            "anew with that type, as the type of a Secret cannot be changed"
+            f"{title} is of type {kind}, and the key pair of a CA has to be of type kubernetes.io/tls: create it "
+            "again with that type, as the type of a Secret cannot be changed"
         )
     return (
-        f"{title} is not allowed as a credential of issuers: whoever may change it has to say that it is one, by "
+        f"{title} is not allowed as a credential of issuers: whoever may change it has to allow that with "
         f"`kubectl label --overwrite secret {name} -n {namespace} {CREDENTIAL_LABEL}=true`"
     )

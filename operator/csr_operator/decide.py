@@ -281,7 +281,7 @@ def _of_others(request: CertificateRequest, world: World, secret: SecretMeta) ->
     if not may_be_taken(request, secret):
         text = not_owned(secret.name, owner_of(secret))
         if not secret.owner_uid:
-            text += f"; `kubectl csr adopt {request.name}` has it taken over, if it holds what is asked for"
+            text += f"; to take it over, if it holds what the request asks for: `kubectl csr adopt {request.name}`"
         return Hold("SecretNotOwned", text, needs_user=True, until=until)
     if world.rival and not wished:
         owner = f"{Kind.CERTIFICATE_REQUEST} {world.rival}"
@@ -413,7 +413,7 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         )
     if secret.beyond_repair or _was_revoked(secret):
         revision = (record.revision if record else request.status.revision) + 1
-        cause = f"what is in Secret {secret.name} does not serve any more, again: "
+        cause = f"what is in Secret {secret.name} is unusable again: "
         cause += f"changed by {secret.changed_by}" if secret.changed_by else "find out who changes it"
         return _paced(request, world, _issue(request, world, "SecretDamaged", revision), now, cause)
     if record is None or _is_to_be_restored(request, secret, record):
@@ -432,13 +432,13 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         return _paced(request, world, _issue(request, world, "ClockSetBack", record.revision + 1), now, cause)
     due = renewal_time(request, record)
     if now >= due:
-        who = "the CA (renewal information, RFC 9773)" if record.window is not None else "its renewal time"
-        cause = f"{who} wants it renewed again: see spec.renewBefore, and how long the CA lets certificates be valid"
+        who = "the CA asked for renewal" if record.window is not None else "the renewal time was reached"
+        cause = f"{who} again: check spec.renewBefore, and how long the CA's certificates are valid"
         return _paced(request, world, _issue(request, world, "Renewal", record.revision + 1), due, cause)
     if issuer is not None and issuer.ready and issuer.fingerprint not in ("", record.issuer_fingerprint):
         reissue = (issuer.rotated_at or now) + world.rotation_spread * fraction(request.uid)
         if now >= reissue:
-            cause = f"{record.issuer} signs with another CA certificate again: see why that changes"
+            cause = f"{record.issuer} signs with another CA certificate again: find out why it changes"
             return _paced(request, world, _issue(request, world, "IssuerRotated", record.revision + 1), now, cause)
         due = min(due, reissue)
     if secret.template_digest != request.spec.secret_template.digest():
@@ -450,14 +450,12 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
             return Consult(key)
         due = min(due, world.consult_at)
     if to_revoke:
-        text = (
-            f"the annotation {REVOKE_ANNOTATION} is no serial number and reason: give one of these reasons after it, "
-        )
-        text += f"or none: {', '.join(REVOCATION_REASONS)}"
+        text = f"the annotation {REVOKE_ANNOTATION} is not a serial number and a reason: give one of these reasons "
+        text += f"after it, or none: {', '.join(REVOCATION_REASONS)}"
         return Hold("RevocationPending", text, needs_user=True, until=due)
     missing = [key for key in request.issuers if key not in world.issuers]
     nobody = len(missing) == len(request.issuers)
-    return Keep(due, f"{missing[0]} does not exist, so that it cannot be renewed: create it" if nobody else "")
+    return Keep(due, f"{missing[0]} does not exist, so the certificate cannot be renewed: create it" if nobody else "")
 
 
 _AHEAD = timedelta(hours=1)
@@ -514,9 +512,9 @@ def _paced(request: CertificateRequest, world: World, action: Issue | Hold, due:
     if world.now >= pace.next:
         return replace(action, hurries=pace.hurries + 1)
     text = (
-        f"{pace.hurries + 1} certificates in a row came due within a tenth of their life, and the next one is issued "
+        f"{pace.hurries + 1} certificates in a row had to be replaced within a tenth of their lifetime; the next one "
     )
-    text += f"at {format_time(pace.next)}: {cause}; the annotation csr-operator.dev/renew has it issued now"
+    text += f"is issued at {format_time(pace.next)}: {cause}; `kubectl csr renew {request.name}` has it issued now"
     return Hold("RenewalLoop", text, needs_user=False, until=pace.next)
 
 
@@ -570,7 +568,7 @@ def _approval(request: CertificateRequest, key: ObjectKey) -> Hold | None:
         return Hold("Denied", f"denied: {denied.message}; change the request, or have it approved", needs_user=True)
     if given("Approved") is None:
         command = f"kubectl csr approve {request.name} -n {request.namespace} --generation {request.generation}"
-        message = f"{key} needs an approval: somebody who may approve its requests has to run `{command}`"
+        message = f"{key} needs approval: somebody who may approve its requests has to run `{command}`"
         return Hold("ApprovalPending", message, needs_user=False)
     return None
 
@@ -725,7 +723,7 @@ def _farewell(request: CertificateRequest, world: World) -> Action:
     if request.wishes.abandon_revocation:
         return Release()
     if secret is None or not owns(request, secret) or secret.record is None:
-        lost = f"Secret {request.secret.name} is gone, or not the request's any more"
+        lost = f"Secret {request.secret.name} is gone, or no longer the request's"
         return Release(_unrevoked(request, request.status.serial_number, request.status.not_after, world.now, lost))
     record = secret.record
     step: Revoke | Forget | Hold | Release = _repay(request, world, secret.owed)
@@ -765,7 +763,7 @@ def _revocation(request: CertificateRequest, world: World, name: str, *, current
 
 
 def _pending(why: str, until: datetime | None, *, needs_user: bool) -> Hold:
-    give_up = "mend it, or give the revocation up by the annotation csr-operator.dev/abandon-revocation=true"
+    give_up = "fix it, or abandon the revocation with the annotation csr-operator.dev/abandon-revocation=true"
     return Hold("RevocationPending", f"a certificate is to be revoked, but {why}: {give_up}", needs_user, until)
 
 

@@ -139,7 +139,7 @@ class Operator:
     def _not_ready(self) -> str:
         """Why; empty if it is ready."""
         if self._stop.is_set():
-            return "the operator is ending"
+            return "the operator is shutting down"
         return self._pulse.unready() or ("" if self._synced else "not everything has been read yet")
 
     def _not_alive(self) -> str:
@@ -193,7 +193,7 @@ class Operator:
         self._controller.start()
         self._begin("challenges", self._challenges.sweep_for_ever())
         self._synced = True
-        logger.info("ready: all that there is has been listed")
+        logger.info("ready: everything has been listed")
 
     async def _look_for(self, namespace: str) -> None:
         """Tell of one that is not there: it may be misspelled, or come later."""
@@ -240,7 +240,7 @@ class Operator:
 
 
 def _leave() -> None:
-    logger.error("the operator has not ended within %.0f s: it leaves nevertheless", _LAST_SECONDS)
+    logger.error("the operator did not shut down within %.0f s: exiting anyway", _LAST_SECONDS)
     os._exit(1)
 
 

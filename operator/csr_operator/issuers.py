@@ -210,7 +210,7 @@ class Issuers:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
             outcome = "misconfigured"
-            text = f"the operator lacks a right: {shown(str(error))}: grant it, see docs/operations.md, Rights"
+            text = f"the operator lacks a permission: {shown(str(error))}: grant it, see docs/operations.md, Rights"
             return False, "Misconfigured", Health(text)
         except Unreachable:
             raise

@@ -569,7 +569,7 @@ async def _event(line: bytes) -> Object:
     """A watch event. Raises Unreachable."""
     event = _json(line) or await _without_depths(line)
     if event is None or not isinstance(event.get("object"), dict):
-        raise Unreachable("what came on the watch is no event")
+        raise Unreachable("what came on the watch is not an event")
     return event
 
 
@@ -580,7 +580,7 @@ def _secret_event(line: bytes) -> Object:
         return event
     kind, head = _EVENT_HEAD.match(line), _head(line)
     if kind is None or head is None:
-        raise Unreachable("what came on the watch is no event")
+        raise Unreachable("what came on the watch is not an event")
     UNREADABLE.labels("Secret").inc()
     return {"type": kind[1].decode(), "object": head}
 
@@ -614,7 +614,7 @@ async def load_kubeconfig(
     names = os.pathsep.join(map(str, paths))
     try:
         if not any(path.exists() and path.stat().st_size for path in paths):
-            raise FileNotFoundError("there is no such file, or it is empty, and this is no pod")
+            raise FileNotFoundError("there is no such file, or it is empty, and this process does not run in a pod")
         loader = await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
             config_file=names, context=context, client_configuration=configuration
         )
@@ -654,7 +654,7 @@ def _routes_path(kind: RouteKind, namespace: str) -> str:
 def _secret_path(key: SecretKey) -> str:
     """Raises KubeError for what is no name of a Secret: `..` in a path would lead to another namespace."""
     if not _NAME.fullmatch(key.name):
-        raise KubeError(404, "NotFound", f"{key.name!r} is no name of a Secret")
+        raise KubeError(404, "NotFound", f"{key.name!r} is not a valid Secret name")
     return f"/api/v1/namespaces/{key.namespace}/secrets/{key.name}"
 
 

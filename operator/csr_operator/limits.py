@@ -161,7 +161,7 @@ class Slots:
         if not use.has_slot or namespace == use.full_namespace():
             # While slots are given back it is merely a burst, and to tell each request would cost a write for each.
             if has_waited and now - use.moved >= _PARKED:
-                told = f"{issuer} is at work for {len(use.running) + len(use.kept)} requests, as many as "
+                told = f"{issuer} has {len(use.running) + len(use.kept)} requests in progress, as many as "
                 told += "spec.limits.concurrent allows"
                 told += f" one namespace of its {use.limits.concurrent}" if use.has_slot else ""
         elif use.started and use.started[0] + _MINUTE - now > _SOON:

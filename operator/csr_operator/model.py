@@ -664,7 +664,7 @@ def is_newer(resource_version: str, than: str) -> bool:
 def parse_duration(text: str) -> timedelta:
     """A Go duration (https://pkg.go.dev/time#ParseDuration) such as `2160h` or `1h30m`; ValueError otherwise."""
     if not _DURATION.fullmatch(text):
-        raise ValueError(f"{text!r} is no duration: write hours, minutes and seconds, such as 2160h or 1h30m")
+        raise ValueError(f"{text!r} is not a duration: write hours, minutes and seconds, such as 2160h or 1h30m")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(text))
     return timedelta(seconds=seconds)
 

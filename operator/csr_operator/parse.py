@@ -650,7 +650,7 @@ def _attributes(subject: Raw, where: str) -> frozenset[tuple[str, str]]:
         try:
             listed.append((x509.ObjectIdentifier(other["oid"]), _strings(other, "values")))
         except ValueError:
-            raise InvalidSpec(f"{where}.others: {other['oid']!r} is no dotted object identifier") from None
+            raise InvalidSpec(f"{where}.others: {other['oid']!r} is not a dotted object identifier") from None
     return frozenset((oid.dotted_string, canonical_attribute(oid, value)) for oid, values in listed for value in values)
 
 
@@ -660,7 +660,7 @@ def _networks(raw: Raw, where: str) -> tuple[str, ...]:
         try:
             ipaddress.ip_interface(network)
         except ValueError:
-            text = f"{quoted(network)} is no network: write it like 10.0.0.0/8 or 2001:db8::/32"
+            text = f"{quoted(network)} is not a network: write it like 10.0.0.0/8 or 2001:db8::/32"
             raise InvalidSpec(f"{where}.ipAddresses.networks: {text}") from None
     return networks
 
@@ -676,7 +676,7 @@ def _strings(raw: Raw, name: str) -> tuple[str, ...]:
     """Raises InvalidSpec for what is no list of texts."""
     values = raw.get(name) or ()
     if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
-        raise InvalidSpec(f"{name}: it is no list of texts: write it as a list, each entry in quotation marks")
+        raise InvalidSpec(f"{name}: it is not a list of texts: write it as a list, each entry in quotation marks")
     return tuple(values)
 
 
@@ -688,7 +688,7 @@ def _duration(raw: Raw, name: str, where: str = "spec") -> timedelta | None:
         return parse_duration(text)
     except (ValueError, TypeError, OverflowError):
         shown = repr(text) if isinstance(text, str) and len(text) <= 64 else "this"
-        words = "is no duration: write hours, minutes and seconds, such as 2160h or 1h30m"
+        words = "is not a duration: write hours, minutes and seconds, such as 2160h or 1h30m"
         raise InvalidSpec(f"{where}.{name}: {shown} {words}") from None
 
 

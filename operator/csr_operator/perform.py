@@ -320,7 +320,7 @@ class Performer:
         # which another watch tells. Given back to it, the Secret would be collected.
         there = (await self._kube.get_request(request.key) or {}).get("metadata", {})
         if there.get("uid") != request.uid or "deletionTimestamp" in there:
-            raise KubeError(409, "", f"{request.name} is not to have Secret {request.secret.name} any more")
+            raise KubeError(409, "", f"{request.name} no longer owns Secret {request.secret.name}")
         if ADOPT_ANNOTATION in (metadata.get("annotations") or {}):
             body["metadata"]["annotations"][ADOPT_ANNOTATION] = ""  # fulfilled; the next write removes it
         try:
@@ -383,7 +383,7 @@ class Performer:
             text += self._seal.code("revoked", *request.secret, record.sha256_fingerprint)
             await self._kube.annotate_secret(existing, REVOKED_ANNOTATION, text)
         if certificate is None:
-            return Revocations((), {record.serial_number: f"Secret {request.secret.name} does not hold it any more"})
+            return Revocations((), {record.serial_number: f"Secret {request.secret.name} no longer holds it"})
         reason = _reason_asked_for(request, record.serial_number) or "cessationOfOperation"
         return await _revoke(ca, ((certificate, reason),))
 
@@ -743,10 +743,8 @@ def _is_what_was_written(secret: SecretMeta, chain: Chain) -> bool:
         return True
     if record is None or record.sha256_fingerprint != sha256_fingerprint(chain.leaf):
         return False
-    # Not every CA's root is known. Where tls.crt is as it was written, nothing above is cut off; and where nothing is
-    # the operator's any more, the Secret is from a backup.
-    whole = "tls.crt" in secret.intact_data or not secret.intact_data
-    return chain.root is not None or (whole and outputs.above(chain) == record.issuer_fingerprint)
+    # Where nothing is the operator's any more, the Secret is from a backup, and not every CA's root is known.
+    return chain.root is not None or (not secret.intact_data and outputs.above(chain) == record.issuer_fingerprint)
 
 
 def _kept(
@@ -886,7 +884,7 @@ def _in_the_way(existing: Object, body: Object) -> str:
     if existing["type"] != body["type"]:
         return (
             f"Secret {name} is of type {existing['type']}, where {body['type']} is needed now, "
-            "and Kubernetes lets nobody change that: delete the Secret"
+            "and Kubernetes does not allow changing that: delete the Secret"
         )
     if existing.get("immutable"):
         return f"Secret {name} is immutable, so that nothing in it can be replaced: delete the Secret"

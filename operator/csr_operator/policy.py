@@ -302,7 +302,7 @@ def _common_names(rule: Rule, asked: Asked) -> Iterator[str]:
         if name not in (asked.ip_addresses if is_address else asked.dns_names):
             where = "ipAddresses" if is_address else "dnsNames"
             yield (
-                f"commonName: {quoted(name)} is none of the {where} asked for: list it there too, or have the rule's "
+                f"commonName: {quoted(name)} is not among the {where} asked for: list it there too, or have the rule's "
                 "commonNames allow it"
             )
 

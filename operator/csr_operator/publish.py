@@ -58,4 +58,4 @@ async def publish_secret(kube: Kube, key: SecretKey, issuer: Issuer, change: Cha
         except KubeError as error:
             if error.status != 409:
                 raise Retryable(f"Secret {key.namespace}/{key.name}: {error}") from None
-    raise Retryable(f"Secret {key.namespace}/{key.name} is changed by others all the time")
+    raise Retryable(f"Secret {key.namespace}/{key.name} keeps being changed by others")

@@ -63,7 +63,7 @@ async def _look(session: aiohttp.ClientSession, host: str, token: str, answer: s
         except aiohttp.ClientConnectorError as error:
             return f"{url}: no connection ({error.os_error.strerror}): does port 80 of {host} lead to this cluster?"
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return f"{url} was not answered as HTTP has it ({type(error).__name__})"
+            return f"{url} was not answered with valid HTTP ({type(error).__name__})"
     return f"{url} redirects more than {_REDIRECTS} times"
 
 
@@ -83,7 +83,7 @@ def _not_followed(url: str, target: str, path: str) -> str:
         parts = urlsplit(urljoin(url, target))
         port = parts.port
     except ValueError:
-        return "to what is no URL"
+        return "to something that is not a URL"
     if len(target) > _LONGEST_URL:
         return f"to a URL of more than {_LONGEST_URL} characters"
     if parts.scheme not in ("http", "https") or port not in (None, 80, 443):

@@ -57,7 +57,7 @@ async def read_state_keys(kube: Kube, namespace: str) -> list[bytes]:
             f"cannot be read or made: {error}: create the namespace, and give the operator the rights of deploy/; "
             "POD_NAMESPACE names another one"
         ) from None
-    raise UnusableKey(f"Secret {where.name} in namespace {where.namespace} is changed by others all the time")
+    raise UnusableKey(f"Secret {where.name} in namespace {where.namespace} keeps being changed by others")
 
 
 def _checked(data: Mapping[str, bytes], name: str, where: SecretKey) -> bytes:

@@ -143,9 +143,7 @@ def _ready(
             parts.append(about + action.message)
         return _condition("Ready", True, "Issued", "; ".join(filter(None, parts)), request.generation)
     if record is not None and record.issuance_hash == request.issuance_hash and now < parse_time(record.not_before):
-        text = (
-            f"valid only from {record.not_before} on; if that is long, see whether the clocks of CA and nodes are right"
-        )
+        text = f"valid only from {record.not_before} on; if that is far off, check the clocks of the CA and the nodes"
         return _condition("Ready", False, "NotYetValid", text, request.generation)
     if record is not None and record.issuance_hash == request.issuance_hash and isinstance(action, Hold):
         text = f"expired at {record.not_after}: {action.message}"

@@ -72,7 +72,7 @@ def test_a_key_of_ones_own_is_taken_as_it_is(scene: Scene) -> None:
 def test_no_key_is_made_and_no_account_where_that_is_forbidden(scene: Scene) -> None:
     scene.apply_issuer("strict", HTTP, disableAccountKeyGeneration=True)
 
-    message = scene.site.wait_condition("strict", "Ready", "Misconfigured", "issuer")["message"]
+    message = scene.site.wait_condition("strict", "Ready", "SecretNotFound", "issuer")["message"]
     where = f"Secret {scene.kubectl.namespace}/strict-account"
     assert message.startswith(f"{where}, named in spec.acme.privateKeySecretRef, has no tls.key: put the")
 

@@ -395,7 +395,7 @@ async def test_an_account_that_the_ca_has_forgotten_is_made_anew(world: World) -
     backend = world.again()
     await backend.check()
     world.ca.lies["new-order"] = once(problem("accountDoesNotExist", "Account not found", 400))
-    with pytest.raises(Retryable, match="has forgotten the account of this issuer, which is made anew"):
+    with pytest.raises(Retryable, match="no longer knows the account of this issuer, and a new one is created"):
         await backend.submit(order())
     assert await submitted(backend, order())
     assert world.ca.asked("account") == 2
@@ -516,9 +516,7 @@ async def test_types_of_challenges_are_told_in_one_order(world: World) -> None:
             await backend.poll(asked, await submitted(backend, asked))
         said.add(str(told.value))
     offered = "dns-01, dns-persist-01, http-01"
-    assert said == {
-        f"{NAME}: the CA can be shown {offered}, and the issuer's solvers show tls-alpn-01: add one that fits"
-    }
+    assert said == {f"{NAME}: the CA offers {offered}, and the issuer's solvers support tls-alpn-01: add one that fits"}
 
 
 @pytest.mark.parametrize("field", ["issuerDomainNames", "issuer-domain-names"])

@@ -100,7 +100,7 @@ def http_port(place: Place) -> Iterator[None]:
             try:
                 stack.enter_context(relay((HTTP_ADDRESS, 80), ("127.0.0.1", place.site.operator.acme_port)))
             except AssertionError:
-                pytest.skip(f"OpenBao connects to port 80 alone, and {HTTP_ADDRESS}:80 is not to be had here")
+                pytest.skip(f"OpenBao connects to port 80 alone, and {HTTP_ADDRESS}:80 is not available here")
         yield
 
 

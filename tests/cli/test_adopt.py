@@ -46,7 +46,7 @@ def test_a_secret_is_taken_over_after_a_question(kubectl_csr: Plugin, site: Site
 
     answer = kubectl_csr("adopt", "www", "--wait", stdin="yes\n")
 
-    assert f"Have www take over Secret {namespace}/www-tls with DNS:www.example.com, valid until " in answer.err
+    assert f"Let www take over Secret {namespace}/www-tls with DNS:www.example.com, valid until " in answer.err
     assert "issued by CN=Test Root?" in answer.err
     assert answer.out.startswith(f"{namespace}/www: Secret {namespace}/www-tls with DNS:www.example.com, valid until ")
     assert answer.out.endswith(": taken over, revision 1\n")
@@ -67,7 +67,7 @@ def test_nothing_is_done_without_a_yes(answer: str, csr: Plugin, site: Site) -> 
         (("other",), "private key: it is ECDSA 256, where spec.privateKey asks for RSA 2048"),
         (("owned",), "`kubectl delete certificate owned --cascade=orphan`"),
         (("opaque",), "Secret opaque-tls is of type Opaque, where kubernetes.io/tls is needed"),
-        (("own",), "Secret own-tls is the one of own already"),
+        (("own",), "Secret own-tls already belongs to own"),
         (("nope",), 'certificaterequests.csr-operator.dev "nope" not found'),
     ],
 )

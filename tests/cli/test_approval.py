@@ -61,7 +61,7 @@ def test_refused_in_the_words_of_admission(site: Site, folder: Path) -> None:
             said = plugin.refused(*command)
             assert "Error from server (Forbidden): " in said
             assert (
-                "the conditions Approved and Denied take the right to `approve` Issuer vault, which "
+                "the conditions Approved and Denied require the permission `approve` on Issuer vault, which "
                 f"system:serviceaccount:{site.kubectl.namespace}:{name} does not have: ask somebody who has it"
             ) in said
     assert not condition(site.kubectl.get(REQUEST, "secret"), "Approved")
@@ -120,7 +120,7 @@ def test_a_spec_that_changes_while_one_decides_is_not_approved(csr: Plugin, site
 
     with patch.object(Cluster, "user", meanwhile):
         said = csr.refused("approve", "sly", "-y")
-    assert "the spec of sly was changed just now: look at it again before you decide" in said
+    assert "the spec of sly has just been changed: review it again before you decide" in said
     assert not condition(site.kubectl.get(REQUEST, "sly"), "Approved")
 
 
@@ -132,7 +132,7 @@ def test_another_request_of_the_same_name_and_generation_is_not_approved(csr: Pl
 
     with patch.object(Cluster, "user", meanwhile):
         said = csr.refused("approve", "twin", "--generation", "1")
-    assert "the spec of twin was changed just now: look at it again before you decide" in said
+    assert "the spec of twin has just been changed: review it again before you decide" in said
     assert site.kubectl.get(REQUEST, "twin")["metadata"]["generation"] == 1
     assert not condition(site.kubectl.get(REQUEST, "twin"), "Approved")
 
@@ -145,7 +145,7 @@ def test_the_generation_that_was_looked_at_is_approved_and_no_other(csr: Plugin,
 
     for command in (("approve", "changed"), ("deny", "changed", "--message", "no")):
         said = csr.refused(*command, "--generation", looked_at)
-        assert "the spec of changed is of generation 2, and not 1: look at it again before you decide" in said
+        assert "the spec of changed is at generation 2, not 1: review it again before you decide" in said
     types = [c["type"] for c in site.status("changed")["conditions"]]
     assert not {"Approved", "Denied"} & set(types)
 
@@ -188,7 +188,7 @@ def test_another_writer_of_the_object_does_not_get_in_the_way(csr: Plugin, site:
 def test_without_a_terminal_nobody_approves_what_nobody_looked_at(csr: Plugin, site: Site) -> None:
     for command in (("approve", "quiet"), ("deny", "quiet", "--message", "no")):
         said = csr.refused(*command, stdin="y\n")
-        assert "nobody can be asked here" in said
+        assert "stdin is not a terminal" in said
         assert "--generation N" in said
     types = [c["type"] for c in site.status("quiet")["conditions"]]
     assert not {"Approved", "Denied"} & set(types)
@@ -235,7 +235,7 @@ def test_the_role_of_an_approver_is_enough_to_see_all_but_secrets(site: Site, fo
     approver = user(site.kubectl, folder, "by-role", *role["rules"])
     words = approver("status", "secret").words
     assert "could not be read" not in words
-    assert "; needs an approval" in words
+    assert "; needs approval" in words
     assert "secret-tls (you may not read Secrets here)" in words
 
 

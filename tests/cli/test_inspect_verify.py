@@ -103,7 +103,7 @@ def test_inspect_without_rights_to_secrets(csr: Plugin, site: Site, folder: Path
 def test_all_is_as_it_should_be(kubectl_csr: Plugin, csr: Plugin, site: Site) -> None:
     lines = kubectl_csr("verify", "--all").out.splitlines()
     assert [line.split(":")[0].split("/")[1] for line in lines] == ["binary", "plain", "root", "sub", "www"]
-    assert all(": as it should be: " in line for line in lines)
+    assert all(": OK: " in line for line in lines)
     assert csr.json("verify", "www") == {
         "namespace": site.kubectl.namespace,
         "name": "www",
@@ -132,7 +132,7 @@ def test_what_was_changed_behind_the_operators_back_is_told(csr: Plugin, site: S
                 {"tls.key": other_key},
                 ["public key: the certificate is for another key", "tls-combined.pem: it is not the key"],
             ),
-            ({"tls.key": "no key"}, ["private key: this is no private key in PEM form"]),
+            ({"tls.key": "no key"}, ["private key: this is not a private key in PEM form"]),
             (
                 {"tls.crt": usurper},
                 [

@@ -68,7 +68,7 @@ def test_what_comes_back_is_in_the_secret(
     verify(tmp_path, data)
     assert csr("export", "safe", "--certificate").out == csr("export", "safe", "--chain").out == data["tls.crt"]
     assert csr("export", "safe", "--ca").out == bank.certificate
-    assert csr("verify", "safe").words.startswith(f"{site.kubectl.namespace}/safe: as it should be")
+    assert csr("verify", "safe").words.startswith(f"{site.kubectl.namespace}/safe: OK")
 
 
 def test_the_exported_csr_is_that_of_the_status(csr: Plugin, site: Site, csr_pem: str) -> None:
@@ -103,7 +103,7 @@ def test_a_certificate_that_does_not_lead_to_the_issuers_bundle_is_refused(
     stranger = authority(tmp_path / "stranger", "Stranger Root")
     chain = stranger.sign(csr_pem) + stranger.certificate
     said = csr.refused("import", "vault", "-", stdin=chain)
-    assert '"CN=Stranger Root", which is none of the issuer\'s roots ("CN=Bank Root")' in said
+    assert '"CN=Stranger Root", which is not among the issuer\'s roots ("CN=Bank Root")' in said
 
 
 @pytest.mark.usefixtures("untouched")
@@ -128,7 +128,9 @@ def test_what_waits_for_nothing_takes_nothing(csr: Plugin, site: Site, bank: Aut
     certificate = csr("export", "own", "--certificate").out
 
     said = csr.refused("import", "own", "-", stdin=certificate)
-    assert said == f"error: nothing can be brought for own: Issuer {site.kubectl.namespace}/ca is no manual issuer\n"
+    assert (
+        said == f"error: nothing can be imported for own: Issuer {site.kubectl.namespace}/ca is not a manual issuer\n"
+    )
     assert "IssuerNotFound" in csr.refused("export", "early")
     assert "own-tls" not in csr.refused("export", "early", "--ca")
 
@@ -158,7 +160,7 @@ def test_a_chain_is_taken_in_any_order_and_form_and_brought_leaf_first(
     assert site.data("deep-tls")["ca.crt"] == root.certificate
     # There is nothing to bring any more, and the operator would keep it for the next CSR.
     said = csr.refused("import", "deep", "-", stdin=p7)
-    assert "deep does not wait for a certificate to be brought" in said
+    assert "deep is not waiting for a certificate to be imported" in said
     assert f"kubectl csr renew deep -n {site.kubectl.namespace}" in said
 
 

@@ -237,7 +237,7 @@ def test_an_approval_of_an_earlier_spec_is_told_as_such() -> None:
                     }
                 ]
             },
-            "www-tls is this request's, but ca.crt, tls.crt, tls.key is missing or was changed by somebody else",
+            "www-tls belongs to this request, but ca.crt, tls.crt, tls.key is missing or was changed by somebody else",
         ),
     ],
 )

@@ -103,7 +103,7 @@ def test_one_that_is_well(kubectl_csr: Plugin, site: Site) -> None:
         "Names CN=www.example.com, DNS:www.example.com, DNS:example.com",
         "Key ECDSA 256, made anew with each certificate",
         f"Issuer {site.kubectl.namespace}/ca (ca): ready, signs as CN=Test Root",
-        "www-tls is this request's and holds ca.crt, tls.crt, tls.key",
+        "www-tls belongs to this request and holds ca.crt, tls.crt, tls.key",
         f"revision 1, serial number {status['serialNumber']}",
         f"from {status['notBefore']} until {status['notAfter']} (in 89d)",
         f"Renewal {status['renewalTime']} (in 5",
@@ -140,7 +140,7 @@ def test_one_that_is_well(kubectl_csr: Plugin, site: Site) -> None:
             "undecided",
             (
                 "Not ready: ApprovalPending",
-                "; needs an approval",
+                "; needs approval",
                 "`kubectl csr approve undecided -n {namespace} --generation 1`",
             ),
         ),

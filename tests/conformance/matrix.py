@@ -10,7 +10,7 @@ _HEAD = """\
 
 What each backend is tested to give, by a suite that is the same for all: `.venv/bin/pytest tests/conformance`. A cell
 says `yes` where a test applies such a request to a real control plane, has that backend sign it, and compares the
-certificate with what was asked for: names, key, usages, CA bit, duration, the chain by `openssl verify -x509_strict`,
+certificate with what was asked for: names, key, usages, CA bit, duration, the chain with `openssl verify -x509_strict`,
 and the status. It says `-` where the CA behind the backend cannot do it; `tests/conformance/backends.py` says why, and
 which CAs write the subject themselves or round the duration up.
 

@@ -279,7 +279,7 @@ REFUSED = [
     ),
     # Times
     *(
-        Refused(request(**{field: text}), f"spec.{field}", f"{field} is no duration; {NO_DURATION}")
+        Refused(request(**{field: text}), f"spec.{field}", f"{field} is not valid; {NO_DURATION}")
         for field in ("duration", "renewBefore")
         for text in ("", "90d", "2160", "-5h", "1h 30m", "ninety", "30m1h", "1000000h", "5400.5s", "1.h", "1e3h")
     ),
@@ -387,7 +387,7 @@ REFUSED = [
         for outputs in ({"keystores": {"jks": PASSWORD}}, {"additionalOutputFormats": [{"type": "DER"}]})
     ),
     *(
-        Refused(spec, f"spec.{field}.name", f"{field}.name is no name of a Secret; use lower-case letters, digits")
+        Refused(spec, f"spec.{field}.name", f"{field}.name is not a valid Secret name; use lower-case letters, digits")
         for name in ("../../other/secrets/key", "Key", "a_b", "-a", "a/b", "..", "a%2Fb", "a?b", "key ")
         for field, spec in (
             ("privateKey.secretRef", key(secretRef={"name": name})),
@@ -401,7 +401,7 @@ REFUSED = [
         )
     ),
     *(
-        Refused(spec, f"spec.{field}.key", f"{field}.key is no key of a Secret; use letters, digits")
+        Refused(spec, f"spec.{field}.key", f"{field}.key is not a valid Secret key; use letters, digits")
         for name in ("tls key", "a/b", "ä")
         for field, spec in (
             ("privateKey.secretRef", key(secretRef={"name": "key", "key": name})),
@@ -433,7 +433,7 @@ REFUSED = [
                 Refused(
                     request(keystores={store: {**PASSWORD, "alias": alias}}),
                     f"spec.keystores.{store}.alias",
-                    f"keystores.{store}.alias holds a character that is no printable ASCII",
+                    f"keystores.{store}.alias holds a character that is not printable ASCII",
                 )
                 for alias in ("schlüssel", "a\n", "a\x00")
             ),
@@ -584,7 +584,7 @@ REFUSED = [
     Refused(
         request(**OWN_CSR, revocation={"onDelete": True}),
         "spec.revocation",
-        "only who has it may have its certificate revoked: remove revocation, and have the CA revoke",
+        "only whoever has it may have its certificate revoked: remove revocation, and have the CA revoke",
     ),
     # Issuers
     *(Refused(spec, field, says, "Issuer") for spec, field, says in http01.REFUSED_ISSUERS),
@@ -684,7 +684,7 @@ REFUSED = [
                 for name in ("selfSigned", "ca", "manual", "acme", "digicert", "digicertOne", "sectigo")
             ),
             *(
-                ({**make(url=url)}, f"spec.{backend}.url", "is no HTTPS URL; write it whole, such as https://")
+                ({**make(url=url)}, f"spec.{backend}.url", "is not an HTTPS URL; write it whole, such as https://")
                 for backend, make in DIGICERT.items()
                 for url in ("http://digicert.example", "www.digicert.com", "https://", "https://a b")
             ),
@@ -697,7 +697,11 @@ REFUSED = [
                         f"spec.{backend}.caBundle",
                         "paste CA certificates in PEM, from -----BEGIN",
                     ),
-                    (make(secretName="Key"), f"spec.{backend}.secretName", "is no name of a Secret; use lower-case"),
+                    (
+                        make(secretName="Key"),
+                        f"spec.{backend}.secretName",
+                        "is not a valid Secret name; use lower-case",
+                    ),
                 )
             ),
             (digicert(product="Basic OV"), "spec.digicert.product", "write one such as ssl_basic"),
@@ -822,7 +826,7 @@ REFUSED = [
                 for bound in ("minSize", "maxSize")
             ),
             *(
-                (rule(maxDuration=text), f"{RULE}.maxDuration", f"policy: maxDuration is no duration; {NO_DURATION}")
+                (rule(maxDuration=text), f"{RULE}.maxDuration", f"policy: maxDuration is not valid; {NO_DURATION}")
                 for text in ("", "90d", "1h 30m", "-1h")
             ),
             *(

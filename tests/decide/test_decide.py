@@ -627,7 +627,7 @@ def test_a_reason_to_revoke_that_is_none_is_told_and_keeps_no_renewal_away() -> 
     told = ask(request, make_secret(request), REVOKES)
     assert isinstance(told, Hold)
     assert (told.reason, told.needs_user) == ("RevocationPending", True)
-    assert "csr-operator.dev/revoke is no serial number and reason" in told.message
+    assert "csr-operator.dev/revoke is not a serial number and a reason" in told.message
     assert told.until is not None
     due = ask(request, make_secret(request, age=timedelta(days=70)), REVOKES)
     assert isinstance(due, Issue)
@@ -654,7 +654,7 @@ def test_what_is_owed_is_revoked_and_can_be_given_up() -> None:
     gone = ask(request, secret, None)
     assert isinstance(gone, Hold)
     assert (gone.reason, gone.needs_user) == ("RevocationPending", True)
-    assert "Issuer n/ca does not exist: mend it, or give the revocation up by the annotation" in gone.message
+    assert "Issuer n/ca does not exist: fix it, or abandon the revocation with the annotation" in gone.message
     assert ask(replace(request, wishes=GIVEN_UP), secret, None) == Forget()
     assert ask(request, secret, replace(READY, revokes=False)) == Forget()
     assert ask(request, make_secret(request, owed=(Debt("Issuer/ca", format_time(NOW)),)), None) == Forget()
@@ -813,7 +813,7 @@ def test_a_request_whose_issuers_are_all_gone_says_so_before_it_matters() -> Non
     secret = make_secret(request)
     kept = ask(request, secret, issuers={})
     assert isinstance(kept, Keep)
-    assert kept.note == "Issuer n/ca does not exist, so that it cannot be renewed: create it"
+    assert kept.note == "Issuer n/ca does not exist, so the certificate cannot be renewed: create it"
     kept = ask(request, secret, issuers={B: replace(READY, ready=False)})
     assert isinstance(kept, Keep)
     assert kept.note == ""

@@ -273,5 +273,5 @@ def test_crd_that_the_api_server_refuses(tmp_path: Path) -> None:
 
 def test_crd_file_that_is_no_yaml(tmp_path: Path) -> None:
     (tmp_path / "crd.yaml").write_text("kind: [")
-    with pytest.raises(DevclusterError, match=r"crd\.yaml is no YAML"), control_plane(crds=tmp_path):
+    with pytest.raises(DevclusterError, match=r"crd\.yaml is not YAML"), control_plane(crds=tmp_path):
         pass

@@ -251,7 +251,7 @@ async def test_a_lost_answer_loses_no_random_value(backend: Make, server: Digice
 @pytest.mark.parametrize(
     ("wanted", "says"),
     [
-        (order(profile=Profile(is_ca=True)), "is no CA certificate: remove isCA"),
+        (order(profile=Profile(is_ca=True)), "is not a CA certificate: remove isCA"),
         (order(profile=Profile(must_staple=True)), "no field for mustStaple"),
         (order(profile=Profile(usages=("code signing",))), 'remove "code signing" from usages'),
         (order(csr=csr(others=(x509.RFC822Name("a@example.com"),))), "no e-mail addresses"),

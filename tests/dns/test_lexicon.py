@@ -58,7 +58,7 @@ async def test_the_zone_is_found_where_none_is_named(world: World, service: Powe
     ("changes", "secret", "says"),
     [
         ({}, {"auth_token": b"hunter2"}, "powerdns refuses the credentials, or they do not reach the zone example.com"),
-        ({}, {"auth_token": b"\xff"}, "credentialsSecretRef: Secret dns holds something that is no text"),
+        ({}, {"auth_token": b"\xff"}, "credentialsSecretRef: Secret dns holds something that is not text"),
         (
             {},
             {"token": b"hunter2"},
@@ -71,10 +71,10 @@ async def test_the_zone_is_found_where_none_is_named(world: World, service: Powe
             {},
             "file, and none is read",
         ),
-        ({"provider": "oci"}, {}, "lexicon.provider: oci is not to be had here: it reads its credentials from files"),
+        ({"provider": "oci"}, {}, "lexicon.provider: oci is not available here: it reads its credentials from files"),
         ({"provider": "transip"}, {"auth_api_key": b"/etc/passwd"}, "put auth_api_key, as base64::"),
         ({"options": {"pdns_server": "/var/run/pdns.sock"}}, {}, "set pdns_server to the URL of PowerDNS"),
-        ({"options": {"ttl": "long"}}, {}, "options.ttl: is no number of seconds: write one, such as 300"),
+        ({"options": {"ttl": "long"}}, {}, "options.ttl: is not a number of seconds: write one, such as 300"),
         ({"provider": None}, {}, "lexicon.provider: is missing; write the name that dns-lexicon has for it"),
     ],
 )

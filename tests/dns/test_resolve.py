@@ -136,7 +136,7 @@ async def test_aliases_that_lead_in_a_circle(server: Bind) -> None:
     ("config", "says"),
     [
         ({"recursiveNameserversOnly": True}, "recursiveNameservers: is missing; list the servers to ask"),
-        ({"recursiveNameservers": ["10.0.0.1:dns"]}, "recursiveNameservers: '10.0.0.1:dns' is no DNS server: write"),
+        ({"recursiveNameservers": ["10.0.0.1:dns"]}, "recursiveNameservers: '10.0.0.1:dns' is not a DNS server: write"),
     ],
 )
 def test_nameservers_that_cannot_be(config: dict[str, object], says: str) -> None:

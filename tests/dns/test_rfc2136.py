@@ -67,7 +67,7 @@ async def test_a_server_that_asks_for_no_key_is_given_none(world: World, server:
         ({"tsigKeyName": "other"}, None, "tsigKeyName: the DNS server .* knows no key other [(]BADKEY[)]: correct"),
         ({"tsigAlgorithm": "HMACSHA512"}, None, "tsigKeyName: .* [(]BADKEY[)]: correct the name or tsigAlgorithm"),
         ({}, b"dGhlIHdyb25nIG9uZQ==", "tsigSecretSecretRef: .* another secret for the key csr-operator [(]BADSIG[)]"),
-        ({}, b"hunter2!", "tsigSecretSecretRef: what the Secret holds is no base64"),
+        ({}, b"hunter2!", "tsigSecretSecretRef: what the Secret holds is not base64"),
         ({}, b"", "tsigSecretSecretRef: Secret tsig has nothing under the key secret: add it"),
         ({"tsigSecretSecretRef": {"name": "gone", "key": "secret"}}, None, "Secret gone does not exist: create it"),
         ({"tsigKeyName": "reader"}, None, "REFUSED for example.com: let the key reader change TXT records there"),
@@ -120,10 +120,10 @@ async def test_a_server_that_is_not_there(world: World, server: Bind, name: str)
     ("changes", "says"),
     [
         ({"nameserver": None}, "rfc2136.nameserver: is missing; write the primary server"),
-        ({"nameserver": "https://ns.example.com"}, "rfc2136.nameserver: .* is no DNS server: write host or host:port"),
-        ({"nameserver": "ns.example.com:99999"}, "rfc2136.nameserver: .* is no DNS server: write host or host:port"),
+        ({"nameserver": "https://ns.example.com"}, "rfc2136.nameserver: .* is not a DNS server: write host"),
+        ({"nameserver": "ns.example.com:99999"}, "rfc2136.nameserver: .* is not a DNS server: write host"),
         ({"tsigKeyName": None}, "rfc2136: set tsigKeyName and tsigSecretSecretRef, or neither of them"),
-        ({"tsigAlgorithm": "HMACMD5"}, "rfc2136.tsigAlgorithm: 'HMACMD5' is none of HMACSHA1, .*HMACSHA512"),
+        ({"tsigAlgorithm": "HMACMD5"}, "rfc2136.tsigAlgorithm: 'HMACMD5' is not one of HMACSHA1, .*HMACSHA512"),
     ],
 )
 def test_a_solver_that_cannot_work(world: World, server: Bind, changes: dict[str, Any], says: str) -> None:
@@ -161,5 +161,5 @@ async def test_an_answer_that_is_not_signed_is_not_believed(world: World) -> Non
         nameserver = f"127.0.0.1:{liar.sockets[0].getsockname()[1]}"
         reference = {"name": "tsig", "key": "secret"}
         config = {"nameserver": nameserver, "tsigKeyName": "k", "tsigSecretSecretRef": reference}
-        with pytest.raises(Retryable, match="is not to be used: response requires a TSIG but does not have one"):
+        with pytest.raises(Retryable, match="cannot be used: response requires a TSIG but does not have one"):
             await world.provider({"rfc2136": config}).present("_acme-challenge.example.com", "value")

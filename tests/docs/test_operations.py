@@ -136,12 +136,12 @@ def test_the_page_is_run_from_install_to_removal(terminal: Terminal, tmp_path: P
         wait_until("the CSR is there", lambda: _csr(kubectl, "bank"))
         first = terminal.run("kubectl csr export bank")
         (terminal.folder / "chain.pem").write_text(company.sign(first) + company.certificate)
-        terminal.block("A CA that is a person", "kubectl csr import")
+        terminal.block("Manual signing", "kubectl csr import")
         kubectl.wait_ready("bank")
         terminal.run("kubectl annotate csreq bank csr-operator.dev/renew=renewed")
         wait_until("there is another CSR", lambda: _csr(kubectl, "bank") not in ("", first))
         (terminal.folder / "chain.pem").write_text(company.sign(_csr(kubectl, "bank")) + company.certificate)
-        terminal.block("A CA that is a person", "csr-operator.dev/import")
+        terminal.block("Manual signing", "csr-operator.dev/import")
         wait_until("it is renewed", lambda: kubectl.get("csreq", "bank")["status"]["revision"] == 2)
 
         # Another key for the state, another version: no certificate is issued for that.

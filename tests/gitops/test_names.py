@@ -37,7 +37,9 @@ def commands() -> Iterator[tuple[str, str]]:
     for kind in (Kind.ISSUER, Kind.CLUSTER_ISSUER):
         argument = issuer_argument(ObjectKey(kind, "", "ca"))
         for advice in (*reasons.REQUEST.values(), *reasons.ISSUER.values()):
-            words = advice.remedy.format(request="www -n shop", secret="www-tls", issuer=argument, namespace="shop")
+            words = advice.remedy.format(
+                request="www -n shop", secret="www-tls", issuer=argument, namespace="shop", generation=1
+            )
             for command in COMMAND.findall(words):
                 yield "the plug-in", command
 

@@ -87,7 +87,7 @@ def test_who_waits_while_nobody_is_served_is_told_why() -> None:
     second = scene.slots.acquire(SLOW, REQUESTS[1], ONE)
     assert second is not None
     assert first.message == ""
-    said = "ClusterIssuer slow is at work for 1 requests, as many as spec.limits.concurrent allows"
+    said = "ClusterIssuer slow has 1 requests in progress, as many as spec.limits.concurrent allows"
     assert second.message == said
 
 
@@ -252,7 +252,7 @@ def test_who_waits_behind_those_of_its_own_namespace_is_told_so() -> None:
     queued = scene.slots.acquire(SLOW, REQUESTS[3], limits)
     assert queued is not None
     assert queued.message == (
-        "ClusterIssuer slow is at work for 3 requests, as many as spec.limits.concurrent allows one namespace of its 4"
+        "ClusterIssuer slow has 3 requests in progress, as many as spec.limits.concurrent allows one namespace of its 4"
     )
 
 

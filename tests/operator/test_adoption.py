@@ -61,7 +61,9 @@ def test_the_wish_is_noticed_when_it_comes_later(site: Site, name: str) -> None:
     before, asked = site.kubectl.get("secret", f"{name}-tls"), submits(site)
     site.kubectl.apply(request(name, "ca"))
     stalled = site.wait_condition(name, "Stalled", "SecretNotOwned")
-    assert stalled["message"].endswith(f"; `kubectl csr adopt {name}` has it taken over, if it holds what is asked for")
+    assert stalled["message"].endswith(
+        f"; to take it over, if it holds what the request asks for: `kubectl csr adopt {name}`"
+    )
     assert site.kubectl.get("secret", f"{name}-tls") == before
 
     site.kubectl("annotate", "secret", f"{name}-tls", f"{ADOPT}={name}")
@@ -90,13 +92,13 @@ MISMATCHES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "private key: it is ECDSA 256, where spec.privateKey asks for RSA",
     ),
     "usages": ({}, {"usages": ["digital signature", "code signing"]}, "code signing"),
-    "another-ca": ({}, {"issuerRef": {"name": "revoking"}}, "which is none of the issuer's roots"),
-    "self-signed": ({}, {"issuerRef": {"name": "root"}}, "which is none of the issuer's roots"),
+    "another-ca": ({}, {"issuerRef": {"name": "revoking"}}, "which is not among the issuer's roots"),
+    "self-signed": ({}, {"issuerRef": {"name": "root"}}, "which is not among the issuer's roots"),
     "type": ({"type": "Opaque"}, {}, "is of type Opaque, where kubernetes.io/tls is needed, and"),
     "owner": (
         {"metadata": {"ownerReferences": [OWNER | {"controller": True}]}},
         {},
-        "have that let it go, such as by `kubectl delete certificate www --cascade=orphan`",
+        "release it, for example with `kubectl delete certificate www --cascade=orphan`",
     ),
 }
 

@@ -72,7 +72,7 @@ def users(site: Site, operator_credentials: Path, tmp_path_factory: pytest.TempP
     probe = ask(site, "probe")
     wait_until(
         "the admission policy is in force",
-        lambda: "take the right" in found["writer-of-status"].sets(probe, given("Approved"), dry_run=True),
+        lambda: "require the permission" in found["writer-of-status"].sets(probe, given("Approved"), dry_run=True),
         seconds=60,
     )
     return found
@@ -102,8 +102,8 @@ def now(site: Site, name: str) -> dict[str, Any]:
 
 
 REFUSALS = {
-    "approver-of-another": "Approved and Denied take the right to `approve` Issuer guarded, which system:",
-    "writer-of-status": "Approved and Denied take the right to `approve` Issuer guarded, which system:",
+    "approver-of-another": "Approved and Denied require the permission `approve` on Issuer guarded, which system:",
+    "writer-of-status": "Approved and Denied require the permission `approve` on Issuer guarded, which system:",
     "operator": "which system:serviceaccount:csr-operator-system:csr-operator does not have: ask somebody who has it",
     "editor": 'cannot patch resource "certificaterequests/status"',
 }
@@ -193,7 +193,7 @@ def test_of_several_issuers_each_has_to_be_ones_own_to_approve(site: Site, users
     refs = [{"name": "guarded"}, {"name": "other"}]
     ask(site, "either", issuerRef=None, issuerRefs=refs)
     for who in ("approver", "approver-of-another"):
-        assert "the right to `approve` Issuer guarded and Issuer other" in users[who].sets(
+        assert "the permission `approve` on Issuer guarded and Issuer other" in users[who].sets(
             now(site, "either"), given("Approved")
         )
     assert users["approver-of-both"].sets(now(site, "either"), given("Approved")) == ""
@@ -207,7 +207,7 @@ def test_a_cluster_issuer_takes_a_right_in_the_cluster(site: Site, users: dict[s
     here = user(site.kubectl, tmp_path, "namesake", *STATUS, {**rule("issuers", "approve"), "resourceNames": [name]})
     namesake = User(here.kubeconfig, site.kubectl.namespace)
     ask(site, name, issuerRef={"name": name, "kind": "ClusterIssuer"})
-    assert f"the right to `approve` ClusterIssuer {name}" in namesake.sets(now(site, name), given("Approved"))
+    assert f"the permission `approve` on ClusterIssuer {name}" in namesake.sets(now(site, name), given("Approved"))
 
     verbs = ("--verb=approve", "--resource=clusterissuers.csr-operator.dev", f"--resource-name={name}")
     site.kubectl("create", "clusterrole", name, *verbs)

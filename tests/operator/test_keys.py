@@ -187,7 +187,7 @@ def test_an_order_for_a_key_that_was_exchanged_is_placed_anew(site: Site, name: 
 WRONG_KEYS: dict[str, tuple[dict[str, str] | None, str, str]] = {
     "no-secret": (None, "ReferenceMissing", "/key-no-secret does not exist: create it"),
     "no-key": ({"other": "x"}, "ReferenceMissing", "/key-no-key has no tls.key: add it"),
-    "nonsense": ({"tls.key": "hello"}, "KeyUnusable", "this is no private key in PEM form"),
+    "nonsense": ({"tls.key": "hello"}, "KeyUnusable", "this is not a private key in PEM form"),
     "encrypted": (
         {"tls.key": openssl("genpkey", "-algorithm", "RSA", "-aes-128-cbc", "-pass", "pass:secret")},
         "KeyUnusable",
@@ -206,7 +206,7 @@ WRONG_KEYS: dict[str, tuple[dict[str, str] | None, str, str]] = {
     "public": (
         {"tls.key": public_key(openssl("genpkey", "-algorithm", "ED25519"))},
         "KeyUnusable",
-        "this is no private key in PEM form",
+        "this is not a private key in PEM form",
     ),
 }
 

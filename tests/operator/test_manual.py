@@ -87,7 +87,7 @@ def test_what_a_person_signed_is_served(
     assert kept["tls.csr"] == pending["csr"]
     assert public_key(kept["tls.key"]) == openssl("req", "-noout", "-pubkey", stdin=pending["csr"])
     message = condition(site.kubectl.get(REQUEST, name), "Ready")["message"]
-    assert "have the CSR in status.csr signed, and import the chain by `kubectl csr import`" in message
+    assert "have the CSR in status.csr signed, and import the chain with `kubectl csr import`" in message
 
     office.bring(name, office.ca.sign(pending["csr"]) + office.ca.certificate)
 
@@ -134,7 +134,7 @@ WRONG: dict[str, tuple[Callable[[Office, str, Path], str], str]] = {
     ),
     "expired": (_expired, "validity: it ended at 2020-02-01T00:00:00Z"),
     "other-root": (lambda o, csr, _: o.other_ca.sign(csr) + o.other_ca.certificate, "chain: "),
-    "garbage": (lambda o, csr, _: "hello", "there is no certificate in it: PEM, DER or PKCS #7 is wanted"),
+    "garbage": (lambda o, csr, _: "hello", "there is no certificate in it: PEM, DER or PKCS #7 is required"),
     "damaged": (
         lambda o, csr, _: o.ca.sign(csr)[:400],
         "the certificates cannot be read: a line -----END CERTIFICATE----- is missing",
@@ -182,7 +182,7 @@ def test_a_wrong_answer_is_refused_in_words_and_the_right_one_still_taken(
     refusal = refusals[case]
     message = condition({"status": refusal.after}, "Ready")["message"]
     assert WRONG[case][1] in message
-    assert message.endswith("have the CSR in status.csr signed, and import the chain by `kubectl csr import`")
+    assert message.endswith("have the CSR in status.csr signed, and import the chain with `kubectl csr import`")
     assert not condition({"status": refusal.after}, "Stalled")
     assert refusal.after["csr"] == refusal.before["csr"]
     leaf = decoded(refusal.secret)["tls.crt"]
@@ -331,4 +331,4 @@ def test_who_keeps_others_waiting_is_reminded(slow_site: Site, operator_credenti
             (reminder,) = wait_until("there is a reminder", reminders, seconds=120)
             break
     assert f"since {staged['metadata']['creationTimestamp']}: " in reminder["note"]
-    assert "import the chain by `kubectl csr import`" in reminder["note"]
+    assert "import the chain with `kubectl csr import`" in reminder["note"]

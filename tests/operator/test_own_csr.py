@@ -179,4 +179,4 @@ def test_what_stands_in_a_csr_obeys_the_issuers_policy(site: Site, name: str, tm
 def test_an_issuer_that_needs_the_key_says_so(site: Site, name: str, tmp_path: Path) -> None:
     site.kubectl.apply(request(name, "root", request=own_csr(tmp_path, name)))
     refused = site.wait_condition(name, "Stalled", "Rejected")
-    assert "spec.request keeps away: use another issuer" in refused["message"]
+    assert "not available with spec.request: use another issuer" in refused["message"]

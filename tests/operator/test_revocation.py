@@ -119,4 +119,4 @@ def test_where_nobody_can_revoke_the_certificate_is_replaced_and_that_is_told(si
     site.kubectl("annotate", REQUEST, "unrevoked", f"{GROUP}/revoke={serial(old)}")
     site.wait_status("unrevoked", revision=2)
     [note] = wait_until("it is told", lambda: events(site, "unrevoked", "NotRevoked"))
-    assert note == "the certificate was replaced, and is not revoked: its issuer cannot do that"
+    assert note == "the certificate was replaced, and is not revoked: its issuer cannot revoke"

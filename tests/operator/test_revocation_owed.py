@@ -40,8 +40,8 @@ def test_a_crash_between_the_new_secret_and_the_revocation_forgets_nothing(site:
     told = site.wait_condition("moved", "Renewing", "RevocationPending")
     assert told["status"] == "False"
     assert told["message"] == (
-        f"a certificate is to be revoked, but Issuer {site.kubectl.namespace}/moved does not exist: mend it, or give "
-        "the revocation up by the annotation csr-operator.dev/abandon-revocation=true"
+        f"a certificate is to be revoked, but Issuer {site.kubectl.namespace}/moved does not exist: fix it, or abandon "
+        "the revocation with the annotation csr-operator.dev/abandon-revocation=true"
     )
     assert site.kubectl.get(REQUEST, "moved")["status"]["conditions"][0]["status"] == "True", "it serves"
 
@@ -118,4 +118,4 @@ def test_nobody_has_the_certificate_of_another_revoked(site: Site, tmp_path: Pat
     wait_gone(site, "thief")
     assert checked(tmp_path, victim, crl(site)) == "OK"
     told = wait_until("it is told", lambda: events(site, "thief", "NotRevoked"))
-    assert all(note.endswith("was not revoked: Secret thief-tls does not hold it any more") for note in told)
+    assert all(note.endswith("was not revoked: Secret thief-tls no longer holds it") for note in told)

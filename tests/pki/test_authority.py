@@ -256,7 +256,7 @@ def test_a_key_of_another_certificate_is_refused() -> None:
 def test_a_secret_that_holds_rubbish_is_refused(which: str) -> None:
     ca = authority()
     certificate, key = to_pem(ca.chain), private_key_pem(ca.key)
-    with pytest.raises(PkiError, match="no certificate" if which == "certificate" else "no private key"):
+    with pytest.raises(PkiError, match="no certificate" if which == "certificate" else "not a private key"):
         load_authority(b"x" if which == "certificate" else certificate, b"x" if which == "key" else key)
 
 

@@ -245,16 +245,16 @@ BEGIN, END = b"-----BEGIN CERTIFICATE REQUEST-----\n", b"-----END CERTIFICATE RE
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "there is none in it: paste what `openssl req -new` writes, from -----BEGIN on"),
-        (b"hello", "there is none in it: paste what"),
+        (b"", "none was found: paste what `openssl req -new` writes, from -----BEGIN on"),
+        (b"hello", "none was found: paste what"),
         (b"\x30\x82", "it is cut off, or no DER"),
         (BEGIN + b"AAAA\n", "a line -----END CERTIFICATE REQUEST----- is missing: it is cut off"),
-        (BEGIN + b"AAAA\n" + END, "it is no certificate signing request, or damaged"),
+        (BEGIN + b"AAAA\n" + END, "it is not a certificate signing request, or damaged"),
         (BEGIN + b"A!AA\n" + END, "is damaged: it is not base64"),
-        (pem(request().csr).replace(b" REQUEST", b""), "there is none in it, only CERTIFICATE"),
+        (pem(request().csr).replace(b" REQUEST", b""), "none was found, only CERTIFICATE"),
         (b"".join(pem(request().csr).splitlines()[1:-1]), "the lines -----BEGIN CERTIFICATE REQUEST----- and"),
         (pem(request().csr).decode().encode("utf-16"), "the text is in UTF-16: save it as UTF-8 or ASCII"),
-        (private_key_pem(key_of(P256)), "this is a private key, which nobody else is to see"),
+        (private_key_pem(key_of(P256)), "this is a private key, which must stay secret"),
     ],
 )
 def test_what_is_no_request_is_refused_with_what_to_do(data: bytes, words: str) -> None:

@@ -168,7 +168,7 @@ def test_an_attribute_without_a_field_is_named_by_its_oid() -> None:
 def test_an_address_with_a_netmask_is_refused_whatever_its_bits() -> None:
     for mask in (bytes([192, 0, 2, 0, 255, 255, 255, 0]), bytes([192, 0, 2, 7, 255, 255, 255, 0])):
         assert "address" in refusal(crafted(alternative_names((IP, mask))))
-    assert "has 5 octets, where 4 or 16 are wanted" in refusal(crafted(alternative_names((IP, b"12345"))))
+    assert "has 5 octets, where 4 or 16 are required" in refusal(crafted(alternative_names((IP, b"12345"))))
     assert "has 0 octets" in refusal(crafted(alternative_names((IP, b""))))
 
 
@@ -179,7 +179,7 @@ def test_an_other_name_holds_a_value_that_can_be_read() -> None:
     assert asked(other(asn1.utf8_string("web@corp.example.com"))) == Profile()
     assert asked(other(sequence(asn1.utf8_string("EXAMPLE.COM")))) == Profile()  # as a Kerberos principal is
     assert "is empty" in refusal(other(asn1.utf8_string("")))
-    assert "is no printable text" in refusal(other(asn1.encode(UTF8, b"\xff")))
+    assert "is not printable text" in refusal(other(asn1.encode(UTF8, b"\xff")))
     with pytest.raises(PkiError, match=r"otherNames: the value for .* is empty"):
         general_names(Names(other_names=(OtherName("1.3.6.1.4.1.311.20.2.3", ""),)))
 
@@ -191,10 +191,10 @@ def test_an_other_name_holds_a_value_that_can_be_read() -> None:
         (rdn((O, T61, "Müller".encode("latin-1"))), "cannot be read (O, a T61String): write it as UTF8String"),
         (rdn((CN, UTF8, b"\xff\xfe")), "cannot be read (CN, a UTF8String)"),
         (rdn((O, BMP, b"\xd8\x00")), "cannot be read (O, a BMPString)"),
-        (rdn((O, 0x02, b"\1")), "the subject has a value that is no text (O)"),
-        (rdn((O, 0x30, b"")), "the subject has a value that is no text (O)"),
+        (rdn((O, 0x02, b"\1")), "the subject has a value that is not text (O)"),
+        (rdn((O, 0x30, b"")), "the subject has a value that is not text (O)"),
         (rdn((O, UTF8, b"a"), (O, UTF8, b"a")), "the subject has the same attribute twice in one RDN"),
-        (asn1.encode(0x31, sequence(oid(O))), "the subject has a part that is no attribute"),
+        (asn1.encode(0x31, sequence(oid(O))), "the subject has a part that is not an attribute"),
         (
             asn1.encode(0x31, sequence(oid(O), asn1.utf8_string("yy")) + sequence(oid(CN), asn1.utf8_string("x"))),
             "the subject has an RDN whose attributes are not in the order that DER has them in",
@@ -283,8 +283,8 @@ def test_a_malformed_extension_is_named(extension: tuple[str, bytes], words: str
         (crafted(WWW, version=asn1.encode(2, b"\1")), "its version is not 0"),
         (crafted(WWW, version=b""), "its version is not 0"),
         (crafted(WWW)[:-5], "it is cut off, or no DER"),
-        (crafted(WWW) + b"\0", "it is no certificate signing request, or damaged"),
-        (b"\x30\x00", "it is no certificate signing request, or damaged"),
+        (crafted(WWW) + b"\0", "it is not a certificate signing request, or damaged"),
+        (b"\x30\x00", "it is not a certificate signing request, or damaged"),
         (b"\x30\x80\x00\x00", "it is cut off, or no DER"),
     ],
 )
@@ -296,7 +296,7 @@ TOLD = {
     "dot-after-dns-name": "dnsNames: ",
     "empty-attributes": "subject.countries: an attribute of a distinguished name cannot be empty",
     "empty-rdn": "the subject has a part without an attribute",
-    "ip-address-of-five-octets": "has 5 octets, where 4 or 16 are wanted",
+    "ip-address-of-five-octets": "has 5 octets, where 4 or 16 are required",
     "ip-address-with-netmask": "give the address without a netmask",
     "ip-addresses-as-dns-names": "is an IP address: use ipAddresses",
     "long-common-name": "commonName: ",

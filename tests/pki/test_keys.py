@@ -157,7 +157,7 @@ def test_an_rsa_key_whose_parts_do_not_belong_together_is_refused(part: str) -> 
 
 
 def test_a_file_that_is_no_key_is_refused() -> None:
-    with pytest.raises(PkiError, match="no private key in PEM form"):
+    with pytest.raises(PkiError, match="not a private key in PEM form"):
         load_private_key(b"hello")
     with pytest.raises(PkiError, match="larger than 16384 bytes"):
         load_private_key(b"x" * 1_000_000)

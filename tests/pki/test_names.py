@@ -87,7 +87,7 @@ def test_dns_names_are_written_in_lower_case_and_a_labels(given: str, written: s
         (".example.com", "has an empty label"),
         ("example.com.", "ends in a dot: leave it out"),
         ("a" * 64 + ".example.com", "has a label of more than 63 octets"),
-        ("ü" * 60 + ".example.com", "is no internationalized domain name"),
+        ("ü" * 60 + ".example.com", "is not an internationalized domain name"),
         (".".join(["a" * 50] * 5) + ".com", "is longer than 253 octets"),
         ("*", "has a wildcard that is not the whole leftmost label"),
         ("*.", "is a wildcard for everything"),
@@ -104,9 +104,9 @@ def test_dns_names_are_written_in_lower_case_and_a_labels(given: str, written: s
         ("www example.com", "has white space or control characters"),
         ("www.example.com\x00.evil.example", "has white space or control characters"),
         ("www.example.com\n", "has white space or control characters"),
-        ("xn--a.example", 'has the label "xn--a", which is no A-label'),
-        ("xn--\u00fc.example", "is no internationalized domain name"),
-        ("☃.example", "is no internationalized domain name"),
+        ("xn--a.example", 'has the label "xn--a", which is not an A-label'),
+        ("xn--\u00fc.example", "is not an internationalized domain name"),
+        ("☃.example", "is not an internationalized domain name"),
         ("a\u200db.example", "has white space or control characters"),
     ],
 )
@@ -140,7 +140,7 @@ def test_duplicates_go_and_the_order_stays() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("192.0.2.0/24", "one address without a prefix length is wanted"),
+        ("192.0.2.0/24", "one address without a prefix length is required"),
         ("192.0.2.256", "is not an IPv4 or IPv6 address"),
         ("192.0.2.01", "is not an IPv4 or IPv6 address"),
         ("fe80::1%eth0", "has a zone (%eth0): leave it out"),
@@ -247,7 +247,7 @@ def test_a_long_other_name_has_a_long_length() -> None:
 
 @pytest.mark.parametrize("oid", ["", "upn", "1", "1.2.", "9.9.9"])
 def test_an_other_name_needs_an_object_identifier(oid: str) -> None:
-    with pytest.raises(PkiError, match=r"otherNames: .* is no dotted object identifier"):
+    with pytest.raises(PkiError, match=r"otherNames: .* is not a dotted object identifier"):
         general_names(Names(other_names=(OtherName(oid, "x"),)))
 
 

@@ -114,7 +114,7 @@ def test_a_good_chain_is_found_in_whatever_order_it_comes(what: str, tmp_path: P
         ([WWW, ISSUING, CROSS_EXPIRED, OLD], [OLD], 'the CA "CN=New Root" is valid from .* not now'),
         ([WWW, ISSUING_EXPIRED, NEW], [NEW], 'the CA "CN=Issuing" is valid from .* not now'),
         ([WWW, ISSUING, CROSS_EXPIRED, OLD_EXPIRED], [], "not now"),
-        ([WWW, ISSUING, CROSS, OLD], [STRANGER], "is none of the issuer's roots"),
+        ([WWW, ISSUING, CROSS, OLD], [STRANGER], "is not among the issuer's roots"),
         ([WWW_EXPIRED, ISSUING, NEW], [NEW], "validity: it ended at"),
     ],
 )
@@ -224,7 +224,7 @@ def test_a_certificate_of_version_1_is_no_intermediate(tmp_path: Path) -> None:
         .not_valid_after(NOW + 100 * DAY)
         .sign(KEYS["Old Root"], hashes.SHA256())
     )
-    with pytest.raises(Mismatch, match="is no CA certificate"):
+    with pytest.raises(Mismatch, match="is not a CA certificate"):
         accepted(ASKED.csr, [WWW, below(root, key), crossed], LEAF, now=NOW, roots=[OLD])
 
 
@@ -235,7 +235,7 @@ def test_a_ca_above_that_may_not_sign_is_told_of_where_the_ca_is_read() -> None:
         .not_valid_after(NOW + 100 * DAY)
         .sign(KEYS["New Root"], hashes.SHA256())
     )
-    with pytest.raises(PkiError, match='the CA "CN=New Root" is no CA certificate'):
+    with pytest.raises(PkiError, match='the CA "CN=New Root" is not a CA certificate'):
         load_authority(to_pem([ISSUING]), private_key_pem(KEYS["Issuing"]), to_pem([unfit]))
 
 

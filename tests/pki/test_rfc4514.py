@@ -47,10 +47,10 @@ def test_the_string_is_read_most_specific_first(text: str, rdns: list[list[tuple
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("www.example.com", "type=value is wanted at character 1"),
-        ("CN=www,", "type=value is wanted at character 8"),
-        ("CN=www,,O=x", "type=value is wanted at character 8"),
-        ("/CN=www/O=x", "type=value is wanted at character 1"),
+        ("www.example.com", "type=value is required at character 1"),
+        ("CN=www,", "type=value is required at character 8"),
+        ("CN=www,,O=x", "type=value is required at character 8"),
+        ("/CN=www/O=x", "type=value is required at character 1"),
         ("CN=a;O=b", r'has an unescaped ; at character 5: write "\;"'),
         ('O="Example, Ltd"', r'has an unescaped " at character 3'),
         ("CN=", "cannot be empty"),

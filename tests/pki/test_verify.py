@@ -276,7 +276,7 @@ def test_a_damaged_signature_is_refused() -> None:
 
 def test_a_certificate_of_another_ca_is_refused() -> None:
     [difference] = differences(GOOD.changed(signer=authority("Other Root")))
-    assert difference.startswith('chain: it ends at "CN=Other Root,O=Example Ltd,C=DE", which is none of the issuer')
+    assert difference.startswith('chain: it ends at "CN=Other Root,O=Example Ltd,C=DE", which is not among the issuer')
     assert difference.endswith('roots ("CN=Test Root,O=Example Ltd,C=DE")')
 
 
@@ -318,7 +318,7 @@ def test_a_leaf_that_signs_is_refused() -> None:
     below = Authority((GOOD.sign(), *CA.chain), ASKED.key, ROOT.certificate)
     leaf = 'chain: the CA "CN=www.example.com,O=Example Ltd,C=DE"'
     assert differences(GOOD.changed(signer=below)) == (
-        f"{leaf} is no CA certificate (its basic constraints lack CA:TRUE)",
+        f"{leaf} is not a CA certificate (its basic constraints lack CA:TRUE)",
         f"{leaf} may not sign certificates (its key usage lacks keyCertSign)",
         'chain: the CA "CN=Test Intermediate,O=Example Ltd,C=DE" has the path length 0, but 1 more CAs stand below it',
     )
@@ -505,7 +505,7 @@ def sub_ca(**changes: Any) -> x509.Certificate:
             {"is_ca": False, "path_length": None, "name_constraints": None},
             (
                 'usages: "cert sign" is missing',
-                "CA bit: it is no CA certificate",
+                "CA bit: it is not a CA certificate",
                 "name constraints: it is missing",
             ),
         ),

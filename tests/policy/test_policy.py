@@ -255,19 +255,27 @@ DENIED: list[tuple[Rule, Mapping[str, Any], str]] = [
             ("a*.example.com", "wildcard"),
             ("10.0.0.1", "is an IP address"),
             ("", "is empty"),
-            ("xn--a.example.com", "no A-label"),
+            ("xn--a.example.com", "not an A-label"),
         )
     ),
     # Common names: where dnsNames alone restricts, none that is not among those asked for, whatever it looks like
     *(
-        ({"dnsNames": WILD}, {"commonName": name, "dnsNames": ["www.example.com"]}, f'commonName: "{name}" is none of')
+        (
+            {"dnsNames": WILD},
+            {"commonName": name, "dnsNames": ["www.example.com"]},
+            f'commonName: "{name}" is not among',
+        )
         for name in (
             *("ban*.example.com", "*nk.example.com", "my_db.example.com", "kubernetes", "vault", "localhost"),
             *("host.123", "-bank.example.com", "www.example.com.", "a.example.com", "*.example.com", "Ann Example"),
             *("system:admin", "fe80::1%eth0", "0x7f.1"),
         )
     ),
-    ({"dnsNames": COM}, {"commonName": "10.0.0.1", "dnsNames": ["a.example.com"]}, "none of the ipAddresses asked for"),
+    (
+        {"dnsNames": COM},
+        {"commonName": "10.0.0.1", "dnsNames": ["a.example.com"]},
+        "not among the ipAddresses asked for",
+    ),
     ({"dnsNames": COM}, {"commonName": "x.example.org", "dnsNames": ["x.example.org"]}, '"x.example.org" is not'),
     ({"commonNames": COM}, {"commonName": "Ann Example"}, 'commonName: "Ann Example" is not allowed'),
     ({"commonNames": COM}, {"commonName": "evil.example/x.example.com"}, "is not allowed"),
@@ -275,7 +283,7 @@ DENIED: list[tuple[Rule, Mapping[str, Any], str]] = [
     ({"commonNames": {"exact": ["Ann"]}}, {"commonName": "ann "}, "is not allowed"),
     ({"commonNames": {}}, {"commonName": "a"}, "is not allowed"),
     ({"dnsNames": COM}, {"commonName": "*.example.com", "dnsNames": ["*.example.com"]}, "is a wildcard"),
-    ({"dnsNames": {}}, {"commonName": "www.example.com", "uris": ["urn:x"]}, "is none of the dnsNames asked for"),
+    ({"dnsNames": {}}, {"commonName": "www.example.com", "uris": ["urn:x"]}, "is not among the dnsNames asked for"),
     ({"ipAddresses": {"networks": ["10.0.0.0/8"]}}, {"commonName": "192.0.2.7"}, "commonName: 192.0.2.7"),
     ({"commonNames": COM}, {"literalSubject": "CN=a.example.com,CN=evil.example"}, '"evil.example" is not allowed'),
     ({"commonNames": COM}, {"literalSubject": r"O=x+2.5.4.3=evil.example"}, '"evil.example" is not allowed'),
@@ -545,7 +553,7 @@ def test_thousands_of_denials_are_told_in_short() -> None:
         ({"emailAddresses": {"exact": ["example.com"]}}, "spec.policy.rules[0].emailAddresses.exact: "),
         ({"ipAddresses": {"networks": ["10.0.0.0/33"]}}, "spec.policy.rules[0].ipAddresses.networks: "),
         ({"usages": ["serverAuth"]}, 'spec.policy.rules[0].usages: usages: "serverAuth" is unknown'),
-        ({"maxDuration": "soon"}, "spec.policy.rules[0].maxDuration: 'soon' is no duration"),
+        ({"maxDuration": "soon"}, "spec.policy.rules[0].maxDuration: 'soon' is not a duration"),
     ],
 )
 def test_a_rule_that_would_match_nothing_is_a_mistake_that_is_told(rule: Rule, problem: str) -> None:

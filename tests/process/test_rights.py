@@ -53,7 +53,7 @@ async def test_a_missing_right_is_in_the_condition() -> None:
     ready = next(c for c in status["conditions"] if c["type"] == "Ready")
     assert (ready["status"], ready["reason"]) == ("False", "Misconfigured")
     assert _DENIED in ready["message"]
-    assert "lacks a right" in ready["message"]
+    assert "lacks a permission" in ready["message"]
     assert [sample.ready for sample in issuers.samples()] == [False]
 
 

@@ -103,9 +103,9 @@ def test_it_leaves_although_a_part_of_it_does_not_end(operator_credentials: Path
     try:
         wait_until("it has begun", ready)
         process.send_signal(signal.SIGTERM)
-        wait_until("it is not ready as it ends", lambda: ready() == "the operator is ending\n")
+        wait_until("it is not ready as it ends", lambda: ready() == "the operator is shutting down\n")
         _, said = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 1
-    assert "the operator has not ended within 10 s" in said
+    assert "the operator did not shut down within 10 s" in said

@@ -93,7 +93,7 @@ async def test_one_good_answer_is_not_enough() -> None:
         (redirect("file:///etc/passwd"), "usual ports"),
         (redirect("gopher://internal/"), "usual ports"),
         (redirect("http://169.254.169.254/latest/meta-data"), "another path"),
-        (redirect("http://[::1"), "no URL"),
+        (redirect("http://[::1"), "not a URL"),
         (redirect("http://" + "a" * 5000 + PATH + TOKEN), "characters"),
         (redirect(PATH + TOKEN), "more than 10 times"),
     ],
@@ -177,4 +177,4 @@ async def test_what_is_no_http() -> None:
 
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
     async with server, rerouted(server.sockets[0].getsockname()[1]) as session:
-        assert "not answered as HTTP" in await reachable(session, HOST, TOKEN, ANSWER)
+        assert "not answered with valid HTTP" in await reachable(session, HOST, TOKEN, ANSWER)

@@ -180,7 +180,7 @@ async def test_a_token_that_never_serves_is_not_fetched_for_ever(world: World) -
         (Reply(503), Retryable, "the token server is not available (HTTP status 503)"),
         (Reply(429, {}, {"Retry-After": "7"}), Retryable, "HTTP status 429"),
         (Reply(200, {"token_type": "Bearer"}), Retryable, "holds no access_token"),
-        (Reply(200, b"<html>"), Retryable, "no JSON"),
+        (Reply(200, b"<html>"), Retryable, "not JSON"),
         (
             Reply(401, {"error": "invalid_client", "error_description": "Invalid battery-staple"}),
             Misconfigured,
@@ -258,7 +258,7 @@ async def test_a_client_certificate_without_its_key_is_told_of(
         ({"customerURI": None}, "spec.sectigo.customerURI: it is missing"),
         ({"organization": None}, "spec.sectigo.organization: it is missing"),
         ({"login": {"name": "x"}}, "spec.sectigo.login.secretName: it is missing"),
-        ({"url": "cert-manager.com"}, "spec.sectigo.url: cert-manager.com is no URL"),
+        ({"url": "cert-manager.com"}, "spec.sectigo.url: cert-manager.com is not a URL"),
         ({"caBundle": "nothing"}, "spec.sectigo.caBundle: holds no CA certificates"),
     ],
 )

@@ -71,13 +71,13 @@ async def test_a_code_counts_only_with_its_words(world: World, code: int, descri
 @pytest.mark.parametrize(
     ("answer", "words", "after"),
     [
-        (Reply(429, {"description": "slow down"}, {"Retry-After": "120"}), "wants fewer calls: slow down", 120),
-        (Reply(429), "wants fewer calls: HTTP status 429", SOON),
+        (Reply(429, {"description": "slow down"}, {"Retry-After": "120"}), "asks for fewer calls: slow down", 120),
+        (Reply(429), "asks for fewer calls: HTTP status 429", SOON),
         (Reply(503, b"<html>", {"Retry-After": "90"}), "is not available: HTTP status 503", 90),
         (Reply(500, {"code": -2, "description": "Internal error."}), "is not available: Internal error.", SOON),
         (Reply(200, {"renewId": "x"}), "not as documented", SOON),
         (Reply(200, []), "not as documented", SOON),
-        (Reply(200, b"{"), "is no JSON", SOON),
+        (Reply(200, b"{"), "is not JSON", SOON),
     ],
 )
 async def test_what_passes_is_tried_again_when_the_server_says(

@@ -85,7 +85,7 @@ async def test_without_a_term_the_shortest_that_lasts_long_enough_is_taken(world
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        (order(days=400), "spec.duration: certificate profile Public OV SSL has no term as long; it has 90, 199 days"),
+        (order(days=400), "spec.duration: certificate profile Public OV SSL has no term that long; it has 90, 199"),
         (order(profile=Profile(is_ca=True)), "Sectigo signs no CAs"),
         (order(names=Names(uris=("spiffe://a/b",))), "remove uris, emailAddresses and otherNames"),
         (order(names=Names(literal_subject="O=Example")), "set dnsNames"),

@@ -185,7 +185,7 @@ async def test_no_location_leads_elsewhere(client: AcmeClient, ca: HostileAcme, 
 async def test_no_redirect_is_followed(client: AcmeClient, ca: HostileAcme, step: str, status: int) -> None:
     with Sink(Reply(200, {}), tls=False) as sink:
         ca.lies[step] = lambda _: Reply(status, None, {"Location": f"{sink.url}/x", "Replay-Nonce": "not one!"})
-        with pytest.raises(Unreachable, match=r"is a redirect .HTTP status 30.., and none is followed"):
+        with pytest.raises(Unreachable, match=r"is a redirect .HTTP status 30.., which is not followed"):
             await everything(client)
         assert sink.calls == []
 
@@ -301,13 +301,13 @@ async def test_too_many_challenges_are_refused(client: AcmeClient, ca: HostileAc
     order = ca.add_order(NAME)
     ca.lies["authorization"] = lambda body: {**body, "challenges": body["challenges"][:1] * 33}
     await client.new_account()
-    with pytest.raises(Unreachable, match="challenges is no list of at most 32"):
+    with pytest.raises(Unreachable, match="challenges is not a list of at most 32"):
         await client.authorization((await client.order(order)).authorizations[0])
 
 
 async def test_odd_nonces_are_ignored(client: AcmeClient, ca: HostileAcme) -> None:
     ca.headers["nonce"] = {"Replay-Nonce": "a" * 4000}
-    with pytest.raises(Unreachable, match="the server gives no nonce"):
+    with pytest.raises(Unreachable, match="the server sends no nonce"):
         await client.new_account()
 
 

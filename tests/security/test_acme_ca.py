@@ -107,7 +107,7 @@ def test_the_ca_does_not_choose_what_is_proven(
 ) -> None:
     ca.lies["authorization"] = lambda body: {**body, "identifier": {"type": "dns", "value": victim}}
     ask(site, name, ca, by(hook, dns))
-    assert "proven, which the request does not ask for" in told(site, name, "Rejected")
+    assert "the CA asks for proof of control over" in told(site, name, "Rejected")
     assert hook.calls == []
     assert ca.asked("challenge") == 0
 
@@ -117,7 +117,7 @@ def test_a_wildcard_that_was_not_asked_for_is_not_proven(
 ) -> None:
     ca.lies["authorization"] = lambda body: {**body, "wildcard": True}
     ask(site, name, ca, by(hook, dns))
-    assert f"the CA wants *.{name}.example.com proven" in told(site, name, "Rejected")
+    assert f"the CA asks for proof of control over *.{name}.example.com" in told(site, name, "Rejected")
     assert hook.calls == []
 
 
@@ -189,7 +189,7 @@ def test_a_directory_leads_nowhere_else(site: Site, ca: Ca, name: str) -> None:
         ca.lies["directory"] = lambda _: Reply(302, None, {"Location": f"{sink.url}/metadata"})
         site.kubectl.apply(acme_issuer(name, ca))
         message = site.wait_condition(name, "Ready", "Unavailable", "issuer")["message"]
-        assert "directory is a redirect (HTTP status 302), and none is followed" in message
+        assert "directory is a redirect (HTTP status 302), which is not followed" in message
         assert sink.calls == []
 
 
@@ -198,7 +198,7 @@ def test_what_is_not_acmes_is_not_shown(site: Site, ca: Ca, name: str) -> None:
     ca.lies["directory"] = lambda _: Reply(403, {"type": "internal", "detail": SECRET, "message": SECRET})
     site.kubectl.apply(acme_issuer(name, ca))
     message = site.wait_condition(name, "Ready", "Unavailable", "issuer")["message"]
-    assert message.startswith(f"127.0.0.1:{ca.port}: HTTP status 403 and no problem document of ACME: spec.acme.server")
+    assert message.startswith(f"127.0.0.1:{ca.port}: HTTP status 403 and no ACME problem document: spec.acme.server")
     assert SECRET not in site.operator.log.read_text()
 
 

@@ -140,7 +140,7 @@ async def test_no_name_is_proven_that_was_not_asked_for(world: World, changed: d
     backend, asked = world.again(), order()
     handle = await submitted(backend, asked)
     world.ca.lies["authorization"] = lambda body: {**body, **changed}
-    with pytest.raises(Rejected, match="proven, which the request does not ask for"):
+    with pytest.raises(Rejected, match="the CA asks for proof of control over"):
         await backend.poll(asked, handle)
     await world.again().abandon(asked.key, asked.csr, handle)
     assert not world.routes.ever

@@ -137,7 +137,7 @@ def test_a_private_key_of_another_algorithm_is_refused_unread(name: str) -> None
     assert f"PkiError('{WORDS}" in _told("key", key)
     assert WORDS in _told("client", f"{good.certificate}\0{key}")
     for label in ("RSA PRIVATE KEY", "EC PRIVATE KEY"):
-        assert "PkiError('this is no private key in PEM form" in _told("key", key.replace("PRIVATE KEY", label))
+        assert "PkiError('this is not a private key in PEM form" in _told("key", key.replace("PRIVATE KEY", label))
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -156,11 +156,11 @@ def test_a_second_private_key_is_not_looked_at(name: str) -> None:
             _pem("RSA PRIVATE KEY", _integer(1)).replace("\n", "\nProc-Type: 4,ENCRYPTED\nDEK-Info: A,00\n\n", 1),
             "is encrypted: store it without a passphrase",
         ),
-        (_pem("OPENSSH PRIVATE KEY", _integer(1)), "no private key in PEM form"),
-        (_pem("PRIVATE KEY", _integer(1)), "no private key in PEM form"),
-        (_pem("PRIVATE KEY", _sequence(_integer(0), _integer(0))), "no private key in PEM form"),
-        (_pem("PRIVATE KEY", b"\x30\x84\xff\xff\xff\xff"), "no private key in PEM form"),
-        ("-----BEGIN PRIVATE KEY-----\n" * 500, "no private key in PEM form"),
+        (_pem("OPENSSH PRIVATE KEY", _integer(1)), "not a private key in PEM form"),
+        (_pem("PRIVATE KEY", _integer(1)), "not a private key in PEM form"),
+        (_pem("PRIVATE KEY", _sequence(_integer(0), _integer(0))), "not a private key in PEM form"),
+        (_pem("PRIVATE KEY", b"\x30\x84\xff\xff\xff\xff"), "not a private key in PEM form"),
+        ("-----BEGIN PRIVATE KEY-----\n" * 500, "not a private key in PEM form"),
         ("a" * (16 * 1024 + 1), "larger than 16384 bytes"),
     ],
     ids=range(9),

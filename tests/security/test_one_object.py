@@ -43,7 +43,7 @@ class Tenant:
 
     def is_refused(self, secret: dict[str, Any]) -> None:
         """By admission, as it claims to be the operator's."""
-        with pytest.raises(AssertionError, match="what the operator writes of a Secret takes the right to"):
+        with pytest.raises(AssertionError, match="what the operator keeps in a Secret requires the permission"):
             self.creates_as_it_stands(secret)
 
 

@@ -36,11 +36,11 @@ ATTACKS: dict[str, tuple[str, Mapping[str, Any], str]] = {
         f"cn-{number}": (
             "web",
             {"commonName": host, "dnsNames": ["www.team-a.example.com"]},
-            f'commonName: "{host}" is none of the dnsNames asked for',
+            f'commonName: "{host}" is not among the dnsNames asked for',
         )
         for number, host in enumerate((*HOSTS, "-bank.example.com"))
     },
-    "cn-alone": ("web", {"commonName": "kubernetes", "uris": ["urn:x"]}, 'commonName: "kubernetes" is none of'),
+    "cn-alone": ("web", {"commonName": "kubernetes", "uris": ["urn:x"]}, 'commonName: "kubernetes" is not among'),
     "masters": (
         "clients",
         {"commonName": "ci-deployer", "subject": {"organizations": ["deployers", "system:masters"]}},

@@ -131,7 +131,7 @@ def test_who_keeps_overwriting_a_secret_is_named_and_gets_few(site: Site) -> Non
     site.kubectl(*force, stdin=json.dumps(secret))
 
     held = site.wait_condition("www", "Reconciling", "RenewalLoop")
-    assert "does not serve any more, again: changed by external-secrets (tls.crt, tls.key);" in held["message"]
+    assert "is unusable again: changed by external-secrets (tls.crt, tls.key);" in held["message"]
     for _ in range(5):
         site.kubectl(*force, stdin=json.dumps(secret))
     later(site, 0)
@@ -183,7 +183,7 @@ def test_a_ca_that_always_wants_a_renewal_gets_few(site: Site) -> None:
     site.wait_status("www", revision=2)  # the first time at once
     later(site, 1.5 * MINUTE)
     held = site.wait_condition("www", "Renewing", "RenewalLoop")
-    assert "the CA (renewal information, RFC 9773) wants it renewed again" in held["message"]
+    assert "the CA asked for renewal again" in held["message"]
     assert condition(site.kubectl.get(REQUEST, "www"), "Ready")["status"] == "True", "it serves meanwhile"
     assert site.status("www")["revision"] == 2
     later(site, 3 * MINUTE)
@@ -218,7 +218,7 @@ def test_a_ca_that_grants_seconds_is_not_asked_for_ever(site: Site) -> None:
     site.kubectl.apply(hasty("brief", life=4), request("www", "brief"))
     site.wait_status("www", revision=2)
     held = site.wait_condition("www", "Reconciling", "RenewalLoop")
-    assert "its renewal time wants it renewed again" in held["message"]
+    assert "the renewal time was reached again" in held["message"]
     assert site.status("www")["revision"] == 2
 
 

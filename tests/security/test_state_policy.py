@@ -12,7 +12,7 @@ from tests.support.kubectl import Kubectl, wait_until
 from tests.support.manifests import request
 from tests.support.site import REQUEST, Site
 
-REFUSED = "what the operator writes of a Secret takes the right to `manage-state`, which {} does not have"
+REFUSED = "what the operator keeps in a Secret requires the permission `manage-state`, which {} does not have"
 SECRET = "www-tls"
 
 

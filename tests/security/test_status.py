@@ -154,7 +154,9 @@ def test_an_approval_cannot_be_forged(site: Site, mallory: StatusWriter, name: s
     generation = site.kubectl.get(REQUEST, name)["metadata"]["generation"]
     forged = {"type": kind, "status": "True", "observedGeneration": generation, **FORGED}
 
-    with pytest.raises(AssertionError, match="take the right to `approve` Issuer watched, which mallory does not have"):
+    with pytest.raises(
+        AssertionError, match="require the permission `approve` on Issuer watched, which mallory does not have"
+    ):
         mallory.writes(name, {"conditions": [forged]})
 
     site.settle()

@@ -98,7 +98,7 @@ def test_a_line_of_a_key_is_hidden() -> None:
 
 
 def test_a_very_short_secret_is_a_word() -> None:
-    assert shown("12 is no PIN in row 1247: 12", ["12"]) == "*** is no PIN in row 1247: ***"
+    assert shown("12 is not a PIN in row 1247: 12", ["12"]) == "*** is not a PIN in row 1247: ***"
 
 
 @pytest.mark.parametrize("other", [None, [], {"a": {}}, b"octets"])

@@ -1,9 +1,9 @@
 """What a CA backend is: the whole plug-in API.
 
 BackendError
-  Retryable       try again, not before `after` seconds (timeouts, overload, HTTP 429 and 5xx)
+  Retryable       try again, but not before `after` seconds (timeouts, overload, HTTP 429 and 5xx)
     Lapsed        the order came to nothing; place another one for the same CSR
-  Rejected        this request will never be signed; the text is the CA's own words
+  Rejected        this request will never be signed; the text is the CA's message
   Misconfigured   no request can be signed: the issuer's fault (credentials, a field, an expired CA)
     SecretNotFound  a Secret that it names is not there
 """
@@ -49,7 +49,7 @@ class Misconfigured(BackendError):
 
 
 class SecretNotFound(Misconfigured):
-    """A Secret that the issuer names is not there: whoever makes it may come later."""
+    """A Secret that the issuer names is not there: it may be created later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Order:
 
     key: the same for every attempt at one revision of one request (SHA-256, hex): an idempotency token.
     private_key: only for a backend with `needs_private_key`.
-    answer: the chain that a person brought (`kubectl csr import`), for a backend that waits for one.
+    answer: the chain that was imported (`kubectl csr import`), for a backend whose certificates are signed manually.
     repeated: it may have been placed before, without the answer having been kept: look it up first.
     replaces: the `reference` of the certificate that it follows, if that is this issuer's; else empty.
     replaces_fingerprint: SHA-256 (`pki.fingerprint`) of that certificate: before anything is done to it, what the CA
@@ -184,15 +184,15 @@ class NoResponder:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a backend gets of the world.
+    """What a backend is given.
 
     read_secret: the data of a Secret in the issuer's namespace (a ClusterIssuer's: the cluster resource namespace);
-    None if there is none. Raises Misconfigured for one that is not allowed as a credential. publish: change the data of
-    a Secret there that is the issuer's own to write, and made if it is missing; the change is a function of the data so
-    far, and is made again if somebody else was faster. clock: the time now, in UTC. session: for HTTP (`http.py`);
-    it is shared by all issuers, so that each call says whom it trusts. responder: for ACME. programs: the folder of
-    those that issuers may have run to write DNS records; None if they may not. namespace: where its Secrets are, for
-    messages.
+    None if it does not exist. Raises Misconfigured for one that is not allowed as a credential. publish: change the
+    data of a Secret there that is the issuer's own to write, and made if it is missing; the change is a function of the
+    data so far, and is made again if somebody else was faster. clock: the time now, in UTC. session: for HTTP
+    (`http.py`); it is shared by all issuers, so that each call says whom it trusts. responder: for ACME. programs: the
+    folder of those that issuers may have run to write DNS records; None if they may not. namespace: where its Secrets
+    are, for messages.
     """
 
     read_secret: Callable[[str], Awaitable[Mapping[str, bytes] | None]]
@@ -204,7 +204,7 @@ class Context:
     namespace: str = ""
 
     def secret(self, name: str) -> str:
-        """What a message calls a Secret of the issuer: `Secret namespace/name`."""
+        """How a message names a Secret of the issuer: `Secret namespace/name`."""
         return f"Secret {self.namespace}/{name}" if self.namespace else f"Secret {name}"
 
 

@@ -193,7 +193,7 @@ class CaBackend:
             where = f" -n {self._context.namespace}" if self._context.namespace else ""
             command = f"kubectl create secret tls {self._secret_name}{where} --cert=ca.crt --key=ca.key"
             raise SecretNotFound(
-                f"{self._secret}, named in spec.ca.secretName, does not exist: create it, such as by `{command}`"
+                f"{self._secret}, named in spec.ca.secretName, does not exist: create it, for example with `{command}`"
             )
         if before is None or before[0] != data or not before[1].valid_at(self._context.clock()):
             before = (data, await offload(sum(map(len, data.values())), self._parse, data))

@@ -84,7 +84,7 @@ class Answer:
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
-            raise Retryable(f"the CA's answer (HTTP status {self.status}) is no JSON", self.retry_after) from None
+            raise Retryable(f"the CA's answer (HTTP status {self.status}) is not JSON", self.retry_after) from None
 
 
 async def call(

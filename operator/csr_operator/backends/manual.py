@@ -40,7 +40,7 @@ class ManualBackend:
 
     async def check(self) -> Health:
         known = ", ".join(root.subject.rfc4514_string() for root in self._roots)
-        return Health("waits for a person" + (f", and takes what {known} signed" if known else ""))
+        return Health("certificates are signed manually" + (f", and accepted if {known} signed them" if known else ""))
 
     async def submit(self, order: Order) -> Issued | Pending:
         if not order.answer:
@@ -73,7 +73,7 @@ class ManualBackend:
         raise Rejected("a manual CA revokes by hand")
 
 
-_WANTED = "have the CSR in status.csr signed, and import the chain by `kubectl csr import`"
+_WANTED = "have the CSR in status.csr signed, and import the chain with `kubectl csr import`"
 
 
 def _remedy(refusal: Mismatch) -> str:

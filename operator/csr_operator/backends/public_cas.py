@@ -100,7 +100,7 @@ def refusal(
             '"client auth", or take an issuer with a CA of your own'
         )
     if profile.must_staple and not ca.staples:
-        return f"spec.mustStaple: {ca.name} answers OCSP no more, and takes no must-staple: remove it"
+        return f"spec.mustStaple: {ca.name} no longer answers OCSP, and does not accept must-staple: remove it"
     most = ca.most_names.get(acme_profile)
     if most is not None and names > most:
         of = f" with the profile {acme_profile}" if acme_profile else ""

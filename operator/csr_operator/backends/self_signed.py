@@ -36,7 +36,7 @@ class SelfSignedBackend:
 
     async def submit(self, order: Order) -> Issued | Pending:
         if order.private_key is None:
-            raise Rejected("selfSigned signs with the key itself, which spec.request keeps away: use another issuer")
+            raise Rejected("selfSigned signs with the key itself, not available with spec.request: use another issuer")
         first, last = validity(self._clock(), order.duration, self._backdate)
         try:
             certificate = self_sign(order.csr, order.private_key, order.profile, not_before=first, not_after=last)

@@ -39,9 +39,9 @@ async def adopt(cluster: Cluster, name: str, options: Namespace, now: datetime) 
     whose = owner_of(meta)
     words = f"Secret {request.namespace}/{secret_name}{f' of {whose}' if whose else ''} with {title(leaf)}"
     if not options.yes:
-        note(f"Have {name} take over {words}, issued by {leaf.issuer.rfc4514_string() or 'nobody named'}?")
+        note(f"Let {name} take over {words}, issued by {leaf.issuer.rfc4514_string() or 'an unnamed issuer'}?")
         note("It then renews the certificate, and the Secret is deleted with it unless spec.deletionPolicy is Retain.")
-        if not ask("Type yes to go on: "):
+        if not ask("Type yes to continue: "):
             raise CommandFailed("nothing was changed")
     await cluster.annotate_secret(secret, ADOPT_ANNOTATION, name)
     fingerprint = sha256_fingerprint(leaf)
@@ -62,7 +62,7 @@ async def adopt(cluster: Cluster, name: str, options: Namespace, now: datetime) 
 def _leaf(request: CertificateRequest, secret: Object, meta: SecretMeta, now: datetime) -> x509.Certificate:
     """The certificate. Raises CommandFailed for what the operator would refuse, as far as that is known here."""
     if owns(request, meta):
-        raise CommandFailed(f"Secret {meta.name} is the one of {request.name} already")
+        raise CommandFailed(f"Secret {meta.name} already belongs to {request.name}")
     if meta.owner_uid:
         raise CommandFailed(adoption.still_owned(request, meta))
     if secret["type"] != (wanted := secret_type(request)):

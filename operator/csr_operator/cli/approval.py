@@ -32,8 +32,8 @@ async def decide_on(cluster: Cluster, options: argparse.Namespace, decision: Dec
     """
     if options.generation is None and not options.yes and not sys.stdin.isatty():
         raise CommandFailed(
-            f"nobody can be asked here, as this is no terminal: look at the request, and give what you saw by "
-            f"--generation N, or by -y what there is now: kubectl csr status {options.names[0]}"
+            "stdin is not a terminal, so there is no confirmation: review the request, and pass the generation "
+            f"that you reviewed as --generation N, or -y for the current one: kubectl csr status {options.names[0]}"
         )
     return await each(options.names, lambda name: _decide(cluster, options, name, decision))
 
@@ -44,7 +44,7 @@ async def _decide(cluster: Cluster, options: argparse.Namespace, name: str, deci
     generation = obj["metadata"].get("generation", 0)
     if options.generation not in (None, generation):
         raise CommandFailed(
-            f"the spec of {name} is of generation {generation}, and not {options.generation}: look at it again before "
+            f"the spec of {name} is at generation {generation}, not {options.generation}: review it again before "
             "you decide"
         )
     seen = parse_request(obj)
@@ -57,7 +57,7 @@ async def _decide(cluster: Cluster, options: argparse.Namespace, name: str, deci
     for _ in range(_ATTEMPTS):
         # Another one of that name begins with generation 1 again.
         if (obj["metadata"]["uid"], obj["metadata"].get("generation", 0)) != (seen.uid, generation):
-            raise CommandFailed(f"the spec of {name} was changed just now: look at it again before you decide")
+            raise CommandFailed(f"the spec of {name} has just been changed: review it again before you decide")
         if _stands(obj, decision) and not options.message:
             break
         try:
@@ -70,7 +70,7 @@ async def _decide(cluster: Cluster, options: argparse.Namespace, name: str, deci
                 raise
             obj = await cluster.get(key)  # most likely the operator wrote the status
     else:
-        raise CommandFailed(f"{name} is changed by others all the time: try again")
+        raise CommandFailed(f"{name} keeps being changed by others: try again")
     has_effect = await _has_effect(cluster, seen, decision)
     data = {
         "namespace": seen.namespace,

@@ -46,44 +46,45 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def parser() -> argparse.ArgumentParser:
     connection = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = connection.add_argument_group("connection")
-    group.add_argument("--kubeconfig", metavar="FILE", help="instead of KUBECONFIG and ~/.kube/config")
+    group.add_argument("--kubeconfig", metavar="FILE", help="the kubeconfig, instead of KUBECONFIG and ~/.kube/config")
     group.add_argument("--context", metavar="NAME", help="the context of the kubeconfig, if not the current one")
     group.add_argument(
         "-n", "--namespace", type=_object_name, metavar="NAME", help="the namespace, if not that of the context"
     )
-    group.add_argument("--as", dest="impersonate", metavar="USER", help="as this user, if you may impersonate them")
+    group.add_argument("--as", dest="impersonate", metavar="USER", help="act as this user, if you may impersonate them")
     group.add_argument(
         "--as-group",
         dest="impersonate_groups",
         action="append",
         metavar="GROUP",
-        help="and of this group; repeatable",
+        help="act as a member of this group; repeatable",
     )
 
     output = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    output.add_argument("-o", "--output", choices=["table", "json", "yaml"], help="how it is printed (table)")
+    output.add_argument("-o", "--output", choices=["table", "json", "yaml"], help="output format (default: table)")
 
     several = argparse.ArgumentParser(add_help=False)
-    several.add_argument("-l", "--selector", default="", metavar="SELECTOR", help="those with these labels")
-    several.add_argument("-A", "--all-namespaces", action="store_true", help="in all namespaces, not in one")
-    several.add_argument("--all", action="store_true", help="all there are")
+    several.add_argument("-l", "--selector", default="", metavar="SELECTOR", help="select by labels")
+    several.add_argument("-A", "--all-namespaces", action="store_true", help="select in all namespaces")
+    several.add_argument("--all", action="store_true", help="select all requests")
 
     waiting = argparse.ArgumentParser(add_help=False)
-    waiting.add_argument("--wait", action="store_true", help="until the new certificate is there")
+    waiting.add_argument("--wait", action="store_true", help="wait until the new certificate is in the Secret")
     waiting.add_argument(
-        "--timeout", type=_duration, default="5m", metavar="DURATION", help="how long to wait at most (%(default)s)"
+        "--timeout", type=_duration, default="5m", metavar="DURATION", help="how long to wait (default: %(default)s)"
     )
 
     top = argparse.ArgumentParser(
         prog="kubectl csr",
         description="Explain certificate requests of csr-operator, and act on them.",
-        epilog="These are CertificateRequests of csr-operator.dev (kubectl get csreq). CertificateSigningRequests, of "
-        "Kubernetes itself are something else: kubectl get csr, kubectl certificate approve.",
+        epilog="These are CertificateRequests of csr-operator.dev (kubectl get csreq). The "
+        "CertificateSigningRequests of Kubernetes itself are something else: kubectl get csr, kubectl certificate "
+        "approve.",
         parents=[connection],
         allow_abbrev=False,
     )
     top.set_defaults(usage_error=top.error)
-    top.add_argument("--version", action="store_true", help="print the version, and end")
+    top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
     def command(name: str, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -96,45 +97,48 @@ def parser() -> argparse.ArgumentParser:
         )
 
     status = command(
-        "status", "Say how a request stands, what it waits for and what to do; without NAME, of all.", several, output
+        "status",
+        "Show the state of a request, what it waits for and what to do; without NAME, of all.",
+        several,
+        output,
     )
-    _names(status, "*", "a request (all, those in trouble first)")
+    _names(status, "*", "a request (default: all, those in trouble first)")
 
-    inspect = command("inspect", "Show the certificate in the Secret, its chain, and the CSR, in words.", output)
+    inspect = command("inspect", "Show the certificate in the Secret, its chain and the CSR as text.", output)
     _names(inspect)
 
-    renew = command("renew", "Have certificates renewed now.", several, waiting, output)
+    renew = command("renew", "Renew certificates now.", several, waiting, output)
     _names(renew, "*", "a request; or use -l or --all")
 
-    revoke = command("revoke", "Have the current certificate revoked by its CA, and replaced.", output)
+    revoke = command("revoke", "Replace the current certificate, and have its CA revoke it.", output)
     _names(revoke)
     revoke.add_argument(
         "--reason",
         choices=REVOCATION_REASONS,
         default="",
         metavar="REASON",
-        help=f"why, as the revocation list tells (superseded): {', '.join(REVOCATION_REASONS)}",
+        help=f"the reason, as in the revocation list (default: superseded): {', '.join(REVOCATION_REASONS)}",
     )
     revoke.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
 
     approve = command("approve", "Approve a request as it was shown.", output)
     _names(approve)
     _shown(approve)
-    approve.add_argument("--message", default="", metavar="TEXT", help="why, for its reader")
+    approve.add_argument("--message", default="", metavar="TEXT", help="why; shown in the condition")
 
     deny = command("deny", "Deny a request as it was shown.", output)
     _names(deny)
     _shown(deny)
-    deny.add_argument("--message", required=True, metavar="TEXT", help="why, for who asked")
+    deny.add_argument("--message", required=True, metavar="TEXT", help="why; shown to the requester")
 
     adopt = command(
-        "adopt", "Have a request take over the Secret that it names, with the certificate in it.", waiting, output
+        "adopt", "Let a request take over the existing Secret that it names, with its certificate.", waiting, output
     )
     _names(adopt)
     adopt.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
 
     bring = command(
-        "import", "Hand over the certificate that a manual issuer waits for, if it is right.", waiting, output
+        "import", "Import the certificate that a manual issuer waits for, if it matches the request.", waiting, output
     )
     _names(bring, help_text="the request")
     bring.add_argument(
@@ -150,14 +154,14 @@ def parser() -> argparse.ArgumentParser:
         ("ca", "the root, or the topmost CA known"),
     ):
         what.add_argument(f"--{part}", dest="part", action="store_const", const=part, default="csr", help=text)
-    export.add_argument("--output-file", default="", metavar="FILE", help="where to, instead of stdout")
+    export.add_argument("--output-file", default="", metavar="FILE", help="the file to write to, instead of stdout")
 
     verify = command(
         "verify", "Compare what is in the Secret with the spec; exit status 1 if it differs.", several, output
     )
     _names(verify, "*", "a request; or use -l or --all")
 
-    convert = command("convert", "Turn Certificates and issuers of cert-manager into ours, as YAML on stdout.")
+    convert = command("convert", "Convert Certificates and issuers of cert-manager, and write the result to stdout.")
     convert.add_argument(
         "-f", "--filename", required=True, metavar="FILE", help="manifests of cert-manager.io/v1 (YAML); - for stdin"
     )
@@ -179,7 +183,7 @@ def _shown(command: argparse.ArgumentParser) -> None:
         "--generation",
         type=int,
         metavar="N",
-        help="what was looked at: only if its spec is still that of this metadata.generation",
+        help="the metadata.generation that you reviewed: nothing is written if the spec is a later one",
     )
     which.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
 
@@ -210,13 +214,11 @@ def _object_name(text: str) -> str:
     """Also as `kubectl get -o name` prints it."""
     name = _KIND.sub("", text, count=1)
     if not _NAME.fullmatch(name):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no name: lower-case letters, digits, hyphens and dots are wanted"
-        )
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name: use lower-case letters, digits, hyphens and dots")
     return name if name == text else _Qualified(name)
 
 
 def _duration(text: str) -> str:
     if not _DURATION.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration: write it as 30s, 5m or 1h30m")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration: write it as 30s, 5m or 1h30m")
     return text

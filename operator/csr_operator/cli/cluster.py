@@ -210,7 +210,8 @@ def _of_the_pod(configuration: kubernetes_client.Configuration, paths: Sequence[
     except kubernetes_config.ConfigException:
         tried = ", ".join(map(str, paths))
         raise NoConfiguration(
-            f"no cluster is configured: there is no {tried}, and this is no pod: set KUBECONFIG, or give --kubeconfig"
+            f"no cluster is configured: there is no {tried}, and this process does not run in a pod: set KUBECONFIG, "
+            "or give --kubeconfig"
         ) from None
 
 
@@ -222,5 +223,5 @@ def _path(key: ObjectKey) -> str:
 def _part(name: str) -> str:
     """Raises KubeError for what is no name: `..` in a path would lead elsewhere."""
     if not _NAME.fullmatch(name):
-        raise KubeError(404, "NotFound", f"{name!r} is no name of an object of {GROUP}")
+        raise KubeError(404, "NotFound", f"{name!r} is not a name of an object of {GROUP}")
     return name

@@ -22,10 +22,10 @@ def convert(file: str) -> int:
         problem = getattr(error, "problem", None) or type(error).__name__
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
-        note(f"error: {file} is no YAML{where}: {problem}: of a chart, give what `helm template` writes")
+        note(f"error: {file} is not YAML{where}: {problem}: for a chart, pass the output of `helm template`")
         return 1
     if not any(one.obj is not None for one in found):
-        note(f"error: there is no Certificate, Issuer or ClusterIssuer of cert-manager.io/v1 in {file} that goes over")
+        note(f"error: there is no Certificate, Issuer or ClusterIssuer of cert-manager.io/v1 to convert in {file}")
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     print(written(found), end="")
     return 0 if any(one.obj is not None for one in found) else 1

@@ -29,7 +29,7 @@ def convert(documents: Iterable[Any]) -> Iterator[Converted]:
     for document in documents:
         if not isinstance(document, Mapping):
             if document is not None:
-                yield Converted(None, ("a document that is no object of Kubernetes: left out",))
+                yield Converted(None, ("a document that is not an object of Kubernetes: left out",))
         elif isinstance(document.get("items"), list) and str(document.get("kind", "")).endswith("List"):
             yield from convert(document["items"])
         else:
@@ -54,7 +54,7 @@ def _one(document: Mapping[str, Any]) -> Converted:
     if group != _GROUP:
         return Converted(None, (f"{name} ({version or 'no apiVersion'}): left out", *_of_others(document)))
     if number != "v1":
-        return Converted(None, (f"{name}: left out, as it is of {version}: bring it to {_GROUP}/v1 first",))
+        return Converted(None, (f"{name}: left out, as it is of {version}: convert it to {_GROUP}/v1 first",))
     if kind == "Certificate":
         return Converted(certificate(document, notes), notes.lines(name))
     if kind in ("Issuer", "ClusterIssuer"):

@@ -37,7 +37,7 @@ def issuer(document: Raw, notes: Notes) -> dict[str, Any] | None:
     elif "selfSigned" in spec:
         ours = {"selfSigned": {}}
         for name in fields(spec, "selfSigned"):
-            notes.left_out(f"spec.selfSigned.{name}", "who signs themselves revokes nothing")
+            notes.left_out(f"spec.selfSigned.{name}", "a self-signed certificate cannot be revoked")
     elif "acme" in spec:
         ours = {"acme": _acme(fields(spec, "acme"), notes, secrets)}
     else:
@@ -130,7 +130,7 @@ def _acme(given: Raw, notes: Notes, secrets: _Secrets) -> dict[str, Any]:
     if given.get("caBundle"):
         pem = _pem(given["caBundle"])
         if pem is None:
-            notes.left_out(f"{where}.caBundle", "it is no certificate in base64")
+            notes.left_out(f"{where}.caBundle", "it is not a certificate in base64")
         else:
             acme["caBundle"] = pem
             notes.add(f"{where}.caBundle: it is PEM here, not base64")

@@ -85,7 +85,7 @@ def duration(text: Any, field: str, notes: Notes) -> str | None:
     try:
         return span_words(parse_duration(given))
     except (ValueError, OverflowError):
-        notes.left_out(field, f"{given!r} is no duration such as 2160h or 1h30m")
+        notes.left_out(field, f"{given!r} is not a duration such as 2160h or 1h30m")
         return None
 
 

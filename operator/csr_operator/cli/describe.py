@@ -67,8 +67,8 @@ def secret_words(seen: Seen) -> str:
     keys = request.spec.data_keys if secret.record is None else request.spec.stored_keys(secret.record)
     lost = sorted(keys - secret.intact_data)
     if lost:
-        return f"{name} is this request's, but {', '.join(lost)} is missing or was changed by somebody else"
-    return f"{name} is this request's and holds {', '.join(sorted(keys))}"
+        return f"{name} belongs to this request, but {', '.join(lost)} is missing or was changed by somebody else"
+    return f"{name} belongs to this request and holds {', '.join(sorted(keys))}"
 
 
 def details(seen: Seen) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _issuer(seen: Seen, key: ObjectKey) -> str:
         words = f"ready, {ready.message}"
     else:
         words = f"not ready, {ready.reason}: {ready.message}"
-    return f"{key} ({issuer.backend or 'no backend'}): {words}{'; needs an approval' if issuer.needs_approval else ''}"
+    return f"{key} ({issuer.backend or 'no backend'}): {words}{'; needs approval' if issuer.needs_approval else ''}"
 
 
 def _issuer_details(seen: Seen, key: ObjectKey) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def _must_wait(request: CertificateRequest) -> None:
         why = f"it is held up by something else: {held.reason}: {one_line(held.message)}"
     else:
         why = f"to have another: kubectl csr renew {request.name} -n {request.namespace}"
-    raise CommandFailed(f"{request.name} does not wait for a certificate to be brought; {why}")
+    raise CommandFailed(f"{request.name} is not waiting for a certificate to be imported; {why}")
 
 
 async def _roots(cluster: Cluster, request: CertificateRequest) -> tuple[x509.Certificate, ...]:
@@ -141,7 +141,7 @@ async def _roots(cluster: Cluster, request: CertificateRequest) -> tuple[x509.Ce
             manual.append(issuer)
     if not manual and not reader.unread:
         asked = ", ".join(map(str, request.issuers))
-        raise CommandFailed(f"nothing can be brought for {request.name}: {asked} is no manual issuer")
+        raise CommandFailed(f"nothing can be imported for {request.name}: {asked} is not a manual issuer")
     if len(manual) > 1:
         manual = await _asked(cluster, reader, request, manual)
     if len(manual) != 1:

@@ -66,7 +66,7 @@ async def revoke(cluster: Cluster, name: str, options: Namespace) -> Report:
         note(f"note: the next certificate is for the same key: first replace the key {where}")
     if not options.yes:
         why = f" ({options.reason})" if options.reason else ""
-        note(f"Revoke{why}, and have replaced, the certificate of {request.namespace}/{name}: {words}, by {key}?")
+        note(f"Revoke{why} and replace the certificate of {request.namespace}/{name}: {words}, through {key}?")
         if not ask("[y/N] "):
             raise CommandFailed("nothing was changed")
     await cluster.annotate(request.key, REVOKE_ANNOTATION, f"{serial} {options.reason}".rstrip())
@@ -156,7 +156,7 @@ async def _must_be_able_to_revoke(
         note(f"note: whether {key} can revoke is not known")
         return
     if obj is None:
-        raise CommandFailed(f"{key} does not exist: nobody can be asked to revoke")
+        raise CommandFailed(f"{key} does not exist: no CA can be asked to revoke the certificate")
     issuer = parse_issuer(obj)
     able = _revokes(issuer)
     if able is None:
@@ -164,13 +164,13 @@ async def _must_be_able_to_revoke(
     elif not able:
         advice = {
             "ca": "name a Secret for its revocation list in spec.ca.crl.secretName",
-            "manual": "tell the people of that CA the serial number",
-            "selfSigned": "a certificate that signed itself is trusted, or not, by each client",
+            "manual": "give that CA the serial number",
+            "selfSigned": "each client decides whether to trust a self-signed certificate",
         }
         raise CommandFailed(
             f"{key} cannot revoke (its backend is {issuer.backend}): "
             f"{advice.get(issuer.backend, 'ask the CA itself')}; "
-            f"to have the certificate replaced: kubectl csr renew {request.name} -n {request.namespace}"
+            f"to replace the certificate: kubectl csr renew {request.name} -n {request.namespace}"
         )
 
 

@@ -32,9 +32,9 @@ REQUEST = {
         "Remove what keeps the operator from issuing another, which is said here as well; it then does so at once.",
     ),
     "NotYetValid": Advice(
-        "The certificate begins to be valid at the time given here, and clients refuse it until then.",
-        "Wait, if that is soon. Otherwise see whether the clocks of the operator's node and of the CA are right: where "
-        "one was wrong and was set right, `kubectl csr renew {request}` has another certificate issued.",
+        "The certificate becomes valid at the time given here, and clients refuse it until then.",
+        "Wait, if that is soon. Otherwise check whether the clocks of the operator's node and of the CA are right: "
+        "where one was wrong and was set right, `kubectl csr renew {request}` has another certificate issued.",
     ),
     "IssuerNotFound": Advice(
         "An issuer that the request names does not exist. The operator goes on as soon as it is there.",
@@ -48,35 +48,34 @@ REQUEST = {
     "Queued": Advice(
         "The issuer has as many requests at work, or has taken as many within a minute, as its spec.limits allow. It "
         "takes this one as soon as there is room.",
-        "Wait. If the CA can take more, have the issuer's owner raise spec.limits; if it hangs, see to the CA.",
+        "Wait. If the CA can take more, have the issuer's owner raise spec.limits; if it hangs, look after the CA.",
     ),
     "IssuerUnavailable": Advice(
         f"The CA did not answer, or asked to be left alone for a while. {_AGAIN} A CA that asks for a longer "
         "pause gets it.",
-        "Wait. If it lasts, see whether the CA is up and can be reached from the operator.",
+        "Wait. If it lasts, check whether the CA is up and can be reached from the operator.",
     ),
     "OrderFailed": Advice(
         "The CA took the order and could not fulfil it, for the reason given here. Another one is placed at the "
         "time that is given: soon at first, then after hours, then once a day.",
-        "Fix what the CA names: most often it could not see that the name is yours.",
+        "Fix what the CA names: most often it could not verify that the name is yours.",
     ),
     "AbandoningOrder": Advice(
-        "An order that is no longer wanted is being taken back from the CA before another one is placed.",
+        "An order that is no longer needed is being taken back from the CA before another one is placed.",
         f"Wait a moment. If it stays so, look at the operator's log: {_LOG}.",
     ),
     "Rejected": Advice(
-        "The CA refuses this request, in the words given here. It is not asked again as long as spec and issuer stay "
+        "The CA refuses this request, for the reason given here. It is not asked again as long as spec and issuer stay "
         "as they are.",
-        f"Change the spec ({_EDIT}), or talk to who runs the CA. To have it asked again: "
-        "`kubectl csr renew {request}`.",
+        f"Change the spec ({_EDIT}), or talk to whoever runs the CA. To ask it again: `kubectl csr renew {{request}}`.",
     ),
     "AnswerMismatch": Advice(
-        "The CA signed something else than what was asked for; each difference is listed. Nothing was stored: the "
+        "The CA signed something other than what was asked for; each difference is listed. Nothing was stored: the "
         "Secret is as it was.",
-        f"Ask for what the CA grants ({_EDIT}), or have the CA set right. If a person signs, import "
-        "another: `kubectl csr import {request} FILE`. Otherwise have the CA asked again: "
-        "`kubectl csr renew {request}`. If it is only not valid yet, it is looked at again by itself: set the clock of "
-        "the operator's node, or the CA's, right.",
+        f"Ask for what the CA grants ({_EDIT}), or have the CA corrected. With a manual issuer, "
+        "import another: `kubectl csr import {request} FILE`. Otherwise ask the CA again: "
+        "`kubectl csr renew {request}`. If it is only not valid yet, it is looked at again by itself: correct the "
+        "clock of the operator's node, or the CA's.",
     ),
     "InvalidSpec": Advice(
         "A field of the spec, or something in the CSR that it holds, cannot be read or used, although admission let it "
@@ -106,71 +105,72 @@ REQUEST = {
         "or have the issuer's owner change the policy.",
     ),
     "ApprovalPending": Advice(
-        "The issuer signs only what somebody has approved, and nobody has approved this request as it is now: a change "
-        "of the spec asks for approval anew.",
-        "Somebody who has the right to `approve` the issuer has to look at what is asked for, above, and to run "
+        "The issuer signs only approved requests, and this one is not approved as it is now: a change of the spec "
+        "needs approval again.",
+        "Somebody with the permission `approve` on the issuer has to review the request, as shown above, and run "
         "`kubectl csr approve {request} --generation {generation}`, or "
         "`kubectl csr deny {request} --generation {generation} --message ...`.",
     ),
     "Denied": Advice(
         "Somebody who decides on requests of this issuer has denied this one as it is now.",
-        f"Change the request ({_EDIT}), which asks for a decision anew, or have it approved after all: "
+        f"Change the request ({_EDIT}), which needs a new decision, or have it approved after all: "
         "`kubectl csr approve {request} --generation {generation}`.",
     ),
     "Pending": Advice(
-        "The order is with the CA, which takes its time, or is a person. Key and CSR are kept until the answer comes.",
-        "If the CA is a person: `kubectl csr export {request}` gives the CSR; have it signed, and import certificate "
-        "and chain by `kubectl csr import {request} FILE`. Otherwise wait.",
+        "The CA is working on the order, or certificates are signed manually. Key and CSR are kept until the answer "
+        "arrives.",
+        "With a manual issuer: `kubectl csr export {request}` prints the CSR; have it signed, and import certificate "
+        "and chain with `kubectl csr import {request} FILE`. Otherwise wait.",
     ),
     "RevocationPending": Advice(
         "A certificate of this request has to be revoked, and its CA cannot be asked to, for the reason given here. If "
         "the request is being deleted, the deletion waits for that.",
-        "Fix what the message names. If its CA is gone for good, give the revocation up: "
+        "Fix what the message names. If its CA is gone for good, abandon the revocation: "
         "`kubectl annotate csreq {request} csr-operator.dev/abandon-revocation=true`.",
     ),
     "SecretNotOwned": Advice(
         "Secret {secret} is somebody else's, or another request's, and is left untouched. Nothing is issued until the "
         "name is free.",
-        "Delete that Secret if nobody needs it (`kubectl delete secret {secret} -n {namespace}`), or make another "
+        "Delete that Secret if it is not needed (`kubectl delete secret {secret} -n {namespace}`), or make another "
         "request with another spec.secretName.",
     ),
     "AdoptionRefused": Advice(
-        "Secret {secret} is to be taken over with the certificate in it, and cannot be; what is in the way is listed. "
+        "Secret {secret} is to be taken over with the certificate in it, but cannot be, for the reasons listed. "
         "It is left untouched, and no CA was asked. The operator looks at it again at intervals.",
-        f"Ask for what is in the Secret ({_EDIT}), or have it set right. To have another certificate instead: "
+        f"Ask for what is in the Secret ({_EDIT}), or have it corrected. To get another certificate instead: "
         "`kubectl delete secret {secret} -n {namespace}`.",
     ),
     "SecretNotCollected": Advice(
         "Secret {secret} belongs to an earlier request of this name, and Kubernetes is about to delete it. The "
         "operator then goes on by itself.",
-        "Wait. If it lasts, see whether the kube-controller-manager is running, which deletes it.",
+        "Wait. If it lasts, check whether the kube-controller-manager is running, which deletes it.",
     ),
     "RenewalLoop": Advice(
-        "Certificates of this request come due again and again within a tenth of their life: so each further one is "
-        "issued after a longer pause, up to a day. The message names the cause.",
-        "Remove the cause. `kubectl csr renew {request}` has one issued now.",
+        "Certificates of this request keep having to be replaced within a tenth of their lifetime, so each further one "
+        "is issued after a longer pause, up to a day. The message names the cause.",
+        "Remove the cause. To have one issued now: `kubectl csr renew {request}`.",
     ),
     "SecretConflict": Advice(
-        "Secret {secret} is immutable, or of another type than the spec asks for, and Kubernetes lets nobody change "
-        "either. The certificate in it stays until the Secret is deleted.",
-        "Delete the Secret: `kubectl delete secret {secret} -n {namespace}`; the operator makes it anew, with another "
-        "certificate. Or change the spec back.",
+        "Secret {secret} is immutable, or of another type than the spec asks for, and Kubernetes allows neither to "
+        "be changed. The certificate in it stays until the Secret is deleted.",
+        "Delete the Secret: `kubectl delete secret {secret} -n {namespace}`; the operator creates it again, with "
+        "another certificate. Or change the spec back.",
     ),
     "SecretRefused": Advice(
-        "The API server does not take the Secret: a quota, an admission policy, its size, or a right that is missing. "
+        "The API server does not take the Secret: a quota, an admission policy, its size, or a missing permission. "
         f"What is in the Secret stays as it is. {_AGAIN}",
-        "See the API server's words, and raise the quota, change the policy, make room in the Secret or restore the "
-        "operator's rights (deploy/rbac.yaml).",
+        "See the API server's message, and raise the quota, change the policy, make room in the Secret or restore the "
+        "operator's permissions (deploy/rbac.yaml).",
     ),
 }
 """Of the conditions of a CertificateRequest."""
 
-TAKE_OVER = "If it holds a certificate that the request is to go on with: `kubectl csr adopt {request}`."
+TAKE_OVER = "If it holds a certificate that the request should continue with: `kubectl csr adopt {request}`."
 """Before the remedy for SecretNotOwned, where nobody else owns it."""
 
 UNSEEN = Advice(
     "The operator has not looked at this request yet.",
-    "Wait a moment. If it stays so, see whether the operator runs (`kubectl get pods -n csr-operator-system`) and "
+    "Wait a moment. If it stays so, check whether the operator runs (`kubectl get pods -n csr-operator-system`) and "
     "whether it watches namespace {namespace}.",
 )
 OUTDATED = Advice(
@@ -179,7 +179,7 @@ OUTDATED = Advice(
 )
 LATE = Advice(
     "The renewal is late, and the operator does not say why: it does not seem to run.",
-    f"See whether it does: `kubectl get pods -n csr-operator-system`, and its log: {_LOG}.",
+    f"Check whether it does: `kubectl get pods -n csr-operator-system`, and its log: {_LOG}.",
 )
 BEING_DELETED = Advice(
     "The request is being deleted.",
@@ -191,8 +191,8 @@ BEING_DELETED = Advice(
 ISSUER = {
     "Ready": Advice("The CA can be asked for certificates.", "Nothing."),
     "Misconfigured": Advice(
-        "The issuer itself is the problem: a field of it, or a Secret that it names, which holds something else than "
-        "is wanted, or an expired CA.",
+        "The issuer itself is the problem: a field of it, or a Secret that it names, which does not hold what is "
+        "required, or an expired CA.",
         "Correct what its message names. The operator sees a change of the issuer at once, and one of a Secret within "
         "half a minute.",
     ),
@@ -202,7 +202,7 @@ ISSUER = {
     ),
     "Unavailable": Advice(
         "The CA does not answer. It is asked again at intervals.",
-        "See whether the CA is up and can be reached from the operator.",
+        "Check whether the CA is up and can be reached from the operator.",
     ),
 }
 """Of the conditions of an Issuer or ClusterIssuer."""
@@ -214,18 +214,18 @@ EVENTS = {
     "NotRevoked": "a certificate that was to be revoked was not",
     "StillPending": "a reminder: the order still waits",
     "RenewalSuggested": "the CA asks to renew the certificate, and says why",
-    "StateNotAuthentic": "what the operator keeps in a Secret did not bear its code",
+    "StateNotAuthentic": "what the operator keeps in a Secret is not authentic",
 }
 """Of events that no condition has the reason of."""
 
 REISSUED = {
-    "Renewal": "its time had come",
-    "RenewalRequested": "somebody asked for it (`kubectl csr renew`)",
+    "Renewal": "the renewal time was reached",
+    "RenewalRequested": "renewal was requested (`kubectl csr renew`)",
     "SpecChanged": "the spec asked for something else",
     "SecretMissing": "the Secret was not there",
-    "SecretDamaged": "what was in the Secret could not be used any more",
+    "SecretDamaged": "what was in the Secret was no longer usable",
     "IssuerRotated": "the issuer had another CA certificate",
-    "Revoked": "the one before was to be revoked",
-    "ClockSetBack": "the one before begins to be valid much later: a clock was wrong",
+    "Revoked": "the previous certificate was to be revoked",
+    "ClockSetBack": "the previous certificate becomes valid much later: a clock was wrong",
 }
 """Why a certificate was issued in the place of another, as the event says."""

@@ -91,7 +91,7 @@ def all_of_it(request: CertificateRequest, change: Change | None) -> Iterator[tu
     yield "Usages", ", ".join(sorted(wanted.usages))
     yield "Duration", span_words(spec.duration)
     yield "Key", _key_words(request)
-    yield "CSR", "the request brings its own (spec.request)" if spec.csr_pem else ""
+    yield "CSR", "given in the request (spec.request)" if spec.csr_pem else ""
     if names.literal_subject:
         yield "Literal", names.literal_subject
     yield "Issuer", ", else ".join(issuer_name(key) for key in request.issuers)

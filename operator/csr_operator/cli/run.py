@@ -97,5 +97,5 @@ def _refusal(error: KubeError) -> str:
     if error.status == 401:
         return "error: the API server does not know you (401 Unauthorized): renew the credentials in your kubeconfig"
     if error.status == 404 and GROUP not in str(error):
-        return f"error: the API server knows no {GROUP}: is csr-operator installed in this cluster?"
+        return f"error: the API server does not serve {GROUP}: is csr-operator installed in this cluster?"
     return f"Error from server ({error.reason or error.status}): {error}"

@@ -185,7 +185,7 @@ def _words(item: dict[str, object]) -> str:
     found = item["differences"]
     assert isinstance(found, list)
     if not found:
-        return f"{name}: as it should be: {item['certificate']}"
+        return f"{name}: OK: {item['certificate']}"
     if not item["verified"]:
         return f"{name}: not verified: {one_line('; '.join(found))}"
     many = "1 difference" if len(found) == 1 else f"{len(found)} differences"

@@ -59,4 +59,4 @@ def _goes_on(request: CertificateRequest) -> bool:
 
 
 def _words(held: Condition | None) -> str:
-    return f"{held.reason}: {one_line(held.message)}" if held is not None else "the operator says nothing of it"
+    return f"{held.reason}: {one_line(held.message)}" if held is not None else "the operator reports nothing about it"

@@ -67,7 +67,7 @@ class AcmeDns:
         except (ValueError, KeyError, TypeError, AttributeError):
             pass
         raise Misconfigured(
-            f"{field}: what the Secret holds is no JSON object of accounts by domain, each with {', '.join(_FIELDS)}: "
+            f"{field}: the Secret does not hold a JSON object of accounts by domain, each with {', '.join(_FIELDS)}: "
             "paste what /register of acme-dns answered"
         )
 

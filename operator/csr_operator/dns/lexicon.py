@@ -70,12 +70,12 @@ class Lexicon:
     def __init__(self, config: Mapping[str, Any], context: Context, resolver: Resolver, field: str) -> None:
         self._provider = required(config, "provider", field, "the name that dns-lexicon has for it, such as cloudflare")
         if why := _REFUSED.get(self._provider):
-            raise Misconfigured(f"{field}.provider: {self._provider} is not to be had here: {why}")
+            raise Misconfigured(f"{field}.provider: {self._provider} is not available here: {why}")
         self._zone = str(config.get("zone") or "").rstrip(".")
         self._secret = Credentials(config, context, field)
         self._options = {name: str(value) for name, value in (config.get("options") or {}).items()}
         if not (ttl := self._options.pop("ttl", _TTL)).isdecimal():
-            raise Misconfigured(f"{field}.options.ttl: is no number of seconds: write one, such as 300")
+            raise Misconfigured(f"{field}.options.ttl: is not a number of seconds: write one, such as 300")
         self._ttl = int(ttl)
         self._resolver, self._field = resolver, field
 
@@ -133,7 +133,7 @@ class Lexicon:
         try:
             return {name: value.decode().strip() for name, value in (await secret.data()).items()}
         except UnicodeDecodeError:
-            raise Misconfigured(f"{secret.field}: {secret.secret} holds something that is no text") from None
+            raise Misconfigured(f"{secret.field}: {secret.secret} holds something that is not text") from None
 
     def _checked(self, options: Mapping[str, str]) -> Mapping[str, str]:
         """Refuses what would have Lexicon read files of the operator's."""

@@ -32,7 +32,7 @@ class Exec:
                 f"{field}: the operator runs no programs: have its administrator set --dns-programs to their folder"
             )
         if not _NAME.fullmatch(name):
-            raise Misconfigured(f"{field}.program: {name[:100]!r} is no name of a file: write one without folder")
+            raise Misconfigured(f"{field}.program: {name[:100]!r} is not a valid file name: write one without folder")
         self._program = context.programs / name
         self._secret = Credentials(config, context, field)
         self._field = field

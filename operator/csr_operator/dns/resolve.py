@@ -228,7 +228,7 @@ def _words(error: Exception) -> str:
     said = f"the DNS server answers {last[3]}"
     if str(last[3]) != dns.rcode.to_text(dns.rcode.SERVFAIL):
         return said
-    return f"{said}: see whether CNAME records lead in a circle, or DNSSEC signatures there are wrong"
+    return f"{said}: check whether CNAME records lead in a circle, or DNSSEC signatures there are wrong"
 
 
 def _rdata(response: dns.message.Message, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Iterable[Any]:

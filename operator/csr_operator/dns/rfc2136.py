@@ -49,7 +49,7 @@ class Rfc2136:
             raise Misconfigured(f"{field}: set tsigKeyName and tsigSecretSecretRef, or neither of them")
         algorithm = config.get("tsigAlgorithm") or "HMACSHA256"
         if algorithm not in ALGORITHMS:
-            raise Misconfigured(f"{field}.tsigAlgorithm: {algorithm[:20]!r} is none of {', '.join(ALGORITHMS)}")
+            raise Misconfigured(f"{field}.tsigAlgorithm: {algorithm[:20]!r} is not one of {', '.join(ALGORITHMS)}")
         self._algorithm = ALGORITHMS[algorithm]
         self._context, self._field = context, field
         self._free = asyncio.Semaphore(_CONNECTIONS)
@@ -110,10 +110,10 @@ class Rfc2136:
             secret = base64.b64decode(b"".join(text.split()), validate=True)
             return dns.tsig.Key(dns.name.from_text(self._key_name), secret, self._algorithm)
         except ValueError:
-            said = "what the Secret holds is no base64: copy what tsig-keygen writes as secret"
+            said = "what the Secret holds is not base64: copy what tsig-keygen writes as secret"
             raise Misconfigured(f"{field}: {said}") from None
         except dns.exception.DNSException as error:
-            raise Misconfigured(f"{self._field}.tsigKeyName: is no domain name: {error}") from None
+            raise Misconfigured(f"{self._field}.tsigKeyName: is not a domain name: {error}") from None
 
     def _refusal(self, rcode: dns.rcode.Rcode, name: dns.name.Name) -> BackendError:
         said = f"the DNS server {self._server} answers {dns.rcode.to_text(rcode)} for {written(name)}"
@@ -156,7 +156,7 @@ class Rfc2136:
                 return Misconfigured(f"{self._field}: the DNS server {self._server} answers with another key ({error})")
             case _:
                 # Also an answer that is not signed, though the question was.
-                return Retryable(f"the answer of the DNS server {self._server} is not to be used: {error}")
+                return Retryable(f"the answer of the DNS server {self._server} cannot be used: {error}")
 
 
 def _txt(value: str) -> TXT:

@@ -20,7 +20,7 @@ def server(text: str, field: str) -> tuple[str, int]:
         return text, 53
     if (match := _BRACKETED.fullmatch(text) or _PLAIN.fullmatch(text)) and 0 < int(match[2] or 53) < 65536:
         return match[1], int(match[2] or 53)
-    raise Misconfigured(f"{field}: {text[:100]!r} is no DNS server: write host or host:port, such as 192.0.2.53:53")
+    raise Misconfigured(f"{field}: {text[:100]!r} is not a DNS server: write host or host:port, such as 192.0.2.53:53")
 
 
 async def addresses(host: str) -> list[str]:

@@ -83,7 +83,7 @@ def load_bundle(data: bytes) -> tuple[x509.Certificate, ...]:
         raise PkiError(f"there are more than {MAX_BUNDLE_CERTIFICATES} certificates")
     certificates = _load_der(data, "the certificate") if data[:1] == b"\x30" else _load_pem(data)
     if not 0 < len(certificates) <= MAX_BUNDLE_CERTIFICATES:
-        raise PkiError(f"there are {len(certificates)} certificates where 1 to {MAX_BUNDLE_CERTIFICATES} are wanted")
+        raise PkiError(f"there are {len(certificates)} certificates where 1 to {MAX_BUNDLE_CERTIFICATES} are required")
     if len(data) > 2 * _MAX_VALUES and _values(certificates) > _MAX_VALUES:
         raise PkiError(f"the certificates consist of more than {_MAX_VALUES} values: leave some out")
     for number, certificate in enumerate(certificates, start=1):
@@ -250,13 +250,13 @@ def _load_pem(data: bytes) -> list[x509.Certificate]:
             "a TRUSTED CERTIFICATE is OpenSSL's own form: write it anew with `openssl x509 -in FILE`, without -trustout"
         )
     if found:
-        raise PkiError(f"there is no certificate in it, only {found[0][0]}: PEM, DER or PKCS #7 is wanted")
+        raise PkiError(f"there is no certificate in it, only {found[0][0]}: PEM, DER or PKCS #7 is required")
     if pem.without_lines(data):
         raise PkiError(
             "there is no certificate in it that can be seen: put the lines -----BEGIN CERTIFICATE----- and"
             " -----END CERTIFICATE----- around the base64"
         )
-    raise PkiError("there is no certificate in it: PEM, DER or PKCS #7 is wanted")
+    raise PkiError("there is no certificate in it: PEM, DER or PKCS #7 is required")
 
 
 def _load_der(der: bytes, which: str) -> list[x509.Certificate]:

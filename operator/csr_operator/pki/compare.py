@@ -123,7 +123,7 @@ def other_extensions(leaf: x509.Certificate, profile: Profile, algorithm: KeyAlg
     is_ca = basic is not None and basic.ca
     if is_ca != profile.is_ca:
         problems.append(
-            "CA bit: " + ("it is a CA certificate, which was not asked for" if is_ca else "it is no CA certificate")
+            "CA bit: " + ("it is a CA certificate, which was not asked for" if is_ca else "it is not a CA certificate")
         )
     elif basic is not None and profile.path_length is not None and basic.path_length != profile.path_length:
         got = "no limit" if basic.path_length is None else basic.path_length

@@ -73,7 +73,7 @@ def _subtrees(subtrees: Subtrees) -> list[x509.GeneralName]:
             result.append(x509.IPAddress(ipaddress.ip_network(value)))
         except ValueError:
             raise PkiError(
-                f"nameConstraints: {quoted(value)} is no IP range in CIDR notation{_range_remedy(value)}"
+                f"nameConstraints: {quoted(value)} is not an IP range in CIDR notation{_range_remedy(value)}"
             ) from None
     for value in subtrees.email_addresses:
         mailbox = email_address(value, "nameConstraints") if "@" in value else _domain(value)

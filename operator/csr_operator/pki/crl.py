@@ -81,7 +81,7 @@ def load_crl(data: bytes) -> x509.CertificateRevocationList:
     try:
         return x509.load_pem_x509_crl(data)
     except ValueError:
-        raise PkiError("the revocation list cannot be read: it is no list in PEM, or damaged") from None
+        raise PkiError("the revocation list cannot be read: it is not a list in PEM, or damaged") from None
 
 
 def revoked(crl: x509.CertificateRevocationList | None) -> dict[int, x509.RevokedCertificate]:

@@ -125,12 +125,12 @@ def _from_pem(data: bytes) -> bytes:
         if label in _LABELS:
             return der
     if any("PRIVATE KEY" in label for label, _ in found):
-        raise PkiError("this is a private key, which nobody else is to see: give the request made with it")
+        raise PkiError("this is a private key, which must stay secret: paste the request made with it")
     if found:
-        raise PkiError(f"there is none in it, only {found[0][0]}: paste what `openssl req -new` writes")
+        raise PkiError(f"none was found, only {found[0][0]}: paste what `openssl req -new` writes")
     if pem.without_lines(data):
         raise PkiError(f"the lines -----BEGIN {_LABELS[0]}----- and -----END {_LABELS[0]}----- around it are missing")
-    raise PkiError("there is none in it: paste what `openssl req -new` writes, from -----BEGIN on")
+    raise PkiError("none was found: paste what `openssl req -new` writes, from -----BEGIN on")
 
 
 def _decoded(der: bytes) -> x509.CertificateSigningRequest:

@@ -70,7 +70,7 @@ def request_fault(der: bytes) -> str:
         return "it is cut off, or no DER: paste the whole of it"
     parts = _parts(content) if tag == asn1.SEQUENCE and not rest else []
     if not parts or parts[0][0] != asn1.SEQUENCE:
-        return f"it is no certificate signing request, or damaged: {REQUEST_AGAIN}"
+        return f"it is not a certificate signing request, or damaged: {REQUEST_AGAIN}"
     info = _parts(parts[0][1])
     tags = [tag for tag, _ in info]
     if tags[:1] != [asn1.INTEGER] or info[0][1] != b"\0":
@@ -92,7 +92,7 @@ def certificate_fault(der: bytes) -> str:
     except PkiError:
         return "it is cut off, or no DER: take the whole of what the CA handed out"
     if tag != asn1.SEQUENCE or rest:
-        return "it is no certificate: take what the CA handed out"
+        return "it is not a certificate: take what the CA handed out"
     for what, name in zip(("its issuer", "its subject"), _names_in(content), strict=False):
         if fault := name_fault(name, what):
             return fault
@@ -113,7 +113,7 @@ def name_fault(content: bytes, what: str) -> str:
             return f"{what} has an RDN whose attributes are not in the order that DER has them in (X.690, 11.6)"
         for pair in pairs:
             if len(pair) != 2 or pair[0][0] != asn1.OBJECT_IDENTIFIER:
-                return f"{what} has a part that is no attribute (RFC 5280, appendix A.1)"
+                return f"{what} has a part that is not an attribute (RFC 5280, appendix A.1)"
             (_, oid), (kind, value) = pair
             label = _ATTRIBUTE_NAMES.get(oid, "an attribute")
             name, encoding = _STRINGS.get(kind, ("", "utf-8"))
@@ -123,7 +123,7 @@ def name_fault(content: bytes, what: str) -> str:
                     " (RFC 5280, 4.1.2.4)"
                 )
             if kind not in _STRINGS and kind != 0x03:  # a BIT STRING is an x500UniqueIdentifier
-                return f"{what} has a value that is no text ({label}): write it as UTF8String (RFC 5280, 4.1.2.4)"
+                return f"{what} has a value that is not text ({label}): write it as UTF8String (RFC 5280, 4.1.2.4)"
     return ""
 
 
@@ -149,7 +149,7 @@ def _alternative_names_fault(der: bytes) -> str:
         if kind == 7 and len(value) not in (4, 16):
             with_mask = ": give the address without a netmask" if len(value) in (8, 32) else ""
             return (
-                f"an IP address among the alternative names has {len(value)} octets, where 4 or 16 are wanted"
+                f"an IP address among the alternative names has {len(value)} octets, where 4 or 16 are required"
                 f" (RFC 5280, 4.2.1.6){with_mask}"
             )
         if kind == 7 and len(value) in (8, 32):

@@ -58,7 +58,7 @@ def ip_address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
         address = ipaddress.ip_address(value)
     except ValueError:
-        remedy = ": one address without a prefix length is wanted" if "/" in value else ""
+        remedy = ": one address without a prefix length is required" if "/" in value else ""
         raise PkiError(f"ipAddresses: {quoted(value)} is not an IPv4 or IPv6 address{remedy}") from None
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
         raise PkiError(f"ipAddresses: {quoted(value)} has a zone (%{address.scope_id}): leave it out")
@@ -77,7 +77,7 @@ def uri(value: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         raise PkiError(
-            f"uris: {quoted(value)} cannot be parsed: its port is no number, or its IPv6 address is not one in brackets"
+            f"uris: {quoted(value)} cannot be parsed: its port is not a number, or its IPv6 address is not in brackets"
         ) from None
     if not host and (parts.netloc or parts.scheme in _MUST_HAVE_HOST):
         raise PkiError(f"uris: {quoted(value)} has no host")
@@ -95,7 +95,7 @@ def _uri_host(host: str, given: str) -> str:
         try:
             return f"[{ipaddress.IPv6Address(host)}]"
         except ValueError:
-            raise PkiError(f"uris: {quoted(given)} has a host that is no IPv6 address") from None
+            raise PkiError(f"uris: {quoted(given)} has a host that is not an IPv6 address") from None
     if is_address(host):
         return host
     # SPIFFE trust domains and names of internal services use underscores, which count as letters here.
@@ -139,7 +139,7 @@ def _domain(field: str, value: str, *, wildcard: bool = False, given: str | None
         if not _LABEL.fullmatch(label):
             raise refuse(f"has the label {quoted(label)}, which is not letters, digits and inner hyphens")
         if label.startswith("xn--") and not _decodes(label):
-            raise refuse(f"has the label {quoted(label)}, which is no A-label: write it in Unicode")
+            raise refuse(f"has the label {quoted(label)}, which is not an A-label: write it in Unicode")
     if label.isdigit():
         raise refuse("ends in a number, as no domain does")
     if len(prefix + name) > 253:
@@ -153,7 +153,7 @@ def _to_ascii(name: str, refuse: Callable[[str], PkiError]) -> str:
     try:
         return _a_labels(name)
     except (idna.IDNAError, UnicodeError):
-        raise refuse(f"is no internationalized domain name (RFC 5891){_a_label_remedy(name)}") from None
+        raise refuse(f"is not an internationalized domain name (RFC 5891){_a_label_remedy(name)}") from None
 
 
 def _a_label_remedy(name: str) -> str:

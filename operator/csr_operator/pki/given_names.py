@@ -77,4 +77,4 @@ def _check_other(name: x509.OtherName) -> None:
     except UnicodeDecodeError:
         readable = False
     if not readable:
-        raise PkiError(f"{where} is no printable text in UTF-8")
+        raise PkiError(f"{where} is not printable text in UTF-8")

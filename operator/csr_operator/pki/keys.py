@@ -244,7 +244,7 @@ def load_private_key(pem: bytes) -> PrivateKey:
     return key
 
 
-_NO_KEY = "this is no private key in PEM form (PKCS #1, SEC 1 or PKCS #8)"
+_NO_KEY = "this is not a private key in PEM form (PKCS #1, SEC 1 or PKCS #8)"
 
 
 def _key_block(pem: bytes) -> tuple[bytes, bytes]:

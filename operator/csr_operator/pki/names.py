@@ -120,7 +120,7 @@ def _other_name(name: OtherName) -> x509.OtherName:
     try:
         oid = x509.ObjectIdentifier(name.oid)
     except ValueError:
-        raise PkiError(f"otherNames: {quoted(name.oid)} is no dotted object identifier") from None
+        raise PkiError(f"otherNames: {quoted(name.oid)} is not a dotted object identifier") from None
     if not name.utf8_value:
         raise PkiError(f"otherNames: the value for {name.oid} is empty")
     return x509.OtherName(oid, utf8_string(name.utf8_value))

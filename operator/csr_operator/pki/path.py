@@ -59,7 +59,7 @@ def to_anchor(
                 f"chain: {name_text(top.subject)} is not signed by {name_text(root.subject)}, a root it names"
             ]
     known = ", ".join(name_text(root.subject) for root in roots) or "it has none"
-    return path, [f"chain: it ends at {name_text(top.issuer)}, which is none of the issuer's roots ({known})"]
+    return path, [f"chain: it ends at {name_text(top.issuer)}, which is not among the issuer's roots ({known})"]
 
 
 def check(
@@ -156,7 +156,7 @@ def _authority(certificate: x509.Certificate) -> _Authority:
         pass  # told of by _unknown_extensions
     else:
         if basic is None or not basic.ca:
-            no_ca = f"chain: the {label} is no CA certificate (its basic constraints lack CA:TRUE)"
+            no_ca = f"chain: the {label} is not a CA certificate (its basic constraints lack CA:TRUE)"
         else:
             path_length = basic.path_length
         if usage is not None and not usage.key_cert_sign:

@@ -43,7 +43,7 @@ class CustomExtension:
         try:
             oid = x509.ObjectIdentifier(self.oid)
         except ValueError:
-            raise PkiError(f"extensions: {quoted(self.oid)} is no dotted object identifier") from None
+            raise PkiError(f"extensions: {quoted(self.oid)} is not a dotted object identifier") from None
         if oid in RESERVED:
             raise PkiError(f"extensions: {self.oid} cannot be set here: {RESERVED[oid]}")
         try:

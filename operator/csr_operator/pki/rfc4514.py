@@ -103,7 +103,7 @@ def parse(text: str, field: str = "literalSubject") -> x509.Name:
     while True:
         found = _TYPE.match(text, position)
         if found is None:
-            refuse(f"is no distinguished name (RFC 4514): type=value is wanted at character {position + 1}")
+            refuse(f"is not a distinguished name (RFC 4514): type=value is required at character {position + 1}")
         name, start = found[1], found.end()
         rest = _VALUE.match(text, start)
         assert rest is not None

@@ -128,7 +128,7 @@ def _fields(
     start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
     problems = []
     if leaf.version is not x509.Version.v3:
-        problems.append(f"version: {leaf.version.name}, v3 is wanted")
+        problems.append(f"version: {leaf.version.name}, v3 is required")
     if not 0 < leaf.serial_number < 1 << 160:
         problems.append("serial number: not a positive number of at most 20 octets (RFC 5280, 4.1.2.2)")
     if start > now + skew:

@@ -166,7 +166,7 @@ class Account:
             raise Misconfigured(f"{self._context.secret(self._secret)}: {name}: {error}") from None
         if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
             raise Misconfigured(
-                f"{self._context.secret(self._secret)}: {name} is no key for ACME: use RSA, ECDSA or Ed25519"
+                f"{self._context.secret(self._secret)}: {name} is not a key for ACME: use RSA, ECDSA or Ed25519"
             )
         return key
 
@@ -192,7 +192,7 @@ class Account:
             binding = self._config.get("externalAccountBinding")
             if external is not None and binding and error.problem.type in _OF_THE_BINDING:
                 hint = (
-                    f": see that spec.acme.externalAccountBinding has the keyID of the CA, and Secret "
+                    f": check that spec.acme.externalAccountBinding has the keyID of the CA, and Secret "
                     f"{binding['keySecretRef']['name']}, named in its keySecretRef, the HMAC key that belongs to it"
                 )
                 said = Misconfigured(shown(str(error), self.secrets) + hint)
@@ -219,7 +219,7 @@ class Account:
         if binding is None:
             if required:
                 raise Misconfigured(
-                    f"{self.host} takes accounts of its customers only: set spec.acme.externalAccountBinding to the "
+                    f"{self.host} only accepts accounts of its customers: set spec.acme.externalAccountBinding to the "
                     "key identifier and HMAC key that it gave you"
                 )
             return None

@@ -157,7 +157,7 @@ class AcmeBackend:
                 if set(placed.identifiers) != set(identifiers):
                     raise Rejected(
                         f"{self._account.host} answers with an order for other names than it was asked for, which is "
-                        "left alone: see that spec.acme.server is the CA that you mean"
+                        "left alone: check that spec.acme.server is the CA that you mean"
                     )
             if not self._claim(url, order.key):
                 self._placed.pop(order.key, None)
@@ -207,7 +207,7 @@ class AcmeBackend:
         if found.status == "invalid":
             raise await self._failed(client, order, found)
         what = "issue the certificate" if found.status == "processing" else "go on with the order"
-        return self._later(handle, f"waits for {self._account.host} to {what}", found.retry_after)
+        return self._later(handle, f"waiting for {self._account.host} to {what}", found.retry_after)
 
     def _refused(self, error: AcmeError, order: Order, handle: str) -> BackendError:
         """What a CA refuses of an order that is under way is looked at again, and not for ever refused: what was
@@ -352,7 +352,7 @@ class AcmeBackend:
             if error.status not in (401, 403, 404) and error.problem.type != "malformed":
                 raise
             said = shown(str(error), self._account.secrets)
-            raise Lapsed(f"{self._account.host} does not know the order any more: {said}") from None
+            raise Lapsed(f"{self._account.host} no longer knows the order: {said}") from None
         await self._proving.recall(client, found, identifiers)
         return found
 
@@ -379,7 +379,7 @@ class AcmeBackend:
         if progress.unseen:
             return self._later(found.url, _unseen(progress.unseen), None)
         names = ", ".join(sorted(map(name_of, progress.waiting))[:NAMED])
-        message = f"waits for {self._account.host} to validate {names}"
+        message = f"waiting for {self._account.host} to validate {names}"
         # Some CAs look again until they see what they want, and say meanwhile what is wrong.
         problems = [problem for one in progress.waiting if (problem := _problem(one))[1] is not None]
         if problems:
@@ -477,7 +477,7 @@ class AcmeBackend:
 
     def _translated(self, error: AcmeError, key: str) -> BackendError:
         if self._account.heard(error):
-            text = f"{self._account.host} has forgotten the account of this issuer, which is made anew"
+            text = f"{self._account.host} no longer knows the account of this issuer, and a new one is created"
             return Retryable(text, _SOONEST)
         spread = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32 if key else 0.0
         return translated(error, self._clock(), self._account.secrets, words=self._words, spread=spread)

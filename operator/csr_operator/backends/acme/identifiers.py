@@ -22,7 +22,7 @@ def identifiers_of(csr: x509.CertificateSigningRequest) -> list[Identifier]:
         elif isinstance(name, x509.IPAddress):
             found[Identifier("ip", str(name.value))] = None
         else:
-            raise Rejected("an ACME CA signs DNS names and IP addresses alone: remove the other names from the request")
+            raise Rejected("an ACME CA signs only DNS names and IP addresses: remove the other names from the request")
     for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
         found.setdefault(Identifier("dns", _common_name(str(attribute.value))))
     if not found:

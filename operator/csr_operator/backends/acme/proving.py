@@ -115,8 +115,8 @@ class Proving:
         for one in progress.authorizations:
             if not is_asked(one, asked):
                 raise Rejected(
-                    f"the CA wants {shown(name_of(one), ())} proven, which the request does not ask for, and so it is "
-                    "not: see that spec.acme.server is the CA that you mean"
+                    f"the CA asks for proof of control over {shown(name_of(one), ())}, which the request does not "
+                    "name, and gets none: check that spec.acme.server is the CA that you mean"
                 )
         if progress.failed or not progress.waiting:
             return progress
@@ -189,7 +189,7 @@ class Proving:
         try:
             await solver.withdraw(proof)
         except BackendError as error:
-            logger.warning("%s: what proved it to the CA is not removed yet: %s", proof.name, error)
+            logger.warning("%s: the response to its challenge is not removed yet: %s", proof.name, error)
             return False
         self._set_up.discard(proof.authorization.url)
         return True

@@ -239,7 +239,7 @@ class Solvers:
         offered = shown(", ".join(sorted({challenge.type for challenge in authorization.challenges})) or "nothing", ())
         ours = ", ".join(sorted({solver.challenge_type for _, solver in self._solvers}))
         name = name_of(authorization)
-        return f"{name}: the CA can be shown {offered}, and the issuer's solvers show {ours}: add one that fits"
+        return f"{name}: the CA offers {offered}, and the issuer's solvers support {ours}: add one that fits"
 
 
 async def missing(chosen: Collection[tuple[Solver, Proof]]) -> dict[str, str]:

@@ -39,7 +39,7 @@ _ISSUERS = {
     "invalidContact": "correct spec.acme.email, or remove it",
     "unsupportedContact": "correct spec.acme.email, or remove it",
     "userActionRequired": "do what the CA asks for, such as agreeing to new terms",
-    "unauthorized": "see whether the account was deactivated, and whether its key is the right one",
+    "unauthorized": "check whether the account was deactivated, and whether its key is the right one",
 }
 
 
@@ -78,7 +78,7 @@ def translated(
     text = shown(str(error), secrets)
     if isinstance(error, ForeignUrl):
         return Misconfigured(
-            f"{text}: see that spec.acme.server is the CA that you mean, or for a CA of tests set "
+            f"{text}: check that spec.acme.server is the CA that you mean, or for a CA of tests set "
             "spec.acme.insecureAllowAnyURL"
         )
     if isinstance(error, Untrusted):

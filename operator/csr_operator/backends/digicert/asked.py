@@ -47,10 +47,10 @@ def names_of(csr: x509.CertificateSigningRequest) -> Names:
         texts.append(str(name.value))
     everything = list(dict.fromkeys([*given, *texts]))
     if not everything:
-        raise Rejected("CertCentral wants a name: give commonName or dnsNames")
+        raise Rejected("CertCentral requires a name: set commonName or dnsNames")
     common_name = next((name for name in everything if len(name) <= _LONGEST), None)
     if common_name is None or (given and given[0] != common_name):
-        raise Rejected(f"CertCentral wants a common name of at most {_LONGEST} characters: add a shorter name")
+        raise Rejected(f"CertCentral requires a common name of at most {_LONGEST} characters: add a shorter name")
     return Names(common_name, tuple(everything))
 
 
@@ -67,11 +67,11 @@ def holds_all_names(certificate: x509.Certificate, csr: x509.CertificateSigningR
 def must_be_for_tls(profile: Profile, product: str) -> None:
     """Raises Rejected for what no TLS product can give, before it is paid for."""
     if profile.is_ca:
-        raise Rejected(f"{product} is no CA certificate: remove isCA, or use another issuer")
+        raise Rejected(f"{product} is not a CA certificate: remove isCA, or use another issuer")
     if profile.must_staple:
         raise Rejected("DigiCert's API has no field for mustStaple: remove it, or use another issuer")
     if profile.extensions:
-        raise Rejected("DigiCert's API has no field for extensions of one's own: remove extensions")
+        raise Rejected("DigiCert's API has no field for custom extensions: remove extensions")
     if others := normalized_usages(profile.usages) - TLS_USAGES:
         raise Rejected(f"{product} is for TLS: remove {quoted(min(others))} from usages")
 

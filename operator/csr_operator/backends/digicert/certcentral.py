@@ -57,7 +57,7 @@ _ADVICE = {
     _PAYMENT: "add funds in CertCentral, or set spec.digicert.paymentMethod",
     r"organization": "spec.digicert.organizationId has to be one that DigiCert validated for this product",
     r"container": "set spec.digicert.containerId to a division of the account",
-    r"custom.field|metadata": "set spec.digicert.customFields as CertCentral wants them",
+    r"custom.field|metadata": "set spec.digicert.customFields as CertCentral requires them",
     r"validity|expir": "ask for a duration that the product allows, or set spec.digicert.validity",
     r"csr|key": "choose another algorithm or size in privateKey",
     r"domain|dns.name|common.name": "ask for names that the product and the account allow",
@@ -247,7 +247,7 @@ class DigicertBackend:
         try:
             return await self._found(handle.order)
         except Refused as error:
-            text = f"order {handle.order}: {error}: see whether the API key is still one of the same account"
+            text = f"order {handle.order}: {error}: check whether the API key is still one of the same account"
             raise Retryable(text, _SOON.total_seconds()) from None
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
@@ -319,7 +319,7 @@ class DigicertBackend:
                 await self._over(order, handle)
                 return answer
         except Refused as error:
-            text = f"order {handle.order}: {error}: see whether the API key is still one of the same account"
+            text = f"order {handle.order}: {error}: check whether the API key is still one of the same account"
             raise Retryable(text, _SOON.total_seconds()) from None
         except (TypeError, KeyError, ValueError, AttributeError):
             text = f"DigiCert's answer about order {handle.order} is not of the published form"
@@ -362,7 +362,7 @@ class DigicertBackend:
         proof = self._proofs.get(handle.order)
         text, todo = f"DigiCert order {handle.order} is {shown(status)}", ""
         if status == "needs_approval":
-            text += ": an administrator has to approve it in CertCentral (spec.digicert.skipApproval does without)"
+            text += ": an administrator has to approve it in CertCentral (spec.digicert.skipApproval skips this step)"
         elif self._dcv is not None and proof is not None and proof.records:
             text += ": its TXT records are being set"
         elif proof is not None and (todo := proof.what_to_do()):
@@ -390,7 +390,7 @@ class DigicertBackend:
         if answer and answer.get("status") == "pending":
             raise Rejected(
                 f"DigiCert waits for an administrator: approve revocation request {answer.get('id')} in CertCentral; "
-                "spec.digicert.skipApproval does without, if the API key is an administrator's"
+                "spec.digicert.skipApproval skips this step, if the API key is an administrator's"
             )
 
     async def _identifier(self, certificate: x509.Certificate) -> str:
@@ -424,7 +424,7 @@ class DigicertBackend:
             raise Retryable(text, _LATER.total_seconds()) from None
         raise Rejected(
             f"DigiCert has no certificate that is the same as this one, with the serial number {serial}: nothing is "
-            "revoked; if it should have, see whether the API key is of the account that ordered it"
+            "revoked; if it should have, check whether the API key is of the account that ordered it"
         )
 
 
@@ -436,7 +436,7 @@ def _referred(reference: str) -> tuple[int, int] | None:
 
 def _not_ours(handle: Handle) -> Lapsed:
     text = f"DigiCert order {handle.order} was not placed for this request, and is left alone"
-    return Lapsed(f"{text}: its own one is looked for", _SOON.total_seconds())
+    return Lapsed(f"{text}: its own order is looked for", _SOON.total_seconds())
 
 
 class AbandoningDigicertBackend(DigicertBackend):

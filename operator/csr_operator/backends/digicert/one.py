@@ -31,10 +31,10 @@ _MOST_ISSUERS = 10
 _ADVICE = {
     r"^http status 404": f"spec.digicertOne.url has to be that of a DigiCert ONE, such as {DEFAULT_URL}",
     r"seat": "see in DigiCert ONE that the account has seats left, or set spec.digicertOne.seatId",
-    r"profile": "see that spec.digicertOne.profileId is a profile that this API key may use",
+    r"profile": "check that spec.digicertOne.profileId is a profile that this API key may use",
     r"validity|duration": "ask for a duration that the profile allows",
     r"csr|key": "choose another algorithm or size in privateKey, as the profile allows",
-    r"subject|san|attribute|extension": "ask for the names that the profile wants",
+    r"subject|san|attribute|extension": "ask for the names that the profile requires",
 }
 _SUBJECT = {
     NameOID.COMMON_NAME: "common_name",
@@ -229,7 +229,7 @@ def _first_name(csr: x509.CertificateSigningRequest) -> str:
     common_names = [str(one.value) for one in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     texts = [*common_names, *(str(one.value) for one in alternative_names(csr))]
     if not texts:
-        raise Rejected("DigiCert ONE wants a seat: set spec.digicertOne.seatId, or ask for a name")
+        raise Rejected("DigiCert ONE requires a seat: set spec.digicertOne.seatId, or ask for a name")
     return texts[0]
 
 

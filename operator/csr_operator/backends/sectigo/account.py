@@ -119,7 +119,7 @@ def term_for(choice: Choice, settings: Settings, duration: timedelta) -> int:
     if (term := next((term for term in choice.terms if timedelta(days=term) >= duration), None)) is not None:
         return term
     raise Rejected(
-        f"spec.duration: certificate profile {choice.profile_name} has no term as long; it has "
+        f"spec.duration: certificate profile {choice.profile_name} has no term that long; it has "
         f"{', '.join(map(str, choice.terms))} days: ask for at most {max(choice.terms, default=0) * 24}h"
     )
 

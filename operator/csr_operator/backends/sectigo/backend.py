@@ -122,7 +122,7 @@ class SectigoBackend:
         except Refusal as refusal:
             if refusal.status == 404 or refusal.is_one_of((-124, -5101), "id|not found"):
                 # Never a new order for this: credentials of another account would repeat all there are.
-                text = f"{_called(placed)} is not there any more for this account: {judge(refusal)}"
+                text = f"{_called(placed)} no longer exists for this account: {judge(refusal)}"
                 raise Retryable(
                     f"{text}; check the credentials; a change of the request orders another one", _GONE
                 ) from None
@@ -135,7 +135,7 @@ class SectigoBackend:
             if await self._orders.same(certificate) is None:
                 raise Rejected(
                     f"Sectigo has no certificate that is the same as this one, with the serial number {serial}: "
-                    "nothing is revoked; if it should have, see whether the credentials are of the account that ordered"
+                    "nothing is revoked; if it should have, check whether the credentials are of the ordering account"
                 )
             await self._client.call("POST", f"/ssl/v1/revoke/serial/{serial}", body=body)
         except Refusal as refusal:

@@ -87,11 +87,11 @@ class Client:
     def _error(self, answer: http.Answer, secrets: tuple[str, ...]) -> Exception:
         refusal = _refusal(answer, secrets)
         if answer.status == 429:
-            return Retryable(f"Sectigo wants fewer calls: {refusal}", answer.retry_after or _BUSY)
+            return Retryable(f"Sectigo asks for fewer calls: {refusal}", answer.retry_after or _BUSY)
         if answer.status >= 500:
             return Retryable(f"Sectigo is not available: {refusal}", answer.retry_after or _BUSY)
         if 300 <= answer.status < 400:
-            text = f"{self._settings.url} leads elsewhere (HTTP status {answer.status}): check spec.sectigo.url"
+            text = f"{self._settings.url} redirects (HTTP status {answer.status}): check spec.sectigo.url"
             return Misconfigured(text)
         if answer.status == 401:
             return Misconfigured(f"{said(refusal)}: check the credentials in {self._secret}")

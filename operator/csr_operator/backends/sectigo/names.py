@@ -31,7 +31,7 @@ def subject_alternative_names(csr: x509.CertificateSigningRequest) -> list[str]:
                 found.append(str(name.value))
             case _:
                 text = "remove uris, emailAddresses and otherNames"
-                raise Rejected(f"SSL certificates of Sectigo hold DNS names and IP addresses alone: {text}")
+                raise Rejected(f"SSL certificates of Sectigo hold only DNS names and IP addresses: {text}")
     if not found and not common_name(csr):
         raise Rejected("SSL certificates of Sectigo need a DNS name or an IP address: set dnsNames")
     return found

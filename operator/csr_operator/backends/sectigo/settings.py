@@ -89,7 +89,7 @@ class Settings:
         )
         for field, url in (("url", settings.url), (f"{access}.tokenURL", settings.token_url)):
             if urlsplit(url).scheme not in ("https", "http") or not urlsplit(url).hostname:
-                raise Misconfigured(f"spec.sectigo.{field}: {url} is no URL: write it whole, from https:// on")
+                raise Misconfigured(f"spec.sectigo.{field}: {url} is not a URL: write it whole, from https:// on")
         return settings
 
 
