@@ -88,7 +88,8 @@ REQUEST = {
         f"Correct the field that is named: {_EDIT}.",
     ),
     "ReferenceMissing": Advice(
-        f"The request refers to a value in a Secret that is not there. {_AGAIN}",
+        f"The request refers to a value in a Secret that is not there. {_AGAIN} So where the Secret itself is "
+        "missing, nothing has to be done but to create it.",
         "Create the Secret, or add the key to it, in namespace {namespace}; or correct the reference in the spec.",
     ),
     "KeyUnusable": Advice(
