@@ -151,6 +151,12 @@ REQUEST = {
         "issued after a longer pause, up to a day. The message names the cause.",
         "Remove the cause. `kubectl csr renew {request}` has one issued now.",
     ),
+    "RepairLoop": Advice(
+        "Somebody changes Secret {secret} again and again. It is restored each time, but only after a pause, of up "
+        "to a minute, until nobody has changed it for 5 minutes.",
+        "Have what the message names leave the Secret alone. Who writes to it: "
+        "`kubectl get secret {secret} -n {namespace} -o yaml --show-managed-fields`.",
+    ),
     "SecretConflict": Advice(
         "Secret {secret} is immutable, or of another type than the spec asks for, and Kubernetes lets nobody change "
         "either. The certificate in it stays until the Secret is deleted.",
