@@ -39,6 +39,7 @@ from .decide import (
     World,
     decide,
     forbidden,
+    fought_over,
     fraction,
     is_current,
     namesake_of,
@@ -484,6 +485,8 @@ class Controller:
             now = asyncio.get_running_loop().time()
             if (wait := self._repairs.wait(key, now)) > 0:
                 self._queue.add_after(key, wait)
+                if isinstance(action, Restore) and world.secret is not None and not self._explains_repairs(request):
+                    await self._write_status(request, fought_over(world.secret), None)
                 return None
             if isinstance(action, Restore):  # of one that is not to be had, each failure is noted
                 self._repairs.note(key, now)
@@ -493,6 +496,10 @@ class Controller:
         finally:
             self._store.end(request)
         return None
+
+    def _explains_repairs(self, request: CertificateRequest) -> bool:
+        """Something else than somebody who changes the Secret: another spec, or that the last repair failed."""
+        return request.status.observed_generation != request.generation or None in self._failures.get(request.key, {})
 
     def _wants_key(self, request: CertificateRequest, action: _CaAction) -> bool:
         """It takes long to make one, so that it is made before anything else is taken."""

@@ -518,6 +518,19 @@ def _paced(request: CertificateRequest, world: World, action: Issue | Hold, due:
     return Hold("RenewalLoop", text, needs_user=False, until=pace.next)
 
 
+def fought_over(secret: SecretMeta) -> Hold:
+    """While the next repair of a Secret waits, which somebody changes again and again."""
+    whom = (
+        f"{secret.changed_by}: have that leave it alone" if secret.changed_by else "somebody: find out who, such as by "
+    )
+    if not secret.changed_by:
+        whom += f"`kubectl get secret {secret.name} -n {secret.namespace} -o yaml --show-managed-fields`"
+    text = (
+        f"Secret {secret.namespace}/{secret.name} is restored only after a pause, as it is changed again and again by "
+    )
+    return Hold("RepairLoop", text + whom, needs_user=False)
+
+
 def _obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold | None:
     """Why `key` cannot be asked now."""
     issuer = world.issuers.get(key)

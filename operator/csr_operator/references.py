@@ -67,7 +67,8 @@ class References:
             f"{request.namespace}/{ref.name}",
         )
         if secret is None:
-            raise Failed("ReferenceMissing", f"{field}: Secret {name} does not exist: create it", needs_user=True)
+            text = f"{field}: Secret {name} does not exist: create it; it is looked for again within a minute"
+            raise Failed("ReferenceMissing", text)  # it may come yet, as with what is applied together with the request
         data = secret_data(secret)
         if not data.get(ref.key):
             raise Failed("ReferenceMissing", f"{field}: Secret {name} has no {ref.key}: add it", needs_user=True)

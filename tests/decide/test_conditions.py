@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from csr_operator.decide import Failure, Hold, IssuerState, Keep, World, decide, late_from, renewal_time
+from csr_operator.decide import (
+    Failure,
+    Hold,
+    IssuerState,
+    Keep,
+    Restore,
+    World,
+    decide,
+    fought_over,
+    late_from,
+    renewal_time,
+)
 from csr_operator.model import CertificateRequest, Kind, ObjectKey, Record, SecretMeta, Wishes, format_time
 from csr_operator.parse import parse_issuer, parse_request
 from csr_operator.status import issuer_conditions, request_status
@@ -92,6 +103,24 @@ def test_what_the_spec_asks_for_and_is_not_there_has_its_dependents_wait(changed
     conditions = told(a_request(**changed), secret, hold)
     del conditions["Ready"]
     assert conditions == {"Stalled" if hold.needs_user else "Reconciling": "True"}
+
+
+@pytest.mark.parametrize(
+    ("changed_by", "says"),
+    [
+        ("mirror (tls.crt)", "again and again by mirror (tls.crt): have that leave it alone"),
+        ("", "by somebody: find out who, such as by `kubectl get secret www-tls -n n -o yaml --show-managed-fields`"),
+    ],
+)
+def test_a_secret_that_is_fought_over_says_by_whom_and_serves_on(changed_by: str, says: str) -> None:
+    request = a_request()
+    whole = its_secret(request, timedelta(days=5))
+    secret = replace(whole, intact_data=whole.intact_data - {"tls.crt"}, changed_by=changed_by)
+    issuer = IssuerState(ready=True, message="", version="1", fingerprint="CA")
+    assert isinstance(decide(request, World(NOW, timedelta(0), {CA: issuer}, secret)), Restore)
+    hold = fought_over(secret)
+    assert hold.message.endswith(says)
+    assert told(request, secret, hold) == {"Ready": "True", "Reconciling": "True"}
 
 
 @pytest.mark.parametrize("lacks", ["tls.crt", "tls.key", "ca.crt"])

@@ -23,6 +23,7 @@ PAGE, README = TOP / "docs" / "operations.md", TOP / "README.md"
 
 NOT_RUN = {
     "kubectl logs -n csr-operator-system deployment/csr-operator": "no node runs the pod here",
+    "kubectl csr approve www   ": "asks at a terminal; tests/cli has one",
     "openssl s_client -connect www.example.com:443": "a server in the Internet; tests/demo asks one of its own",
 }
 """Lines of the page that no test runs, by how they begin, and why."""

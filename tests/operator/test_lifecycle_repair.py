@@ -176,6 +176,37 @@ def test_what_others_put_into_the_secret_stays(site: Site, issued: str) -> None:
     assert secret["metadata"]["annotations"]["theirs"] == "2"
 
 
+def test_who_keeps_changing_a_secret_is_named(site: Site) -> None:
+    """Whose certificate serves all the while."""
+    issued = f"www-{uuid.uuid4().hex[:8]}"
+    site.kubectl.apply(_request(issued, additionalOutputFormats=[{"type": "DER"}]))
+    site.kubectl.wait_ready(issued)
+    whole = site.kubectl.get("secret", f"{issued}-tls")["data"]
+    theirs = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": f"{issued}-tls"},
+        "data": {"key.der": NONSENSE},
+    }
+    force = ("apply", "--server-side", "--force-conflicts", "--field-manager=mirror", "-f", "-")
+
+    def waits() -> bool:
+        site.kubectl(*force, stdin=json.dumps(theirs))
+        reconciling = condition(site.kubectl.get(REQUEST, issued), "Reconciling")
+        return reconciling.get("reason") == "RepairLoop"
+
+    wait_until("the repair waits", waits, seconds=120)
+    conditions = site.kubectl.get(REQUEST, issued)["status"]["conditions"]
+    told = {one["type"]: one for one in conditions}
+    where = f"Secret {site.kubectl.namespace}/{issued}-tls is restored only after a pause"
+    assert told["Reconciling"]["message"].startswith(where)
+    assert "by mirror (key.der): have that leave it alone" in told["Reconciling"]["message"]
+    assert told["Ready"]["status"] == "True"
+    wait_until("it is restored, and says so", lambda: len(site.status(issued)["conditions"]) == 1, 90)
+    assert site.kubectl.get("secret", f"{issued}-tls")["data"] == whole
+    assert site.status(issued)["revision"] == 1
+
+
 def test_edited_and_put_back_while_nobody_looked_keeps_the_certificate(site: Site, issued: str) -> None:
     before = site.kubectl.get("secret", f"{issued}-tls")
 

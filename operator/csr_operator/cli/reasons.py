@@ -87,7 +87,8 @@ REQUEST = {
         f"Correct the field that is named: {_EDIT}.",
     ),
     "ReferenceMissing": Advice(
-        f"The request refers to a value in a Secret that is not there. {_AGAIN}",
+        f"The request refers to a value in a Secret that is not there. {_AGAIN} So where the Secret itself is "
+        "missing, nothing has to be done but to create it.",
         "Create the Secret, or add the key to it, in namespace {namespace}; or correct the reference in the spec.",
     ),
     "KeyUnusable": Advice(
@@ -149,6 +150,12 @@ REQUEST = {
         "Certificates of this request keep having to be replaced within a tenth of their lifetime, so each further one "
         "is issued after a longer pause, up to a day. The message names the cause.",
         "Remove the cause. To have one issued now: `kubectl csr renew {request}`.",
+    ),
+    "RepairLoop": Advice(
+        "Somebody changes Secret {secret} again and again. It is restored each time, but only after a pause, of up "
+        "to a minute, until nobody has changed it for 5 minutes.",
+        "Have what the message names leave the Secret alone. Who writes to it: "
+        "`kubectl get secret {secret} -n {namespace} -o yaml --show-managed-fields`.",
     ),
     "SecretConflict": Advice(
         "Secret {secret} is immutable, or of another type than the spec asks for, and Kubernetes allows neither to "
