@@ -53,11 +53,11 @@ def order_pause(lapses: int) -> timedelta:
 
 
 def asked_of(renew: str, version: str) -> str:
-    """A digest of what, besides the spec, an order that came to nothing depended on: 16 hex digits.
+    """A digest of what, besides the spec, an order that came to nothing depended on: `wish_of` each of both, in turn.
 
     renew: the annotation by which its user asks for another one; version: of the issuer.
     """
-    return wish_of(f"{version} {renew}")
+    return wish_of(renew) + wish_of(version)
 
 
 def wish_of(renew: str) -> str:

@@ -81,7 +81,7 @@ def test_a_key_for_one_kind_of_signature_alone_is_refused(site: Site) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pss"}, "data": {"tls.key": base64_text(key)}}
     site.kubectl.apply(secret, request("pss", "ca", privateKey={"secretRef": {"name": "pss"}}))
     told = site.wait_condition("pss", "Ready", "KeyUnusable")
-    assert "tls.key in Secret pss: RSA keys for RSASSA-PSS alone (RFC 4055) are not accepted" in told["message"]
+    assert "/pss: RSA keys for RSASSA-PSS alone (RFC 4055) are not accepted" in told["message"]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_a_kubeconfig_that_cannot_be_used(case: str, tmp_path: Path) -> None:
 
     said = _failed_start(path)
 
-    assert len(said.splitlines()) == 1
+    assert len(said.splitlines()) == 2  # after the one with the version
     assert str(path) in said
     assert "KUBECONFIG" in said
 
@@ -64,7 +64,7 @@ def test_credentials_that_the_api_server_refuses(operator_credentials: Path, tmp
 
     said = _failed_start(path)
 
-    assert len(said.splitlines()) == 1
+    assert len(said.splitlines()) == 2  # after the one with the version
     assert "401" in said
     assert "nonsense" not in said
 
@@ -76,7 +76,7 @@ def test_an_address_that_is_in_use(operator_credentials: Path) -> None:
         said = {name: _failed_start(operator_credentials, **{name: port}) for name in PORTS}
 
     for name, text in said.items():
-        assert len(text.splitlines()) == 1
+        assert len(text.splitlines()) == 2
         assert f"127.0.0.1:{port}" in text
         assert f"--{name.replace('_', '-')}-address" in text
 
