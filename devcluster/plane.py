@@ -335,6 +335,6 @@ def _definitions(folder: Path) -> list[Resource]:
         try:
             documents = list(yaml.safe_load_all(file.read_text()))
         except yaml.YAMLError as error:
-            raise DevclusterError(f"{file} is no YAML: {error}") from error
+            raise DevclusterError(f"{file} is not YAML: {error}") from error
         found += [each for each in documents if each and each.get("kind") == "CustomResourceDefinition"]
     return found

@@ -175,7 +175,7 @@ def test_what_keeps_a_name_from_being_validated_is_told_while_the_ca_looks_again
         return message if "so far" in message else None
 
     message = wait_until("the condition says what is wrong", told)
-    assert message.startswith(f"waits for 127.0.0.1 to validate {name}.example.com; so far, {name}.example.com: ")
+    assert message.startswith(f"waiting for 127.0.0.1 to validate {name}.example.com; so far, {name}.example.com: ")
 
 
 def test_a_key_that_the_ca_does_not_change_is_told(place: Place, name: str) -> None:

@@ -71,7 +71,7 @@ def secret(applied: Applied, backend: BackendUnderTest, case: Case) -> dict[str,
         assert not stalled, stalled["message"]
         return condition(obj, "Ready").get("status") == "True"
 
-    wait_until(f"{case.name} is Ready", ready, seconds=60)
+    wait_until(f"{case.name} is Ready", ready, seconds=150)
     data = applied.kubectl.get("secret", f"{name_of(case)}-tls")["data"]
     return {name: base64.b64decode(value) for name, value in data.items()}
 

@@ -256,7 +256,7 @@ async def test_a_lost_answer_loses_no_random_value(backend: Make, server: Digice
         (order(profile=Profile(usages=("code signing",))), 'remove "code signing" from usages'),
         (order(csr=csr(others=(x509.RFC822Name("a@example.com"),))), "no e-mail addresses"),
         (order(csr=csr(others=(x509.UniformResourceIdentifier("urn:x"),))), "no URIs"),
-        (order(csr=csr()), "give commonName or dnsNames"),
+        (order(csr=csr()), "set commonName or dnsNames"),
         (order(csr=csr(f"{'a' * 63}.example.com")), "a common name of at most 64 characters: add a shorter name"),
     ],
 )

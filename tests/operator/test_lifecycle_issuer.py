@@ -261,6 +261,6 @@ def test_certificates_outlive_their_issuer(site: Site) -> None:
     ready = condition(after, "Ready")
     assert ready["status"] == "True"
     assert "Issuer " in ready["message"]
-    assert ready["message"].endswith("/leaving does not exist, so that it cannot be renewed: create it")
+    assert ready["message"].endswith("/leaving does not exist, so the certificate cannot be renewed: create it")
     assert after["status"]["serialNumber"] == before["status"]["serialNumber"]
     assert site.kubectl.get("secret", "staying-tls") == secret

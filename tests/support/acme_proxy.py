@@ -239,6 +239,11 @@ class AcmeProxy:
             self._told.add(request.path)
         if step in ("challenge", "authorization"):
             body = body.replace(b'"processing"', b'"pending"')
+        if step == "authorization" and status == 200:
+            said = json.loads(body)
+            if said["status"] not in ("pending", "valid"):  # an order that has come to nothing is given to nobody
+                failed = said["identifier"]["value"]
+                self._orders = {names: order for names, order in self._orders.items() if failed not in names}
         if step == "new order" and status == 201:
             names = _names(sent)
             self._finalizes["/" + json.loads(body)["finalize"].split("/", 3)[3]] = names
