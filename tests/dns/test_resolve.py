@@ -9,8 +9,9 @@ import pytest
 from csr_operator.backends.base import Misconfigured, Rejected, Retryable
 from csr_operator.dns.resolve import Resolver, resolver
 from tests.dns.conftest import FIELD
-from tests.support.bind import Bind, bind, free_port
+from tests.support.bind import Bind, bind
 from tests.support.kubectl import wait_until
+from tests.support.ports import free_ports
 
 PRIMARY, SECONDARY, LAME = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 
@@ -99,7 +100,7 @@ async def test_names_whose_zone_nobody_knows(pair: tuple[Bind, Bind], authoritat
 
 
 async def test_a_resolver_that_is_not_there(name: str) -> None:
-    gone = Resolver([f"127.0.0.1:{free_port('127.0.0.1')}"])
+    gone = Resolver([f"127.0.0.1:{free_ports(1)[0]}"])
     assert await gone.propagated([(name, "value")]) == {(name, "value"): f"the DNS server does not answer for {name}"}
 
 

@@ -243,7 +243,9 @@ class AcmeProxy:
             said = json.loads(body)
             if said["status"] not in ("pending", "valid"):  # an order that has come to nothing is given to nobody
                 failed = said["identifier"]["value"]
-                self._orders = {names: order for names, order in self._orders.items() if failed not in names}
+                self._orders = {
+                    names: order for names, order in self._orders.items() if not {failed, f"*.{failed}"} & names
+                }
         if step == "new order" and status == 201:
             names = _names(sent)
             self._finalizes["/" + json.loads(body)["finalize"].split("/", 3)[3]] = names

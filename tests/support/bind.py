@@ -3,7 +3,6 @@
 import base64
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,6 +19,7 @@ import dns.tsig
 import dns.update
 
 from tests.support.kubectl import wait_until
+from tests.support.ports import free_ports
 from tests.support.relay import relay
 
 KEY_NAME = "csr-operator"
@@ -136,8 +136,8 @@ def bind(
     own if empty. primary: of which it is a secondary server, which gets no change before `fetch`.
     """
     secret = primary.secret if primary else base64.b64encode(os.urandom(32)).decode()
-    port = port or free_port(address)
-    listening = port if address == "127.0.0.1" else free_port("127.0.0.1")
+    (port,) = (port,) if port else free_ports(1, address)
+    (listening,) = (port,) if address == "127.0.0.1" else free_ports(1)
     running = Bind(address, port, zones, KEY_NAME, secret, folder / "named.log", listening)
     config = _OPTIONS.format(folder=folder, port=listening, key=KEY_NAME, secret=secret)
     for zone in zones:
@@ -160,18 +160,6 @@ def bind(
         finally:
             process.kill()
             process.wait()
-
-
-def free_port(address: str) -> int:
-    """Free for UDP and for TCP."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind((address, 0))
-            try:
-                udp.bind((address, tcp.getsockname()[1]))
-            except OSError:
-                continue
-            return int(tcp.getsockname()[1])
 
 
 def _serves(server: Bind, process: subprocess.Popen[bytes]) -> bool:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.bind import free_port
 from tests.support.kubectl import wait_until
+from tests.support.ports import free_ports
 
 _SCHEMA = Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql")
 
@@ -54,7 +54,9 @@ def powerdns(folder: Path) -> Iterator[PowerDns]:
     with sqlite3.connect(database) as connection:
         connection.executescript(_SCHEMA.read_text())
     connection.close()
-    running = PowerDns(f"http://127.0.0.1:{free_port('127.0.0.1')}", os.urandom(16).hex(), free_port("127.0.0.1"))
+    running = PowerDns(
+        f"http://127.0.0.1:{free_ports(1, '127.0.0.1')[0]}", os.urandom(16).hex(), free_ports(1, "127.0.0.1")[0]
+    )
     settings = {
         "launch": "gsqlite3",
         "gsqlite3-database": database,
