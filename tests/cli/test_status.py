@@ -133,7 +133,7 @@ def test_one_that_is_well(kubectl_csr: Plugin, site: Site) -> None:
                 "Not ready: IssuerNotReady",
                 "(ca): not ready, SecretNotFound: Secret {namespace}/nothing",
                 "`kubectl describe csrissuer keyless -n {namespace}`",
-                "Issuer {namespace}/keyless: Misconfigured: The issuer itself is the problem",
+                "Issuer {namespace}/keyless: SecretNotFound: A Secret that the issuer names is not there yet",
             ),
         ),
         (
