@@ -148,7 +148,7 @@ def test_what_was_changed_behind_the_operators_back_is_told(csr: Plugin, site: S
             ),
             ({"tls-combined.pem": other_key}, ["1 difference", "tls-combined.pem: it is not the key in tls.key"]),
             ({"tls.crt": data["tls.crt"] * 2}, ["tls.crt: it is not the certificate, and then each one"]),
-            ({"ca.crt": usurper}, ["none of the issuer's roots"]),
+            ({"ca.crt": usurper}, ["not among the issuer's roots"]),
             ({"ca.crt": None}, ["ca.crt: it is missing"]),
         ):
             _patch(site, "www-tls", change)

@@ -123,9 +123,11 @@ def test_a_person_is_not_made_to_sign_a_csr_of_somebody_elses(
 def test_a_forged_csr_is_put_right_also_after_a_restart(
     site: Site, mallory: StatusWriter, name: str, issued: dict[str, Any], tmp_path: Path, csr: str
 ) -> None:
+    forged = own_csr(tmp_path, name) if csr == "another" else csr
     with site.operator_away():
-        mallory.writes(name, {"csr": own_csr(tmp_path, name) if csr == "another" else csr})
-    wait_until("the CSR is ours again", lambda: _facts(site.status(name)) == _facts(issued["status"]))
+        mallory.writes(name, {"csr": forged})
+    wait_until("the CSR is another one", lambda: site.status(name).get("csr") != forged)
+    assert _facts(site.status(name)) == _facts(issued["status"])
     site.settle()
     assert site.status(name)["revision"] == 1
 
