@@ -45,7 +45,7 @@ def denied(site: Site) -> Iterator[None]:
 def test_what_a_policy_denies_is_said_in_its_words(site: Site, name: str, denied: None) -> None:
     before = site.kubectl.get("secret", f"{name}-tls")
     renew(site, name)
-    told = site.wait_condition(name, "Reconciling", "SecretRefused")
+    told = site.wait_condition(name, "Renewing", "SecretRefused")
     assert "Secrets need the label team" in told["message"]
     assert "delete" not in told["message"].lower()
     assert serves(site, name)
@@ -68,7 +68,8 @@ def test_a_secret_that_would_be_too_large_is_not_to_be_deleted(site: Site, name:
 def test_a_secret_that_nobody_can_change_is(site: Site, name: str) -> None:
     patch(site, f"{name}-tls", {"immutable": True})
     renew(site, name)
-    told = site.wait_condition(name, "Stalled", "SecretConflict")
+    told = site.wait_condition(name, "Renewing", "SecretConflict")
+    assert told["status"] == "False"
     assert told["message"].endswith("-tls is immutable, so that nothing in it can be replaced: delete the Secret")
     assert serves(site, name)
 
