@@ -54,7 +54,7 @@ def test_the_certificate_and_its_chain_in_words(kubectl_csr: Plugin, site: Site)
         "Certificate 1 of 2 (tls.crt): Subject CN=www.example.com",
         "Names DNS:www.example.com, IP:192.0.2.1, URI:spiffe://example.com/www",
         "Usages digital signature, server auth CA no Issuer CN=Sub CA",
-        f"Serial number {field('-serial').lstrip('0')} SHA-256 {fingerprint} Revocation {CRL}",
+        f"Serial number {field('-serial')} SHA-256 {fingerprint} Revocation {CRL}",
         "Certificate 2 of 2 (tls.crt): Subject CN=Sub CA",
         "CA yes, with at most 0 CAs below it Issuer CN=Test Root",
         "CA (ca.crt): Subject CN=Test Root",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from csr_operator.pki.fingerprint import whole_octets
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl, wait_until
 from tests.support.lossy_api import LossyApi
@@ -37,7 +38,7 @@ class Scene:
         return OWED in self.site.kubectl.get("secret", f"{name}-tls")["metadata"]["annotations"]
 
     def revoked(self) -> list[str]:
-        return [f"{int(serial, 16):X}" for serial in self.branch.revoked]
+        return [whole_octets(serial) for serial in self.branch.revoked]
 
     def renewed(self, *names: str) -> dict[str, list[str]]:
         """Renew each a few times; returns the serial numbers of their certificates, the last one in use."""
