@@ -406,7 +406,7 @@ class Controller:
         if staged is None:
             return await self._let_go(key)
         if not staged.deleted:
-            if staged.orphaned and not self._store.knows(staged.owner_uid):
+            if staged.authentic and staged.orphaned and not self._store.knows(staged.owner_uid):
                 # Nothing else deletes it, now that its request is gone; then its order is taken back.
                 await self._performer.discard(staged)
             return False
