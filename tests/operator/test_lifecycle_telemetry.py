@@ -41,8 +41,9 @@ def site(cluster: ControlPlane, operator_credentials: Path, tmp_path_factory: py
     ):
         site = Site(kubectl, operator)
         ca = authority("Wrong CA")
+        kubectl.apply(*root_and_ca())
+        kubectl.wait_ready("ca", kind="issuer")  # those who wait for it would have that told too
         kubectl.apply(
-            *root_and_ca(),
             other_key(ca).secret("wrong-key"),
             issuer("wrong-key", ca={"secretName": "wrong-key"}),
             ca.secret("foreign-tls"),
@@ -179,7 +180,8 @@ def test_metrics_count_the_work(site: Site) -> None:
     assert value("ca_calls_total", backend="ca", call="submit", outcome="ok") >= certificates + 3
     assert value("failures_total", reason="Rejected") == 1
     assert value("failures_total", reason="SecretRefused") >= 3
-    assert value("kubernetes_calls_total", verb="apply", resource="secrets", code="201") == certificates - 1
+    made = value("kubernetes_calls_total", verb="apply", resource="secrets", code="201")
+    assert made - (certificates - 1) in (0, 1)  # the first operator of a cluster makes the key of its state as well
     assert value("kubernetes_calls_total", verb="apply", resource="secrets", code="200") == 2
     assert value("kubernetes_calls_total", verb="patch", resource="certificaterequests/status", code="200") >= 9
     assert value("queue_latency_seconds_count") > 9

@@ -54,8 +54,8 @@ class _Plan:
 class AcmeProxy:
     """A context manager; it serves from a thread of its own.
 
-    directory: URL. seen: how often each step was made. placed: the identifiers of each order that the server took, and
-    replaced: what such an order was to replace (RFC 9773).
+    directory: URL. seen: how often each step was made, but for what a used nonce made the server refuse. placed: the
+    identifiers of each order that the server took, and replaced: what such an order was to replace (RFC 9773).
     overrides: headers of the answers to a step.
 
     like_lets_encrypt: a challenge stays `pending` while it is looked at, and is not told of twice (409); the same names
@@ -176,7 +176,8 @@ class AcmeProxy:
             self.seen[step] += 1
             return answer
         response = await self._forward(request, step)
-        self.seen[step] += 1
+        if not (response.status == 400 and b":badNonce" in bytes(response.body or b"")):
+            self.seen[step] += 1
         if plan is not None and not plan.before and (answer := await self._act(plan, request)) is not None:
             return answer
         return response
