@@ -94,9 +94,8 @@ class Bench:
         """The operator for a new namespace: what other rounds left behind is none of its business."""
         self._namespace(namespace)
         log = self._folder / f"{namespace}.log"
-        with OperatorProcess(
-            self._credentials, log, "--namespace", namespace, "--issuer-check-interval", "30"
-        ) as process:
+        arguments = ("--namespace", namespace, "--issuer-check-interval", "30")
+        with OperatorProcess(self._credentials, log, *arguments, measured=True) as process:
             try:
                 yield process
             except NotReady as error:

@@ -67,7 +67,8 @@ def _run(cluster: ControlPlane, folder: Path, dns: Bind, server: Pebble, count: 
     credentials, log = operator_kubeconfig(cluster, folder), folder / "operator.log"
     shares = []
     print(f"{f'seconds for {count} certificates':28}bare client  operator   bare client   ratio   writes each")
-    with OperatorProcess(credentials, log, "--namespace", _NAMESPACE, "--issuer-check-interval", "30") as operator:
+    arguments = ("--namespace", _NAMESPACE, "--issuer-check-interval", "30")
+    with OperatorProcess(credentials, log, *arguments, measured=True) as operator:
         kubectl.apply(rfc2136_secret(dns), acme_issuer("ca", server, rfc2136(dns)))
         kubectl.wait_ready("ca", kind="issuer")
         for number in range(rounds):

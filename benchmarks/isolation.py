@@ -56,7 +56,7 @@ def _run(cluster: ControlPlane, folder: Path, hanging: Branch, count: int, round
     kubectl = Kubectl(cluster, _NAMESPACE)
     arguments = ("--namespace", _NAMESPACE, "--issuer-check-interval", "30")
     credentials, log = operator_kubeconfig(cluster, folder), folder / "operator.log"
-    with OperatorProcess(credentials, log, *arguments, installed=installed) as operator:
+    with OperatorProcess(credentials, log, *arguments, installed=installed, measured=True) as operator:
         kubectl.apply(*root_and_ca(), external(hanging, "hanging"))
         kubectl.wait_ready("ca", "hanging", kind="issuer")
 

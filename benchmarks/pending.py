@@ -91,7 +91,7 @@ def _operator(cluster: ControlPlane, folder: Path, count: int, days: int) -> lis
 
     def operator() -> OperatorProcess:
         arguments = ("--namespace", _NAMESPACE, "--issuer-check-interval", "30")
-        return OperatorProcess(credentials, log, *arguments, clock_offset=ahead.total_seconds())
+        return OperatorProcess(credentials, log, *arguments, clock_offset=ahead.total_seconds(), measured=True)
 
     starts = []
     with DigicertServer(clock=lambda: datetime.now(UTC) + ahead, plan=_NEVER) as server:

@@ -1,8 +1,6 @@
 """What all tests share: one real control plane per session, the operator's credentials, a namespace for each test."""
 
 import signal
-import subprocess
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ from kubernetes import client, config
 
 from devcluster import ControlPlane, control_plane
 from tests.support.kubectl import Kubectl, close_readers
-from tests.support.operator import OperatorProcess, operator_kubeconfig
+from tests.support.operator import NURSERY, OperatorProcess, operator_kubeconfig
+from tests.support.site import new_namespace
 
 # Whoever starts the tests in the background ignores SIGINT, and so would all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -24,8 +23,9 @@ settings.load_profile("suite")
 
 
 def pytest_sessionfinish() -> None:
-    """The connections by which the tests look at their control planes."""
+    """Ends what all tests share."""
     close_readers()
+    NURSERY.close()
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +44,7 @@ def operator_credentials(cluster: ControlPlane, tmp_path_factory: pytest.TempPat
 @pytest.fixture
 def namespace(cluster: ControlPlane) -> str:
     """The name of an empty namespace that nobody else uses. It is left behind: the control plane goes as a whole."""
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    subprocess.run([cluster.kubectl, "create", "namespace", name], env=cluster.env, check=True, capture_output=True)
-    return name
+    return new_namespace(cluster)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from tests.support.certificates import assert_whole
 from tests.support.contract import Call
 from tests.support.kubectl import Kubectl, wait_until
 from tests.support.manifests import issuer, request
-from tests.support.nursery import Nursery
 from tests.support.operator import OperatorProcess
 from tests.support.scene import create, wait_all_ready
 from tests.vendors.sectigo_server import CUSTOMER, LOGIN, PASSWORD, SectigoServer
@@ -61,7 +60,8 @@ def test_an_operator_killed_while_it_orders_orders_nothing_twice(
         "profile": "Public OV SSL",
     }
     unnoted = 0
-    with SectigoServer(tmp_path / "journal") as server, Nursery(operator_credentials, log) as nursery:
+    operator = OperatorProcess(operator_credentials, log, *arguments)
+    with SectigoServer(tmp_path / "journal") as server:
         where = {"url": f"{server.url}/api", "caBundle": server.ca_bundle}
         kubectl.apply(
             credential("account", login=LOGIN, password=PASSWORD), issuer("sectigo", sectigo={**spec, **where})
@@ -70,12 +70,14 @@ def test_an_operator_killed_while_it_orders_orders_nothing_twice(
             create(kubectl, request(f"run-{n}", "sectigo"))
             assassin = Assassin(chance)
             server.carried_out = assassin.see
-            assassin.accept(nursery.start(*arguments))
+            operator.launch()
+            assassin.accept(operator.pid)
             wait_until(f"the operator was killed while it ordered run-{n}", assassin.done.is_set)
+            wait_until("it is gone", operator.has_ended)
             staged = [one for one in kubectl.list("secrets") if one["metadata"]["name"].startswith("run-")]
             unnoted += any(HANDLE not in one["metadata"]["annotations"] for one in staged)
         server.carried_out = lambda call: None
-        with OperatorProcess(operator_credentials, log, *arguments):
+        with operator:
             requests = wait_all_ready(kubectl, RUNS)
         names = [order["commonName"] for order in server.orders.values()]
     assert sorted(names) == sorted(f"run-{n}.example.com" for n in range(RUNS))

@@ -1,64 +1,120 @@
-"""Operators that start at once: children of a process that has imported everything, for tests that kill many of them.
+"""Operators as children of one process that has imported everything: the imports cost each of them 1.5 s of CPU.
 
-`python -m tests.support.nursery` reads a line with JSON for each operator to start, and answers with its process ID.
+`python -m tests.support.nursery` reads a line with JSON for each operator to start, and answers with its process ID; or
+for one that has ended, and answers with its exit status (minus the signal that ended it).
 """
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Self
-
-from csr_operator.__main__ import main
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
-_ADDRESSES = tuple(part for name in ("probe", "metrics", "acme-http") for part in (f"--{name}-address", "127.0.0.1:0"))
+VARIANTS = ("shifted", "impatient", "rerouted", "strict")
+
+
+class Child:
+    """A process with what tests need of `subprocess.Popen`."""
+
+    def __init__(self, nursery: "Nursery", pid: int) -> None:
+        self.pid = pid
+        self._nursery = nursery
+        self._status: int | None = None
+        self._file = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        """The exit status; None while it runs."""
+        try:
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit status. timeout: seconds. Raises subprocess.TimeoutExpired."""
+        if self._status is None:
+            if not select.select([self._file], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("csr-operator", timeout or 0.0)
+            self._status = self._nursery.ask({"ended": self.pid})
+            os.close(self._file)
+        return self._status
+
+    def send_signal(self, number: int) -> None:
+        """To a process that may have ended."""
+        if self.poll() is None:
+            signal.pidfd_send_signal(self._file, number)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.send_signal(signal.SIGKILL)
 
 
 class Nursery:
-    """A context manager."""
+    """It starts with the first child."""
 
-    def __init__(self, kubeconfig: Path, log: Path) -> None:
-        self._env = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-        self._log = log
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._lock = threading.RLock()
 
-    def __enter__(self) -> Self:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.nursery"],
-                cwd=ROOT,
-                env=self._env,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        return self
+    def start(self, variant: str, value: float, arguments: list[str], env: Mapping[str, str], log: Path) -> Child:
+        """Run csr-operator with these arguments, what it says at the end of `log`; waits for nothing.
 
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=30)
+        variant: of VARIANTS; value: what that takes.
+        """
+        return Child(self, self.ask({"start": [variant, value, arguments, dict(env), str(log)]}))
 
-    def start(self, *arguments: str) -> int:
-        """Run csr-operator with these arguments, and wait for nothing; gives its process ID."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(["run", *_ADDRESSES, *arguments]) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+    def ask(self, line: Mapping[str, Any]) -> int:
+        """What the process answers."""
+        with self._lock:
+            if self._process is None:
+                command = [sys.executable, "-m", "tests.support.nursery"]
+                self._process = subprocess.Popen(command, cwd=ROOT, stdin=-1, stdout=-1, text=True)
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.write(json.dumps(line) + "\n")
+            self._process.stdin.flush()
+            return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """At the end of all tests; what still runs is left."""
+        with self._lock:
+            if self._process is not None:
+                self._process.communicate(timeout=30)
+            self._process = None
 
 
-def _serve() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+def _serve() -> int:
+    """Returns in each child with its exit status, and in the end with 0."""
+    modules = {name: import_module(f"tests.support.{name}_operator") for name in VARIANTS}
     while line := sys.stdin.readline():
-        if child := os.fork():
+        asked = json.loads(line)
+        if pid := asked.get("ended"):
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        elif child := os.fork():
             print(child, flush=True)
-            continue
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        os._exit(main(json.loads(line)))
+        else:
+            variant, value, arguments, env, log = asked["start"]
+            _become(env, log)
+            return int(modules[variant].run(value, arguments))
+    return 0
+
+
+def _become(env: Mapping[str, str], log: str) -> None:
+    for number, opened in ((0, os.open(os.devnull, os.O_RDONLY)), (1, os.open(log, os.O_WRONLY | os.O_APPEND))):
+        os.dup2(opened, number)
+        os.close(opened)
+    os.dup2(1, 2)
+    added = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
+    sys.path[:0] = added
+    os.environ.clear()
+    os.environ.update(env)
 
 
 if __name__ == "__main__":
-    _serve()
+    sys.exit(_serve())

@@ -12,10 +12,12 @@ import yaml
 
 from devcluster import ControlPlane
 from tests.support.kubectl import wait_until
+from tests.support.nursery import Child, Nursery
 from tests.support.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "csr-operator-system"
+NURSERY = Nursery()
 
 
 def operator_kubeconfig(cluster: ControlPlane, folder: Path) -> Path:
@@ -49,6 +51,8 @@ class OperatorProcess:
     installed: a folder with what is installed beside it.
 
     strict: it fails where it does what takes long on its event loop.
+
+    measured: it is started as its users do, imports and all.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class OperatorProcess:
         names_at: int | None = None,
         installed: Path | None = None,
         strict: bool = False,
+        measured: bool = False,
     ) -> None:
         variant: tuple[str, float] = ("shifted", clock_offset)
         if patience is not None:
@@ -71,8 +76,8 @@ class OperatorProcess:
             variant = ("strict", 0.0)
         self.port, self.probe_port, self.acme_port = free_ports(3)
         self.log = log
-        self._command = [
-            *(sys.executable, "-m", f"tests.support.{variant[0]}_operator", str(variant[1])),
+        self._variant, self._value = variant
+        self._arguments = [
             *("run", "--issuer-check-interval", "2"),
             *("--metrics-address", f"127.0.0.1:{self.port}", "--probe-address", f"127.0.0.1:{self.probe_port}"),
             *("--acme-http-address", f"127.0.0.1:{self.acme_port}", *arguments),
@@ -81,7 +86,8 @@ class OperatorProcess:
         if installed is not None:
             folders = (str(installed), os.environ.get("PYTHONPATH"))
             self._env["PYTHONPATH"] = os.pathsep.join(folder for folder in folders if folder)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._measured = measured
+        self._process: Child | subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "OperatorProcess":
         self.start()
@@ -102,12 +108,18 @@ class OperatorProcess:
 
     def shift(self, seconds: float) -> None:
         """From its next start on, its clock is ahead of the real one by so much."""
-        self._command[3] = str(seconds)
+        self._value = seconds
 
     def launch(self) -> None:
         """Start without waiting."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
+        self.log.touch()
+        if self._measured:
+            start = f"import sys; from tests.support.{self._variant}_operator import run"
+            command = [sys.executable, "-c", f"{start}; sys.exit(run({self._value}, sys.argv[1:]))", *self._arguments]
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
+            return
+        self._process = NURSERY.start(self._variant, self._value, self._arguments, self._env, self.log)
 
     def has_ended(self) -> bool:
         assert self._process is not None

@@ -1,10 +1,15 @@
-"""Reads objects of a control plane over one connection: a process of kubectl for each look costs more than all else."""
+"""Reads and writes objects of a control plane over one connection, with the requests that kubectl makes.
+
+A process of kubectl for each of them costs more than all else that the tests do.
+"""
 
 import base64
 import http.client
 import json
+import select
 import ssl
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -53,6 +58,25 @@ class Reader:
         version, of = found["apiVersion"], found["kind"].removesuffix("List")
         return [_shown({"apiVersion": version, "kind": of, **item}) for item in found["items"]]
 
+    def create(self, obj: Mapping[str, Any], namespace: str, manager: str) -> int:
+        """The HTTP status: 201, or what the API server refused it with. manager: of the fields."""
+        kind = f"{obj['kind']}.{obj['apiVersion'].rpartition('/')[0]}".rstrip(".")
+        query = urlencode({"fieldManager": manager, "fieldValidation": "Strict"})
+        path = f"{self._path(kind, obj['metadata'].get('namespace', namespace))}?{query}"
+        return self._exchange("POST", path, body=json.dumps(obj).encode(), kind="application/json")[0]
+
+    def merge(self, kind: str, name: str, namespace: str, patch: Mapping[str, Any], manager: str) -> int:
+        """A merge patch (RFC 7386); returns the HTTP status."""
+        path = f"{self._path(kind, namespace)}/{quote(name, safe='')}?{urlencode({'fieldManager': manager})}"
+        body = json.dumps(patch).encode()
+        return self._exchange("PATCH", path, body=body, kind="application/merge-patch+json")[0]
+
+    def delete(self, kind: str, name: str, namespace: str) -> int:
+        """Asks for it, with what it owns deleted in the background; returns the HTTP status."""
+        body = json.dumps({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}).encode()
+        path = f"{self._path(kind, namespace)}/{quote(name, safe='')}"
+        return self._exchange("DELETE", path, body=body, kind="application/json")[0]
+
     def close(self) -> None:
         """The connections of all threads."""
         for connection in self._connections:
@@ -85,27 +109,39 @@ class Reader:
         return found
 
     def _read(self, path: str, accept: str = "application/json") -> dict[str, Any] | None:
+        status, body = self._exchange("GET", path, accept=accept)
+        if status == 404 and b'"kind":"Status"' in body:
+            return None
+        if status != 200:
+            raise CannotRead(f"GET {path}: {status} {body.decode(errors='replace')[:500]}")
+        return dict(json.loads(body))
+
+    def _exchange(
+        self, method: str, path: str, *, accept: str = "application/json", body: bytes | None = None, kind: str = ""
+    ) -> tuple[int, bytes]:
+        """Status and body. What writes is made again only where no connection came about."""
+        headers = {"Accept": accept, "User-Agent": "kubectl/tests"} | ({"Content-Type": kind} if kind else {})
         for again in (True, False):
             connection = getattr(self._mine, "connection", None)
-            if connection is None:
+            if connection is None or (body is not None and _is_closed(connection)):
                 connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=self._tls, timeout=30)
                 self._mine.connection = connection
                 self._connections.append(connection)
             try:
-                connection.request("GET", path, headers={"Accept": accept})
+                connection.request(method, path, body, headers)
                 answer = connection.getresponse()
-                body = answer.read()
-                break
+                return answer.status, answer.read()
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 self._mine.connection = None
-                if not again:
-                    raise CannotRead(f"GET {path}: {error!r}") from None
-        if answer.status == 404 and b'"kind":"Status"' in body:
-            return None
-        if answer.status != 200:
-            raise CannotRead(f"GET {path}: {answer.status} {body.decode(errors='replace')[:500]}")
-        return dict(json.loads(body))
+                if not again or body is not None:
+                    raise CannotRead(f"{method} {path}: {error!r}") from None
+        raise AssertionError("it was tried again more than once")
+
+
+def _is_closed(connection: http.client.HTTPSConnection) -> bool:
+    """Whether the other side has ended it, or said something that nobody asked for."""
+    return connection.sock is not None and bool(select.select([connection.sock], [], [], 0)[0])
 
 
 def _shown(obj: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,9 @@
-"""`python -m tests.support.rerouted_operator PORT ARGUMENTS...`: csr-operator for which every name leads to PORT.
+"""csr-operator for which every name leads to one port of the loopback address.
 
-Of the loopback address, whatever port is asked for. It is for the self-check of http-01, which asks for port 80.
+Whatever port is asked for. It is for the self-check of http-01, which asks for port 80.
 """
 
 import socket
-import sys
 from unittest.mock import patch
 
 import aiohttp
@@ -35,8 +34,8 @@ def session(port: int) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
 
-if __name__ == "__main__":
+def run(port: float, arguments: list[str]) -> int:
+    """To `port`."""
     keep_nothing()
-    to = int(sys.argv[1])
-    with patch.object(issuers, "http_session", lambda: session(to)):
-        sys.exit(main(sys.argv[2:]))
+    with patch.object(issuers, "http_session", lambda: session(int(port))):
+        return main(arguments)

@@ -1,6 +1,5 @@
 """What the longer tests do again and again: many requests made at once, and waited for."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +18,7 @@ def make_ca(kubectl: Kubectl) -> None:
 
 def create(kubectl: Kubectl, *objects: dict[str, Any]) -> None:
     """One call of the API for each, where `apply` takes two."""
-    kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    kubectl.create(*objects)
 
 
 def wait_all_ready(kubectl: Kubectl, count: int, seconds: float = 120) -> list[dict[str, Any]]:

@@ -1,12 +1,13 @@
-"""`python -m tests.support.shifted_operator SECONDS ARGUMENTS...`: csr-operator with its clock ahead by SECONDS."""
+"""csr-operator with its clock ahead."""
 
-import sys
 from datetime import UTC, datetime, timedelta
 
 from csr_operator.__main__ import main
 from tests.support.fresh_metrics import keep_nothing
 
-if __name__ == "__main__":
+
+def run(seconds: float, arguments: list[str]) -> int:
+    """By `seconds`."""
     keep_nothing()
-    ahead = timedelta(seconds=float(sys.argv[1]))
-    sys.exit(main(sys.argv[2:], clock=lambda: datetime.now(UTC) + ahead))
+    ahead = timedelta(seconds=seconds)
+    return main(arguments, clock=lambda: datetime.now(UTC) + ahead)

@@ -1,7 +1,6 @@
 """A namespace with an operator in it, and what a user looks at there."""
 
 import base64
-import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ REQUEST = "certificaterequest"
 def new_namespace(cluster: ControlPlane) -> str:
     """The name of an empty namespace that nobody else uses."""
     name = f"test-{uuid.uuid4().hex[:12]}"
-    subprocess.run([cluster.kubectl, "create", "namespace", name], env=cluster.env, check=True, capture_output=True)
+    Kubectl(cluster, "").create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return name
 
 

@@ -1,11 +1,10 @@
-"""`python -m tests.support.strict_operator 0 ARGUMENTS...`: csr-operator that fails where its loop is held up.
+"""csr-operator that fails where its loop is held up.
 
 That is to read or write the names of a large request, and to make keystores. Whatever is remembered of requests is
 forgotten with each CSR, as it is where hundreds of others come between.
 """
 
 import asyncio
-import sys
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, ParamSpec, TypeVar
@@ -50,20 +49,19 @@ def has_keystores(request: CertificateRequest, *_: Any) -> bool:
     return bool(request.spec.outputs.pkcs12 or request.spec.outputs.jks)
 
 
-READ = lru_cache(maxsize=256)(beside_the_loop(asked._asked.__wrapped__, is_large))
-BUILD = beside_the_loop(build_csr, has_many_names)
-
-
-def build_and_forget(template: CsrTemplate, key: Any) -> x509.CertificateSigningRequest:
-    READ.cache_clear()
-    return BUILD(template, key)
-
-
-if __name__ == "__main__":
+def run(_: float, arguments: list[str]) -> int:
+    """The number says nothing here."""
     keep_nothing()
+    read = lru_cache(maxsize=256)(beside_the_loop(asked._asked.__wrapped__, is_large))
+    build = beside_the_loop(build_csr, has_many_names)
+
+    def build_and_forget(template: CsrTemplate, key: Any) -> x509.CertificateSigningRequest:
+        read.cache_clear()
+        return build(template, key)
+
     with (
-        patch.object(asked, "_asked", READ),
+        patch.object(asked, "_asked", read),
         patch.object(perform, "build_csr", build_and_forget),
         patch.object(outputs, "secret_data", beside_the_loop(outputs.secret_data, has_keystores)),
     ):
-        sys.exit(main(sys.argv[2:]))
+        return main(arguments)
