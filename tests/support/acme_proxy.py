@@ -176,7 +176,7 @@ class AcmeProxy:
             self.seen[step] += 1
             return answer
         response = await self._forward(request, step)
-        if not (response.status == 400 and b":badNonce" in bytes(response.body or b"")):
+        if not (isinstance(response.body, bytes) and response.status == 400 and b":badNonce" in response.body):
             self.seen[step] += 1
         if plan is not None and not plan.before and (answer := await self._act(plan, request)) is not None:
             return answer
