@@ -41,7 +41,7 @@ from .decide import (
     forbidden,
     fought_over,
     fraction,
-    is_current,
+    is_served,
     namesake_of,
     owns,
     renewal_time,
@@ -331,7 +331,7 @@ class Controller:
         return RequestSample(
             request.namespace,
             request.name,
-            is_current(request, record, now),
+            is_served(request, secret, now),
             parse_time(record.not_after).timestamp() if record else None,
             renewal_time(request, record).timestamp() if record else None,
             parse_time(staged.created).timestamp() if staged else None,
@@ -779,7 +779,9 @@ class Controller:
             case Restore():
                 assert secret is not None
                 pace = self._pace(request, secret)
-                done = await self._performer.restore(request, action.revision, secret, pace)
+                done = await self._performer.restore(
+                    request, action.revision, secret, pace, self._signer(request, secret)
+                )
                 if done is None:
                     self._store.spoil(secret)
             case Adopt():
@@ -928,6 +930,12 @@ class Controller:
             else:
                 self._unwatched[request.key] = (found, now)
         return found
+
+    def _signer(self, request: CertificateRequest, secret: SecretMeta) -> Ca | None:
+        """The CA of the certificate on record, if it can be asked now."""
+        key = request.issuer_key(secret.record.issuer) if secret.record is not None else None
+        live = self._issuers.get(key) if key is not None else None
+        return live.ca if live is not None and live.backend is not None and _is_ready(live) else None
 
     def _ready(self, request: CertificateRequest) -> list[Ca]:
         """The CAs that the request names, as far as they can be asked now."""

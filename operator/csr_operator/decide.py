@@ -314,12 +314,16 @@ def is_current(request: CertificateRequest, record: Record | None, now: datetime
     return parse_time(record.not_before) <= now < parse_time(record.not_after)
 
 
+def is_served(request: CertificateRequest, secret: SecretMeta | None, now: datetime) -> bool:
+    """The Secret holds the certificate that the spec asks for, and it is valid now; or can be restored to that."""
+    return secret is not None and not secret.beyond_repair and is_current(request, secret.record, now)
+
+
 def is_fulfilled(request: CertificateRequest, secret: SecretMeta | None, now: datetime) -> bool:
     """All that the spec asks for is in the Secret, and valid now: what else there is to do is about what comes next."""
     return (
         secret is not None
-        and not secret.beyond_repair
-        and is_current(request, secret.record, now)
+        and is_served(request, secret, now)
         and not _is_to_be_restored(request, secret, secret.record)
         and secret.template_digest == request.spec.secret_template.digest()
     )

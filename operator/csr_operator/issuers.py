@@ -20,7 +20,7 @@ from .credentials import refusal
 from .decide import IssuerState, issuer_name
 from .kube import Kube, KubeError, Unreachable, secret_data
 from .metrics import CA_CALLS, IssuerSample
-from .model import Issuer, ObjectKey, SecretKey, is_newer
+from .model import Condition, Issuer, ObjectKey, SecretKey, is_newer
 from .pki.errors import quoted
 from .publish import publish_secret
 from .responder import Challenges, IssuerResponder
@@ -33,6 +33,9 @@ _PATIENCE = 30.0
 
 _NEWS = timedelta(minutes=10)
 """How often the status of an issuer whose CA is away tells in which words it was told so: they may change each time."""
+
+_REWORDED = 5
+"""How often within that time any other one changes by its words alone, such as while its user corrects a Secret."""
 
 
 @dataclass(slots=True)
@@ -49,6 +52,8 @@ class Live:
     """Until when the CA certificate is valid that signs now, as far as it is known."""
     told: datetime | None = None
     """When its status was written, or last seen to be right."""
+    reworded: tuple[datetime, ...] = ()
+    """When nothing but the words of its status changed."""
 
     @property
     def ca(self) -> Ca:
@@ -137,9 +142,10 @@ class Issuers:
         if live is None:
             return
         ready, reason, health = await self._ask(live)
+        message = _bounded(live, ready, reason, health.message, self._clock())
         state = IssuerState(
             ready=ready,
-            message=_first_words(live, ready, reason, health.message),
+            message=_first_words(live, ready, reason, message),
             version=f"{live.issuer.uid}/{live.issuer.generation}/{health.fingerprint}",
             fingerprint=health.fingerprint,
             rotated_at=self._rotated_at(live.state, health.fingerprint),
@@ -153,7 +159,7 @@ class Issuers:
         if state != live.state:
             live.state = state
             self._changed(key)
-        await self._write_status(live, ready, reason, health.message)
+        await self._write_status(live, ready, reason, message)
 
     def _start(self, issuer: Issuer) -> Live:
         namespace = issuer.namespace or self._cluster_resource_namespace
@@ -256,14 +262,30 @@ class Issuers:
         logger.log(logging.INFO if ready else logging.WARNING, "%s: %s: %s", issuer.key, reason, message)
 
 
+def _bounded(live: Live, ready: bool, reason: str, message: str, now: datetime) -> str:
+    """What to say: the message, or that of the status, if those of a backend are other ones again and again.
+
+    All that wait for the issuer are told of each change.
+    """
+    before = _said(live.issuer, ready, reason)
+    if before is None or before.message == message or _still_away(live.issuer, ready, reason):
+        return message
+    live.reworded = tuple(at for at in live.reworded if timedelta(0) <= now - at < _NEWS)
+    if len(live.reworded) >= _REWORDED:
+        return before.message
+    live.reworded += (now,)
+    return message
+
+
+def _said(issuer: Issuer, ready: bool, reason: str) -> Condition | None:
+    """The condition Ready of its status, if that says what is to be said but for the words."""
+    wanted = ("Ready", str(ready), reason, issuer.generation)
+    return next((c for c in issuer.conditions if (c.type, c.status, c.reason, c.observed_generation) == wanted), None)
+
+
 def _still_away(issuer: Issuer, ready: bool, reason: str) -> bool:
     """Its status says what is to be said but for the words, which are the CA's, and may be others each time."""
-    if ready or reason != "Unavailable":
-        return False
-    return any(
-        (c.type, c.status, c.reason, c.observed_generation) == ("Ready", "False", reason, issuer.generation)
-        for c in issuer.conditions
-    )
+    return reason == "Unavailable" and _said(issuer, ready, reason) is not None
 
 
 def _first_words(live: Live, ready: bool, reason: str, message: str) -> str:

@@ -49,6 +49,7 @@ from .pki.csr import CsrTemplate, build_csr, csr_digest, is_built_from, load_csr
 from .pki.errors import Mismatch, PkiError
 from .pki.fingerprint import serial_octets, sha256_fingerprint
 from .pki.keys import KeyEncoding, PrivateKey, generate, load_private_key, parameters_of, private_key_pem
+from .pki.signatures import is_self_signed
 from .pki.verify import CA_DECIDES, accepted, clock_words
 from .references import References
 from .seal import Seal
@@ -231,11 +232,12 @@ class Performer:
         return self._meta(await self._kube.annotate_secret(existing, RENEWAL_WINDOW_ANNOTATION, text))
 
     async def restore(
-        self, request: CertificateRequest, revision: int, secret: SecretMeta, pace: Pace | None
+        self, request: CertificateRequest, revision: int, secret: SecretMeta, pace: Pace | None, ca: Ca | None
     ) -> Written | None:
         """Write labels, annotations and data as they should be; None if the certificate does not serve any more.
 
-        pace: as far as it is known, for a certificate that nothing is on record of.
+        pace: as far as it is known, for a certificate that nothing is on record of. ca: the one on record, if it can be
+        asked, for what is above a certificate. Raises Failed.
         """
         existing = await self._own_secret(request)
         if existing is None:
@@ -249,8 +251,13 @@ class Performer:
             else:
                 known = secret.record.csr if secret.record is not None else ""
                 csr = await offload(request.spec.weight, _rebuilt, request, key, known)
-            stored = data.get("tls.crt", b"") + b"\n" + data.get("ca.crt", b"")
-            chain = await offload(len(stored), _stored_chain, stored, request, csr, self._clock())
+            stored, roots = data.get("tls.crt", b""), None
+            if "tls.crt" in secret.intact_data and "ca.crt" not in secret.intact_data:
+                # What is above it is known elsewhere too: no other certificate is needed.
+                roots = await _roots(stored, csr, ca)
+            else:
+                stored += b"\n" + data.get("ca.crt", b"")
+            chain = await offload(len(stored), _stored_chain, stored, request, csr, self._clock(), roots)
             wanted = request.spec.private_key.parameters.normalized()
             if key is not None and request.spec.key_is_ours and parameters_of(key) != wanted:
                 return None
@@ -326,6 +333,8 @@ class Performer:
         try:
             return self._meta(await self._kube.apply_secret(request.secret, body, new=False))
         except KubeError as error:
+            if error.status == 422 and (why := _in_the_way(existing, body)):
+                raise Failed("SecretConflict", why, needs_user=True) from None
             if error.status in (403, 422):
                 raise Failed("SecretRefused", f"Secret {request.secret.name} was refused: {error}") from None
             raise
@@ -653,6 +662,9 @@ class Performer:
                 text = f"the CA's answer is not valid yet: {differences}; {clock_words(error, now)}"
                 wait = max((error.not_before - now).total_seconds(), 0.0)
                 raise Failed("AnswerMismatch", text, by_issuer=True, after=wait) from None
+            if error.is_over:
+                text = f"the CA's answer is not valid any more: {differences}; {clock_words(error, now)}"
+                raise Failed("AnswerMismatch", text, needs_user=True, by_issuer=True) from None
             text = f"the CA's answer is not what was asked for: {differences}"
             raise Failed("AnswerMismatch", text, permanent=True, needs_user=True, by_issuer=True) from None
         except PkiError as error:
@@ -728,11 +740,27 @@ def check_answer(
     )
 
 
+async def _roots(
+    stored: bytes, csr: x509.CertificateSigningRequest, ca: Ca | None
+) -> Sequence[x509.Certificate] | None:
+    """What the CA says that is above the certificate for the CSR; None if it is not known. Raises PkiError, Failed."""
+    if ca is None:
+        return None
+    leaf = (await offload(len(stored), build_chain, csr, load_bundle(stored))).leaf
+    known = (await ca.roots_of(leaf))[0] or ()
+    return [one for one in known if is_self_signed(one)] or None
+
+
 def _stored_chain(
-    stored: bytes, request: CertificateRequest, csr: x509.CertificateSigningRequest, now: datetime
+    stored: bytes,
+    request: CertificateRequest,
+    csr: x509.CertificateSigningRequest,
+    now: datetime,
+    roots: Sequence[x509.Certificate] | None,
 ) -> Chain:
     """Raises PkiError if it does not serve. It passed the rules of its issuer once."""
-    return accepted(csr, load_bundle(stored), request.spec.template.profile, now=now, rules=CA_DECIDES)
+    profile = request.spec.template.profile
+    return accepted(csr, load_bundle(stored), profile, now=now, roots=roots, rules=CA_DECIDES)
 
 
 def _is_what_was_written(secret: SecretMeta, chain: Chain) -> bool:
@@ -743,8 +771,11 @@ def _is_what_was_written(secret: SecretMeta, chain: Chain) -> bool:
         return True
     if record is None or record.sha256_fingerprint != sha256_fingerprint(chain.leaf):
         return False
-    # Where nothing is the operator's any more, the Secret is from a backup, and not every CA's root is known.
-    return chain.root is not None or (not secret.intact_data and outputs.above(chain) == record.issuer_fingerprint)
+    if chain.root is not None:
+        return True
+    # Not every CA's root is known. Where nothing is the operator's any more, the Secret is from a backup.
+    known = not secret.intact_data or "tls.crt" in secret.intact_data
+    return known and outputs.above(chain) == record.issuer_fingerprint
 
 
 def _kept(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from .decide import Action, Hold, Keep, is_current, is_fulfilled, late_from, renewal_note, renewal_time
+from .decide import Action, Hold, Keep, is_current, is_fulfilled, is_served, late_from, renewal_note, renewal_time
 from .fit import fit
 from .model import CertificateRequest, Condition, Record, RequestStatus, SecretMeta, format_time, parse_time
 
@@ -34,7 +34,7 @@ def request_status(
     """
     record = secret.record if secret is not None else None
     fulfilled = is_fulfilled(request, secret, now) and not request.being_deleted
-    ours = {"Ready": _ready(request, record, action, now, fulfilled)}
+    ours = {"Ready": _ready(request, secret, action, now, fulfilled)}
     if isinstance(action, Hold) and record is not None and fulfilled:
         ours |= {c.type: c for c in _renewing(request, record, action, now)}
     elif isinstance(action, Hold):
@@ -132,9 +132,10 @@ def _renewing(request: CertificateRequest, record: Record, hold: Hold, now: date
 
 
 def _ready(
-    request: CertificateRequest, record: Record | None, action: Action, now: datetime, fulfilled: bool
+    request: CertificateRequest, secret: SecretMeta | None, action: Action, now: datetime, fulfilled: bool
 ) -> Condition:
-    if record is not None and is_current(request, record, now):
+    record = secret.record if secret is not None else None
+    if record is not None and is_served(request, secret, now):
         parts = [f"valid until {record.not_after}", renewal_note(request, record)]
         if isinstance(action, Keep):
             parts.append(action.note)
@@ -149,7 +150,10 @@ def _ready(
         text = f"expired at {record.not_after}: {action.message}"
         return _condition("Ready", False, "Expired", text, request.generation)
     if isinstance(action, Hold):
-        return _condition("Ready", False, action.reason, action.message, request.generation)
+        text = action.message
+        if secret is not None and is_current(request, record, now):
+            text = f"Secret {secret.name} no longer holds what was issued: {text}"
+        return _condition("Ready", False, action.reason, text, request.generation)
     return _condition("Ready", False, "Issuing", "the certificate is being issued", request.generation)
 
 

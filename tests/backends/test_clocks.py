@@ -67,6 +67,49 @@ def test_an_answer_that_differs_in_something_else_too_is_refused() -> None:
     assert "clock" not in failed.message
 
 
+def test_an_answer_that_is_over_already_speaks_of_the_clock_and_is_looked_at_again() -> None:
+    """Mostly the operator's clock is ahead; when it is set right, the same certificate is taken."""
+    performer: Any = Performer.__new__(Performer)
+    performer._clock = lambda: NOW + timedelta(days=100)
+    with pytest.raises(Failed) as caught:
+        performer._checked(REQUEST, CSR, Issued((answer(),)))
+    failed = caught.value
+    assert (failed.reason, failed.permanent, failed.needs_user) == ("AnswerMismatch", False, True)
+    assert failed.message.startswith(
+        "the CA's answer is not valid any more: validity: it ended at 2031-05-31T12:00:00Z"
+    )
+    assert "the operator's clock is ahead: set that of its node right" in failed.message
+    with pytest.raises(Failed) as other:
+        performer._checked(REQUEST, CSR, Issued((answer(("evil.example",)),)))
+    assert other.value.permanent
+
+
+async def test_what_was_imported_with_the_clock_ahead_is_taken_when_it_is_set_right() -> None:
+    now = NOW + timedelta(days=100)
+
+    async def nothing(*_: Any) -> None:
+        raise AssertionError
+
+    manual = ManualBackend.create({}, Context(nothing, nothing, lambda: now, http_session, NoResponder()))
+    order = Order("key", CSR, REQUEST.spec.template.profile, timedelta(days=90), answer=to_pem((answer(),)))
+    waits = await manual.submit(order)
+    assert isinstance(waits, Pending)
+    assert "the operator's clock is ahead" in waits.message
+    now = NOW + AHEAD
+    assert isinstance(await manual.submit(order), Issued)
+
+
+async def test_a_private_key_among_what_was_imported_is_told_of() -> None:
+    async def nothing(*_: Any) -> None:
+        raise AssertionError
+
+    manual = ManualBackend.create({}, Context(nothing, nothing, lambda: NOW + AHEAD, http_session, NoResponder()))
+    both = to_pem((answer(),)) + private_key_pem(KEY)
+    waits = await manual.submit(Order("key", CSR, REQUEST.spec.template.profile, timedelta(days=90), answer=both))
+    assert isinstance(waits, Pending)
+    assert "there is a private key in it" in waits.message
+
+
 async def test_what_was_imported_too_early_is_taken_when_it_is_valid() -> None:
     now = NOW
 

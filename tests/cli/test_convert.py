@@ -308,10 +308,33 @@ def test_no_text_ends_the_comment_that_it_stands_in() -> None:
     assert found in ([], [None])
 
 
+@pytest.mark.parametrize("name", ["y", "N", "on", "12e34", "0o17", "0x1f", "1_000", "1:20", "null", "~", "2026-01-01"])
+def test_a_name_that_looks_like_something_else_stays_a_name(name: str, kubectl: Kubectl) -> None:
+    document = {"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": {"name": "www"}}
+    spec = {"secretName": "www-tls", "issuerRef": {"name": "ca"}, "commonName": name}
+    manifest = written(convert([{**document, "spec": spec}]))
+    read = json.loads(kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", stdin=manifest))
+    assert read["spec"]["commonName"] == name
+
+
+def test_what_is_required_and_missing_is_named() -> None:
+    spec, notes = one({"dnsNames": ["www.example.com"]})
+    assert "secretName" not in spec
+    assert "spec.secretName: it is missing" in notes
+    assert "spec.issuerRef.name: it is missing" in notes
+
+
 def test_stdin_and_what_is_no_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "chart.yaml").write_text("a: {{ .Values.name }}\n")
     assert main(["convert", "-f", str(tmp_path / "chart.yaml")]) == 1
     assert "helm template" in capsys.readouterr().err
+    for text, words in (("a: " + "[" * 2000, "nested too deep"), ("a: !!python/none x\n", "line 1, column 4 of ")):
+        (tmp_path / "odd.yaml").write_text(text)
+        assert main(["convert", "-f", str(tmp_path / "odd.yaml")]) == 1
+        said = capsys.readouterr().err
+        assert words in said
+        assert "constructor" not in said
+        assert "RecursionError" not in said
     assert main(["convert", "-f", str(tmp_path / "none.yaml")]) == 1
     assert "cannot read" in capsys.readouterr().err
     (tmp_path / "pod.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n")

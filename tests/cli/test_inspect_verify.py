@@ -189,3 +189,11 @@ def test_a_spec_that_has_changed_since_is_told(csr: Plugin, site: Site) -> None:
 def _patch(site: Site, name: str, data: Mapping[str, str | None]) -> None:
     encoded = {key: base64_text(value) if value is not None else None for key, value in data.items()}
     site.kubectl("patch", "secret", name, "--type=merge", "-p", json.dumps({"data": encoded}))
+
+
+def test_one_that_is_not_there_keeps_no_other_from_being_verified(kubectl_csr: Plugin) -> None:
+    answer = kubectl_csr.run("verify", "www", "nosuch", "plain")
+    assert answer.status == 1
+    assert '"nosuch" not found' in answer.err
+    assert "www" in answer.out
+    assert "plain" in answer.out

@@ -215,3 +215,14 @@ def test_an_issuer_says_whether_somebody_has_to_change_it(reason: str, beside: s
     assert found == ({} if beside is None else {beside: ("True", reason, "words", 3)})
     later = issuer_conditions(3, True, "Ready", "well", said, NOW + timedelta(hours=1))
     assert [c.type for c in later] == ["Ready"]
+
+
+def test_a_secret_that_cannot_be_restored_is_not_ready_while_its_replacement_waits() -> None:
+    request = a_request()
+    whole = its_secret(request, timedelta(days=65))
+    hold = Hold("RenewalLoop", "the next one is issued later", needs_user=False)
+    damaged = replace(whole, intact_data=whole.intact_data - {"tls.crt"}, beyond_repair=True)
+
+    assert told(request, damaged, hold) == {"Ready": "False", "Reconciling": "True"}
+    (ready,) = (c for c in request_status(request, damaged, hold, NOW, "").conditions if c.type == "Ready")
+    assert ready.message == "Secret www-tls no longer holds what was issued: the next one is issued later"

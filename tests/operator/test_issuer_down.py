@@ -60,3 +60,21 @@ def test_what_was_wrong_does_not_stand_there_while_the_order_runs(outfitted: Sit
     written = [moment(e["time"]) for e in shown["metadata"]["managedFields"] if e.get("subresource") == "status"]
     # Only an order that takes longer is told of where nothing was wrong before.
     assert (max(written) - moment(staged["metadata"]["creationTimestamp"])).total_seconds() < 15
+
+
+def test_one_whose_credentials_are_refused_in_other_words_each_time_costs_a_few_writes(
+    outfitted: Site, cluster: ControlPlane
+) -> None:
+    """Each of which all that wait are told of; while its user puts it right, the words are to be those of now."""
+    site = outfitted
+    create(site.kubectl, _issuer("refused", "refused"), request("refused", "refused"))
+    site.wait_condition("refused", "Ready", "IssuerNotReady")
+
+    def checks() -> float:
+        return site.operator.metric("csr_operator_ca_calls_total", call="check", outcome="misconfigured")
+
+    before = checks()
+    wait_until("it was checked again and again", lambda: checks() >= before + 9, seconds=60)
+
+    told = [call.name for call in writes(cluster, site.kubectl.namespace) if call.name in ("refused",)]
+    assert 4 <= len(told) <= 2 * 6 + 6  # the issuer, the request, and the request's events

@@ -160,6 +160,25 @@ def test_a_ca_that_outlives_its_issuer_still_signs_no_longer_than_that() -> None
     assert sign(ca, request().csr, LEAF, not_before=NOW, not_after=NOW + 90 * DAY).not_valid_after_utc == root.not_after
 
 
+def test_what_is_wrong_with_a_ca_is_told_with_the_key_of_its_secret() -> None:
+    root, other = authority(), authority("Other")
+    above = authority("Above", parent=root)
+    below = authority("Below", parent=above)
+    pair = to_pem((below.certificate,)), private_key_pem(below.key)
+    for given, words in (
+        ((pair[0], b"junk"), "^tls.key: "),
+        ((b"junk", pair[1]), "^tls.crt: "),
+        ((*pair, b"junk"), "^ca.crt: "),
+        ((pair[0], private_key_pem(root.key)), "^tls.key: it is not the key of a certificate in tls.crt: give the key"),
+        # The certificate of who issued it is missing, or those of quite another CA are there.
+        ((*pair, to_pem((root.certificate,))), "nothing in ca.crt belongs to the CA, whose chain ends at .*Above"),
+        ((*pair, to_pem((other.certificate,))), "add the certificates from there up to the root$"),
+    ):
+        with pytest.raises(PkiError, match=words):
+            load_authority(*given)
+    assert load_authority(*pair, to_pem((above.certificate, root.certificate))).root == root.certificate
+
+
 def test_an_expired_ca_and_one_not_yet_valid_sign_nothing() -> None:
     root = authority(days=(-30, 40))
     assert root.valid_at(NOW)

@@ -258,15 +258,17 @@ def test_what_is_not_valid_yet_is_told_apart_from_all_else(minutes: int) -> None
 
     for what in ("leaf", "issuing", "root"):
         chain = answer(what)
-        if minutes == 4:
+        if minutes == 4 and what == "leaf":
             verify(chain, ASKED.csr, LEAF, now=NOW)
             continue
         with pytest.raises(Mismatch) as caught:
             verify(chain, ASKED.csr, LEAF, now=NOW)
-        assert caught.value.not_before == NOW + timedelta(minutes=1)
+        # Who serves a certificate waits for its notBefore; nobody looks at those above it.
+        at = early - timedelta(minutes=5 if what == "leaf" else 0)
+        assert caught.value.not_before == at
         words = clock_words(caught.value, NOW)
         assert words.startswith("the operator's clock says 2041-05-04T12:00:00Z: the CA's clock is ahead, or")
-        assert words.endswith("looked at again at 2041-05-04T12:01:00Z")
+        assert words.endswith(f"looked at again at {at:%Y-%m-%dT%H:%M:%SZ}")
         with pytest.raises(Mismatch) as other:
             verify(chain, ASKED.csr, Profile(is_ca=True), now=NOW)
         assert other.value.not_before is None

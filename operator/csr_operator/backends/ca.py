@@ -19,7 +19,7 @@ from csr_operator.pki.authority import Authority, load_authority, sign
 from csr_operator.pki.crl import Expiries, crl_number, is_signed_by, load_crl, revoked, sign_crl
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import extension_of
-from csr_operator.pki.fingerprint import sha256_fingerprint
+from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
 
 from .backdate import backdate_of, validity
 from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected, SecretNotFound
@@ -71,9 +71,7 @@ class CaBackend:
             async with self._listing:
                 await self._update_crl(authority, {})
         certificate = authority.certificate
-        message = (
-            f"signs as {certificate.subject.rfc4514_string()}, valid until {_day(certificate.not_valid_after_utc)}"
-        )
+        message = f"signs as {_signer(certificate)}, valid until {_day(certificate.not_valid_after_utc)}"
         if self._size > _SECRET_BYTES * 3 // 4:
             size = f"{self._size // 1024} of at most 1024 KiB"
             message += f"; {self._context.secret(self._crl_name)} holds {size} of revocation lists: {_ROOM}"
@@ -214,8 +212,9 @@ class CaBackend:
     def _must_be_valid(self, authority: Authority, now: datetime) -> None:
         if now < authority.not_before:
             raise Misconfigured(
-                f"Secret {self._secret_name}: the CA certificate or one above it is valid from "
-                f"{_day(authority.not_before)} on only, and the operator's clock says {_day(now)}: wait, or set the "
+                # Not the time now, with which each look would find a new message.
+                f"{self._secret}: tls.crt: the CA certificate or one above it is valid from "
+                f"{_day(authority.not_before)} on only, which the operator's clock has not reached: wait, or set the "
                 "clock of the operator's node right"
             )
         if not authority.valid_at(now):
@@ -227,6 +226,10 @@ class CaBackend:
 
 
 _ROOM = "have certificates expire sooner, or give the CA another key and name another Secret in spec.ca.crl.secretName"
+
+
+def _signer(certificate: x509.Certificate) -> str:
+    return certificate.subject.rfc4514_string() or f"the CA with the serial number {serial_octets(certificate)}"
 
 
 def _half_time(crl: x509.CertificateRevocationList) -> datetime:

@@ -52,6 +52,8 @@ class ManualBackend:
             if error.not_before is not None:
                 text = f"what was imported is not valid yet: {why}; {clock_words(error, now)}"
                 return Pending("", max(error.not_before - now, _SOON), text)
+            if error.is_over:
+                why += f"; {clock_words(error, now)}"
             return _refused(why + _remedy(error))
         except PkiError as error:
             return _refused(str(error))
@@ -59,6 +61,11 @@ class ManualBackend:
 
     def _read(self, order: Order) -> tuple[x509.Certificate, ...]:
         """What was imported. Raises PkiError if it is not what was asked for."""
+        if b"PRIVATE KEY-----" in order.answer:
+            raise PkiError(
+                "there is a private key in it, which whoever may read the request has seen: have another key "
+                "certified, and import the certificates alone"
+            )
         certificates = load_bundle(order.answer)
         accepted(order.csr, certificates, order.profile, now=self._clock(), roots=self._roots or None)
         return certificates

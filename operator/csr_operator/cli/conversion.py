@@ -19,10 +19,10 @@ def convert(file: str) -> int:
         note(f"error: cannot read {file}: {error.strerror}")
         return 1
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        problem = getattr(error, "problem", None) or type(error).__name__
         mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark is not None else ""
-        note(f"error: {file} is not YAML{where}: {problem}: for a chart, pass the output of `helm template`")
+        where = f"line {mark.line + 1}, column {mark.column + 1} of {file}" if mark is not None else f"{file}"
+        why = "is nested too deep" if isinstance(error, RecursionError) else "cannot be read as YAML"
+        note(f"error: {where} {why}: pass manifests as kubectl takes them; for a chart, the output of `helm template`")
         return 1
     if not any(one.obj is not None for one in found):
         note(f"error: there is no Certificate, Issuer or ClusterIssuer of cert-manager.io/v1 to convert in {file}")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from .convert_certificates import certificate
 from .convert_issuers import issuer
 from .convert_parts import Notes, fields
+from .output import as_yaml
 
 _GROUP = "cert-manager.io"
 _SHIM = ("cert-manager.io/issuer", "cert-manager.io/cluster-issuer", "kubernetes.io/tls-acme")
@@ -85,12 +86,10 @@ def _of_others(document: Mapping[str, Any]) -> Iterator[str]:
 
 def written(converted: Iterable[Converted]) -> str:
     """As YAML with comments."""
-    import yaml
-
     parts = []
     for one in converted:
         comment = "".join(f"# {line}\n" for note in one.notes for line in _clean(note))
-        body = yaml.safe_dump(one.obj, sort_keys=False, allow_unicode=True) if one.obj is not None else ""
+        body = as_yaml(one.obj) if one.obj is not None else ""
         parts.append(comment + body)
     return "---\n".join(parts)
 

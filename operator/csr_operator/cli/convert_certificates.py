@@ -40,7 +40,10 @@ def certificate(document: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
             for name, value in fields(given, "subject").items()
             if value
         }
-    spec["secretName"] = given.get("secretName")
+    if given.get("secretName"):
+        spec["secretName"] = given["secretName"]
+    else:
+        notes.add("spec.secretName: it is missing; name the Secret that is to hold key and certificate")
     if template := fields(given, "secretTemplate"):
         spec["secretTemplate"] = dict(template)
         if "cert-manager.io/allow-direct-injection" in fields(template, "annotations"):
@@ -83,6 +86,8 @@ def _set(values: Any, field: str, notes: Notes) -> Any:
 
 
 def _issuer_ref(ref: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
+    if not ref.get("name"):
+        notes.add("spec.issuerRef.name: it is missing; name an issuer")
     kind, group = str(ref.get("kind") or "Issuer"), str(ref.get("group") or "cert-manager.io")
     if group == "cert-manager.io" and kind in ("Issuer", "ClusterIssuer"):
         return {"name": ref.get("name"), "kind": kind}

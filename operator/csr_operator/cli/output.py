@@ -1,6 +1,7 @@
 """What a command found, as a person or a program reads it."""
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Iterable, Sequence
@@ -25,14 +26,31 @@ def show(report: Report, form: str) -> None:
         case "json":
             text = json.dumps(report.data, indent=2)
         case "yaml":
-            import yaml
-
-            text = yaml.safe_dump(report.data, sort_keys=False).rstrip("\n")
+            text = as_yaml(report.data).rstrip("\n")
         case _:
             text = clean(report.words)
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if text:
         print(text)
+
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9]*([./_-]+[A-Za-z0-9]+)+|[A-Za-z]{4,}")
+_WORDS = frozenset({"true", "false", "null", "none"})
+
+
+def as_yaml(data: Any) -> str:
+    """Which readers of YAML 1.1 and of 1.2 understand alike: a text that one may take for a number is in quotes."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Of its own, as representers belong to a class."""
+
+    def scalar(dumper: Any, text: str) -> Any:
+        style = None if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else "|" if "\n" in text[:-1] else '"'
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    Dumper.add_representer(str, scalar)
+    return yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
 
 def note(text: str) -> None:

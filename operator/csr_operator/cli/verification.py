@@ -22,21 +22,25 @@ from csr_operator.pki.verify import verify as verify_chain
 from .certificates import title
 from .cluster import Cluster, Reader
 from .output import Report, one_line
+from .several import each
 
 _AT_ONCE = 4
 
 
 async def verify(cluster: Cluster, options: Namespace, now: datetime) -> Report:
     """Report.ok says whether nothing differs; what cannot be read differs."""
-    if options.names:
-        objects = [await cluster.get(cluster.key(name)) for name in options.names]
-    else:
-        objects = await cluster.list_requests(options.selector, everywhere=options.all_namespaces)
     at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(name: str) -> Report:
+        item = await _item(cluster, parse_request(await cluster.get(cluster.key(name))), now, at_once)
+        return Report(item, _words(item), ok=bool(item["ok"]))
+
+    if options.names:
+        return await each(options.names, one)
+    objects = await cluster.list_requests(options.selector, everywhere=options.all_namespaces)
     items = await asyncio.gather(*(_item(cluster, parse_request(obj), now, at_once) for obj in objects))
-    data = items[0] if len(options.names) == 1 else {"items": items}
     words = "\n".join(map(_words, items)) or "No certificate requests found."
-    return Report(data, words, ok=all(item["ok"] for item in items))
+    return Report({"items": items}, words, ok=all(item["ok"] for item in items))
 
 
 async def _item(

@@ -1,6 +1,7 @@
 """A certification authority in memory: what the `ca` and `selfSigned` backends sign with."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -62,21 +63,54 @@ def load_authority(
     Certificates that do not belong to the chain are ignored, and of several ways up one is taken that is valid at
     ``now``, if there is any. PkiError when the key does not belong to the certificate, when the certificate may not
     sign others or one above it may not sign it (`path.check_authorities`), or when one of its fields is malformed.
-    Whether the CA is valid now is left to `Authority.valid_at`.
+    Whether the CA is valid now is left to `Authority.valid_at`. Each message names the key of the Secret.
     """
-    key = load_private_key(key_pem)
-    certificates = load_bundle(certificate_pem)
+    with _about("tls.key"):
+        key = load_private_key(key_pem)
+    with _about("tls.crt"):
+        certificates = load_bundle(certificate_pem)
     if all(spki_of(one) != public_key_der(key.public_key()) for one in certificates):
-        raise PkiError("the CA's private key does not belong to its certificate")
-    beside = load_bundle(ca_pem) if ca_pem.strip() else ()
+        raise PkiError("tls.key: it is not the key of a certificate in tls.crt: give the key and certificate of one CA")
+    with _about("ca.crt"):
+        beside = load_bundle(ca_pem) if ca_pem.strip() else ()
+    with _about("tls.crt"):
+        return _authority(key, certificates, beside, now)
+
+
+@contextlib.contextmanager
+def _about(part: str) -> Iterator[None]:
+    try:
+        yield
+    except PkiError as error:
+        raise PkiError(f"{part}: {error}") from None
+
+
+def _authority(
+    key: PrivateKey,
+    certificates: Sequence[x509.Certificate],
+    beside: Sequence[x509.Certificate],
+    now: datetime | None,
+) -> Authority:
     chain = build_chain(key.public_key(), certificates, beside=beside, now=now)
     own = chain.leaf
+    names = {name for one in chain.certificates for name in (one.subject, one.issuer)}
+    if beside and not any(one.subject in names for one in beside):
+        top = name_text(chain.certificates[-1].issuer)
+        raise PkiError(
+            f"nothing in ca.crt belongs to the CA, whose chain ends at {top}: add the certificates from there up to the"
+            " root"
+        )
     constraints = extension_of(own, x509.BasicConstraints)
     if constraints is None or not constraints.ca:
-        raise PkiError(f"{name_text(own.subject)} is not a CA certificate: basicConstraints has no CA:TRUE")
+        raise PkiError(
+            f"{name_text(own.subject)} is not a CA certificate: basicConstraints has no CA:TRUE; have it "
+            "issued with isCA"
+        )
     usage = extension_of(own, x509.KeyUsage)
     if usage is not None and not usage.key_cert_sign:
-        raise PkiError(f"{name_text(own.subject)} may not sign certificates: its key usage lacks keyCertSign")
+        raise PkiError(
+            f"{name_text(own.subject)} may not sign certificates: its key usage lacks keyCertSign: have it issued anew"
+        )
     if problems := path.check_authorities(chain.certificates):
         raise PkiError("; ".join(problems))
     return Authority((own, *chain.intermediates), key, chain.root)

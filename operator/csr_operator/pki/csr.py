@@ -121,9 +121,11 @@ def load_csr(data: bytes) -> x509.CertificateSigningRequest:
 
 def _from_pem(data: bytes) -> bytes:
     found = pem.blocks(data)
-    for label, der in found:
-        if label in _LABELS:
-            return der
+    requests = [der for label, der in found if label in _LABELS]
+    if len(requests) > 1:
+        raise PkiError(f"there are {len(requests)}: paste the one that is meant")
+    if requests:
+        return requests[0]
     if any("PRIVATE KEY" in label for label, _ in found):
         raise PkiError("this is a private key, which must stay secret: paste the request made with it")
     if found:

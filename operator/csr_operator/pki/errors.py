@@ -15,13 +15,15 @@ class Mismatch(PkiError):
     """A CA's answer that is not what was asked for.
 
     ``differences`` holds one sentence for each thing that differs, in a stable order. ``not_before`` is when nothing
-    will differ any more, in UTC, if it is the time alone that differs; else None.
+    will differ any more, in UTC, if it is the time alone that differs; else None. ``is_over``: it is, but the time has
+    passed.
     """
 
     def __init__(self, differences: Sequence[str]) -> None:
         self.differences = tuple(differences)
         begins = [one.not_before for one in self.differences if isinstance(one, NotYet)]
         self.not_before = max(begins) if begins and len(begins) == len(self.differences) else None
+        self.is_over = self.not_before is None and all(isinstance(one, NotYet | Over) for one in self.differences)
         super().__init__("the certificate is not what was asked for: " + "; ".join(self.differences))
 
 
@@ -34,6 +36,10 @@ class NotYet(str):
         one = super().__new__(cls, text)
         one.not_before = not_before
         return one
+
+
+class Over(str):
+    """A difference of the time alone: something was valid once."""
 
 
 def quoted(value: object, limit: int = 100) -> str:

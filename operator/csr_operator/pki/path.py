@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
 from csr_operator.pki import constraints
-from csr_operator.pki.errors import NotYet, PkiError, name_text
+from csr_operator.pki.errors import NotYet, Over, PkiError, name_text
 from csr_operator.pki.extensions import extension_of, extensions_of
 from csr_operator.pki.keys import check_algorithm, parameters_of
 from csr_operator.pki.signatures import issued_by, weak_hash
@@ -67,16 +67,15 @@ def check(
     *,
     now: datetime,
     known: frozenset[x509.ObjectIdentifier] = frozenset(),
-    skew: timedelta = timedelta(0),
 ) -> list[str]:
     """What is wrong with a path that runs from the leaf up to the trust anchor; empty when nothing is.
 
     Each certificate must be signed by the next, not with MD5 or SHA-1, and have no critical extension that is
-    unknown (those in ``known`` may be in the leaf). Each CA, the anchor too, must be valid at ``now``, or ``skew``
-    later, have CA:TRUE, may have no key usage without keyCertSign, no path length that is exceeded, no name constraint
-    that is violated, and no key that `parameters_of` refuses. An anchor of X.509 version 1, which has no extensions,
-    needs none (RFC 5280, 6.1.1 d: it is a name and a key). What is not valid yet is told of as `NotYet`. The leaf's own
-    validity and purpose are left to the caller.
+    unknown (those in ``known`` may be in the leaf). Each CA, the anchor too, must be valid at ``now``, have CA:TRUE,
+    may have no key usage without keyCertSign, no path length that is exceeded, no name constraint that is violated, and
+    no key that `parameters_of` refuses. An anchor of X.509 version 1, which has no extensions, needs none (RFC 5280,
+    6.1.1 d: it is a name and a key). What is not valid yet is told of as `NotYet`. The leaf's own validity and purpose
+    are left to the caller.
     """
     leaf, *authorities = path
     problems = [*_signature(leaf, "certificate"), *_unknown_extensions(leaf, "certificate", known)]
@@ -91,11 +90,15 @@ def check(
             f" {one.not_after:%Y-%m-%dT%H:%M:%SZ}, not now"
         )
         if now > one.not_after:
-            problems.append(text)
-        elif now + skew < one.not_before:
-            problems.append(NotYet(text, one.not_before - skew))
+            problems.append(Over(text))
+        elif now < one.not_before:
+            problems.append(NotYet(text, one.not_before))
     # Constraints on what is broken already would only say it again.
-    return problems if any(not isinstance(one, NotYet) for one in problems) else [*problems, *constraints.check(path)]
+    return (
+        problems
+        if any(not isinstance(one, NotYet | Over) for one in problems)
+        else [*problems, *constraints.check(path)]
+    )
 
 
 def check_authorities(authorities: Sequence[x509.Certificate]) -> list[str]:

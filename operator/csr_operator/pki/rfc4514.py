@@ -63,7 +63,7 @@ _STRING_TAGS = {0x0C, 0x13, 0x16}
 
 def attribute(oid: x509.ObjectIdentifier, value: str, field: str) -> x509.NameAttribute[str]:
     """One attribute of a name, within the limits of RFC 5280; ``field`` is what an error names."""
-    if not value:
+    if not value.strip():
         raise PkiError(f"{field}: an attribute of a distinguished name cannot be empty")
     if not value.isprintable():
         raise PkiError(f"{field}: {quoted(value)} has control characters")

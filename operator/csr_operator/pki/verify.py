@@ -9,7 +9,7 @@ from cryptography import x509
 from csr_operator.pki import compare, path
 from csr_operator.pki.chain import Chain, chains, spki_of
 from csr_operator.pki.compare import SubjectRule as SubjectRule
-from csr_operator.pki.errors import Mismatch, NotYet, PkiError
+from csr_operator.pki.errors import Mismatch, NotYet, Over, PkiError
 from csr_operator.pki.extensions import extensions_of
 from csr_operator.pki.keys import parameters_of, public_key_der
 from csr_operator.pki.profile import Profile
@@ -23,7 +23,7 @@ class Rules:
     """What a CA is free to decide. The default is nothing.
 
     ``added_usages`` are usages that the certificate may carry without having been asked for (`TLS_USAGES`,
-    say). ``clock_skew`` is how far in the future notBefore may lie, that of the CAs' certificates too.
+    say). ``clock_skew`` is how far in the future the certificate's notBefore may lie.
     """
 
     subject: SubjectRule = SubjectRule.EXACT
@@ -63,7 +63,13 @@ def accepted(
 
 
 def clock_words(refusal: Mismatch, now: datetime) -> str:
-    """What to say of a certificate that is not valid yet and differs in nothing else; empty for any other one."""
+    """What to say of a certificate that is not valid now and differs in nothing else; empty for any other one."""
+    if refusal.is_over:
+        # Without the time now, with which each attempt would find a new message.
+        return (
+            "if the certificate is a new one, the operator's clock is ahead: set that of its node right, and it is"
+            " accepted by itself"
+        )
     if refusal.not_before is None:
         return ""
     return (
@@ -108,7 +114,7 @@ def verify(
     custom = frozenset(x509.ObjectIdentifier(extension.oid) for extension in profile.extensions)
     anchored, missing = path.to_anchor(chain.certificates, roots)
     differences += missing
-    differences += path.check(anchored, now=now, known=custom, skew=rules.clock_skew)
+    differences += path.check(anchored, now=now, known=custom)
     differences += _fields(leaf, now, minimum_lifetime, not_after_limit, rules.clock_skew)
     try:
         extensions_of(leaf)
@@ -136,7 +142,7 @@ def _fields(
     if end <= start:
         problems.append(f"validity: it ends at {_time(end)}, before it begins")
     elif end <= now:
-        problems.append(f"validity: it ended at {_time(end)}")
+        problems.append(Over(f"validity: it ended at {_time(end)}"))
     elif end < now + lifetime:
         problems.append(f"validity: it ends at {_time(end)}, less than {lifetime} from now")
     if limit is not None and end > limit:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from csr_operator.backends.base import Context, Health, Issued, Order, Pending, Retryable
+from csr_operator.backends.base import Context, Health, Issued, Misconfigured, Order, Pending, Retryable
 
 
 class BrokenCa:
@@ -27,6 +27,8 @@ class BrokenCa:
             raise ZeroDivisionError("secret=hunter2")
         if self._broken == "down":
             raise Retryable(f"HTTP status 503: busy, request {uuid.uuid4()}")
+        if self._broken == "refused":
+            raise Misconfigured(f"HTTP status 401: no such user, request {uuid.uuid4()}")
         return Health("is well")
 
     async def submit(self, order: Order) -> Issued | Pending:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from csr_acme import AcmeClient, Authorization, Identifier, Order, Refused
-from csr_operator.backends.base import BackendError, Rejected
+from csr_operator.backends.base import BackendError, Rejected, Retryable
 from csr_operator.backends.text import shown
 
 from .identifiers import is_asked
@@ -123,6 +123,8 @@ class Proving:
         trace, now, prover = self._traces[order.url], self._clock(), await _prover(client)
         pairs = []
         for one in progress.waiting:
+            if not one.challenges:  # which RFC 8555, section 7.1.4, does not allow: it may have been a fault
+                raise Retryable(f"{shown(name_of(one), ())}: the CA names no challenge by which to prove control of it")
             pair = self._solvers.choose(one, prover)
             if pair is None:
                 raise Rejected(self._solvers.not_offered(one))

@@ -89,7 +89,8 @@ def translated(
     if kind == "rateLimited":
         return _limited(error, now, words.stable(text) if words is not None else text, spread)
     if kind in _BUSY or error.status >= 500:
-        return Retryable(text, error.retry_after or 0.0)
+        busy = f"the CA is busy, or has a fault (HTTP status {error.status}), and is asked again: {text}"
+        return Retryable(busy, error.retry_after or 0.0)
     if kind in _ISSUERS:
         return Misconfigured(f"{text}: {_ISSUERS[kind]}")
     return Rejected(text) if is_final(error) else Retryable(text, error.retry_after or 0.0)
