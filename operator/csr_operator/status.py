@@ -146,14 +146,14 @@ def _ready(
     if record is not None and record.issuance_hash == request.issuance_hash and now < parse_time(record.not_before):
         text = f"valid only from {record.not_before} on; if that is far off, check the clocks of the CA and the nodes"
         return _condition("Ready", False, "NotYetValid", text, request.generation)
+    if secret is not None and is_current(request, record, now) and isinstance(action, Hold):
+        text = f"Secret {secret.name} no longer holds what was issued: {action.message}"
+        return _condition("Ready", False, action.reason, text, request.generation)
     if record is not None and record.issuance_hash == request.issuance_hash and isinstance(action, Hold):
         text = f"expired at {record.not_after}: {action.message}"
         return _condition("Ready", False, "Expired", text, request.generation)
     if isinstance(action, Hold):
-        text = action.message
-        if secret is not None and is_current(request, record, now):
-            text = f"Secret {secret.name} no longer holds what was issued: {text}"
-        return _condition("Ready", False, action.reason, text, request.generation)
+        return _condition("Ready", False, action.reason, action.message, request.generation)
     return _condition("Ready", False, "Issuing", "the certificate is being issued", request.generation)
 
 

@@ -17,7 +17,7 @@ from csr_operator.parse import parse_request
 from csr_operator.perform import Performer
 from csr_operator.pki.chain import to_pem
 from csr_operator.pki.csr import build_csr
-from csr_operator.pki.keys import KeyParameters, generate
+from csr_operator.pki.keys import KeyParameters, generate, private_key_pem
 
 NOW = datetime(2031, 3, 2, 12, tzinfo=UTC)
 KEY = generate(KeyParameters())
