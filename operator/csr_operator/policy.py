@@ -8,6 +8,8 @@ and what no certificate can have is never allowed.
 """
 
 import ipaddress
+import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -225,7 +227,9 @@ def canonical_dns_name(name: str) -> str:
 
 
 def canonical_common_name(name: str) -> str:
-    """A host name like a dNSName, an IP address like an iPAddress, all else as it stands."""
+    """A host name like a dNSName, an IP address like an iPAddress, all else as it stands: it is signed as it is."""
+    if not name.isascii():
+        return name
     if _is(general_names.ip_address, name):
         return str(general_names.ip_address(name))
     return general_names.dns_name(name) if _is(general_names.dns_name, name) else name
@@ -295,6 +299,9 @@ def _common_names(rule: Rule, asked: Asked) -> Iterator[str]:
         is_address = _is(general_names.ip_address, name)
         if is_address and rule.networks is not None:
             yield from _addresses("commonName", (name,), rule.networks)
+        elif rule.networks is not None and _is_like_an_address(name):
+            yield f"commonName: {quoted(name)} may be taken for an IP address: write it as one, in ipAddresses too"
+            continue
         if rule.dns_names is None:
             continue
         # What says no more than the alternative names do is allowed by the rules of those. All else might be matched
@@ -305,6 +312,15 @@ def _common_names(rule: Rule, asked: Asked) -> Iterator[str]:
                 f"commonName: {quoted(name)} is not among the {where} asked for: list it there too, or have the rule's "
                 "commonNames allow it"
             )
+
+
+_NUMBERS = re.compile(r"(0x[\da-f]+|\d+)(\.(0x[\da-f]+|\d+))*\.?")
+
+
+def _is_like_an_address(name: str) -> bool:
+    """Some readers take it for one: inet_aton (3) reads numbers in octal and hexadecimal, and fewer than four."""
+    text = unicodedata.normalize("NFKC", name).strip().strip("[]").lower()
+    return _NUMBERS.fullmatch(text) is not None or (":" in text and re.fullmatch(r"[\da-f:.]+", text) is not None)
 
 
 def _attribute(oid: str, value: str) -> str:

@@ -71,7 +71,9 @@ class References:
             raise Failed("ReferenceMissing", text)  # it may come yet, as with what is applied together with the request
         data = secret_data(secret)
         if not data.get(ref.key):
-            raise Failed("ReferenceMissing", f"{field}: Secret {name} has no {ref.key}: add it", needs_user=True)
+            lacks = f"{ref.key} is empty: write it" if ref.key in data else f"has no {ref.key}: add it"
+            text = f"{field}: Secret {name}{': ' if ref.key in data else ' '}{lacks}"
+            raise Failed("ReferenceMissing", text, needs_user=True)
         return data
 
 

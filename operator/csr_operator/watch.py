@@ -68,9 +68,10 @@ class Pulse:
         if not self._unlisted:
             self._changed.set()
 
-    def fails(self, source: Source, words: str) -> None:
+    def fails(self, source: Source, words: str, *, gone: bool = False) -> None:
+        """gone: the API server has nothing of that kind any more, so that what was listed is of no use."""
         self._tried[source] = self._clock()
-        if source in self._unlisted:
+        if gone or source in self._unlisted:
             self._unlisted[source] = words
 
     async def all_listed(self) -> None:
@@ -97,7 +98,7 @@ async def follow(kube: KubeClient, controller: Controller, source: Source, pulse
     """List, then watch, for ever."""
     pause, clock, voice = _PAUSE, asyncio.get_running_loop().time, _Voice(source)
     while True:
-        began = clock()
+        began, gone = clock(), False
         try:
             version = await _list(kube, controller, source, pulse)
             pulse.is_listed(source)
@@ -111,11 +112,11 @@ async def follow(kube: KubeClient, controller: Controller, source: Source, pulse
         except _Expired:
             words = "" if clock() - began > _LONGEST_PAUSE else "the server has forgotten what it told just now"
         except Exception as error:  # whatever it is, the other objects are to be seen
-            words = _words(source, error)
+            words, gone = _words(source, error), isinstance(error, KubeError) and error.status == 404
         if clock() - began > _LONGEST_PAUSE:  # it went well for a while
             pause = _PAUSE
         if words:
-            pulse.fails(source, words)
+            pulse.fails(source, words, gone=gone)
             voice.says(words)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)

@@ -267,7 +267,7 @@ def test_a_ca_that_may_not_sign_is_refused() -> None:
 
 
 def test_a_key_of_another_certificate_is_refused() -> None:
-    with pytest.raises(PkiError, match="^tls.key: it is not the key of a certificate in tls.crt"):
+    with pytest.raises(PkiError, match=r"^tls.key: it is not the key of a certificate in tls.crt"):
         load_authority(to_pem(authority().chain), private_key_pem(key_of(P256)))
 
 

@@ -285,6 +285,11 @@ DENIED: list[tuple[Rule, Mapping[str, Any], str]] = [
     ({"dnsNames": COM}, {"commonName": "*.example.com", "dnsNames": ["*.example.com"]}, "is a wildcard"),
     ({"dnsNames": {}}, {"commonName": "www.example.com", "uris": ["urn:x"]}, "is not among the dnsNames asked for"),
     ({"ipAddresses": {"networks": ["10.0.0.0/8"]}}, {"commonName": "192.0.2.7"}, "commonName: 192.0.2.7"),
+    *(
+        ({"ipAddresses": {"networks": ["10.0.0.0/8"]}}, {"commonName": name}, "may be taken for an IP address")
+        for name in ("8.8.8.8.", "008.8.8.8", "8.8.8.8 ", "0x8.8", "134744072", "[2001:db8::1]", "\uff18.8.8.8")
+    ),
+    ({"dnsNames": COM}, own(dns("www.example.com"), cn=["\uff57ww.example.com"]), "is not among"),
     ({"commonNames": COM}, {"literalSubject": "CN=a.example.com,CN=evil.example"}, '"evil.example" is not allowed'),
     ({"commonNames": COM}, {"literalSubject": r"O=x+2.5.4.3=evil.example"}, '"evil.example" is not allowed'),
     ({"commonNames": COM}, own(cn=["www.example.com", "evil.example"]), '"evil.example" is not allowed'),

@@ -53,6 +53,7 @@ def test_they_come_go_and_come_again(
         kubectl("delete", "crd", *NAMES)
         wait_until("it says what is missing", lambda: _missing(log) == set(NAMES), seconds=60)
         assert operator.get("/healthz") == "ok\n"
+        assert not operator.is_ready()
         _install(kubectl)
         create(kubectl, issuer("root"), request("api", "root"))
         kubectl.wait_ready("api", seconds=60)

@@ -202,7 +202,8 @@ class CaBackend:
     def _parse(self, data: Mapping[str, bytes]) -> Authority:
         for name in ("tls.crt", "tls.key"):
             if not data.get(name):
-                raise Misconfigured(f"{self._secret}: {name} is missing; it needs tls.crt and tls.key")
+                lacks = "is empty" if name in data else "is missing"
+                raise Misconfigured(f"{self._secret}: {name} {lacks}; it needs tls.crt and tls.key")
         try:
             now = self._context.clock()
             return load_authority(data["tls.crt"], data["tls.key"], data.get("ca.crt", b""), now=now)

@@ -57,6 +57,9 @@ class Credentials:
 async def secret_key(context: Context, reference: Mapping[str, Any], field: str) -> bytes:
     """The value that `reference` (`name` and `key`) names."""
     name, key = required(reference, "name", field, "the name of a Secret"), required(reference, "key", field, "its key")
-    if not (value := (await secret(context, name, field)).get(key)):
+    value = (await secret(context, name, field)).get(key)
+    if value is None:
         raise Misconfigured(f"{field}: {context.secret(name)} has nothing under the key {key}: add it")
+    if not value:
+        raise Misconfigured(f"{field}: {context.secret(name)}: what is under the key {key} is empty: write it")
     return value

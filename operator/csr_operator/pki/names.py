@@ -1,5 +1,6 @@
 """The names a certificate is asked for: its subject and its subject alternative names."""
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass
 
@@ -87,8 +88,10 @@ def subject_name(names: Names) -> x509.Name:
             attributes.append(rfc4514.attribute(NameOID.SERIAL_NUMBER, subject.serial_number, "subject.serialNumber"))
     if names.common_name:
         common_name = names.common_name
-        if not common_name.isascii() and common_name in names.dns_names:
-            common_name = dns_name(common_name)
+        if not common_name.isascii():
+            with contextlib.suppress(PkiError):  # names in another script may be anything
+                host = dns_name(common_name)
+                common_name = host if host in map(dns_name, names.dns_names) else common_name
         attributes.append(rfc4514.attribute(NameOID.COMMON_NAME, common_name, "commonName"))
     if subject.email_address:
         attributes.append(rfc4514.attribute(NameOID.EMAIL_ADDRESS, subject.email_address, "subject.emailAddress"))
