@@ -118,8 +118,8 @@ REQUEST = {
         "`kubectl csr approve {request} --generation {generation}`.",
     ),
     "ActionRequired": Advice(
-        "The order waits for a person: to sign the CSR, to prove control of the names, or to approve it at the CA. Key "
-        "and CSR are kept until the answer arrives.",
+        "Somebody has to sign the CSR, to prove control of the names, or to approve the order at the CA. Key and CSR "
+        "are kept until the answer arrives.",
         "Do what the message says. With a manual issuer: `kubectl csr export {request}` prints the CSR; have it "
         "signed, and import certificate and chain with `kubectl csr import {request} FILE`.",
     ),
@@ -224,7 +224,7 @@ EVENTS = {
     "Issued": "another certificate was issued",
     "Revoked": "a certificate was revoked",
     "NotRevoked": "a certificate that was to be revoked was not",
-    "StillPending": "a reminder: the order still waits for a person",
+    "StillPending": "a reminder: somebody still has to act for the order",
     "RenewalSuggested": "the CA asks to renew the certificate, and says why",
     "StateNotAuthentic": "what the operator keeps in a Secret is not authentic",
 }
