@@ -100,6 +100,9 @@ _PATIENCE = 10.0
 _SOON = timedelta(seconds=15)
 """A pending order that is looked at again so soon is not worth a write, unless it has been so for a while."""
 
+_ORDERED = ("Pending", "ActionRequired")
+"""The reasons of an order that is placed, and waits."""
+
 _BRIEF = timedelta(seconds=20)
 """So long an order may take before its user is told what it waits for."""
 
@@ -1033,7 +1036,7 @@ class Controller:
 
     def _is_brief(self, rest: Rest, staged: Staged | None, now: datetime) -> bool:
         """It waits for a CA that has usually answered before anybody has read that."""
-        if not isinstance(rest, Hold) or rest.reason != "Pending" or rest.until is None or staged is None:
+        if not isinstance(rest, Hold) or rest.reason not in _ORDERED or rest.until is None or staged is None:
             return False
         return rest.until - now <= _SOON and now - parse_time(staged.created) < _BRIEF
 
@@ -1086,7 +1089,7 @@ def _parsed(kind: Kind, obj: Raw) -> CertificateRequest | Issuer | Exception:
 def _shows_trouble(request: CertificateRequest) -> bool:
     """What stands in its status is that something is wrong, or lacking."""
     ready = request.status.condition("Ready")
-    return ready is not None and ready.status != "True" and ready.reason not in ("Queued", "Issuing", "Pending")
+    return ready is not None and ready.status != "True" and ready.reason not in ("Queued", "Issuing", *_ORDERED)
 
 
 def _is_ready(live: Live) -> bool:

@@ -83,7 +83,7 @@ class Failure:
 class Waiting:
     """The order in staging Secret `uid` is pending: ask again at `poll_at`, or when a person brings something else.
 
-    remind_at: when its user is reminded; None if there is nothing for a user to do. since: as for `Failure`.
+    remind_at: when its user is reminded; None if no person has to do anything. since: as for `Failure`.
     """
 
     uid: str
@@ -623,6 +623,9 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
         and (waiting.uid, waiting.imported) == (staged.uid, request.wishes.imported)
         and not _is_due(waiting.poll_at, waiting.since, world.now)
     ):
+        # Not `needs_user`: what that person does somewhere else is seen without a change of anything here.
+        if waiting.remind_at is not None:
+            return Hold("ActionRequired", waiting.message, needs_user=False, until=waiting.poll_at)
         return Hold("Pending", waiting.message, needs_user=False, until=waiting.poll_at)
     wished = record is not None and request.wishes.revoke == record.serial_number
     first = _wanted(request, replace(world, failures=None), record)

@@ -72,7 +72,7 @@ def test_without_a_provider_a_person_sets_the_record(scene: Scene) -> None:
     scene.issuer("by-hand", {"dns01": by_hand})
     scene.kubectl.apply(request("by-hand", "by-hand"))
 
-    message = scene.site.wait_condition("by-hand", "Reconciling", "Pending")["message"]
+    message = scene.site.wait_condition("by-hand", "Reconciling", "ActionRequired")["message"]
     name = "_acme-challenge.by-hand.example.com"
     head, value, tail = message.split('"')
     assert (head, tail) == (f"by-hand.example.com: set the TXT record {name} to ", "")

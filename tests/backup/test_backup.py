@@ -94,7 +94,7 @@ def dump(cluster: ControlPlane, operator_credentials: Path, tmp_path_factory: py
         kubectl("annotate", REQUEST, "renewed", f"{GROUP}/renew=now")
         site.wait_status("renewed", revision=2)
         kubectl.wait_ready("bare", "bare-kept")
-        site.wait_condition("waiting", "Reconciling", "Pending")
+        site.wait_condition("waiting", "Reconciling", "ActionRequired")
         site.settle()
     done = run(cluster, folder, blocks("Backup and restore")[0])
     assert done.returncode == 0, done.stderr
@@ -161,7 +161,7 @@ def _assert_back(site: Site, dump: Dump, *, but_for: frozenset[str] = frozenset(
         owners = [owner["name"] for owner in secret["metadata"].get("ownerReferences", ())]
         assert owners == ([] if name.endswith("kept") else [name])
     waiting = condition(site.kubectl.get(REQUEST, "waiting"), "Reconciling")
-    assert waiting["reason"] == "Pending"
+    assert waiting["reason"] == "ActionRequired"
     assert len(dump.secrets) >= 9
     assert _asked(site) == 0
 

@@ -120,7 +120,7 @@ def test_a_good_answer_is_taken_in_whatever_company_it_comes(
         site.kubectl.apply(issuer(name, manual={"caBundle": pem(*case.roots)} if case.roots else {}))
         site.kubectl.apply(request(name, name, **case.spec))
     for name, case in cases.items():
-        site.wait_condition(name, "Reconciling", "Pending")
+        site.wait_condition(name, "Reconciling", "ActionRequired")
         csr = x509.load_pem_x509_csr(site.status(name)["csr"].encode())
         answer = {"csr-operator.dev/import": case.write(case.answer(csr))}
         patch = json.dumps({"metadata": {"annotations": answer}})

@@ -30,7 +30,7 @@ def bank(site: Site, folder: Path) -> Authority:
         request("own", "ca"),
         request("early", "nobody"),
     )
-    wait_unready(site.kubectl, "Pending", "vault", "safe", "steady", "piped", "deep")
+    wait_unready(site.kubectl, "ActionRequired", "vault", "safe", "steady", "piped", "deep")
     wait_unready(site.kubectl, "IssuerNotFound", "early")
     site.kubectl.wait_ready("own")
     return ca
@@ -170,7 +170,7 @@ def test_renewed_with_the_same_key_it_waits_for_another_certificate(csr: Plugin,
     csr("import", "steady", "-", "--wait", stdin=first)
 
     csr("renew", "steady")
-    site.wait_condition("steady", "Renewing", "Pending")
+    site.wait_condition("steady", "Renewing", "ActionRequired")
     assert site.status("steady")["revision"] == 1
     csr("import", "steady", "-", "--wait", stdin=second)
 
@@ -190,7 +190,7 @@ def test_with_the_rights_to_requests_alone(csr: Plugin, site: Site, bank: Author
     )
     said = pipeline.refused("import", "piped", "-", "--wait", stdin=stranger.sign(csr_text))
     assert "bank could not be read" in said
-    assert "Pending: what was imported is refused: " in said
+    assert "ActionRequired: what was imported is refused: " in said
     assert 'not among the issuer\'s roots ("CN=Bank Root")' in said
 
     answer = pipeline("import", "piped", "-", "--wait", stdin=bank.sign(csr_text))

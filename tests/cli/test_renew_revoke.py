@@ -98,13 +98,13 @@ def test_waiting_ends_with_the_reason_when_the_operator_cannot_go_on(csr: Plugin
 def slow(site: Site) -> None:
     """A request that waits for a person. It would keep `renew --all --wait` for ever."""
     site.kubectl.apply(issuer("people", manual={}), request("slow", "people"))
-    wait_unready(site.kubectl, "Pending", "slow")
+    wait_unready(site.kubectl, "ActionRequired", "slow")
 
 
 @pytest.mark.usefixtures("slow")
 def test_waiting_ends_with_what_is_waited_for_when_the_time_is_over(csr: Plugin) -> None:
     said = csr.refused("renew", "slow", "--wait", "--timeout", "100ms")
-    assert "slow: timed out after 100ms: Pending: have the CSR in status.csr signed" in said
+    assert "slow: timed out after 100ms: ActionRequired: have the CSR in status.csr signed" in said
 
 
 def test_renew_takes_the_right_to_change_the_request(csr: Plugin, site: Site, folder: Path) -> None:

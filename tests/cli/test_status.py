@@ -39,7 +39,7 @@ def requests(site: Site) -> None:
     )
     site.kubectl.wait_ready("www", "root")
     for name, reason in (
-        ("brought", "Pending"),
+        ("brought", "ActionRequired"),
         ("lost", "IssuerNotFound"),
         ("unready", "IssuerNotReady"),
         ("undecided", "ApprovalPending"),
@@ -118,7 +118,7 @@ def test_one_that_is_well(kubectl_csr: Plugin, site: Site) -> None:
         (
             "brought",
             (
-                "Not ready: Pending",
+                "Not ready: ActionRequired",
                 "(manual): ready",
                 "brought-tls does not exist",
                 "Order at Issuer/people, since",
@@ -164,13 +164,13 @@ def test_one_in_trouble(name: str, parts: tuple[str, ...], csr: Plugin, site: Si
 def test_one_as_json(csr: Plugin, site: Site) -> None:
     brought = csr.json("status", "brought")
 
-    assert (brought["ready"], brought["reason"], brought["certificate"]) == (False, "Pending", None)
-    assert [(f["reason"], bool(f["remedy"])) for f in brought["findings"]] == [("Pending", True)]
+    assert (brought["ready"], brought["reason"], brought["certificate"]) == (False, "ActionRequired", None)
+    assert [(f["reason"], bool(f["remedy"])) for f in brought["findings"]] == [("ActionRequired", True)]
     (people,) = brought["issuers"]
     assert (people["name"], people["backend"], people["ready"], people["exists"]) == ("people", "manual", True, True)
     assert brought["secret"] == {"name": "brought-tls", "exists": False, "owned": None}
     assert brought["order"]["issuer"] == "Issuer/people"
-    assert brought["events"][-1]["reason"] == "Pending"
+    assert brought["events"][-1]["reason"] == "ActionRequired"
     assert brought["unread"] == []
     assert yaml.safe_load(csr("status", "brought", "-o", "yaml").out)["names"] == "DNS:brought.example.com"
 

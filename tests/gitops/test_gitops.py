@@ -9,10 +9,16 @@ import pytest
 
 from devcluster import ControlPlane
 from tests.cli.support import Plugin, administrators_kubeconfig
+from tests.support.acme import rfc2136, rfc2136_secret
+from tests.support.authorities import credential
+from tests.support.bind import bind
 from tests.support.gitops import GitOps, Verdict, rendered
+from tests.support.hostile_acme import HostileAcme
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request
 from tests.support.site import REQUEST, Site, base64_text, new_namespace, running_site
+from tests.vendors.digicert_server import BASE, DV, KEY, ORGANIZATION, OV, DigicertServer, after
+from tests.vendors.sectigo_server import CUSTOMER, LOGIN, PASSWORD, SectigoServer
 
 DAY = 86400.0
 
@@ -32,7 +38,7 @@ REQUESTS = {
     "changed-unseen": ("InProgress", "Progressing"),
     "issuer-missing": ("InProgress", "Progressing"),
     "issuer-not-ready": ("InProgress", "Progressing"),
-    "pending": ("InProgress", "Suspended"),
+    "by-a-person": ("InProgress", "Suspended"),
     "approval": ("InProgress", "Suspended"),
     "denied": ("Failed", "Degraded"),
     "refused": ("Failed", "Degraded"),
@@ -41,6 +47,16 @@ REQUESTS = {
     "changed-waiting": ("InProgress", "Progressing"),
     "changed-refused": ("Failed", "Degraded"),
     "deleted": ("Terminating", "Progressing"),
+}
+# Orders that are placed and wait, by request: the issuer, the reason, whom or what the message names, Argo CD.
+ORDERS = {
+    "acme-record-by-hand": ("acme-by-hand", "ActionRequired", "set the TXT record _acme-challenge.", "Suspended"),
+    "acme-validation": ("acme", "Pending", " to validate ", "Progressing"),
+    "digicert-approval": ("digicert-guarded", "ActionRequired", "administrator has to approve", "Suspended"),
+    "digicert-record": ("digicert-by-hand", "ActionRequired", "set the TXT record _dnsauth.", "Suspended"),
+    "digicert-processing": ("digicert", "Pending", " is processing", "Progressing"),
+    "sectigo-approval": ("sectigo", "ActionRequired", "approve it there", "Suspended"),
+    "sectigo-processing": ("sectigo", "Pending", "the CA is working on it", "Progressing"),
 }
 ONLY_EXAMPLE_COM = {"rules": [{"dnsNames": {"suffixes": ["example.com"]}}]}
 
@@ -93,7 +109,7 @@ def states(site: Site, unwatched: Kubectl, plugin: Plugin) -> dict[str, dict[str
         request("ready", "ca"),
         request("issuer-missing", "nowhere"),
         request("issuer-not-ready", "no-secret"),
-        request("pending", "by-hand"),
+        request("by-a-person", "by-hand"),
         request("approval", "guarded"),
         request("denied", "guarded"),
         request("refused", "strict", dnsNames=["example.org"]),
@@ -116,7 +132,7 @@ def states(site: Site, unwatched: Kubectl, plugin: Plugin) -> dict[str, dict[str
     for name, kind, reason in (
         ("issuer-missing", "Reconciling", "IssuerNotFound"),
         ("issuer-not-ready", "Reconciling", "IssuerNotReady"),
-        ("pending", "Reconciling", "Pending"),
+        ("by-a-person", "Reconciling", "ActionRequired"),
         ("denied", "Stalled", "Denied"),
         ("refused", "Stalled", "PolicyDenied"),
         ("renewing", "Renewing", "IssuerNotFound"),
@@ -146,6 +162,70 @@ def test_each_state_is_what_gitops_tools_wait_for_or_fail_at(states: dict[str, A
     assert all(verdict.argo_message for verdict in verdicts.values())
     assert "renewal: Issuer " in verdicts["renewing"].argo_message
     assert "observed generation is -1" in verdicts["unseen"].kstatus_message
+
+
+@pytest.fixture(scope="module")
+def orders(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Any]]]:
+    """The requests of ORDERS, as soon as they say what they wait for."""
+    kubectl = site.kubectl
+    with (
+        bind(tmp_path_factory.mktemp("bind"), ("example.com",)) as dns,
+        HostileAcme() as acme,
+        DigicertServer(plan=after((0, "processing"))) as digicert,
+        SectigoServer() as sectigo,
+    ):
+        acme.proves, digicert.approvals, sectigo.steps = False, True, (("Applied", 0),)
+        solver = rfc2136(dns)
+        by_hand = {"dns01": {key: value for key, value in solver["dns01"].items() if key != "rfc2136"}}
+        account = {"server": acme.directory, "caBundle": acme.ca_bundle}
+        certcentral = {"url": f"{digicert.url}{BASE}", "caBundle": digicert.ca_bundle, "secretName": "digicert"}
+        validated = {**certcentral, "product": OV, "organizationId": ORGANIZATION}
+        to_prove = {**certcentral, "product": DV, "dcvMethod": "dns-txt-token"}
+        manager = {
+            "url": f"{sectigo.url}/api",
+            "caBundle": sectigo.ca_bundle,
+            "customerURI": CUSTOMER,
+            "login": {"secretName": "sectigo"},
+            "organization": "Example Inc",
+            "profile": "Public OV SSL",
+        }
+        kubectl.apply(
+            rfc2136_secret(dns),
+            credential("digicert", **{"api-key": KEY}),
+            credential("sectigo", login=LOGIN, password=PASSWORD),
+            issuer("acme", acme={**account, "privateKeySecretRef": {"name": "acme-1"}, "solvers": [solver]}),
+            issuer("acme-by-hand", acme={**account, "privateKeySecretRef": {"name": "acme-2"}, "solvers": [by_hand]}),
+            issuer("digicert", digicert={**validated, "skipApproval": True}),
+            issuer("digicert-guarded", digicert=validated),
+            issuer("digicert-by-hand", digicert={**to_prove, "skipApproval": True}),
+            issuer("sectigo", sectigo=manager),
+            *(request(name, ca) for name, (ca, *_) in ORDERS.items()),
+        )
+
+        def placed() -> int | None:
+            ids = {order["commonName"]: ssl_id for ssl_id, order in sectigo.orders.items()}
+            return ids.get("sectigo-approval.example.com")
+
+        sectigo.become(wait_until("Sectigo has the order", placed), "Requested")
+
+        def told() -> dict[str, dict[str, Any]] | None:
+            found = {name: kubectl.get(REQUEST, name) for name in ORDERS}
+            for name, (_, reason, words, _) in ORDERS.items():
+                said = condition(found[name], "Reconciling")
+                if said.get("reason") != reason or words not in said["message"]:
+                    return None
+            return found
+
+        yield wait_until("each order says what it waits for", told, seconds=120)
+
+
+def test_an_order_is_suspended_only_while_a_person_has_to_act(
+    orders: dict[str, dict[str, Any]], gitops: GitOps
+) -> None:
+    verdicts = gitops.verdicts([*orders.values()])
+    assert {name: verdict.words for name, verdict in zip(orders, verdicts, strict=True)} == {
+        name: ("InProgress", argo) for name, (*_, argo) in ORDERS.items()
+    }
 
 
 def test_a_clusterissuer_has_the_health_of_an_issuer(states: dict[str, Any], gitops: GitOps) -> None:

@@ -149,7 +149,7 @@ def test_the_order_at_a_person_holds_no_copy_of_the_key_either(site: Site, name:
         opaque(f"{name}-key", **{"tls.key": key}),
         request(name, "person", privateKey={"secretRef": {"name": f"{name}-key"}}),
     )
-    site.wait_condition(name, "Reconciling", "Pending")
+    site.wait_condition(name, "Reconciling", "ActionRequired")
     assert public_key(key) == openssl("req", "-noout", "-pubkey", stdin=site.status(name)["csr"])
     assert "".join(key.splitlines()[1:-1]) not in _everything(site, f"{name}-key")
 
@@ -171,7 +171,7 @@ def test_an_order_for_a_key_that_was_exchanged_is_placed_anew(site: Site, name: 
         opaque(f"{name}-key", **{"tls.key": _own_key("EC")}),
         request(name, "person", privateKey={"secretRef": {"name": f"{name}-key"}}),
     )
-    site.wait_condition(name, "Reconciling", "Pending")
+    site.wait_condition(name, "Reconciling", "ActionRequired")
     key = _own_key("EC")
     site.kubectl.apply(opaque(f"{name}-key", **{"tls.key": key}))
 

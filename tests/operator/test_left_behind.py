@@ -178,7 +178,7 @@ def test_a_secret_that_is_to_stay_is_not_held(site: Site) -> None:
 @pytest.mark.parametrize("operator", ["running", "away"])
 def test_an_order_that_lost_its_owner_is_taken_back(site: Site, operator: str) -> None:
     site.kubectl.apply(request(operator, "patient"))
-    site.wait_condition(operator, "Reconciling", "Pending")
+    site.wait_condition(operator, "Reconciling", "ActionRequired")
 
     def orders() -> list[str]:
         staged = site.kubectl.list("secrets", "-l", f"{GROUP}/staging=true")
@@ -203,8 +203,8 @@ def test_an_order_that_lost_its_owner_is_taken_back(site: Site, operator: str) -
 def test_a_namespace_can_be_deleted_with_all_that(site: Site) -> None:
     certificates(site, "last-0", "last-1")
     site.kubectl.apply(request("pending", "patient"), request("orphaned", "patient"))
-    site.wait_condition("pending", "Reconciling", "Pending")
-    site.wait_condition("orphaned", "Reconciling", "Pending")
+    site.wait_condition("pending", "Reconciling", "ActionRequired")
+    site.wait_condition("orphaned", "Reconciling", "ActionRequired")
     assert condition(site.kubectl.get(REQUEST, "last-0"), "Ready")["status"] == "True"
     delete(site, "orphan", "orphaned")
     Kubectl(site.kubectl.cluster, "default")("delete", "namespace", site.kubectl.namespace, "--timeout=120s")

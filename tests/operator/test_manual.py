@@ -39,7 +39,7 @@ class Office:
             held = {n: condition(found[n], "Reconciling") or condition(found[n], "Renewing") for n in names}
             pending = {n: found[n]["status"] for n in names if held[n].get("reason")}
             reasons = {held[n]["reason"] for n in pending}
-            return pending if len(pending) == len(names) and reasons == {"Pending"} else None
+            return pending if len(pending) == len(names) and reasons == {"ActionRequired"} else None
 
         return wait_until(f"{names} wait for a person", probe)
 
@@ -303,7 +303,7 @@ def slow_site(cluster: ControlPlane, operator_credentials: Path, tmp_path: Path)
     with OperatorProcess(operator_credentials, tmp_path / "operator.log", *arguments) as operator:
         kubectl.apply(issuer("company", manual={}), request("www", "company"))
         site = Site(kubectl, operator)
-        site.wait_condition("www", "Reconciling", "Pending")
+        site.wait_condition("www", "Reconciling", "ActionRequired")
         yield site
 
 

@@ -139,7 +139,7 @@ def test_a_retained_secret_is_renewed_and_heals_like_any_other(site: Site, name:
 
 def test_what_waits_for_a_person_leaves_nothing_without_a_secret(site: Site, name: str) -> None:
     site.kubectl.apply(issuer("person", manual={}), request(name, "person", deletionPolicy="Retain"))
-    site.wait_condition(name, "Reconciling", "Pending")
+    site.wait_condition(name, "Reconciling", "ActionRequired")
     (staged,) = site.kubectl.list("secrets", "-l", "csr-operator.dev/staging=true")
     site.kubectl("delete", REQUEST, name)
     wait_until("the order is collected", lambda: not site.kubectl.get("secret", staged["metadata"]["name"]))

@@ -95,7 +95,7 @@ def test_crafted_chains_are_refused_and_the_order_still_waits(site: Site) -> Non
     texts["namesakes"] = _namesakes(100 * 1024)
     site.kubectl.apply(issuer("person", manual={}), *(request(f"chain-{case}", "person") for case in texts))
     for case, text in texts.items():
-        site.wait_condition(f"chain-{case}", "Reconciling", "Pending")
+        site.wait_condition(f"chain-{case}", "Reconciling", "ActionRequired")
         patch = json.dumps({"metadata": {"annotations": {"csr-operator.dev/import": text}}})
         site.kubectl("patch", REQUEST, f"chain-{case}", "--type=merge", "--patch-file=/dev/stdin", stdin=patch)
 

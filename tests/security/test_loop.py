@@ -71,7 +71,7 @@ def test_names_and_constraints_without_end(site: Site, names: int, constraints: 
     """As in Go's CVE-2025-58187; by somebody who may only make requests."""
     name = f"chain-{names}-{constraints}"
     site.kubectl.apply(issuer("person", manual={}), request(name, "person"))
-    site.wait_condition(name, "Reconciling", "Pending")
+    site.wait_condition(name, "Reconciling", "ActionRequired")
     csr = x509.load_pem_x509_csr(site.status(name)["csr"].encode())
     text = _chain(csr.public_key(), names, constraints)
     patch = json.dumps({"metadata": {"annotations": {"csr-operator.dev/import": text}}})

@@ -85,7 +85,7 @@ def test_an_order_is_not_kept_in_a_secret_that_is_there_already(site: Site, name
     assert site.kubectl.get("secret", where) == theirs
     assert "csr" not in site.status(name)
     site.kubectl("delete", "secret", where)
-    site.wait_condition(name, "Reconciling", "Pending")
+    site.wait_condition(name, "Reconciling", "ActionRequired")
 
 
 def test_a_secret_of_another_name_is_no_order_whatever_it_says(
@@ -109,7 +109,7 @@ def test_a_secret_of_another_name_is_no_order_whatever_it_says(
 
     site.kubectl.apply(issuer(name, manual={}))
 
-    site.wait_condition(name, "Reconciling", "Pending")
+    site.wait_condition(name, "Reconciling", "ActionRequired")
     csr = site.status(name)["csr"]
     assert csr == decoded(_staging(site, name))["tls.csr"]
     assert openssl("req", "-noout", "-pubkey", stdin=csr) != openssl("req", "-noout", "-pubkey", stdin=known)
@@ -117,7 +117,7 @@ def test_a_secret_of_another_name_is_no_order_whatever_it_says(
 
 def test_the_order_of_another_request_is_no_secret_to_be_had(site: Site, name: str, early: dict[str, Any]) -> None:
     site.kubectl.apply(issuer(name, manual={}))
-    site.wait_condition(name, "Reconciling", "Pending")
+    site.wait_condition(name, "Reconciling", "ActionRequired")
     order = _staging(site, name)
 
     with pytest.raises(AssertionError, match="secretName ends like the Secrets in which the operator keeps orders"):

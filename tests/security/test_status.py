@@ -100,7 +100,7 @@ def test_a_person_is_not_made_to_sign_a_csr_of_somebody_elses(
 ) -> None:
     ca = OpensslCa.create(tmp_path / "ca")
     site.kubectl.apply(issuer("person", manual={}), request(name, "person"))
-    site.wait_condition(name, "Reconciling", "Pending")
+    site.wait_condition(name, "Reconciling", "ActionRequired")
     ours = site.status(name)["csr"]
     theirs = own_csr(tmp_path, f"{name}.example.com")
 

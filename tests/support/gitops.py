@@ -15,7 +15,8 @@ SOURCES = ROOT / "tests" / "gitops" / "go"
 
 
 class Verdict(NamedTuple):
-    """kstatus: of kubernetes-sigs; flux: of Flux's fork; argo: by deploy/argocd, empty where it has no script."""
+    """kstatus: of kubernetes-sigs; flux: of Flux's fork; argo: of Argo CD's gitops-engine with the scripts of
+    deploy/argocd, empty where it has none."""
 
     kstatus: str
     flux: str

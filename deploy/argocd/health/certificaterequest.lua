@@ -1,7 +1,7 @@
 -- Health of a CertificateRequest of csr-operator.dev for Argo CD.
 --   Degraded     somebody has to change something: it is refused, or expired, or about to expire without a renewal
 --   Healthy      the Secret is as the spec asks, with a valid certificate; a renewal that waits is in the message
---   Suspended    it waits for an approval, or for a certificate that was ordered
+--   Suspended    a person has to approve it, or to do what the order waits for: to sign, or to set a DNS record
 --   Progressing  everything else, and as long as the operator has not seen this generation
 local current = {}
 if obj.status ~= nil and obj.status.conditions ~= nil then
@@ -29,7 +29,7 @@ if ready.status ~= "True" and ready.reason == "Expired" then
 end
 if holds("Reconciling") then
   local waiting = current.Reconciling
-  if waiting.reason == "ApprovalPending" or waiting.reason == "Pending" then
+  if waiting.reason == "ApprovalPending" or waiting.reason == "ActionRequired" then
     return { status = "Suspended", message = waiting.message }
   end
   return { status = "Progressing", message = waiting.message }

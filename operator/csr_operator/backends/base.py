@@ -113,7 +113,8 @@ class Issued:
 class Pending:
     """The CA needs time: ask again with `handle` after `poll_after`. `message` says what it waits for, to the user.
 
-    Without a handle `submit` is called again. by_user: it waits for what the user has to do, who is reminded daily.
+    Without a handle `submit` is called again. by_user: it goes on once a person has done something (signed, set a
+    record, approved at the CA): the reason is `ActionRequired`, and an event reminds of it daily.
     """
 
     handle: str

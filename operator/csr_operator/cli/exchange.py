@@ -28,7 +28,7 @@ from .waiting import Patience, wait_for
 _MOST = 200 * 1024
 """Bytes of a chain: all annotations of an object may have 256 KiB together."""
 
-_WAITS = {"Pending", "AnswerMismatch"}
+_WAITS = {"ActionRequired", "Pending", "AnswerMismatch"}
 """Reasons with which the operator takes what is brought."""
 
 

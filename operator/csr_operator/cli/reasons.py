@@ -117,11 +117,16 @@ REQUEST = {
         f"Change the request ({_EDIT}), which needs a new decision, or have it approved after all: "
         "`kubectl csr approve {request} --generation {generation}`.",
     ),
+    "ActionRequired": Advice(
+        "Somebody has to sign the CSR, to prove control of the names, or to approve the order at the CA. Key and CSR "
+        "are kept until the answer arrives.",
+        "Do what the message says. With a manual issuer: `kubectl csr export {request}` prints the CSR; have it "
+        "signed, and import certificate and chain with `kubectl csr import {request} FILE`.",
+    ),
     "Pending": Advice(
-        "The CA is working on the order, or certificates are signed manually. Key and CSR are kept until the answer "
-        "arrives.",
-        "With a manual issuer: `kubectl csr export {request}` prints the CSR; have it signed, and import certificate "
-        "and chain with `kubectl csr import {request} FILE`. Otherwise wait.",
+        "The CA is working on the order, or what it wants to see is not visible everywhere yet. Key and CSR are kept "
+        "until the answer arrives.",
+        "Wait. If it lasts, look after what the message names.",
     ),
     "RevocationPending": Advice(
         "A certificate of this request has to be revoked, and its CA cannot be asked to, for the reason given here. If "
@@ -219,7 +224,7 @@ EVENTS = {
     "Issued": "another certificate was issued",
     "Revoked": "a certificate was revoked",
     "NotRevoked": "a certificate that was to be revoked was not",
-    "StillPending": "a reminder: the order still waits",
+    "StillPending": "a reminder: somebody still has to act for the order",
     "RenewalSuggested": "the CA asks to renew the certificate, and says why",
     "StateNotAuthentic": "what the operator keeps in a Secret is not authentic",
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/argoproj/argo-cd/gitops-engine/pkg/health"
 	"github.com/fluxcd/cli-utils/pkg/kstatus/polling"
 	flux "github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"github.com/fluxcd/pkg/ssa"
@@ -104,17 +105,24 @@ func verdicts(file string) (any, error) {
 	return found, nil
 }
 
-// argoHealth is status and message by the script that the settings have for the kind, run with the libraries that
-// Argo CD opens for a health check and no others (util/lua of argo-cd). What is being deleted it does not ask the script
-// about (GetResourceHealth of gitops-engine, which is not linked, as it brings all of Kubernetes' internal types along).
+// argoHealth is status and message as Argo CD's gitops-engine finds them, which asks the scripts where it does.
 func argoHealth(obj *unstructured.Unstructured, settings map[string]string) (string, string, error) {
-	if obj.GetDeletionTimestamp() != nil {
-		return "Progressing", "Pending deletion", nil
+	found, err := health.GetResourceHealth(obj, scripts(settings))
+	if err != nil || found == nil { // nil: Argo CD says nothing of its health
+		return "", "", err
 	}
+	return string(found.Status), found.Message, nil
+}
+
+// scripts are the data of argocd-cm. They are run with the libraries that Argo CD opens for a health check and no others
+// (util/lua of argo-cd, which is no module of its own).
+type scripts map[string]string
+
+func (known scripts) GetResourceHealth(obj *unstructured.Unstructured) (*health.HealthStatus, error) {
 	kind := obj.GroupVersionKind()
-	script, found := settings["resource.customizations.health."+kind.Group+"_"+kind.Kind]
+	script, found := known["resource.customizations.health."+kind.Group+"_"+kind.Kind]
 	if !found {
-		return "", "", nil // Argo CD then says nothing of its health
+		return nil, nil
 	}
 	state := lua.NewState(lua.Options{SkipOpenLibs: true})
 	defer state.Close()
@@ -132,18 +140,21 @@ func argoHealth(obj *unstructured.Unstructured, settings map[string]string) (str
 	} {
 		opening := lua.P{Fn: state.NewFunction(library.open), Protect: true}
 		if err := state.CallByParam(opening, lua.LString(library.name)); err != nil {
-			return "", "", err
+			return nil, err
 		}
 	}
 	state.SetGlobal("obj", value(state, obj.Object))
 	if err := state.DoString(script); err != nil {
-		return "", "", err
+		return nil, err
 	}
 	table, ok := state.Get(-1).(*lua.LTable)
 	if !ok {
-		return "", "", fmt.Errorf("%s: the script returns no table", obj.GetKind())
+		return nil, fmt.Errorf("%s: the script returns no table", obj.GetKind())
 	}
-	return lua.LVAsString(table.RawGetString("status")), lua.LVAsString(table.RawGetString("message")), nil
+	return &health.HealthStatus{
+		Status:  health.HealthStatusCode(lua.LVAsString(table.RawGetString("status"))),
+		Message: lua.LVAsString(table.RawGetString("message")),
+	}, nil
 }
 
 func value(state *lua.LState, given any) lua.LValue {

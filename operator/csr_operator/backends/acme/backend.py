@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, Self, TypeVar
@@ -377,7 +377,7 @@ class AcmeBackend:
         if not progress.waiting:
             return None
         if progress.unseen:
-            return self._later(found.url, _unseen(progress.unseen), None)
+            return replace(self._later(found.url, _unseen(progress.unseen), None), by_user=progress.by_user)
         names = ", ".join(sorted(map(name_of, progress.waiting))[:NAMED])
         message = f"waiting for {self._account.host} to validate {names}"
         # Some CAs look again until they see what they want, and say meanwhile what is wrong.

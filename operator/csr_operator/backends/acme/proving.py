@@ -39,10 +39,11 @@ class _Trace:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """unseen: by name, what is missing for the CA to be told to look."""
+    """unseen: by name, what is missing for the CA to be told to look. by_user: some of that is a person's to set up."""
 
     authorizations: Sequence[Authorization]
     unseen: dict[str, str] = field(default_factory=dict)
+    by_user: bool = False
 
     @property
     def waiting(self) -> list[Authorization]:
@@ -151,11 +152,12 @@ class Proving:
         await each(pairs, present)
         unseen = await missing(pairs) if pairs else {}
         told = [pair for pair in pairs if pair[1].name not in unseen]
+        by_user = any(solver.by_hand and proof.name in unseen for solver, proof in pairs)
         await each(told, tell)
         if not told:
-            return Progress(progress.authorizations, unseen)
+            return Progress(progress.authorizations, unseen, by_user)
         # Some CAs have looked before the answer is read.
-        return Progress(await each(order.authorizations, client.authorization), unseen)
+        return Progress(await each(order.authorizations, client.authorization), unseen, by_user)
 
     def _is_to_be_told(self, trace: _Trace, authorization: Authorization, now: datetime) -> bool:
         """retry_after is as old as the authorization, which was read just now: it puts the next time off."""

@@ -60,6 +60,11 @@ class Solver(Protocol):
     @property
     def challenge_type(self) -> str: ...
 
+    @property
+    def by_hand(self) -> bool:
+        """A person sets up what the CA looks at."""
+        ...
+
     def check(self, proof: Proof) -> None:
         """Raises Rejected for what it does not show, whatever the CA wants. No I/O."""
         ...
@@ -79,6 +84,7 @@ class Solver(Protocol):
 
 class Http01:
     challenge_type: ClassVar[str] = "http-01"
+    by_hand: ClassVar[bool] = False
 
     def __init__(self, route: Mapping[str, Any], context: Context) -> None:
         context.responder.check_http(route)
@@ -108,6 +114,7 @@ class Http01:
 
 class TlsAlpn01:
     challenge_type: ClassVar[str] = "tls-alpn-01"
+    by_hand: ClassVar[bool] = False
 
     def __init__(self, context: Context) -> None:
         self._responder, self._clock = context.responder, context.clock
@@ -141,6 +148,7 @@ class Dns:
         self.challenge_type: str = config.get("challengeType") or "dns-01"
         settings = {"challengeType", "recursiveNameservers", "recursiveNameserversOnly"}
         self._provider: Provider | None = provider(config, context, where) if config.keys() - settings else None
+        self.by_hand = self._provider is None
         self._resolver = resolver(config, where)
 
     def check(self, proof: Proof) -> None:

@@ -362,14 +362,14 @@ class DigicertBackend:
         proof = self._proofs.get(handle.order)
         text, todo = f"DigiCert order {handle.order} is {shown(status)}", ""
         if status == "needs_approval":
-            text += ": an administrator has to approve it in CertCentral (spec.digicert.skipApproval skips this step)"
+            todo = "an administrator has to approve it in CertCentral (spec.digicert.skipApproval skips this step)"
         elif self._dcv is not None and proof is not None and proof.records:
             text += ": its TXT records are being set"
-        elif proof is not None and (todo := proof.what_to_do()):
-            text += f": {todo}"
+        elif proof is not None and (shows := proof.what_to_do()):
+            todo = shows
         elif handle.method == "email":
-            text += ": answer the e-mails that DigiCert sent to prove control of the domains"
-        return Pending(handle.written(), wait, text, by_user=bool(todo))
+            todo = "answer the e-mails that DigiCert sent to prove control of the domains"
+        return Pending(handle.written(), wait, f"{text}: {todo}" if todo else text, by_user=bool(todo))
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         body: dict[str, Any] = {

@@ -171,10 +171,10 @@ class SectigoBackend:
             self._done(placed)
             self._orders.give_up(order.key)
             raise Lapsed(f"{_called(placed)} expired before it could be collected: another one is ordered")
-        text = f"{_called(placed)} is {state}: {PENDING[state]}"
+        text, asked = f"{_called(placed)} is {state}: {PENDING[state]}", ""
         if state in (State.APPROVED, State.APPLIED) and (asked := await self._dcv_of(placed)):
             text += f", once it has seen who controls the domains; {asked}"
-        return self._pending(placed, text)
+        return self._pending(placed, text, by_user=state is State.REQUESTED or bool(asked))
 
     async def _must_be_ours(self, order: Order, placed: Placed) -> None:
         """Raises Lapsed if it is another's; Refusal as well."""
@@ -244,8 +244,8 @@ class SectigoBackend:
             pass
         return False
 
-    def _pending(self, placed: Placed, message: str) -> Pending:
-        return Pending(placed.handle(), placed.next_look(self._clock()), message)
+    def _pending(self, placed: Placed, message: str, *, by_user: bool = False) -> Pending:
+        return Pending(placed.handle(), placed.next_look(self._clock()), message, by_user)
 
     def _done(self, placed: Placed) -> None:
         self._waiting.done(placed.id)
