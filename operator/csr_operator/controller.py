@@ -251,7 +251,7 @@ class Controller:
         meta = self._understood(obj, lambda: parse_staged(obj, self._seal) or parse_secret_meta(obj, self._seal))
         self._store.saw_secret(meta)
         if isinstance(meta, Staged):
-            if (meta.deleted and meta.leaves_traces) or meta.orphaned:
+            if (meta.deleted and meta.leaves_traces) or not self._store.knows(meta.owner_uid):
                 self._queue.add(meta.key)
         elif meta.deleted and meta.guarded:
             self._queue.add(meta.key)
@@ -406,8 +406,8 @@ class Controller:
         if staged is None:
             return await self._let_go(key)
         if not staged.deleted:
-            if staged.authentic and staged.orphaned and not self._store.knows(staged.owner_uid):
-                # Nothing else deletes it, now that its request is gone; then its order is taken back.
+            if staged.authentic and await self._is_bereft(staged):
+                # Kubernetes deletes it later, or never; then its order is taken back.
                 await self._performer.discard(staged)
             return False
         issuer = issuer_key(key.namespace, staged.issuer) if staged.authentic else None
@@ -427,6 +427,16 @@ class Controller:
         self._store.finish(staged)
         self._queue.succeeded(key)
         return False
+
+    async def _is_bereft(self, staged: Staged) -> bool:
+        """The request of an order is gone."""
+        if self._store.knows(staged.owner_uid):
+            return False
+        if not staged.owner:
+            return True
+        # It may be one that another operator works on, and that the watch is about to show.
+        there = await self._kube.get_request(ObjectKey(Kind.CERTIFICATE_REQUEST, staged.namespace, staged.owner))
+        return there is None or there["metadata"]["uid"] != staged.owner_uid
 
     async def _let_go(self, key: SecretKey) -> bool:
         """Let a Secret go that was deleted, and that waits for a request which is gone itself."""
