@@ -973,7 +973,7 @@ class Controller:
     def _ready(self, request: CertificateRequest) -> list[Ca]:
         """The CAs that the request names, as far as they can be asked now."""
         found = [self._issuers.get(key) for key in request.issuers]
-        return [live.ca for live in found if live is not None and live.backend is not None and _is_ready(live)]
+        return [live.ca for live in found if live is not None and live.backend is not None and live.is_ready]
 
     async def _revoke(self, request: CertificateRequest, action: Revoke, live: Live) -> None:
         meta = None
@@ -1120,10 +1120,6 @@ def _shows_trouble(request: CertificateRequest) -> bool:
     """What stands in its status is that something is wrong, or lacking."""
     ready = request.status.condition("Ready")
     return ready is not None and ready.status != "True" and ready.reason not in ("Queued", "Issuing", "Pending")
-
-
-def _is_ready(live: Live) -> bool:
-    return live.state is not None and live.state.ready
 
 
 def _not_understood(obj: Raw) -> SecretMeta:
