@@ -644,7 +644,7 @@ class Controller:
         if world is None:
             return None
         action = decide(request, world)
-        if isinstance(action, Hold) and self._may_take_over(request, world) and await self._look(request) is not None:
+        if isinstance(action, Hold) and self._may_have_one(request, world) and await self._look(request) is not None:
             return await self._decided(request)
         waits = isinstance(action, Hold) and action.reason == "RevocationPending" and request.being_deleted
         if waits and await self._kube.namespace_is_going(request.namespace):
@@ -768,8 +768,7 @@ class Controller:
                 assert live is not None
                 if secret is None and await self._look(request) is not None:
                     return None  # that is decided on first: nothing is signed that cannot be stored
-                had_one = request.status.revision > 0 or self._store.is_bereft(request)
-                if secret is None and had_one and not await self._is_still_wanted(request):
+                if secret is None and self._had_one(request) and not await self._is_still_wanted(request):
                     return None
                 done = await self._performer.issue(
                     request,
@@ -944,13 +943,16 @@ class Controller:
         known = look is not None and look.found is not None
         return known and not request.problem and self._store.staged(request) is None
 
-    def _may_take_over(self, request: CertificateRequest, world: World) -> bool:
-        """What holds it up, such as an approval, does not keep it from having a Secret that is there already, which
-        nobody has looked for."""
+    def _may_have_one(self, request: CertificateRequest, world: World) -> bool:
+        """What holds it up, such as an approval, does not keep it from having a Secret that is there already, and that
+        nobody has looked for: its own, or, if an issuer is ready, one to take over."""
         if request.problem or request.being_deleted or self._last_look(request) is not None:
             return False
         ready = any(world.issuers[key].ready for key in request.issuers if key in world.issuers)
-        return ready and world.secret is None and world.staged is None
+        return (ready or self._had_one(request)) and world.secret is None and world.staged is None
+
+    def _had_one(self, request: CertificateRequest) -> bool:
+        return request.status.revision > 0 or self._store.is_bereft(request)
 
     async def _unshown(self, request: CertificateRequest) -> SecretMeta | None:
         """As `_look`, if the last one was too long ago."""
