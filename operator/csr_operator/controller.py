@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -127,6 +127,16 @@ _KEY_PATIENCE = 30.0
 _NOT_OURS = f"was written by somebody else, or Secret {STATE_KEY} of the operator's namespace has got another key since"
 """How it is told that the code of something does not verify."""
 
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Where somebody else's Secret was looked for, what was found, and when; at: None if that is out of date."""
+
+    secret: SecretKey
+    found: SecretMeta | None
+    at: datetime | None
+
+
 _CaAction = Issue | Resume | Revoke | Consult
 _Call = tuple[CertificateRequest, _CaAction, Live]
 
@@ -156,8 +166,7 @@ class Controller:
         self._unrevoked: dict[ObjectKey, dict[ObjectKey, Failure]] = {}
         self._waiting: dict[ObjectKey, Waiting] = {}
         self._consult: dict[ObjectKey, tuple[str, datetime]] = {}  # the reference, and when to ask about it
-        # What was seen of Secrets that no watch shows, and when: those of others, and none.
-        self._unwatched: dict[ObjectKey, tuple[SecretMeta | None, datetime]] = {}
+        self._looks: dict[ObjectKey, _Look] = {}  # for Secrets that no watch shows
         self._paces: dict[ObjectKey, Pace] = {}  # outlive the Secrets whose records have them
         self._warned: dict[ObjectKey, tuple[str, tuple[str, ...]]] = {}  # which forgeries its user was told of
         self._refused: dict[ObjectKey, RequestStatus] = {}  # what the API server does not take, without times
@@ -254,7 +263,7 @@ class Controller:
         meta = self._understood(obj, lambda: parse_staged(obj, self._seal) or parse_secret_meta(obj, self._seal))
         self._store.saw_secret(meta)
         if isinstance(meta, Staged):
-            if (meta.deleted and meta.leaves_traces) or meta.orphaned:
+            if (meta.deleted and meta.leaves_traces) or not self._store.knows(meta.owner_uid):
                 self._queue.add(meta.key)
         elif meta.deleted and meta.guarded:
             self._queue.add(meta.key)
@@ -295,7 +304,7 @@ class Controller:
             self._waiting.pop(key, None)
             self._consult.pop(key, None)
             self._paces.pop(key, None)
-            self._unwatched.pop(key, None)
+            self._looks.pop(key, None)
             self._warned.pop(key, None)
             self._repairs.forget(key)
             self._refused.pop(key, None)
@@ -409,8 +418,8 @@ class Controller:
         if staged is None:
             return await self._let_go(key)
         if not staged.deleted:
-            if staged.authentic and staged.orphaned and not self._store.knows(staged.owner_uid):
-                # Nothing else deletes it, now that its request is gone; then its order is taken back.
+            if staged.authentic and await self._is_bereft(staged):
+                # Kubernetes deletes it later, or never; then its order is taken back.
                 await self._performer.discard(staged)
             return False
         issuer = issuer_key(key.namespace, staged.issuer) if staged.authentic else None
@@ -430,6 +439,16 @@ class Controller:
         self._store.finish(staged)
         self._queue.succeeded(key)
         return False
+
+    async def _is_bereft(self, staged: Staged) -> bool:
+        """The request of an order is gone."""
+        if self._store.knows(staged.owner_uid):
+            return False
+        if not staged.owner:
+            return True
+        # It may be one that another operator works on, and that the watch is about to show.
+        there = await self._kube.get_request(ObjectKey(Kind.CERTIFICATE_REQUEST, staged.namespace, staged.owner))
+        return there is None or there["metadata"]["uid"] != staged.owner_uid
 
     async def _let_go(self, key: SecretKey) -> bool:
         """Let a Secret go that was deleted, and that waits for a request which is gone itself."""
@@ -471,11 +490,11 @@ class Controller:
         request = self._store.request(key)
         if request is None:
             return None
-        world = await self._world(request)
-        if world is None:
+        decided = await self._decided(request)
+        if decided is None:
             return None
+        world, action = decided
         self._warn_of_forgery(request, world)
-        action = await self._decide(request, world)
         if isinstance(action, Rest):
             await self._rest(request, action)
             return None
@@ -616,19 +635,24 @@ class Controller:
         if self._store.request(key) is not request:
             self._queue.add(key)  # it changed meanwhile: the newer one is another decision
             return
-        world = await self._world(request)
-        then = await self._decide(request, world) if world is not None else None
-        if isinstance(then, Rest):
-            await self._rest(request, then, csr_pem)
+        decided = await self._decided(request)
+        if decided is not None and isinstance(decided[1], Rest):
+            await self._rest(request, decided[1], csr_pem)
         else:
             self._queue.add(key)
 
-    async def _decide(self, request: CertificateRequest, world: World) -> Action:
+    async def _decided(self, request: CertificateRequest) -> tuple[World, Action] | None:
+        """None while an issuer's first check is under way, which wakes what depends on it."""
+        world = await self._world(request)
+        if world is None:
+            return None
         action = decide(request, world)
+        if isinstance(action, Hold) and self._may_have_one(request, world) and await self._look(request) is not None:
+            return await self._decided(request)
         waits = isinstance(action, Hold) and action.reason == "RevocationPending" and request.being_deleted
         if waits and await self._kube.namespace_is_going(request.namespace):
-            return decide(request, replace(world, leaving=True))
-        return action
+            return world, decide(request, replace(world, leaving=True))
+        return world, action
 
     async def _world(self, request: CertificateRequest) -> World | None:
         """None while an issuer's first check is under way, which wakes what depends on it."""
@@ -745,13 +769,9 @@ class Controller:
         match action:
             case Issue():
                 assert live is not None
-                had_one = request.status.revision > 0 or self._store.is_bereft(request)
-                may_be_there = had_one or request.key in self._failures or self._store.is_contested(request)
-                if secret is None and may_be_there and (found := await self._performer.find(request)):
-                    # Gone from the watch, but only because somebody took the label that the watch filters by.
-                    self._store.put_secret(found)
-                    return None
-                if secret is None and had_one and not await self._is_still_wanted(request):
+                if secret is None and await self._look(request) is not None:
+                    return None  # that is decided on first: nothing is signed that cannot be stored
+                if secret is None and self._had_one(request) and not await self._is_still_wanted(request):
                     return None
                 done = await self._performer.issue(
                     request,
@@ -788,7 +808,8 @@ class Controller:
                 if done is None:
                     self._store.spoil(secret)
             case Adopt():
-                self._unwatched.pop(request.key, None)
+                if (look := self._looks.get(request.key)) is not None:
+                    self._looks[request.key] = replace(look, at=None)
                 done = await self._performer.adopt(request, self._ready(request), self._pace(request, None))
                 self._repairs.note(request.key, asyncio.get_running_loop().time())
             case Revoke():
@@ -910,28 +931,50 @@ class Controller:
         logger.warning("%s: %s", request.key, note)  # there may be no events any more where it was
         self._events.warning(request, "NotRevoked", note)
 
+    def _last_look(self, request: CertificateRequest) -> _Look | None:
+        look = self._looks.get(request.key)
+        return look if look is not None and look.secret == request.secret else None
+
     def _may_be_unshown(self, request: CertificateRequest) -> bool:
-        """There may be a Secret that no watch shows, and it matters."""
+        """There may be a Secret that no watch shows, and it matters before a certificate is to be issued."""
         if self._store.secret(request) is not None:
-            self._unwatched.pop(request.key, None)
+            self._looks.pop(request.key, None)
             return False
         if self._store.rival(request):
             return True
         if request.being_deleted:
             return request.is_guarded
-        return not request.problem and self._store.staged(request) is None
+        look = self._last_look(request)
+        known = look is not None and look.found is not None
+        return known and not request.problem and self._store.staged(request) is None
+
+    def _may_have_one(self, request: CertificateRequest, world: World) -> bool:
+        """What holds it up, such as an approval, does not keep it from having a Secret that is there already, and that
+        nobody has looked for: its own, or, if an issuer is ready, one to take over."""
+        if request.problem or request.being_deleted or self._last_look(request) is not None:
+            return False
+        ready = any(world.issuers[key].ready for key in request.issuers if key in world.issuers)
+        return (ready or self._had_one(request)) and world.secret is None and world.staged is None
+
+    def _had_one(self, request: CertificateRequest) -> bool:
+        return request.status.revision > 0 or self._store.is_bereft(request)
 
     async def _unshown(self, request: CertificateRequest) -> SecretMeta | None:
-        """The Secret that no watch shows: somebody else's, or the request's own that lost its label."""
+        """As `_look`, if the last one was too long ago."""
         now, recheck = self._clock(), timedelta(seconds=self._settings.issuer_check_interval)
-        found, seen = self._unwatched.get(request.key, (None, None))
-        if seen is None or not seen <= now < seen + recheck:
-            obj = await self._kube.secret_metadata(request.secret)
-            found = None if obj is None else self._understood(obj, lambda: parse_secret_meta(obj, self._seal))
-            if found is not None and owns(request, found):
-                self._store.put_secret(found)
-            else:
-                self._unwatched[request.key] = (found, now)
+        look = self._last_look(request)
+        if look is not None and look.at is not None and look.at <= now < look.at + recheck:
+            return look.found
+        return await self._look(request)
+
+    async def _look(self, request: CertificateRequest) -> SecretMeta | None:
+        """The Secret that no watch shows: somebody else's, or the request's own that lost its label."""
+        obj = await self._kube.secret_metadata(request.secret)
+        found = None if obj is None else self._understood(obj, lambda: parse_secret_meta(obj, self._seal))
+        if found is not None and owns(request, found):
+            self._store.put_secret(found)
+        else:
+            self._looks[request.key] = _Look(request.secret, found, self._clock())
         return found
 
     def _signer(self, request: CertificateRequest, secret: SecretMeta) -> Ca | None:
@@ -943,7 +986,7 @@ class Controller:
     def _ready(self, request: CertificateRequest) -> list[Ca]:
         """The CAs that the request names, as far as they can be asked now."""
         found = [self._issuers.get(key) for key in request.issuers]
-        return [live.ca for live in found if live is not None and live.backend is not None and _is_ready(live)]
+        return [live.ca for live in found if live is not None and live.backend is not None and live.is_ready]
 
     async def _revoke(self, request: CertificateRequest, action: Revoke, live: Live) -> None:
         meta = None
@@ -1090,10 +1133,6 @@ def _shows_trouble(request: CertificateRequest) -> bool:
     """What stands in its status is that something is wrong, or lacking."""
     ready = request.status.condition("Ready")
     return ready is not None and ready.status != "True" and ready.reason not in ("Queued", "Issuing", *_ORDERED)
-
-
-def _is_ready(live: Live) -> bool:
-    return live.state is not None and live.state.ready
 
 
 def _not_understood(obj: Raw) -> SecretMeta:

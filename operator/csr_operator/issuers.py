@@ -56,6 +56,10 @@ class Live:
     """When nothing but the words of its status changed."""
 
     @property
+    def is_ready(self) -> bool:
+        return self.state is not None and self.state.ready
+
+    @property
     def ca(self) -> Ca:
         assert self.backend is not None
         version = self.state.version if self.state is not None else ""
@@ -98,9 +102,8 @@ class Issuers:
     def samples(self) -> Iterator[IssuerSample]:
         """For the metrics: each issuer as it stands now. Called in a thread, so nothing is changed here."""
         for key, live in list(self._live.items()):
-            ready = live.state is not None and live.state.ready
             expiry = live.not_after.timestamp() if live.not_after is not None else None
-            yield IssuerSample(key.kind, key.namespace, key.name, ready, expiry)
+            yield IssuerSample(key.kind, key.namespace, key.name, live.is_ready, expiry)
 
     def uids(self) -> Iterator[tuple[ObjectKey, str]]:
         """All there are, with their UIDs."""

@@ -302,6 +302,8 @@ class KubeClient:
 
     async def get_request(self, key: ObjectKey) -> Object | None:
         """A CertificateRequest as it is at this moment; None if there is none."""
+        if not _NAME.fullmatch(key.name):
+            return None  # as an owner reference may have it, which leads elsewhere
         try:
             return await self._call("get", "GET", _PLURALS[key.kind], f"{_path(key.kind, key.namespace)}/{key.name}")
         except KubeError as error:

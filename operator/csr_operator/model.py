@@ -628,8 +628,8 @@ class Staged:
     UTC. csr: the `pki.csr.csr_digest` of the CSR. hurries: as in the Record that is to come. lapses: how many orders
     for this CSR came to nothing; setback: what came of the last one, and when there may be another; None: at once.
     leaves_traces: it stays until its order was taken back. deleted: since when it is to go (RFC 3339 in UTC); empty if
-    it is not. authentic: the operator wrote it; if not, nothing else of it counts, and it is deleted. orphaned: nothing
-    deletes it with its request.
+    it is not. authentic: the operator wrote it; if not, nothing else of it counts, and it is deleted. owner: its
+    request's name; empty if nothing deletes it with that.
     """
 
     namespace: str
@@ -649,7 +649,7 @@ class Staged:
     leaves_traces: bool = False
     deleted: str = ""
     authentic: bool = True
-    orphaned: bool = False
+    owner: str = ""
 
     @property
     def key(self) -> SecretKey:

@@ -337,7 +337,7 @@ def parse_staged(obj: Raw, seal: Seal | None) -> Staged | None:
         leaves_traces=ORDER_FINALIZER in (metadata.get("finalizers") or ()),
         deleted=metadata.get("deletionTimestamp") or "",
         authentic=False,
-        orphaned=not owners,
+        owner=owners[0].get("name", "") if owners else "",
     )
     code = annotations.get(SEAL_ANNOTATION, "")
     if seal is not None and not seal.verifies(code, "order", *staged_parts(key, staged.owner_uid, annotations)):

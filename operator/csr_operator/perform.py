@@ -146,13 +146,8 @@ class Performer:
         """
         started = time.perf_counter()
         existing = None
-        if (
-            revoke_old
-            or ca.backend.costs
-            or (
-                secret is not None and (secret.owed or request.spec.private_key.rotation_policy is RotationPolicy.NEVER)
-            )
-        ):
+        keeps = request.spec.private_key.rotation_policy is RotationPolicy.NEVER
+        if secret is not None and (revoke_old or ca.backend.costs or secret.owed or keeps):
             existing = await self._own_secret(request)
             secret = self._as_decided_on(request, existing, secret)
         key, csr = await self._key_and_csr(request, None if new_key else existing, ca, made)
@@ -373,11 +368,6 @@ class Performer:
             text = f"Secret {secret.name} is taken over as soon as one of the issuers is ready"
             raise Failed("IssuerNotReady", text)
         raise refusals[0]
-
-    async def find(self, request: CertificateRequest) -> SecretMeta | None:
-        """The request's Secret, also where the watch does not show it."""
-        existing = await self._own_secret(request)
-        return None if existing is None else self._meta(existing)
 
     async def revoke_current(self, request: CertificateRequest, ca: Ca) -> Revocations:
         """Have the CA revoke the certificate in the Secret."""

@@ -99,10 +99,6 @@ class Store:
         """Those that name this Secret as theirs."""
         return [self._requests[request] for request in self._by_secret.get(key, ())]
 
-    def is_contested(self, request: CertificateRequest) -> bool:
-        """Another request is for the same Secret."""
-        return len(self._by_secret.get(request.secret, ())) > 1
-
     def begin(self, request: CertificateRequest) -> None:
         """Until `end`, the Secret is being written for `request`, and for no other.
 

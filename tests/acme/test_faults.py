@@ -95,7 +95,7 @@ def test_a_request_that_is_deleted_leaves_no_record_behind(scene: Scene) -> None
     scene.kubectl("delete", REQUEST, "hasty", "--wait=false")
     gate.set()
 
-    wait_until("the record is gone", lambda: not scene.bind.records(name))
+    scene.record_is_gone(name)
     wait_until("the order's Secret is gone", lambda: not scene.orders_of("hasty"))
 
 
@@ -110,7 +110,7 @@ def test_a_request_that_is_deleted_while_nobody_works_leaves_no_record_behind(sc
     scene.kubectl("delete", REQUEST, "unlucky")
     scene.site.operator.start()
 
-    wait_until("the record is gone", lambda: not scene.bind.records(name))
+    scene.record_is_gone(name)
     wait_until("the order's Secret is gone", lambda: not scene.orders_of("unlucky"))
 
 
@@ -157,5 +157,5 @@ def test_an_order_for_other_names_takes_the_place_of_one_that_is_no_longer_wante
     gate.set()
 
     assert names(scene.ready("fickle")) == {"right.fickle.example.com"}
-    wait_until("the record is gone", lambda: not scene.bind.records(name))
+    scene.record_is_gone(name)
     assert condition(scene.kubectl.get(REQUEST, "fickle"), "Ready")["reason"] == "Issued"

@@ -7,6 +7,7 @@ asks for the same names again gets the same order. Refusals come and go.
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -484,6 +485,19 @@ async def test_a_relative_location_is_one_of_the_cas(world: World, relative: str
     world.ca.headers["new-order"] = {"Location": cut(f"{world.ca.url}/order/{number}")}
     assert await submitted(backend, asked) == f"{world.ca.url}/order/{number}"
     await go(backend, asked, f"{world.ca.url}/order/{number}")
+
+
+async def test_a_name_that_leads_nowhere_is_named_once(world: World) -> None:
+    """What the self-check of http-01 saw begins with it at times, and not always."""
+    world.ca.proves = False
+    backend, asked = world.again(solvers=[{"http01": {}}]), order("mine", "a.example.invalid", "b.example.invalid")
+    answer = await backend.poll(asked, await submitted(backend, asked))
+    assert isinstance(answer, Pending)
+    told = re.fullmatch(r"(.*); (.*)", answer.message)
+    assert told, answer.message
+    for words, name in zip(told.groups(), ("a.example.invalid", "b.example.invalid"), strict=True):
+        assert words.startswith(f"{name} has no address: ")
+        assert words.count(name) == 1
 
 
 async def test_a_ca_that_cannot_be_reached_is_told_in_words_that_stay_the_same(world: World) -> None:

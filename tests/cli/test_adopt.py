@@ -1,15 +1,21 @@
 """`adopt` against the operator."""
 
+import base64
 import json
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from tests.cli.support import READER, Plugin, rule, user, wait_unready
 from tests.support.kubectl import wait_until
 from tests.support.manifests import request
 from tests.support.moving import ADOPT, issued_elsewhere, secret_of_others, submits
-from tests.support.site import Site, decoded
+from tests.support.revocation import events, serial
+from tests.support.site import Site, base64_text, decoded
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +97,40 @@ def test_for_programs_by_who_may_write_secrets(csr: Plugin, site: Site, folder: 
 def test_a_secret_that_is_not_there(csr: Plugin, site: Site) -> None:
     site.kubectl.apply(request("free", "nobody"))
     assert csr.refused("adopt", "free") == "error: Secret free-tls does not exist: free gets a certificate without it\n"
+
+
+SERIAL = "0123456789ABCDEF"
+
+
+def _numbered(site: Site, data: dict[str, str]) -> dict[str, str]:
+    """The same certificate, with another serial number."""
+    old = x509.load_pem_x509_certificate(base64.b64decode(data["tls.crt"]))
+    builder = (
+        x509.CertificateBuilder(extensions=list(old.extensions))
+        .issuer_name(old.issuer)
+        .subject_name(old.subject)
+        .public_key(old.public_key())
+        .serial_number(int(SERIAL, 16))
+        .not_valid_before(old.not_valid_before_utc)
+        .not_valid_after(old.not_valid_after_utc)
+    )
+    key = load_pem_private_key(site.data("root-tls")["tls.key"].encode(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return data | {"tls.crt": base64_text(builder.sign(key, SHA256()).public_bytes(Encoding.PEM).decode())}
+
+
+def test_serial_numbers_are_told_in_whole_octets_as_openssl_prints_them(
+    csr: Plugin, site: Site, data: dict[str, str]
+) -> None:
+    """One of sixteen begins with a zero."""
+    wanted = request("octets", "ca", dnsNames=["www.example.com"])
+    site.kubectl.apply(secret_of_others("octets-tls", _numbered(site, data), adopt="octets"), wanted)
+    site.kubectl.wait_ready("octets")
+
+    assert serial(site.data("octets-tls")["tls.crt"]) == SERIAL
+    assert site.status("octets")["serialNumber"] == SERIAL
+    assert f"serial number {SERIAL}" in csr("status", "octets").words
+    assert f" {SERIAL} " in csr("inspect", "octets").words
+    [note] = wait_until("there is an event", lambda: events(site, "octets", "Adopted"))
+    assert f"its certificate {SERIAL} was" in note
+    assert f"adopted: Secret octets-tls with its certificate {SERIAL} was" in site.operator.log.read_text()

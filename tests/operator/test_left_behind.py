@@ -5,6 +5,7 @@ With `--cascade=foreground`, as Argo CD deletes, the Secret is deleted before it
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -175,16 +176,18 @@ def test_a_secret_that_is_to_stay_is_not_held(site: Site) -> None:
     assert decoded(site.kubectl.get("secret", "kept-tls"))["tls.crt"] == pem
 
 
+def orders(site: Site, name: str) -> list[str]:
+    """The Secrets of a request's orders under way."""
+    staged = site.kubectl.list("secrets", "-l", f"{GROUP}/staging=true")
+    return [s["metadata"]["name"] for s in staged if s["metadata"]["name"].startswith(f"{name}-")]
+
+
 @pytest.mark.parametrize("operator", ["running", "away"])
 def test_an_order_that_lost_its_owner_is_taken_back(site: Site, operator: str) -> None:
     site.kubectl.apply(request(operator, "patient"))
     site.wait_condition(operator, "Reconciling", "ActionRequired")
 
-    def orders() -> list[str]:
-        staged = site.kubectl.list("secrets", "-l", f"{GROUP}/staging=true")
-        return [s["metadata"]["name"] for s in staged if s["metadata"]["name"].startswith(f"{operator}-")]
-
-    assert len(orders()) == 1
+    assert len(orders(site, operator)) == 1
     before = 0.0
     if operator == "running":
         before = site.operator.metric(CALLS, call="abandon")
@@ -193,11 +196,27 @@ def test_an_order_that_lost_its_owner_is_taken_back(site: Site, operator: str) -
         with site.operator_away():
             delete(site, "orphan", operator)
             wait_gone(site, operator)
-            assert len(orders()) == 1
+            assert len(orders(site, operator)) == 1
 
     wait_gone(site, operator)
-    wait_until("the order's Secret is gone", lambda: not orders())
+    wait_until("the order's Secret is gone", lambda: not orders(site, operator))
     assert site.operator.metric(CALLS, call="abandon") == before + 1
+
+
+@pytest.mark.parametrize("operator", ["running", "away"])
+def test_an_order_is_taken_back_also_while_nobody_collects_garbage(
+    site: Site, cluster: ControlPlane, operator: str
+) -> None:
+    name = f"early-{operator}"
+    site.kubectl.apply(request(name, "patient"))
+    site.wait_condition(name, "Reconciling", "Pending")
+    away = site.operator_away() if operator == "away" else nullcontext()
+
+    with cluster.without_controllers():
+        with away:
+            delete(site, "background", name)
+            wait_gone(site, name)
+        wait_until("the order's Secret is gone", lambda: not orders(site, name))
 
 
 def test_a_namespace_can_be_deleted_with_all_that(site: Site) -> None:

@@ -270,3 +270,23 @@ def test_a_request_made_anew_waits_for_the_old_secret_to_be_collected(site: Site
     _patch(site, issued, {"metadata": {"finalizers": None}})
     site.kubectl.wait_ready(issued)
     assert site.kubectl.get("secret", f"{issued}-tls")["metadata"]["uid"] != old["metadata"]["uid"]
+
+
+def test_a_label_that_was_removed_while_there_is_no_issuer_is_put_back(site: Site) -> None:
+    """The watch shows the Secret as deleted then, and nobody can be asked for another certificate."""
+    name = f"www-{uuid.uuid4().hex[:8]}"
+    site.kubectl.apply(issuer(name, selfSigned={}), request(name, name))
+    site.kubectl.wait_ready(name)
+    before = site.data(f"{name}-tls")
+    site.kubectl("delete", "issuer", name)
+
+    _patch(site, name, {"metadata": {"labels": {"csr-operator.dev/managed": None}}})
+
+    def labels() -> dict[str, str]:
+        found: dict[str, str] = site.kubectl.get("secret", f"{name}-tls")["metadata"].get("labels", {})
+        return found
+
+    site.wait("the label is back", lambda: "csr-operator.dev/managed" in labels())
+    site.settle()
+    assert site.data(f"{name}-tls") == before
+    assert condition(site.kubectl.get(REQUEST, name), "Ready")["status"] == "True"

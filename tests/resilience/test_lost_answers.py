@@ -11,8 +11,8 @@ import pytest
 
 from csr_operator.pki.fingerprint import whole_octets
 from devcluster import ControlPlane
+from tests.support.api_proxy import ApiProxy
 from tests.support.kubectl import Kubectl, wait_until
-from tests.support.lossy_api import LossyApi
 from tests.support.manifests import request
 from tests.support.operator import OperatorProcess
 from tests.support.revocation import OWED, renew
@@ -27,7 +27,7 @@ SPEC = {"revocation": {"onRotation": True}}
 class Scene:
     site: Site
     branch: Branch
-    proxy: LossyApi
+    proxy: ApiProxy
     installed: Path
 
     def in_use(self, name: str) -> str:
@@ -63,7 +63,7 @@ def scene(
     (installed := folder / "installed").mkdir()
     install(EXAMPLE, installed)
     kubectl = Kubectl(cluster, new_namespace(cluster))
-    with HttpCa() as ca, LossyApi(cluster) as proxy:
+    with HttpCa() as ca, ApiProxy(Path(cluster.kubeconfig)) as proxy:
         branch = ca.branch("orders")
         kubeconfig = proxy.kubeconfig(operator_credentials, folder)
         arguments = (folder / "operator.log", "--namespace", kubectl.namespace)

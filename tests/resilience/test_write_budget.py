@@ -10,8 +10,8 @@ import pytest
 from csr_operator.model import STATE_KEY
 from devcluster import ControlPlane
 from tests.support.audit import OPERATOR, ApiCall, api_calls, writes
-from tests.support.kubectl import Kubectl
-from tests.support.manifests import request
+from tests.support.kubectl import Kubectl, condition, wait_until
+from tests.support.manifests import issuer, request
 from tests.support.operator import NAMESPACE, OperatorProcess
 from tests.support.scene import create, idle, make_ca, wait_all_ready
 
@@ -23,6 +23,11 @@ class Scene:
     cluster: ControlPlane
     kubectl: Kubectl
     operator: OperatorProcess
+
+    def reads(self) -> Counter[str]:
+        """How often the operator read each object of the namespace by its name."""
+        calls = api_calls(self.cluster, user=OPERATOR, verb="get", namespace=self.kubectl.namespace)
+        return Counter(call.name for call in calls)
 
     def writes(self) -> list[ApiCall]:
         """All that the operator wrote but for the markers of `idle`."""
@@ -52,6 +57,12 @@ def test_a_certificate_costs_one_secret_and_one_status(scene: Scene) -> None:
         [("secrets", f"{name}-tls") for name in NAMES] + [("certificaterequests/status", name) for name in NAMES]
     )
     assert {call.code for call in calls} <= {200, 201}
+
+
+def test_and_one_look_whether_the_secret_is_somebody_elses(scene: Scene) -> None:
+    leaves = Counter({name: count for name, count in scene.reads().items() if name.startswith("leaf-")})
+
+    assert leaves == Counter(f"{name}-tls" for name in NAMES)
 
 
 def test_at_most_one_event_is_posted_for_it(scene: Scene) -> None:
@@ -120,3 +131,31 @@ def test_a_repeated_apply_costs_no_write(scene: Scene) -> None:
     idle(scene.operator, scene.kubectl, "marker-applied")
 
     assert scene.writes() == before
+
+
+def test_a_request_that_waits_reads_nothing(scene: Scene) -> None:
+    """But for one look, where only an approval is missing: a Secret that is to be taken over needs none."""
+    kubectl, missing, unapproved = scene.kubectl, Counter[str](), Counter[str]()
+    create(kubectl, issuer("strict", selfSigned={}, approval="Manual"))
+    kubectl.wait_ready("strict", kind="issuer")
+    for number in range(5):
+        create(kubectl, request(f"missing-{number}", "absent"), request(f"unapproved-{number}", "strict"))
+        missing[f"missing-{number}-tls"] = unapproved[f"unapproved-{number}-tls"] = 1
+
+    def waiting() -> dict[str, str]:
+        found = kubectl.list("certificaterequests")
+        reasons = {each["metadata"]["name"]: condition(each, "Ready").get("reason", "") for each in found}
+        return {name: reason for name, reason in reasons.items() if name.startswith(("missing-", "unapproved-"))}
+
+    def read() -> Counter[str]:
+        return Counter({name: n for name, n in scene.reads().items() if name in missing or name in unapproved})
+
+    wait_until("all are told", lambda: set(waiting().values()) == {"IssuerNotFound", "ApprovalPending"})
+    assert read() == unapproved
+    kubectl("label", "certificaterequests", *waiting(), "team=web")
+    idle(scene.operator, kubectl, "marker-waiting")
+    assert read() == unapproved
+
+    kubectl.apply(issuer("absent", selfSigned={}))
+    kubectl.wait_ready(*(name.removesuffix("-tls") for name in missing))
+    assert read() == missing + unapproved

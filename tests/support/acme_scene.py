@@ -13,7 +13,7 @@ from devcluster import ControlPlane
 from tests.support.acme import acme_issuer, rfc2136_secret
 from tests.support.acme_proxy import AcmeProxy
 from tests.support.bind import Bind, bind
-from tests.support.kubectl import Kubectl, condition, wait_until
+from tests.support.kubectl import Kubectl, condition
 from tests.support.operator import OperatorProcess
 from tests.support.pebble import Pebble, pebble
 from tests.support.ports import free_ports
@@ -51,11 +51,14 @@ class Scene:
             return condition(self.kubectl.get(REQUEST, name), "Ready").get("status") == "True"
 
         try:
-            wait_until(f"{name} is Ready", is_ready, seconds=60)
+            self.site.wait(f"{name} is Ready", is_ready, seconds=60)
         except AssertionError as error:
-            conditions = self.site.status(name).get("conditions")
-            raise AssertionError(f"{error}: {conditions}\n{self.site.operator.log.read_text()[-3000:]}") from None
+            raise AssertionError(f"{self.site.status(name).get('conditions')}: {error}") from None
         return self.leaf(name)
+
+    def record_is_gone(self, name: str) -> None:
+        """Wait until BIND shows no TXT record there."""
+        self.site.wait("the record is gone", lambda: not self.bind.records(name))
 
     def chain(self, name: str) -> list[x509.Certificate]:
         data = self.kubectl.get("secret", f"{name}-tls")["data"]

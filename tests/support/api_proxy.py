@@ -1,4 +1,4 @@
-"""Goes between the operator and the API server, and answers as busy servers, load balancers and proxies do at times."""
+"""Goes between the operator and the API server, and does what busy servers, load balancers and proxies do at times."""
 
 import asyncio
 import base64
@@ -29,7 +29,7 @@ class ApiProxy:
     """A context manager; it serves HTTP from a thread of its own, as who the caller's token says.
 
     server: a kubeconfig that leads to it. answers: by resource (`*`: any), how each call is answered instead; once: the
-    next one. seen: resource and verb of what came. muted: watches bring nothing.
+    next one. seen: resource and verb of what came. muted: watches bring nothing. broken: how many answers were lost.
     """
 
     server: Path
@@ -37,7 +37,9 @@ class ApiProxy:
     once: dict[str, tuple[int, str]] = field(default_factory=dict)
     seen: list[tuple[str, str]] = field(default_factory=list)
     muted: bool = False
+    broken: int = 0
     port: int = 0
+    _to_lose: list[tuple[str, str]] = field(default_factory=list)
     _streams: set[_Stream] = field(default_factory=set)
     _loop: LoopThread = field(default_factory=lambda: LoopThread("api-proxy"))
     _upstream: str = ""
@@ -62,6 +64,13 @@ class ApiProxy:
         for resource in WATCHED:
             self.say(resource, b"")
 
+    def lose_answer(self, method: str, path: str) -> None:
+        """Break all connections, once, after the server did the next call of `method` whose path ends so.
+
+        Nobody is told that it did: as when it is killed, or a load balancer changes over.
+        """
+        self._to_lose.append((method, path))
+
     def watches(self, resource: str) -> int:
         """How many were begun until now."""
         return self.seen.count((resource, "watch"))
@@ -84,7 +93,7 @@ class ApiProxy:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=trusted), auto_decompress=False, read_bufsize=2**21
         )
-        server = web.Server(self._serve)
+        server = web.Server(self._serve, handler_cancellation=True)
         self._runner = web.ServerRunner(server, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -122,11 +131,29 @@ class ApiProxy:
             data=await request.read() or None,
             timeout=aiohttp.ClientTimeout(total=None),
         ) as given:
+            if given.status < 300 and self._is_to_be_lost(request):
+                self._break()
+                return web.Response()
             if is_watch and given.status == 200:
                 return await self._stream(request, resource, given)
             body = await given.read()
             content_type = {"Content-Type": given.headers.get("Content-Type", "application/json")}
             return web.Response(status=given.status, body=body, headers=content_type)
+
+    def _is_to_be_lost(self, request: web.BaseRequest) -> bool:
+        for method, path in self._to_lose:
+            if request.method == method and request.path.endswith(path):
+                self._to_lose.remove((method, path))
+                return True
+        return False
+
+    def _break(self) -> None:
+        self.broken += 1
+        assert self._runner is not None
+        assert self._runner.server is not None
+        for connection in list(self._runner.server.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
 
     async def _stream(
         self, request: web.BaseRequest, resource: str, given: aiohttp.ClientResponse

@@ -2,17 +2,19 @@
 
 import base64
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request, root_and_ca
 from tests.support.operator import OperatorProcess
+
+T = TypeVar("T")
 
 REQUEST = "certificaterequest"
 
@@ -51,6 +53,13 @@ class Site:
     def data(self, secret: str) -> dict[str, str]:
         return decoded(self.kubectl.get("secret", secret))
 
+    def wait(self, what: str, probe: Callable[[], T | None], seconds: float = 30) -> T:
+        """As `wait_until`; a failure shows how the operator's log ends."""
+        try:
+            return wait_until(what, probe, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.operator.log.read_text()[-3000:]}") from None
+
     def wait_status(self, name: str, **wanted: Any) -> dict[str, Any]:
         """Wait until these fields of the request's status have these values; returns the status."""
 
@@ -67,7 +76,7 @@ class Site:
             found = condition(self.kubectl.get(object_kind, name), kind)
             return found if found.get("reason") == reason else None
 
-        return wait_until(f"{object_kind} {name} has the condition {kind} because of {reason}", probe)
+        return self.wait(f"{object_kind} {name} has the condition {kind} because of {reason}", probe)
 
     def metric(self, metric: str, name: str) -> float | None:
         """The sample of a request; None if there is none."""
