@@ -981,7 +981,7 @@ class Controller:
         """The CA of the certificate on record, if it can be asked now."""
         key = request.issuer_key(secret.record.issuer) if secret.record is not None else None
         live = self._issuers.get(key) if key is not None else None
-        return live.ca if live is not None and live.backend is not None and _is_ready(live) else None
+        return live.ca if live is not None and live.backend is not None and live.is_ready else None
 
     def _ready(self, request: CertificateRequest) -> list[Ca]:
         """The CAs that the request names, as far as they can be asked now."""
