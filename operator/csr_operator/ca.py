@@ -146,7 +146,7 @@ def _answer(answer: Issued | Pending) -> Issued | Pending:
         ("roots", len(answer.roots), _MOST_ROOTS),
     ):
         if count > most:
-            raise _OutOfBounds(f"answered with {count} {what}, of which a chain has {most} at most")
+            raise _OutOfBounds(f"gave {count} {what}, of which a chain has {most} at most: leave out some")
     if len(answer.reference) > _LONGEST_REFERENCE or not answer.reference.isprintable():
         raise _OutOfBounds(f"answered with a reference of more than {_LONGEST_REFERENCE} printable characters")
     try:

@@ -436,8 +436,9 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         return _paced(request, world, _issue(request, world, "ClockSetBack", record.revision + 1), now, cause)
     due = renewal_time(request, record)
     if now >= due:
-        who = "the CA asked for renewal" if record.window is not None else "the renewal time was reached"
-        cause = f"{who} again: check spec.renewBefore, and how long the CA's certificates are valid"
+        cause = "the renewal time was reached again: see spec.renewBefore, and how long the CA's certificates are valid"
+        if record.window is not None:
+            cause = "the CA asked for renewal again: ask the CA why, or have the issuer ignore its renewal information"
         return _paced(request, world, _issue(request, world, "Renewal", record.revision + 1), due, cause)
     if issuer is not None and issuer.ready and issuer.fingerprint not in ("", record.issuer_fingerprint):
         reissue = (issuer.rotated_at or now) + world.rotation_spread * fraction(request.uid)

@@ -32,7 +32,7 @@ async def publish_secret(kube: Kube, key: SecretKey, issuer: Issuer, change: Cha
         metadata = existing["metadata"] if existing is not None else {}
         if existing is not None and not published_by(existing, issuer):
             raise Misconfigured(
-                f"Secret {key.namespace}/{key.name} is not the issuer's to write: delete it, or name another"
+                f"Secret {key.namespace}/{key.name} is not the issuer's to write: name another one, or none that exists"
             )
         before = secret_data(existing) if existing is not None else {}
         large = sum(map(len, before.values())) > _LARGE

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 
-from csr_operator.backends.base import Context, Issued, Misconfigured, NoResponder, Order, Rejected
+from csr_operator.backends.base import Context, Issued, Misconfigured, NoResponder, Order, Rejected, Retryable
 from csr_operator.backends.ca import CaBackend
 from csr_operator.backends.http import http_session
 from csr_operator.pki.authority import load_authority
@@ -214,3 +214,20 @@ async def test_nothing_of_another_ca_is_listed() -> None:
     with pytest.raises(Rejected, match="issued with another key than the CA has now"):
         await ca.revoke(await issue(foreign), SUPERSEDED)
     assert len(secrets.crl) == 0
+
+
+async def test_what_the_cas_own_name_constraints_forbid_is_refused_in_these_words() -> None:
+    secrets = Secrets(authority("CA", only_below="example.org"))
+    with pytest.raises(Rejected, match=r"the name constraints of the CA forbid it: .*www\.example\.com"):
+        await issue(secrets.backend())
+
+
+async def test_a_ca_that_is_not_valid_yet_is_waited_for_in_the_same_words_each_time() -> None:
+    secrets, said = Secrets(authority("CA")), set()
+    for hour in (3, 2):
+        secrets.now = datetime.now(UTC) - timedelta(days=400, hours=hour)
+        with pytest.raises(Retryable) as caught:
+            await secrets.backend().check()
+        said.add(str(caught.value))
+    (words,) = said
+    assert "which the operator's clock has not reached" in words

@@ -51,7 +51,7 @@ def test_a_secret_of_another_is_no_place_for_a_list(site: Site) -> None:
     site.kubectl.apply(issuer("rude", ca={"secretName": "revoking-ca", "crl": {"secretName": "theirs"}}))
     ready = site.wait_condition("rude", "Ready", "Misconfigured", "issuer")
     where = f"Secret {site.kubectl.namespace}/theirs"
-    assert ready["message"] == f"{where} is not the issuer's to write: delete it, or name another"
+    assert ready["message"] == f"{where} is not the issuer's to write: name another one, or none that exists"
     # Nor is that of another issuer.
     site.kubectl.apply(issuer("ruder", ca={"secretName": "revoking-ca", "crl": {"secretName": "crl"}}))
     site.wait_condition("ruder", "Ready", "Misconfigured", "issuer")

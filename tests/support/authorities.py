@@ -44,21 +44,27 @@ def authority(
     is_ca: bool = True,
     path_length: int | None = None,
     signs_crls: bool = True,
+    only_below: str = "",
 ) -> KeyPair:
-    """A self-signed certificate, valid since 30 days ago. `ends_in`: from now, and negative if it is over."""
+    """A self-signed certificate, valid since 30 days ago. `ends_in`: from now, and negative if it is over.
+
+    only_below: the one domain for whose names it may sign.
+    """
     key = generate_private_key(SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     usage = x509.KeyUsage(not is_ca, False, False, False, False, is_ca, is_ca and signs_crls, False, False)
-    certificate = (
+    builder = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(days=30))
         .not_valid_after(now + ends_in)
         .add_extension(x509.BasicConstraints(is_ca, path_length), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, SHA256())
     )
+    if only_below:
+        builder = builder.add_extension(x509.NameConstraints([x509.DNSName(only_below)], None), critical=True)
+    certificate = builder.sign(key, SHA256())
     return KeyPair(certificate.public_bytes(Encoding.PEM).decode(), _pem(key))
 
 

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from csr_operator.offload import offload
+from csr_operator.pki import constraints
 from csr_operator.pki.authority import Authority, load_authority, sign
 from csr_operator.pki.crl import Expiries, crl_number, is_signed_by, load_crl, revoked, sign_crl
 from csr_operator.pki.errors import PkiError
@@ -22,7 +23,7 @@ from csr_operator.pki.extensions import extension_of
 from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
 
 from .backdate import backdate_of, validity
-from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected, SecretNotFound
+from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected, Retryable, SecretNotFound
 
 _CRL = "ca.crl"
 _CRL_LIFE = timedelta(days=7)
@@ -90,8 +91,12 @@ class CaBackend:
             certificate = sign(
                 authority, order.csr, order.profile, not_before=first, not_after=last, crl_urls=self._crl_urls
             )
+            forbidden = constraints.check((certificate, *authority.certificates))
         except PkiError as error:
             raise Rejected(str(error)) from None
+        if forbidden:
+            why = "; ".join(one.removeprefix("name constraints: ") for one in forbidden)
+            raise Rejected(f"the name constraints of the CA forbid it: {why}: leave that out, or use another issuer")
         roots = () if authority.root is None else (authority.root,)
         return Issued((certificate, *authority.chain, *roots), roots)
 
@@ -212,7 +217,7 @@ class CaBackend:
 
     def _must_be_valid(self, authority: Authority, now: datetime) -> None:
         if now < authority.not_before:
-            raise Misconfigured(
+            raise Retryable(
                 # Not the time now, with which each look would find a new message.
                 f"{self._secret}: tls.crt: the CA certificate or one above it is valid from "
                 f"{_day(authority.not_before)} on only, which the operator's clock has not reached: wait, or set the "

@@ -65,6 +65,11 @@ def _leaf(request: CertificateRequest, secret: Object, meta: SecretMeta, now: da
         raise CommandFailed(f"Secret {meta.name} already belongs to {request.name}")
     if meta.owner_uid:
         raise CommandFailed(adoption.still_owned(request, meta))
+    if secret.get("immutable"):
+        raise CommandFailed(
+            f"Secret {meta.name} is immutable, so that nothing can be renewed in it: delete it and create it again "
+            "without `immutable: true`"
+        )
     if secret["type"] != (wanted := secret_type(request)):
         raise CommandFailed(adoption.other_type(meta, secret["type"], wanted))
     try:

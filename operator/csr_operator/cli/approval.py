@@ -91,6 +91,7 @@ async def _decide(cluster: Cluster, options: argparse.Namespace, name: str, deci
 
 
 def _text(decision: Decision, message: str, user: str) -> str:
+    message = "".join(c for c in message if c.isprintable() or c == "\n").strip()
     if not message:
         return f"{decision.lower()} by {user or 'kubectl csr'}"
     return f"{message} (by {user})" if user else message

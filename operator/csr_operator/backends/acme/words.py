@@ -12,6 +12,9 @@ from csr_operator.backends.text import shown
 _LIMITED, _PAUSED = 60.0, 900.0
 """Seconds to wait where a CA limits the rate, or has paused the account, and does not say for how long."""
 
+_BUSY_FOR = 3600.0
+"""Seconds after which a CA that has a fault is asked again at the latest, however long it wants to be left alone."""
+
 _UNTIL = re.compile(r"retry after (\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d) ?(?:UTC|Z)", re.IGNORECASE)
 """As Let's Encrypt's own software ends the detail of a refusal by a limit, also where Retry-After is left out."""
 
@@ -90,7 +93,7 @@ def translated(
         return _limited(error, now, words.stable(text) if words is not None else text, spread)
     if kind in _BUSY or error.status >= 500:
         busy = f"the CA is busy, or has a fault (HTTP status {error.status}), and is asked again: {text}"
-        return Retryable(busy, error.retry_after or 0.0)
+        return Retryable(busy, min(error.retry_after or 0.0, _BUSY_FOR))
     if kind in _ISSUERS:
         return Misconfigured(f"{text}: {_ISSUERS[kind]}")
     return Rejected(text) if is_final(error) else Retryable(text, error.retry_after or 0.0)
