@@ -59,7 +59,7 @@ class Kubectl:
 
     def _is_done(self, verb: str = "", kind: str = "", name: str = "", *rest: str) -> bool:
         """Whether this was a plain form, and the API server did as it was told."""
-        if not kind or not name or kind.startswith("-") or name.startswith("-") or "/" in kind + name:
+        if not kind or not name or kind.startswith("-") or name.startswith("-") or {*"/,"} & {*kind, *name}:
             return False
         match verb, rest:
             case "delete", ():
