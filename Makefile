@@ -19,7 +19,7 @@ TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:
 # Debian keeps nginx and debootstrap where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help setup tools lint test test-vendor soak demo demo-acme run bench image clean
+.PHONY: help setup tools lint test test-vendor soak demo demo-acme shell run bench image clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -32,12 +32,12 @@ setup: .venv/.developer  ## create .venv with the operator (editable) and the to
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or \
 	newer is needed and $(PYTHON) is " + v + "; name another one: make setup PYTHON=python3.13")'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	@echo 'Installing the operator and the packages that it needs into .venv'
+	@echo 'Installing the operator and what it needs into .venv: 220 MB, about a minute'
 	@$(BIN)/python -m pip install --quiet --editable '.[lexicon]'
 	@touch $@
 
 .venv/.developer: .venv/.operator
-	@echo 'Installing the tools for its development into .venv'
+	@echo 'Installing the tools for its development into .venv: 260 MB, some minutes'
 	@$(BIN)/python -m pip install --quiet 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --group dev
 	@touch $@
@@ -68,6 +68,9 @@ demo: .venv/.operator  ## from a self-signed root to a Secret that Nginx serves,
 demo-acme: .venv/.operator  ## account, challenge and certificate of an ACME CA: Pebble, which is built the first time
 	@sh .ci/tools openssl
 	$(BIN)/python -m devcluster run -- $(BIN)/python -m demo acme $(ARGS)
+
+shell: .venv/.operator  ## a shell with an empty control plane of its own, which ends with it; and kubectl with the plug-in
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m devcluster run -- bash
 
 run: .venv/.operator  ## the operator against the cluster of the current kubeconfig
 	$(BIN)/csr-operator run $(ARGS)
