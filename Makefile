@@ -32,12 +32,12 @@ setup: .venv/.developer  ## create .venv with the operator (editable) and the to
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or \
 	newer is needed and $(PYTHON) is " + v + "; name another one: make setup PYTHON=python3.13")'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	@echo 'Installing the operator and what it needs into .venv: 220 MB, about a minute'
+	@echo 'Installing the operator and what it needs into .venv: 220 MB, a minute or more'
 	@$(BIN)/python -m pip install --quiet --editable '.[lexicon]'
 	@touch $@
 
 .venv/.developer: .venv/.operator
-	@echo 'Installing the tools for its development into .venv: 260 MB, some minutes'
+	@echo 'Installing the tools for its development into .venv: 260 MB, a minute or more'
 	@$(BIN)/python -m pip install --quiet 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --group dev
 	@touch $@
