@@ -19,20 +19,27 @@ TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:
 # Debian keeps nginx and debootstrap where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help setup tools lint test test-vendor soak demo demo-acme run bench image clean
+.PHONY: help setup tools lint test test-vendor soak demo demo-acme shell run bench image clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: .venv/.installed  ## create .venv with the operator (editable) and the tools for its development
+setup: .venv/.developer  ## create .venv with the operator (editable) and the tools for its development
 
-.venv/.installed: pyproject.toml
+# Enough to run it. The tools for its development are several times as large.
+.venv/.operator: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or \
 	newer is needed and $(PYTHON) is " + v + "; name another one: make setup PYTHON=python3.13")'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[lexicon]' --group dev
+	@echo 'Installing the operator and what it needs into .venv: 220 MB, a minute or more'
+	@$(BIN)/python -m pip install --quiet --editable '.[lexicon]'
+	@touch $@
+
+.venv/.developer: .venv/.operator
+	@echo 'Installing the tools for its development into .venv: 260 MB, a minute or more'
+	@$(BIN)/python -m pip install --quiet 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --group dev
 	@touch $@
 
 tools:  ## install with apt-get, as root or by sudo, what the tests need and is missing
@@ -54,15 +61,18 @@ test-vendor: setup  ## orders from the accounts at CA vendors that environment v
 soak: setup  ## an hour of fuzzing what reads the objects and certificates of others; FUZZ_SEED repeats a run
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-900} $(BIN)/python -m pytest tests/security/test_fuzz.py $(ARGS)
 
-demo: setup  ## from a self-signed root to a Secret that Nginx serves, on a control plane of its own
+demo: .venv/.operator  ## from a self-signed root to a Secret that Nginx serves, on a control plane of its own
 	@sh .ci/tools $(DEMO_TOOLS)
 	$(BIN)/python -m devcluster run -- $(BIN)/python -m demo $(ARGS)
 
-demo-acme: setup  ## account, challenge and certificate of an ACME CA: Pebble, which is built the first time
+demo-acme: .venv/.operator  ## account, challenge and certificate of an ACME CA: Pebble, which is built the first time
 	@sh .ci/tools openssl
 	$(BIN)/python -m devcluster run -- $(BIN)/python -m demo acme $(ARGS)
 
-run: setup  ## the operator against the cluster of the current kubeconfig
+shell: .venv/.operator  ## a shell with an empty control plane of its own, which ends with it; and kubectl with the plug-in
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m devcluster run -- bash
+
+run: .venv/.operator  ## the operator against the cluster of the current kubeconfig
 	$(BIN)/csr-operator run $(ARGS)
 
 bench: setup  ## throughput, latency, memory and writes per certificate, against the limit without an operator

@@ -56,7 +56,7 @@ class Story(Stage):
     def _serve(self) -> tuple[Server, int]:
         self._terminal.heading("Nginx serves it")
         self._terminal.say(
-            "In a pod, a volume brings the Secret's files. Here they are written to $DEMO, for your eyes only."
+            "In a pod, a volume has the Secret's files. Here they are written to $DEMO, which only you can read."
         )
         self._write_secret()
         self._show("ls -l $DEMO/tls.crt $DEMO/tls.key $DEMO/ca.crt")
@@ -110,7 +110,7 @@ class Story(Stage):
             "README.md        install it into a cluster, and get a first certificate of your own",
             "examples/        these manifests, and others for Nginx, Apache and an Ingress",
             "docs/            all fields, conditions and metrics; backup, upgrade, troubleshooting",
-            "make run         the operator against the cluster of your kubeconfig",
+            "make shell       an empty control plane, to try manifests of your own",
         ):
             self._terminal.line(f"  {line}")
 

@@ -1,6 +1,8 @@
 """What the plug-in takes, before any cluster is asked."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from importlib import metadata
@@ -23,6 +25,17 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert end.value.code == 0
     assert set(capsys.readouterr().out.split()) >= COMMANDS
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_the_help_of_a_command_has_an_example_that_is_accepted(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    [example] = re.findall(r"^example: kubectl csr ([^>\n]*)", capsys.readouterr().out, re.MULTILINE)
+    assert parse(shlex.split(example)).command == command
 
 
 def test_help_imports_no_client_and_no_cryptography() -> None:

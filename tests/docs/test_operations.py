@@ -1,8 +1,9 @@
-"""The commands of docs/operations.md and of README's installation are run as they stand, from install to removal."""
+"""The commands of docs/operations.md and of README's set-up are run as they stand, from install to removal."""
 
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,9 +18,11 @@ from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request, root_and_ca
 from tests.support.openssl import OpensslCa
 from tests.support.operator import NAMESPACE, OperatorProcess, operator_kubeconfig
+from tests.support.ports import free_ports
 
 TOP = Path(__file__).parents[2]
 PAGE, README = TOP / "docs" / "operations.md", TOP / "README.md"
+FIRST = "Your first certificate"
 
 NOT_RUN = {
     "kubectl logs -n csr-operator-system deployment/csr-operator": "no node runs the pod here",
@@ -77,6 +80,13 @@ def _install(terminal: Terminal) -> None:
     terminal.block("Install into a cluster", "kubectl apply", README)
 
 
+def _first_certificate(terminal: Terminal) -> str:
+    """README's manifest and what is done with it; returns what was printed."""
+    manifest = next(b for b in _blocks(README, FIRST, "yaml") if "kind: Issuer" in b)
+    (terminal.folder / "www.yaml").write_text(manifest)
+    return terminal.block(FIRST, "openssl verify", README)
+
+
 def _wait_gone(kubectl: Kubectl, kind: str, name: str) -> None:
     wait_until(f"{kind} {name} is gone", lambda: not kubectl.get(kind, name))
 
@@ -92,6 +102,21 @@ def _csr(kubectl: Kubectl, name: str) -> str:
     return str(kubectl.get("csreq", name).get("status", {}).get("csr", ""))
 
 
+def test_a_first_certificate_without_a_cluster(terminal: Terminal) -> None:
+    """By what README has typed in the shell of `make shell`; the operator's ports are others, as those may be taken."""
+    (block,) = [b for b in _blocks(README, "Try it without a cluster", "sh") if "kubectl apply" in b]
+    addresses = zip(("probe", "metrics", "acme-http"), free_ports(3), strict=True)
+    ports = " ".join(f"--{name}-address=127.0.0.1:{port}" for name, port in addresses)
+    started = block.replace("csr-operator run", f"csr-operator run {ports}")
+    assert started != block
+    pid = int(terminal.run(f"{started}echo $!").splitlines()[-1])
+    try:
+        assert "www.crt: OK" in _first_certificate(terminal)
+        terminal.run("kubectl delete -f www.yaml")
+    finally:
+        os.kill(pid, signal.SIGTERM)
+
+
 def test_the_page_is_run_from_install_to_removal(terminal: Terminal, tmp_path: Path) -> None:
     cluster, kubectl = terminal.cluster, Kubectl(terminal.cluster, "default")
     system = Kubectl(cluster, NAMESPACE)
@@ -102,15 +127,10 @@ def test_the_page_is_run_from_install_to_removal(terminal: Terminal, tmp_path: P
     assert image == "registry.example.com/csr-operator:0.1.0"
     kubectl("create", "namespace", "monitoring")
     terminal.block("Ports and the network", "metrics=enabled")
+    terminal.block("Another image", "kubectl scale")
+    assert system.get("deployment", "csr-operator")["spec"]["replicas"] == 1
 
     with OperatorProcess(operator_kubeconfig(cluster, tmp_path), tmp_path / "operator.log") as operator:
-        first = "Your first certificate"
-        manifest = next(b for b in _blocks(README, first, "yaml") if "kind: Issuer" in b)
-        (terminal.folder / "www.yaml").write_text(manifest)
-        terminal.block(first, "openssl req -x509", README)
-        assert "www.crt: OK" in terminal.block(first, "openssl verify", README)
-        terminal.run("kubectl delete -f www.yaml")
-
         kubectl.apply(
             *root_and_ca(),
             issuer("careful", **_ca_with_crl("careful"), approval="Manual"),

@@ -15,6 +15,21 @@ REVOCATION_REASONS = (
 )
 """As RFC 5280, section 5.3.1, names them, without certificateHold and removeFromCRL: what is replaced stays revoked."""
 
+_EXAMPLES = {
+    "status": "status www -n shop",
+    "inspect": "inspect www",
+    "renew": "renew www --wait",
+    "revoke": "revoke www --reason keyCompromise",
+    "approve": "approve www --generation 2",
+    "deny": 'deny www --generation 2 --message "not our name"',
+    "adopt": "adopt www --wait",
+    "import": "import www chain.pem --wait",
+    "export": "export www --output-file www.csr",
+    "verify": "verify --all -A",
+    "convert": "convert -f certificates.yaml > converted.yaml",
+    "version": "version",
+}
+
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|m|s|ms))+")
 _KINDS = "csreq|certificaterequests?(?:\\.csr-operator\\.dev)?"
 _KIND = re.compile(f"(?:{_KINDS})/")
@@ -92,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
             name,
             help=text[0].lower() + text[1:].rstrip("."),
             description=text,
+            epilog=f"example: kubectl csr {_EXAMPLES[name]}",
             parents=[*parents, connection],
             allow_abbrev=False,
         )
