@@ -5,7 +5,7 @@ at any point is just a restart. `status` decides nothing but approval, which adm
 rest of it gains nothing by it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -40,7 +40,7 @@ class IssuerState:
     version: changes whenever its spec or its CA changes; what failed permanently is then tried again.
     fingerprint: SHA-256 of the CA certificate that signs now; empty if the CA does not tell beforehand.
     rotated_at: when the operator saw the fingerprint change. costs, revokes: as its backend says. suggests: when to
-    renew its certificates.
+    renew its certificates. backend: its name; empty if the spec makes none.
     """
 
     ready: bool
@@ -53,6 +53,7 @@ class IssuerState:
     suggests: bool = False
     needs_approval: bool = False
     policy: Policy | None = None
+    backend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -457,9 +458,19 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         text = f"the annotation {REVOKE_ANNOTATION} is not a serial number and a reason: give one of these reasons "
         text += f"after it, or none: {', '.join(REVOCATION_REASONS)}"
         return Hold("RevocationPending", text, needs_user=True, until=due)
+    return Keep(due, "; ".join(_notes(request, world, record)))
+
+
+def _notes(request: CertificateRequest, world: World, record: Record) -> Iterator[str]:
     missing = [key for key in request.issuers if key not in world.issuers]
-    nobody = len(missing) == len(request.issuers)
-    return Keep(due, f"{missing[0]} does not exist, so the certificate cannot be renewed: create it" if nobody else "")
+    if len(missing) == len(request.issuers):
+        yield f"{missing[0]} does not exist, so the certificate cannot be renewed: create it"
+    revocation = request.spec.revocation
+    if revocation.on_delete or revocation.on_rotation:
+        key = request.issuer_key(record.issuer)
+        issuer = world.issuers.get(key) if key is not None else None
+        if why := unrevocable(key, record.not_after, issuer, world.now):
+            yield f"spec.revocation has no effect: {why}"
 
 
 _AHEAD = timedelta(hours=1)
@@ -697,6 +708,23 @@ def _owes(request: CertificateRequest, world: World, record: Record) -> bool:
     key = request.issuer_key(record.issuer)
     issuer = world.issuers.get(key) if key is not None else None
     return (issuer is None or issuer.revokes) and world.now < parse_time(record.not_after)
+
+
+def unrevocable(key: ObjectKey | None, not_after: str, issuer: IssuerState | None, now: datetime) -> str:
+    """Why the CA of a certificate cannot revoke it; empty if it can, or need not, or that is not known."""
+    if key is None or issuer is None or issuer.revokes or not issuer.backend or now >= parse_time(not_after):
+        return ""
+    return cannot_revoke(key, issuer.backend)
+
+
+def cannot_revoke(key: ObjectKey, backend: str) -> str:
+    """The words for an issuer whose backend does not revoke."""
+    advice = {
+        "ca": "name a Secret for its revocation list in spec.ca.crl.secretName",
+        "manual": "give that CA the serial number",
+        "selfSigned": "each client decides whether to trust a self-signed certificate",
+    }
+    return f"{key} cannot revoke (its backend is {backend}): {advice.get(backend, 'ask the CA itself')}"
 
 
 def _needs_guard(request: CertificateRequest, world: World, action: Action, record: Record | None) -> bool:

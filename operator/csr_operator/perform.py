@@ -405,9 +405,10 @@ class Performer:
         rest = tuple(one for one in owed if one.issuer != ca.issuer)
         return done, await self._remember(existing, write_owed(request.secret, rest, self._seal) if rest else None)
 
-    async def forget(self, request: CertificateRequest) -> SecretMeta:
-        """Drop what is owed."""
-        return await self._remember(await self._remembering(request), None)
+    async def forget(self, request: CertificateRequest) -> tuple[SecretMeta, tuple[Owed, ...]]:
+        """Drop what is owed, and return it."""
+        existing = await self._remembering(request)
+        return await self._remember(existing, None), self._owed(existing)
 
     async def guard(self, secret: SecretMeta, *, guarded: bool) -> SecretMeta | None:
         """Have a Secret held, or let go, should it be deleted; None if it is gone, or going. Raises KubeError."""
