@@ -308,6 +308,18 @@ def owns(request: CertificateRequest, secret: SecretMeta) -> bool:
     return secret.retained_for == request.name
 
 
+def precedence(request: CertificateRequest, secret: SecretMeta | None) -> tuple[bool, bool, bool, str, str]:
+    """Of the requests that name one Secret, the one with the least of these is to have it.
+
+    Whose it is; whom it is to be given to; for whose spec it says that it was made, which after a restore tells more
+    than any time of creation; the oldest.
+    """
+    if secret is None:
+        return True, True, True, request.created, request.uid
+    fits = secret.issuance_hash == request.issuance_hash
+    return not owns(request, secret), not is_wished(request, secret), not fits, request.created, request.uid
+
+
 def is_current(request: CertificateRequest, record: Record | None, now: datetime) -> bool:
     """The certificate on record is the one that the spec asks for, and valid now."""
     if record is None or record.issuance_hash != request.issuance_hash:
@@ -401,7 +413,11 @@ def owner_of(secret: SecretMeta) -> str:
 def not_owned(name: str, owner: str) -> str:
     """The words for a Secret that is somebody else's."""
     whose = f"belongs to {owner}" if owner else "was not made by the operator"
-    return f"Secret {name} {whose} and is left untouched: delete it, or name another in spec.secretName"
+    # spec.secretName cannot be changed; and what is another request's would only be made again.
+    remedy = "delete this request, and create it with another spec.secretName"
+    if not owner.startswith(f"{Kind.CERTIFICATE_REQUEST} "):
+        remedy = f"delete the Secret if nobody needs it; or {remedy}"
+    return f"Secret {name} {whose} and is left untouched: {remedy}"
 
 
 def issuer_name(key: ObjectKey) -> str:

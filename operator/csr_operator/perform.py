@@ -591,7 +591,7 @@ class Performer:
                     return await self._stage(request, plan, ca, basis)
                 if there is None or (found is not None and found.owner_uid == request.uid):
                     raise Overtaken(found) from None  # it is our own order, of which the watch has not told yet
-                text = f"Secret {where.name} is there already, where key and CSR are to be kept: delete it"
+                text = f"Secret {where.name} is there already, where key and CSR are to be kept: delete that Secret"
                 raise Failed("SecretNotOwned", text, needs_user=True) from None
             if error.status in (403, 422):
                 raise Failed("SecretRefused", f"Secret {where.name}, for the order, was refused: {error}") from None

@@ -254,8 +254,10 @@ def test_a_secret_of_another_owner_is_left_alone() -> None:
     action = ask(request, make_secret(request, owner_uid="other", owner="CertificateRequest theirs"))
     assert isinstance(action, Hold)
     assert action.needs_user
-    assert "belongs to CertificateRequest theirs" in action.message
-    assert "spec.secretName" in action.message
+    belongs = "belongs to CertificateRequest theirs and is left untouched"
+    assert (
+        action.message == f"Secret www-tls {belongs}: delete this request, and create it with another spec.secretName"
+    )
 
 
 def test_the_secret_of_an_earlier_request_of_the_same_name_is_waited_for() -> None:

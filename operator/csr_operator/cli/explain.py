@@ -9,6 +9,7 @@ from csr_operator.model import (
     CertificateRequest,
     Condition,
     Issuer,
+    Kind,
     ObjectKey,
     SecretMeta,
     Staged,
@@ -80,7 +81,7 @@ def findings(seen: Seen, now: datetime) -> Iterator[Finding]:
         case "Late":
             yield _finding(seen, "Late", reasons.LATE, state.message)
     if held is not None:
-        yield _finding(seen, held.reason, _advice_here(seen, held.reason), held.message)
+        yield _finding(seen, held.reason, _advice_here(seen, held.reason, held.message), held.message)
         if held.reason == "IssuerNotReady":
             yield from _issuer_findings(seen)
         if state.ready:
@@ -121,12 +122,14 @@ def _advice(reason: str) -> Advice:
     return reasons.REQUEST.get(reason, unknown)
 
 
-def _advice_here(seen: Seen, reason: str) -> Advice:
-    """A Secret that nobody else owns can be had."""
-    advice = _advice(reason)
-    if reason == "SecretNotOwned" and seen.secret is not None and not seen.secret.owner_uid:
-        return Advice(advice.meaning, f"{reasons.TAKE_OVER} {advice.remedy}")
-    return advice
+def _advice_here(seen: Seen, reason: str, message: str) -> Advice:
+    """A Secret that nobody else owns can be had, or be deleted."""
+    advice, secret = _advice(reason), seen.secret
+    if secret is None or secret.owner_uid or secret.retained_for or reason not in reasons.UNOWNED:
+        return advice
+    if f" {Kind.CERTIFICATE_REQUEST} " in message or not message.startswith(f"Secret {secret.name} "):
+        return advice  # another request is about to have it; or another Secret is meant
+    return Advice(advice.meaning, reasons.UNOWNED[reason])
 
 
 def _finding(seen: Seen, reason: str, advice: Advice, message: str = "", issuer: ObjectKey | None = None) -> Finding:
