@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from csr_operator.cli.output import facts
-from csr_operator.cli.review import Change, all_of_it, last_change, unusual
+from csr_operator.cli.review import Change, all_of_it, asks, last_change, unusual
 from csr_operator.kube import Object
 from csr_operator.parse import parse_request
 from tests.support.openssl import openssl
@@ -46,6 +46,22 @@ WWW = {"dnsNames": ["www.example.com"]}
 )
 def test_what_most_ask_for_is_not_unusual(spec: dict[str, Any]) -> None:
     assert said(**spec) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "usages"),
+    [
+        (WWW, ["digital signature"]),
+        ({**WWW, "privateKey": {"algorithm": "RSA"}}, ["digital signature", "key encipherment"]),
+        ({**WWW, "isCA": True}, ["cert sign", "crl sign", "digital signature"]),
+        ({**WWW, "usages": ["key encipherment", "server auth"]}, ["server auth"]),
+        ({**WWW, "usages": ["key encipherment"]}, ["key encipherment"]),  # refused, and so called
+    ],
+)
+def test_the_usages_are_those_that_the_certificate_gets(spec: dict[str, Any], usages: list[str]) -> None:
+    seen = parse_request(manifest(**spec))
+    assert asks(seen, None)["usages"] == usages
+    assert dict(all_of_it(seen, None))["Usages"] == ", ".join(usages)
 
 
 @pytest.mark.parametrize(

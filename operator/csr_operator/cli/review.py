@@ -1,5 +1,6 @@
 """What an approver decides on: all that a request asks for, what is unusual first. Pure, from what was read."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -15,6 +16,8 @@ from csr_operator.pki.constraints import Subtrees
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.names import subject_name
+from csr_operator.pki.profile import wanted_usages
+from csr_operator.pki.usages import DEFAULT_USAGES, normalized_usages
 
 _USUAL_USAGES = frozenset(("digital signature", "key encipherment", "server auth", "client auth"))
 
@@ -88,7 +91,7 @@ def all_of_it(request: CertificateRequest, change: Change | None) -> Iterator[tu
         ("E-mail", wanted.email_addresses),
     ):
         yield from ((word, value) for value in values)
-    yield "Usages", ", ".join(sorted(wanted.usages))
+    yield "Usages", ", ".join(_usages(request))
     yield "Duration", span_words(spec.duration)
     yield "Key", _key_words(request)
     yield "CSR", "given in the request (spec.request)" if spec.csr_pem else ""
@@ -106,7 +109,7 @@ def asks(request: CertificateRequest, change: Change | None) -> dict[str, Any]:
     return {
         "unusual": list(unusual(request)),
         "isCA": wanted.is_ca,
-        "usages": sorted(wanted.usages),
+        "usages": _usages(request),
         "duration": span_words(request.spec.duration),
         "writtenBy": change.manager if change is not None else None,
         "writtenAt": change.time or None if change is not None else None,
@@ -124,6 +127,18 @@ def span_words(length: timedelta) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
     return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
+
+
+def _usages(request: CertificateRequest) -> list[str]:
+    """Those that the certificate is to have: what is for CAs, and nothing that its key cannot serve for."""
+    wanted = asked(request)
+    found = wanted.usages
+    if wanted.key is not None:
+        with contextlib.suppress(PkiError):  # it is refused, with these words, when the CSR is built
+            signed = wanted_usages(request.spec.template.profile, wanted.key.algorithm)
+            # A CSR of the user's own may ask for more.
+            found = signed | (found - normalized_usages(request.spec.template.profile.usages or DEFAULT_USAGES))
+    return sorted(found | {"cert sign"} if wanted.is_ca else found)
 
 
 def _subject(request: CertificateRequest) -> Sequence[tuple[x509.ObjectIdentifier, str]]:
