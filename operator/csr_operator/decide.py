@@ -291,7 +291,7 @@ def _of_others(request: CertificateRequest, world: World, secret: SecretMeta) ->
         # Whose certificate it could be is not known otherwise.
         key = request.issuers[0]
         if (state := world.issuers.get(key)) is None:
-            return Hold("IssuerNotFound", f"{key} does not exist: create it", needs_user=False, until=until)
+            return Hold("IssuerNotFound", _missing(request, world, key), needs_user=False, until=until)
         return Hold("IssuerNotReady", f"{key} is not ready: {state.message}", needs_user=False, until=until)
     return Adopt()
 
@@ -474,13 +474,19 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         text = f"the annotation {REVOKE_ANNOTATION} is not a serial number and a reason: give one of these reasons "
         text += f"after it, or none: {', '.join(REVOCATION_REASONS)}"
         return Hold("RevocationPending", text, needs_user=True, until=due)
+    if not _HEXADECIMAL.issuperset(request.wishes.revoke):  # another number may be that of a certificate before
+        text = f"the annotation {REVOKE_ANNOTATION} is not a serial number: give that of the certificate that is to be "
+        text += f"revoked, which is {record.serial_number} now, or remove the annotation"
+        return Hold("RevocationPending", text, needs_user=True, until=due)
     return Keep(due, "; ".join(_notes(request, world, record)))
 
 
 def _notes(request: CertificateRequest, world: World, record: Record) -> Iterator[str]:
     missing = [key for key in request.issuers if key not in world.issuers]
     if len(missing) == len(request.issuers):
-        yield f"{missing[0]} does not exist, so the certificate cannot be renewed: create it"
+        where = _name_field(request, missing[0])
+        remedy = "create it, or correct the name"
+        yield f"{where}: {missing[0]} does not exist, so the certificate cannot be renewed: {remedy}"
     revocation = request.spec.revocation
     if revocation.on_delete or revocation.on_rotation:
         key = request.issuer_key(record.issuer)
@@ -488,6 +494,8 @@ def _notes(request: CertificateRequest, world: World, record: Record) -> Iterato
         if why := unrevocable(key, record.not_after, issuer, world.now):
             yield f"spec.revocation has no effect: {why}"
 
+
+_HEXADECIMAL = frozenset("0123456789ABCDEF")
 
 _AHEAD = timedelta(hours=1)
 """No CA is believed that grants what begins so much later: a clock was wrong, and was set right since."""
@@ -566,7 +574,7 @@ def _obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold
     """Why `key` cannot be asked now."""
     issuer = world.issuers.get(key)
     if issuer is None:
-        return Hold("IssuerNotFound", f"{key} does not exist: {_instead(request, world, key)}", needs_user=False)
+        return Hold("IssuerNotFound", _missing(request, world, key), needs_user=False)
     failure = (world.failures or {}).get(key)
     if failure is not None and _counts(failure, request, issuer.version, world.now):
         return Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
@@ -580,12 +588,18 @@ def _obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold
     return None
 
 
-def _instead(request: CertificateRequest, world: World, key: ObjectKey) -> str:
-    namesake = namesake_of(request, key)
+def _missing(request: CertificateRequest, world: World, key: ObjectKey) -> str:
+    """The words for an issuer that does not exist."""
+    namesake, where = namesake_of(request, key), _name_field(request, key)
     if namesake not in world.namesakes:
-        return "create it"
-    field = "issuerRef" if len(request.issuers) == 1 else "issuerRefs"
-    return f"{namesake} does: set spec.{field}.kind to {namesake.kind}, or create {key}"
+        return f"{where}: {key} does not exist: create it, or correct the name"
+    kind = f"{where.removesuffix('.name')}.kind"
+    return f"{where}: {key} does not exist: {namesake} does: set {kind} to {namesake.kind}, or create {key}"
+
+
+def _name_field(request: CertificateRequest, key: ObjectKey) -> str:
+    several = len(request.issuers) > 1
+    return f"spec.issuerRefs[{request.issuers.index(key)}].name" if several else "spec.issuerRef.name"
 
 
 def namesake_of(request: CertificateRequest, key: ObjectKey) -> ObjectKey:
@@ -609,7 +623,7 @@ def _approval(request: CertificateRequest, key: ObjectKey) -> Hold | None:
         return condition
 
     if (denied := given("Denied")) is not None:
-        return Hold("Denied", f"denied: {denied.message}; change the request, or have it approved", needs_user=True)
+        return Hold("Denied", f"{denied.message or 'denied'}; change the request, or have it approved", needs_user=True)
     if given("Approved") is None:
         command = f"kubectl csr approve {request.name} -n {request.namespace} --generation {request.generation}"
         message = f"{key} needs approval: somebody who may approve its requests has to run `{command}`"

@@ -92,7 +92,12 @@ def findings(seen: Seen, now: datetime) -> Iterator[Finding]:
     elif state.reason == "Issued" and (missing := tuple(_missing_issuers(seen))):
         yield from missing
     elif state.reason in ("Issued", "Issuing"):
-        yield _finding(seen, state.reason, _advice(state.reason))
+        advice = _advice(state.reason)
+        if state.reason == "Issued" and "; " in state.message:  # more than how long it is valid
+            advice = Advice(advice.meaning, "Nothing, unless the message asks for something.")
+            yield _finding(seen, "Issued", advice, state.message)
+        else:
+            yield _finding(seen, state.reason, advice)
     yield from _decision_without_effect(seen)
 
 
