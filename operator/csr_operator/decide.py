@@ -282,7 +282,8 @@ def _of_others(request: CertificateRequest, world: World, secret: SecretMeta) ->
     if not may_be_taken(request, secret):
         text = not_owned(secret.name, owner_of(secret))
         if not secret.owner_uid:
-            text += f"; to take it over, if it holds what the request asks for: `kubectl csr adopt {request.name}`"
+            text += f"; to take it over, if it holds what the request asks for: `kubectl csr adopt {request.name} "
+            text += f"-n {request.namespace}`"
         return Hold("SecretNotOwned", text, needs_user=True, until=until)
     if world.rival and not wished:
         owner = f"{Kind.CERTIFICATE_REQUEST} {world.rival}"
@@ -553,7 +554,8 @@ def _paced(request: CertificateRequest, world: World, action: Issue | Hold, due:
     text = (
         f"{pace.hurries + 1} certificates in a row had to be replaced within a tenth of their lifetime; the next one "
     )
-    text += f"is issued at {format_time(pace.next)}: {cause}; `kubectl csr renew {request.name}` has it issued now"
+    text += f"is issued at {format_time(pace.next)}: {cause}; "
+    text += f"`kubectl csr renew {request.name} -n {request.namespace}` has it issued now"
     return Hold("RenewalLoop", text, needs_user=False, until=pace.next)
 
 

@@ -201,7 +201,7 @@ def test_a_restored_backup_asks_no_ca(dump: Dump, fresh: Kubectl, tmp_path: Path
         _restore(fresh, dump, "secrets.json")
         _restore(fresh, dump, "requests.json")
         _assert_back(site, dump)
-        assert site.warnings("plain") == []
+        assert site.warnings("renewed") == []
     fresh("delete", REQUEST, "--all", "--cascade=orphan", "--timeout=60s")
 
 

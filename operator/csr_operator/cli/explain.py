@@ -108,8 +108,6 @@ def event_words(event: Happening, now: datetime) -> str:
         why := reasons.REISSUED.get(event.note.rpartition("because of ")[2].partition(",")[0])
     ):
         return f"{text}: {why}"
-    if event.reason in reasons.EVENTS and event.reason != "Issued":
-        return f"{text} ({reasons.EVENTS[event.reason]})"
     return text
 
 

@@ -218,17 +218,6 @@ ISSUER = {
 }
 """Of the conditions of an Issuer or ClusterIssuer."""
 
-EVENTS = {
-    "Adopted": "a Secret that was there already was taken over, without another certificate",
-    "Issued": "another certificate was issued",
-    "Revoked": "a certificate was revoked",
-    "NotRevoked": "a certificate that was to be revoked was not",
-    "StillPending": "a reminder: the order still waits",
-    "RenewalSuggested": "the CA asks to renew the certificate, and says why",
-    "StateNotAuthentic": "what the operator keeps in a Secret is not authentic",
-}
-"""Of events that no condition has the reason of."""
-
 REISSUED = {
     "Renewal": "the renewal time was reached",
     "RenewalRequested": "renewal was requested (`kubectl csr renew`)",

@@ -20,6 +20,12 @@ from csr_operator.pki.profile import wanted_usages
 from csr_operator.pki.usages import DEFAULT_USAGES, normalized_usages
 
 _USUAL_USAGES = frozenset(("digital signature", "key encipherment", "server auth", "client auth"))
+_USUAL_ATTRIBUTES = frozenset(
+    (
+        *(NameOID.COMMON_NAME, NameOID.COUNTRY_NAME, NameOID.STATE_OR_PROVINCE_NAME, NameOID.LOCALITY_NAME),
+        *(NameOID.STREET_ADDRESS, NameOID.POSTAL_CODE, NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME),
+    )
+)
 
 
 class Change(NamedTuple):
@@ -71,7 +77,7 @@ def unusual(request: CertificateRequest) -> Iterator[str]:
     if wanted.other_names:
         given = [f"{other.oid}={other.utf8_value}" for other in spec.template.names.other_names]
         yield f"otherNames: {', '.join(given) or wanted.other_names}"
-    if attributes := [text for oid, text in _subject(request) if oid != NameOID.COMMON_NAME]:
+    if attributes := [one.rfc4514_string() for one in _subject(request) if _is_unusual(one)]:
         yield f"subject: {', '.join(attributes)}"
     if wanted.malformed:
         yield f"names that no certificate can have: {'; '.join(f'{kind}: {why}' for kind, why in wanted.malformed)}"
@@ -84,6 +90,7 @@ def all_of_it(request: CertificateRequest, change: Change | None) -> Iterator[tu
     spec, wanted, names = request.spec, asked(request), request.spec.template.names
     yield from (("Unusual", text) for text in unusual(request))
     yield "Common name", ", ".join(wanted.common_names)
+    yield "Subject", ", ".join(one.rfc4514_string() for one in _subject(request) if one.oid != NameOID.COMMON_NAME)
     for word, values in (
         ("DNS", wanted.dns_names),
         ("IP", wanted.ip_addresses),
@@ -141,13 +148,18 @@ def _usages(request: CertificateRequest) -> list[str]:
     return sorted(found | {"cert sign"} if wanted.is_ca else found)
 
 
-def _subject(request: CertificateRequest) -> Sequence[tuple[x509.ObjectIdentifier, str]]:
+def _is_unusual(attribute: x509.NameAttribute[str | bytes]) -> bool:
+    # By an organization of that kind, Kubernetes knows a group: system:masters may do anything.
+    return attribute.oid not in _USUAL_ATTRIBUTES or str(attribute.value).startswith("system:")
+
+
+def _subject(request: CertificateRequest) -> Sequence[x509.NameAttribute[str | bytes]]:
     spec = request.spec
     try:
         name = load_csr(spec.csr_pem.encode()).subject if spec.csr_pem else subject_name(spec.template.names)
     except PkiError:
         return ()  # it is refused, with these words, when the CSR is built
-    return [(attribute.oid, attribute.rfc4514_string()) for attribute in name]
+    return list(name)
 
 
 def _subtrees(side: Subtrees) -> tuple[str, ...]:
