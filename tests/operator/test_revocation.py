@@ -96,7 +96,8 @@ def test_an_issuer_that_cannot_revoke_holds_nothing_up_and_that_is_told(site: Si
 
     site.kubectl("delete", REQUEST, name, f"--cascade={how}", "--timeout=30s")
 
-    told = wait_until("it is told", lambda: len(found := events(site, name, "NotRevoked")) == 2 and found)
+    wait_until("both are told of", lambda: len(events(site, name, "NotRevoked")) == 2)
+    told = events(site, name, "NotRevoked")
     for certificate in certificates:
         note = f"the certificate {serial(certificate)} was not revoked: {cannot}"
         assert any(one.startswith(note) for one in told)

@@ -50,17 +50,11 @@ def test_what_is_to_be_taken_back_is_marked_as_it_was_seen_last() -> None:
     assert (there.handle, there.deleted) == ("43", "2026-06-01T00:00:02Z")
 
 
-MANIFEST = {
-    "metadata": {"namespace": "n", "resourceVersion": "1", "generation": 1},
-    "spec": {"secretName": "www-tls", "issuerRef": {"name": "ca"}},
-}
-
-
 def named(name: str, created: str) -> CertificateRequest:
     """A request for www-tls and its own name."""
-    spec: dict[str, Any] = {**MANIFEST["spec"], "dnsNames": [f"{name}.example.com"]}
-    metadata = {**MANIFEST["metadata"], "name": name, "uid": f"uid-{name}", "creationTimestamp": created}
-    return parse_request({"metadata": metadata, "spec": spec})
+    metadata = {"namespace": "n", "resourceVersion": "1", "generation": 1, "name": name, "uid": f"uid-{name}"}
+    spec = {"secretName": "www-tls", "issuerRef": {"name": "ca"}, "dnsNames": [f"{name}.example.com"]}
+    return parse_request({"metadata": {**metadata, "creationTimestamp": created}, "spec": spec})
 
 
 OLD, YOUNG = named("old", "2026-06-01T00:00:00Z"), named("young", "2026-06-01T00:00:01Z")
