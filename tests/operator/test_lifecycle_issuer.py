@@ -21,7 +21,10 @@ from tests.support.site import REQUEST, Site, moment, new_namespace
 GOOD = authority("Good CA")
 BROKEN: dict[str, tuple[dict[str, Any] | None, str]] = {
     "late": (None, "does not exist: a CertificateRequest with isCA and that secretName makes it; or create"),
-    "wrong-key": (other_key(GOOD).secret("wrong-key"), "private key does not belong to"),
+    "wrong-key": (
+        other_key(GOOD).secret("wrong-key"),
+        "tls.key: it is not the key of a certificate in tls.crt: give the",
+    ),
     "expired": (authority("Old CA", ends_in=timedelta(days=-1)).secret("expired"), "is not valid now"),
     "not-a-ca": (authority("Leaf", is_ca=False).secret("not-a-ca"), "is not a CA certificate"),
     "no-key": (credential("no-key", **{"tls.crt": GOOD.certificate}), "tls.key is missing"),
@@ -261,6 +264,7 @@ def test_certificates_outlive_their_issuer(site: Site) -> None:
     ready = condition(after, "Ready")
     assert ready["status"] == "True"
     assert "Issuer " in ready["message"]
-    assert ready["message"].endswith("/leaving does not exist, so the certificate cannot be renewed: create it")
+    words = "/leaving does not exist, so the certificate cannot be renewed: create it, or correct the name"
+    assert ready["message"].endswith(words)
     assert after["status"]["serialNumber"] == before["status"]["serialNumber"]
     assert site.kubectl.get("secret", "staying-tls") == secret
