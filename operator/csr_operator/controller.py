@@ -42,9 +42,11 @@ from .decide import (
     fought_over,
     fraction,
     is_served,
+    issuer_name,
     namesake_of,
     owns,
     renewal_time,
+    unrevocable,
 )
 from .errors import Failed, Overtaken
 from .events import Events
@@ -80,6 +82,7 @@ from .parse import parse_issuer, parse_request, parse_secret_meta, parse_staged
 from .perform import NeedsKey, Ordered, Performer, Written
 from .pki.csr import csr_digest
 from .pki.errors import quoted
+from .pki.fingerprint import serial_octets
 from .pki.keys import PrivateKey, parameters_of
 from .policy import key_violations, violations
 from .repairs import Repairs
@@ -299,6 +302,8 @@ class Controller:
                 self._queue.forget(key)
                 self._slots.forget(key)
         elif self._store.drop_request(key, uid):
+            if request is not None:
+                self._tell_what_stays_valid(request)
             self._failures.pop(key, None)
             self._unrevoked.pop(key, None)
             self._waiting.pop(key, None)
@@ -816,7 +821,13 @@ class Controller:
                 assert live is not None
                 await self._revoke(request, action, live)
             case Forget():
-                self._store.wrote_secret(await self._performer.forget(request))
+                written, forgotten = await self._performer.forget(request)
+                self._store.wrote_secret(written)
+                for one in forgotten:
+                    ends = format_time(one.certificate.not_valid_after_utc)
+                    why = self._unrevocable(request, one.issuer, ends)
+                    if why and not request.wishes.abandon_revocation:
+                        self._tell_unrevoked(request, serial_octets(one.certificate), why)
             case Guard():
                 if not request.is_guarded:
                     await self._finalize(request, add=True)
@@ -827,8 +838,7 @@ class Controller:
                 await self._let_secret_go(request, secret)
             case Release():
                 await self._release(request, action.unrevoked)
-        by_ca = secret is not None and secret.record is not None and secret.record.window is not None
-        return self._note_done(request, action, live, done, by_ca=by_ca)
+        return self._note_done(request, action, live, done, secret.record if secret is not None else None)
 
     def _drop(self, staged: Staged) -> None:
         """Its Secret was deleted, and stays only if the order has to be taken back."""
@@ -843,10 +853,9 @@ class Controller:
         action: Action,
         live: Live | None,
         done: Written | Ordered | None,
-        *,
-        by_ca: bool,
+        before: Record | None,
     ) -> str | None:
-        """by_ca: the CA had a say in when the certificate was to be renewed."""
+        """before: of the certificate that another one replaced."""
         if isinstance(done, Ordered):
             self._store.wrote_secret(done.staged)
             now = self._clock()
@@ -867,11 +876,11 @@ class Controller:
             self._consult[request.key] = (done.secret.record.reference, self._clock() + done.renewal.ask_after)
         self._wake_readers(request.secret)  # the watch shows nothing newer
         if done.lost:
-            text = f"Secret {request.secret.name} no longer holds it"
-            self._events.warning(request, "NotRevoked", f"the certificate {done.lost} was not revoked: {text}")
-        if isinstance(action, Issue) and action.reason == "Revoked" and not action.revoke_old:
-            text = "the certificate was replaced, and is not revoked: its issuer cannot revoke"
-            self._events.warning(request, "NotRevoked", text)
+            self._tell_unrevoked(request, done.lost, f"Secret {request.secret.name} no longer holds it")
+        if isinstance(action, Issue | Resume) and before is not None and not action.revoke_old:
+            wanted = request.spec.revocation.on_rotation or request.wishes.revoke == before.serial_number
+            if wanted and (why := self._unrevocable(request, before.issuer, before.not_after)):
+                self._tell_unrevoked(request, before.serial_number, why)
         if isinstance(action, Adopt) and done.secret.record is not None:
             text = f"Secret {request.spec.secret_name} with its certificate {done.secret.record.serial_number}"
             text += " was there already, and was taken over"
@@ -883,7 +892,7 @@ class Controller:
             self._journal.say(logging.INFO, request.key, issued_text(request, done.secret.record, reason))
             if again:
                 why = f", because of {reason}" if reason else ""
-                if reason == "Renewal" and by_ca:
+                if reason == "Renewal" and before is not None and before.window is not None:
                     why += ", at the time that the CA asks for (renewal information, RFC 9773)"
                 self._events.normal(request, "Issued", f"revision {action.revision}{why}")
             elif live is not None and live.backend is not None and live.backend.costs and _shows_trouble(request):
@@ -909,11 +918,8 @@ class Controller:
                 # So is the request, soon, and then the certificate is revoked if that can be done.
                 raise KubeError(409, "", f"namespace {request.namespace} is being deleted")
             for serial_number in await self._performer.owed_serials(request) if secret.owed else ():
-                self._tell_unrevoked(
-                    request,
-                    f"the certificate {serial_number} was not revoked: Secret {secret.name}, "
-                    "which recorded the revocation, was deleted",
-                )
+                why = f"Secret {secret.name}, which recorded the revocation, was deleted"
+                self._tell_unrevoked(request, serial_number, why)
         meta = await self._performer.guard(secret, guarded=False)
         if meta is None:
             raise KubeError(404, "NotFound", f"Secret {secret.name} is gone")  # as the watch is about to show
@@ -925,11 +931,36 @@ class Controller:
             return
         await self._performer.let_go(request)
         if unrevoked:
-            self._tell_unrevoked(request, unrevoked)
+            self._note_unrevoked(request, unrevoked)
 
-    def _tell_unrevoked(self, request: CertificateRequest, note: str) -> None:
-        logger.warning("%s: %s", request.key, note)  # there may be no events any more where it was
+    def _tell_unrevoked(self, request: CertificateRequest, serial_number: str, why: str) -> None:
+        self._note_unrevoked(request, f"the certificate {serial_number} was not revoked: {why}")
+
+    def _note_unrevoked(self, request: CertificateRequest, note: str) -> None:
+        self._journal.say(logging.WARNING, request.key, note)  # there may be no events any more where it was
         self._events.warning(request, "NotRevoked", note)
+
+    def _tell_what_stays_valid(self, request: CertificateRequest) -> None:
+        """It is gone. Where its CA cannot revoke, no finalizer kept it for that."""
+        secret, status = self._store.own_secret(request), request.status
+        record = secret.record if secret is not None else None
+        if not request.spec.revocation.on_delete:
+            return
+        if record is not None:
+            number, why = record.serial_number, self._unrevocable(request, record.issuer, record.not_after)
+        else:  # the Secret went first, as it does with `--cascade=foreground`
+            number, first = status.serial_number, issuer_name(request.issuers[0])
+            why = self._unrevocable(request, first, status.not_after) if number else ""
+        if why:
+            self._tell_unrevoked(request, number, why)
+
+    def _unrevocable(self, request: CertificateRequest, issuer: str, not_after: str) -> str:
+        key = request.issuer_key(issuer)
+        live = self._issuers.get(key) if key is not None else None
+        try:
+            return unrevocable(key, not_after, live.state if live is not None else None, self._clock())
+        except ValueError:
+            return ""  # from a status, where anything may stand
 
     def _last_look(self, request: CertificateRequest) -> _Look | None:
         look = self._looks.get(request.key)
@@ -999,9 +1030,7 @@ class Controller:
             self._events.normal(request, "Revoked", text)
             self._journal.say(logging.INFO, request.key, text)
         for serial_number, why in done.refused.items():
-            text = f"the certificate {serial_number} was not revoked: {why}"
-            self._events.warning(request, "NotRevoked", text)
-            self._journal.say(logging.WARNING, request.key, text)
+            self._tell_unrevoked(request, serial_number, why)
         if meta is None:
             await self._release(request)
         else:

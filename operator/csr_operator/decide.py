@@ -5,7 +5,7 @@ at any point is just a restart. `status` decides nothing but approval, which adm
 rest of it gains nothing by it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -40,7 +40,7 @@ class IssuerState:
     version: changes whenever its spec or its CA changes; what failed permanently is then tried again.
     fingerprint: SHA-256 of the CA certificate that signs now; empty if the CA does not tell beforehand.
     rotated_at: when the operator saw the fingerprint change. costs, revokes: as its backend says. suggests: when to
-    renew its certificates.
+    renew its certificates. backend: its name; empty if the spec makes none.
     """
 
     ready: bool
@@ -53,6 +53,7 @@ class IssuerState:
     suggests: bool = False
     needs_approval: bool = False
     policy: Policy | None = None
+    backend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +282,8 @@ def _of_others(request: CertificateRequest, world: World, secret: SecretMeta) ->
     if not may_be_taken(request, secret):
         text = not_owned(secret.name, owner_of(secret))
         if not secret.owner_uid:
-            text += f"; to take it over, if it holds what the request asks for: `kubectl csr adopt {request.name}`"
+            text += f"; to take it over, if it holds what the request asks for: `kubectl csr adopt {request.name} "
+            text += f"-n {request.namespace}`"
         return Hold("SecretNotOwned", text, needs_user=True, until=until)
     if world.rival and not wished:
         owner = f"{Kind.CERTIFICATE_REQUEST} {world.rival}"
@@ -290,7 +292,7 @@ def _of_others(request: CertificateRequest, world: World, secret: SecretMeta) ->
         # Whose certificate it could be is not known otherwise.
         key = request.issuers[0]
         if (state := world.issuers.get(key)) is None:
-            return Hold("IssuerNotFound", f"{key} does not exist: create it", needs_user=False, until=until)
+            return Hold("IssuerNotFound", _missing(request, world, key), needs_user=False, until=until)
         return Hold("IssuerNotReady", f"{key} is not ready: {state.message}", needs_user=False, until=until)
     return Adopt()
 
@@ -305,6 +307,18 @@ def owns(request: CertificateRequest, secret: SecretMeta) -> bool:
     if request.being_deleted and is_left(request, secret) and secret.record is not None:
         return secret.record.issuance_hash == request.issuance_hash
     return secret.retained_for == request.name
+
+
+def precedence(request: CertificateRequest, secret: SecretMeta | None) -> tuple[bool, bool, bool, str, str]:
+    """Of the requests that name one Secret, the one with the least of these is to have it.
+
+    Whose it is; whom it is to be given to; for whose spec it says that it was made, which after a restore tells more
+    than any time of creation; the oldest.
+    """
+    if secret is None:
+        return True, True, True, request.created, request.uid
+    fits = secret.issuance_hash == request.issuance_hash
+    return not owns(request, secret), not is_wished(request, secret), not fits, request.created, request.uid
 
 
 def is_current(request: CertificateRequest, record: Record | None, now: datetime) -> bool:
@@ -400,7 +414,11 @@ def owner_of(secret: SecretMeta) -> str:
 def not_owned(name: str, owner: str) -> str:
     """The words for a Secret that is somebody else's."""
     whose = f"belongs to {owner}" if owner else "was not made by the operator"
-    return f"Secret {name} {whose} and is left untouched: delete it, or name another in spec.secretName"
+    # spec.secretName cannot be changed; and what is another request's would only be made again.
+    remedy = "delete this request, and create it with another spec.secretName"
+    if not owner.startswith(f"{Kind.CERTIFICATE_REQUEST} "):
+        remedy = f"delete the Secret if nobody needs it; or {remedy}"
+    return f"Secret {name} {whose} and is left untouched: {remedy}"
 
 
 def issuer_name(key: ObjectKey) -> str:
@@ -458,10 +476,28 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         text = f"the annotation {REVOKE_ANNOTATION} is not a serial number and a reason: give one of these reasons "
         text += f"after it, or none: {', '.join(REVOCATION_REASONS)}"
         return Hold("RevocationPending", text, needs_user=True, until=due)
-    missing = [key for key in request.issuers if key not in world.issuers]
-    nobody = len(missing) == len(request.issuers)
-    return Keep(due, f"{missing[0]} does not exist, so the certificate cannot be renewed: create it" if nobody else "")
+    if not _HEXADECIMAL.issuperset(request.wishes.revoke):  # another number may be that of a certificate before
+        text = f"the annotation {REVOKE_ANNOTATION} is not a serial number: give that of the certificate that is to be "
+        text += f"revoked, which is {record.serial_number} now, or remove the annotation"
+        return Hold("RevocationPending", text, needs_user=True, until=due)
+    return Keep(due, "; ".join(_notes(request, world, record)))
 
+
+def _notes(request: CertificateRequest, world: World, record: Record) -> Iterator[str]:
+    missing = [key for key in request.issuers if key not in world.issuers]
+    if len(missing) == len(request.issuers):
+        where = _name_field(request, missing[0])
+        remedy = "create it, or correct the name"
+        yield f"{where}: {missing[0]} does not exist, so the certificate cannot be renewed: {remedy}"
+    revocation = request.spec.revocation
+    if revocation.on_delete or revocation.on_rotation:
+        key = request.issuer_key(record.issuer)
+        issuer = world.issuers.get(key) if key is not None else None
+        if why := unrevocable(key, record.not_after, issuer, world.now):
+            yield f"spec.revocation has no effect: {why}"
+
+
+_HEXADECIMAL = frozenset("0123456789ABCDEF")
 
 _AHEAD = timedelta(hours=1)
 """No CA is believed that grants what begins so much later: a clock was wrong, and was set right since."""
@@ -519,7 +555,8 @@ def _paced(request: CertificateRequest, world: World, action: Issue | Hold, due:
     text = (
         f"{pace.hurries + 1} certificates in a row had to be replaced within a tenth of their lifetime; the next one "
     )
-    text += f"is issued at {format_time(pace.next)}: {cause}; `kubectl csr renew {request.name}` has it issued now"
+    text += f"is issued at {format_time(pace.next)}: {cause}; "
+    text += f"`kubectl csr renew {request.name} -n {request.namespace}` has it issued now"
     return Hold("RenewalLoop", text, needs_user=False, until=pace.next)
 
 
@@ -540,7 +577,7 @@ def _obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold
     """Why `key` cannot be asked now."""
     issuer = world.issuers.get(key)
     if issuer is None:
-        return Hold("IssuerNotFound", f"{key} does not exist: {_instead(request, world, key)}", needs_user=False)
+        return Hold("IssuerNotFound", _missing(request, world, key), needs_user=False)
     failure = (world.failures or {}).get(key)
     if failure is not None and _counts(failure, request, issuer.version, world.now):
         return Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
@@ -554,12 +591,18 @@ def _obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold
     return None
 
 
-def _instead(request: CertificateRequest, world: World, key: ObjectKey) -> str:
-    namesake = namesake_of(request, key)
+def _missing(request: CertificateRequest, world: World, key: ObjectKey) -> str:
+    """The words for an issuer that does not exist."""
+    namesake, where = namesake_of(request, key), _name_field(request, key)
     if namesake not in world.namesakes:
-        return "create it"
-    field = "issuerRef" if len(request.issuers) == 1 else "issuerRefs"
-    return f"{namesake} does: set spec.{field}.kind to {namesake.kind}, or create {key}"
+        return f"{where}: {key} does not exist: create it, or correct the name"
+    kind = f"{where.removesuffix('.name')}.kind"
+    return f"{where}: {key} does not exist: {namesake} does: set {kind} to {namesake.kind}, or create {key}"
+
+
+def _name_field(request: CertificateRequest, key: ObjectKey) -> str:
+    several = len(request.issuers) > 1
+    return f"spec.issuerRefs[{request.issuers.index(key)}].name" if several else "spec.issuerRef.name"
 
 
 def namesake_of(request: CertificateRequest, key: ObjectKey) -> ObjectKey:
@@ -583,7 +626,7 @@ def _approval(request: CertificateRequest, key: ObjectKey) -> Hold | None:
         return condition
 
     if (denied := given("Denied")) is not None:
-        return Hold("Denied", f"denied: {denied.message}; change the request, or have it approved", needs_user=True)
+        return Hold("Denied", f"{denied.message or 'denied'}; change the request, or have it approved", needs_user=True)
     if given("Approved") is None:
         command = f"kubectl csr approve {request.name} -n {request.namespace} --generation {request.generation}"
         message = f"{key} needs approval: somebody who may approve its requests has to run `{command}`"
@@ -701,6 +744,23 @@ def _owes(request: CertificateRequest, world: World, record: Record) -> bool:
     key = request.issuer_key(record.issuer)
     issuer = world.issuers.get(key) if key is not None else None
     return (issuer is None or issuer.revokes) and world.now < parse_time(record.not_after)
+
+
+def unrevocable(key: ObjectKey | None, not_after: str, issuer: IssuerState | None, now: datetime) -> str:
+    """Why the CA of a certificate cannot revoke it; empty if it can, or need not, or that is not known."""
+    if key is None or issuer is None or issuer.revokes or not issuer.backend or now >= parse_time(not_after):
+        return ""
+    return cannot_revoke(key, issuer.backend)
+
+
+def cannot_revoke(key: ObjectKey, backend: str) -> str:
+    """The words for an issuer whose backend does not revoke."""
+    advice = {
+        "ca": "name a Secret for its revocation list in spec.ca.crl.secretName",
+        "manual": "give that CA the serial number",
+        "selfSigned": "each client decides whether to trust a self-signed certificate",
+    }
+    return f"{key} cannot revoke (its backend is {backend}): {advice.get(backend, 'ask the CA itself')}"
 
 
 def _needs_guard(request: CertificateRequest, world: World, action: Action, record: Record | None) -> bool:

@@ -157,6 +157,7 @@ class Issuers:
             suggests=isinstance(live.backend, SuggestsRenewal),
             needs_approval=live.issuer.needs_approval,
             policy=live.issuer.policy,
+            backend=live.issuer.backend if live.backend is not None else "",
         )
         live.not_after = health.not_after
         if state != live.state:

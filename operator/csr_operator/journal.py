@@ -57,7 +57,7 @@ def _names(request: CertificateRequest) -> str:
     if request.spec.csr_pem:
         return "the names of its own CSR"
     if not count:
-        return f"no names but {shown(names.common_name or names.literal_subject) or 'its subject'}"
+        return f"subject {shown(names.literal_subject or names.common_name) or 'as asked for'}"
     first = [shown(name) for each in listed for name in each[:_MOST_NAMES]][:_MOST_NAMES]
     rest = ", ..." if count > len(first) else ""
     return f"{count} name{'' if count == 1 else 's'}: {', '.join(first)}{rest}"

@@ -579,6 +579,8 @@ class SecretMeta:
     revoked: str = ""
     """SHA-256 of the certificate that was revoked, or was to be, when its request went; also by a code that does not
     verify."""
+    issuance_hash: str = ""
+    """Of the spec for which it says that it was made; it need not verify either."""
     forged: tuple[str, ...] = ()
     """Names of annotations of ours that are there with a code that does not verify, and count as absent."""
 

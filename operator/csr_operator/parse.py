@@ -300,6 +300,7 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
         adopt=written.get(ADOPT_ANNOTATION, ""),
         left_for=left_for,
         revoked=revoked,
+        issuance_hash=said.issuance_hash if said is not None else "",
         forged=tuple(forged),
     )
 

@@ -395,9 +395,10 @@ class Performer:
         rest = tuple(one for one in owed if one.issuer != ca.issuer)
         return done, await self._remember(existing, write_owed(request.secret, rest, self._seal) if rest else None)
 
-    async def forget(self, request: CertificateRequest) -> SecretMeta:
-        """Drop what is owed."""
-        return await self._remember(await self._remembering(request), None)
+    async def forget(self, request: CertificateRequest) -> tuple[SecretMeta, tuple[Owed, ...]]:
+        """Drop what is owed, and return it."""
+        existing = await self._remembering(request)
+        return await self._remember(existing, None), self._owed(existing)
 
     async def guard(self, secret: SecretMeta, *, guarded: bool) -> SecretMeta | None:
         """Have a Secret held, or let go, should it be deleted; None if it is gone, or going. Raises KubeError."""
@@ -580,7 +581,7 @@ class Performer:
                     return await self._stage(request, plan, ca, basis)
                 if there is None or (found is not None and found.owner_uid == request.uid):
                     raise Overtaken(found) from None  # it is our own order, of which the watch has not told yet
-                text = f"Secret {where.name} is there already, where key and CSR are to be kept: delete it"
+                text = f"Secret {where.name} is there already, where key and CSR are to be kept: delete that Secret"
                 raise Failed("SecretNotOwned", text, needs_user=True) from None
             if error.status in (403, 422):
                 raise Failed("SecretRefused", f"Secret {where.name}, for the order, was refused: {error}") from None

@@ -370,8 +370,8 @@ def _key_against(allowed: tuple[AllowedKey, ...], key: KeyParameters | None) -> 
         named = (max(one.minimum_size or 0, one.maximum_size or 0) for one in allowed if _key_fits(one, key))
         if not any(largest > _LARGEST_RSA for largest in named):
             yield (
-                f"privateKey: {_key(key)} is beyond {_LARGEST_RSA} bits: take a smaller one, or have a rule of the "
-                f"issuer's policy allow it by keys: [{{algorithm: RSA, maxSize: {size}}}]"
+                f"privateKey.size: {_key(key)} is beyond {_LARGEST_RSA} bits: take a smaller one, or have a rule of "
+                f"the issuer's policy allow it by keys: [{{algorithm: RSA, maxSize: {size}}}]"
             )
 
 

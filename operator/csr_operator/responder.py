@@ -119,8 +119,9 @@ class Challenges:
         if issuer.kind is Kind.CLUSTER_ISSUER or self._for_issuers:
             return
         raise Misconfigured(
-            f"{solver}: the operator answers for ClusterIssuers only, as an Issuer could prove the hosts of other "
-            "namespaces by it: use a ClusterIssuer or dns01, or have the operator started with --http01-issuers=All"
+            f"spec.acme.solvers: {solver}: the operator answers for ClusterIssuers only, as an Issuer could prove the "
+            "hosts of other namespaces by it: use a ClusterIssuer or dns01, or have the operator started with "
+            "--http01-issuers=All"
         )
 
     async def present(self, challenge: Challenge, route: Mapping[str, Any], issuer: Issuer) -> None:

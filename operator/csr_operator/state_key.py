@@ -34,7 +34,10 @@ async def read_state_keys(kube: Kube, namespace: str) -> list[bytes]:
             if "key" in data:
                 names = ["key", *sorted(data.keys() - {"key"})]
                 return [_checked(data, name, where) for name in names]
-            logger.info("Secret %s: another key is made; %d older ones are accepted", where.name, len(data))
+            if existing is None:
+                logger.info("Secret %s: it does not exist yet, and is made with a new key", where.name)
+            else:
+                logger.info("Secret %s: a new key is made; older keys that stay valid: %d", where.name, len(data))
             fresh = {"key": secrets.token_bytes(_LENGTH), **data}
             body: Object = {
                 "apiVersion": "v1",

@@ -136,7 +136,10 @@ def _ready(
 ) -> Condition:
     record = secret.record if secret is not None else None
     if record is not None and is_served(request, secret, now):
-        parts = [f"valid until {record.not_after}", renewal_note(request, record)]
+        parts = [f"valid until {record.not_after}"]
+        if len(request.issuers) > 1 and record.issuer:
+            parts.append(f"signed by {record.issuer}")
+        parts.append(renewal_note(request, record))
         if isinstance(action, Keep):
             parts.append(action.note)
         if isinstance(action, Hold) and not request.being_deleted:

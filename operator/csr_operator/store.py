@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from .decide import owns
+from .decide import owns, precedence
 from .model import CertificateRequest, ObjectKey, RequestStatus, SecretKey, SecretMeta, Staged, is_newer
 from .outputs import staging_key
 
@@ -85,14 +85,15 @@ class Store:
     def rival(self, request: CertificateRequest) -> str:
         """The name of another request for the same Secret that comes first. Empty if there is none.
 
-        That is the one that is at it already, and else the oldest.
+        That is the one that is at it already, and else the first by `precedence`.
         """
         first = self._at_work.get(request.secret)
         if first is None:
             keys = self._by_secret[request.secret]
             if len(keys) < 2:
                 return ""
-            first = min((self._requests[key] for key in keys), key=lambda r: (r.created, r.uid))
+            secret = self._secrets.get(request.secret)
+            first = min((self._requests[key] for key in keys), key=lambda r: precedence(r, secret))
         return "" if first.uid == request.uid else first.name
 
     def of_secret(self, key: SecretKey) -> list[CertificateRequest]:

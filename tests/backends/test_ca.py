@@ -81,6 +81,10 @@ async def test_a_repeat_and_a_check_change_nothing_until_half_of_its_time_is_ove
     certificate = await issue(ca)
     await ca.revoke(certificate, SUPERSEDED)
     listed = secrets.held["crl"]
+    # The list is dated back for clocks that are behind. A certificate was revoked when it was.
+    now = secrets.now.replace(microsecond=0)
+    assert secrets.crl.last_update_utc == now - timedelta(minutes=5)
+    assert revoked(secrets.crl)[certificate.serial_number].revocation_date_utc == now
     await ca.revoke(certificate, SUPERSEDED)
     secrets.now += timedelta(days=3, hours=11)
     await ca.check()
@@ -175,7 +179,9 @@ async def test_a_list_that_nears_what_a_secret_holds_is_told_of_and_the_ca_goes_
     def listed(count: int) -> bytes:
         serials = {(1 << 158) + number: x509.ReasonFlags.superseded for number in range(count)}
         end = secrets.now + timedelta(days=7)
-        return sign_crl(authority_, None, number=7, now=secrets.now, next_update=end, revoke=serials)
+        return sign_crl(
+            authority_, None, number=7, now=secrets.now, this_update=secrets.now, next_update=end, revoke=serials
+        )
 
     secrets.held["crl"] = {"ca.crl": listed(12_000)}
     await (ca := secrets.backend()).check()

@@ -94,7 +94,9 @@ def dump(cluster: ControlPlane, operator_credentials: Path, tmp_path_factory: py
         kubectl("annotate", REQUEST, "renewed", f"{GROUP}/renew=now")
         site.wait_status("renewed", revision=2)
         kubectl.wait_ready("bare", "bare-kept")
+        kubectl.apply(request("a-rival", "ca", secretName="plain-tls"))
         site.wait_condition("waiting", "Reconciling", "ActionRequired")
+        site.wait_condition("a-rival", "Stalled", "SecretNotOwned")
         site.settle()
     done = run(cluster, folder, blocks("Backup and restore")[0])
     assert done.returncode == 0, done.stderr
@@ -103,7 +105,7 @@ def dump(cluster: ControlPlane, operator_credentials: Path, tmp_path_factory: py
     for secret in theirs:
         secret["metadata"] = {"name": secret["metadata"]["name"], "namespace": kubectl.namespace}
     (folder / "theirs.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": theirs}))
-    names = [r["metadata"]["name"] for r in kubectl.list(REQUEST) if r["metadata"]["name"] != "waiting"]
+    names = [name for r in kubectl.list(REQUEST) if (name := r["metadata"]["name"]) not in ("waiting", "a-rival")]
     secrets = {name: decoded_or_raw(kubectl, f"{name}-tls") for name in names}
     statuses = {name: kubectl.get(REQUEST, name)["status"] for name in names}
     return Dump(folder, kubectl.namespace, secrets, statuses)
@@ -162,6 +164,8 @@ def _assert_back(site: Site, dump: Dump, *, but_for: frozenset[str] = frozenset(
         assert owners == ([] if name.endswith("kept") else [name])
     waiting = condition(site.kubectl.get(REQUEST, "waiting"), "Reconciling")
     assert waiting["reason"] == "ActionRequired"
+    rival = site.wait_condition("a-rival", "Stalled", "SecretNotOwned")  # whichever was restored first
+    assert "belongs to CertificateRequest plain " in rival["message"]
     assert len(dump.secrets) >= 9
     assert _asked(site) == 0
 
@@ -197,7 +201,7 @@ def test_a_restored_backup_asks_no_ca(dump: Dump, fresh: Kubectl, tmp_path: Path
         _restore(fresh, dump, "secrets.json")
         _restore(fresh, dump, "requests.json")
         _assert_back(site, dump)
-        assert site.warnings("plain") == []
+        assert site.warnings("renewed") == []
     fresh("delete", REQUEST, "--all", "--cascade=orphan", "--timeout=60s")
 
 

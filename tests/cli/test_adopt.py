@@ -48,7 +48,7 @@ def _unchanged(site: Site, secret: str) -> None:
 def test_a_secret_is_taken_over_after_a_question(kubectl_csr: Plugin, site: Site, data: dict[str, str]) -> None:
     namespace, asked = site.kubectl.namespace, submits(site)
     words = kubectl_csr("status", "www").words
-    assert f"kubectl csr adopt www -n {namespace}`. Delete that Secret" in words
+    assert f"kubectl csr adopt www -n {namespace}`. If nobody needs the Secret" in words
 
     answer = kubectl_csr("adopt", "www", "--wait", stdin="yes\n")
 

@@ -81,7 +81,7 @@ def test_denied_and_then_approved_after_all(approver: Plugin, csr: Plugin, site:
     site.kubectl.wait_ready("shop")
     assert (denied["decision"], denied["observedGeneration"]) == ("Denied", 1)
     assert denied["message"] == f"not our name (by {denied['by']})"
-    assert "denied: not our name (by system:serviceaccount:" in words
+    assert "Message: not our name (by system:serviceaccount:" in words
     assert f"`kubectl csr approve shop -n {site.kubectl.namespace} --generation 1`" in words
     types = [c["type"] for c in site.status("shop")["conditions"]]
     assert "Approved" in types

@@ -113,6 +113,13 @@ def test_the_kind_may_stand_before_the_name_as_a_word(arguments: list[str], name
     assert parse(["renew", *arguments]).names == names
 
 
+@pytest.mark.parametrize(("command", "operands"), [("export", "NAME"), ("import", "NAME FILE")])
+def test_what_takes_one_request_says_so(command: str, operands: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse([command, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: kubectl csr {command} [options] {operands}\n")
+
+
 def test_the_kind_may_stand_before_the_name_of_an_import() -> None:
     options = parse(["import", "csreq", "www", "chain.pem"])
     assert (options.names, options.file) == (["www"], "chain.pem")

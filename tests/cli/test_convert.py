@@ -128,6 +128,7 @@ def test_of_all_fields_each_goes_over_or_is_named() -> None:
         "CA injector, which reads that Secret",
         "AWSPCAClusterIssuer of awspca.cert-manager.io is an external issuer: make ClusterIssuer ca-issuer",
         "spec.keystores.jks.password: passwords are not written into the request here",
+        "kubectl create secret generic example-com-tls-keystore -n sandbox --from-file=password=FILE (no line break",
         "spec.keystores.pkcs12.profile: Modern2023 instead of LegacyRC2",
     ):
         assert words in notes
@@ -152,7 +153,8 @@ def test_of_a_ca_everything_goes_over() -> None:
     assert obj is not None
     (given, _) = yaml.safe_load_all((FOLDER / "ca.yaml").read_text())
     assert obj["spec"] == given["spec"] | {"issuerRef": {"name": "root", "kind": "Issuer"}}
-    assert notes == "Certificate pki/sub-ca"
+    stays = "spec.deletionPolicy: the Secret is deleted with this request; Retain keeps it, as cert-manager does"
+    assert notes == f"Certificate pki/sub-ca\n- {stays}"
 
 
 def test_of_a_cluster_issuer_of_acme_with_its_solvers() -> None:
@@ -192,6 +194,7 @@ def test_of_a_private_acme_server() -> None:
     assert providers == [None, None, "googleclouddns", "azure", "digitalocean", None]
     for words in (
         "skipTLSVerify: left out: give the CA of the server in caBundle",
+        ".http01: the operator answers for ClusterIssuers only: make this a ClusterIssuer",
         "HMACSHA256 instead of HMACMD5",
         "kubectl label secret tsig -n shop csr-operator.dev/allow-credential=true",
         'auth_service_account_info="base64::$(kubectl get secret gcp -n shop',

@@ -56,10 +56,6 @@ def test_every_reason_for_another_certificate_is_explained() -> None:
     assert called("Issue", "_issue") == reasons.REISSUED.keys()
 
 
-def test_every_event_is_explained() -> None:
-    assert called("normal", "warning") == reasons.EVENTS.keys()
-
-
 def test_how_long_a_retry_takes_at_most_is_what_is_said() -> None:
     assert LAST_RETRY == 60.0
     assert "at most a minute" in reasons.REQUEST["IssuerUnavailable"].meaning

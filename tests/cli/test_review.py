@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from csr_operator.cli.output import facts
-from csr_operator.cli.review import Change, all_of_it, last_change, unusual
+from csr_operator.cli.review import Change, all_of_it, asks, last_change, unusual
 from csr_operator.kube import Object
 from csr_operator.parse import parse_request
 from tests.support.openssl import openssl
@@ -41,11 +41,28 @@ WWW = {"dnsNames": ["www.example.com"]}
         {"commonName": "www.example.com", **WWW},
         {**WWW, "usages": ["digital signature", "key encipherment", "server auth", "client auth"]},
         {**WWW, "duration": "2160h"},
+        {**WWW, "subject": {"countries": ["US"], "organizations": ["Example Inc"], "localities": ["Bern"]}},
         {**WWW, "privateKey": {"algorithm": "RSA", "size": 4096}},
     ],
 )
 def test_what_most_ask_for_is_not_unusual(spec: dict[str, Any]) -> None:
     assert said(**spec) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "usages"),
+    [
+        (WWW, ["digital signature"]),
+        ({**WWW, "privateKey": {"algorithm": "RSA"}}, ["digital signature", "key encipherment"]),
+        ({**WWW, "isCA": True}, ["cert sign", "crl sign", "digital signature"]),
+        ({**WWW, "usages": ["key encipherment", "server auth"]}, ["server auth"]),
+        ({**WWW, "usages": ["key encipherment"]}, ["key encipherment"]),  # refused, and so called
+    ],
+)
+def test_the_usages_are_those_that_the_certificate_gets(spec: dict[str, Any], usages: list[str]) -> None:
+    seen = parse_request(manifest(**spec))
+    assert asks(seen, None)["usages"] == usages
+    assert dict(all_of_it(seen, None))["Usages"] == ", ".join(usages)
 
 
 @pytest.mark.parametrize(
@@ -84,8 +101,8 @@ def test_what_most_ask_for_is_not_unusual(spec: dict[str, Any]) -> None:
             {**WWW, "otherNames": [{"oid": "1.3.6.1.4.1.311.20.2.3", "utf8Value": "admin@corp"}]},
             "otherNames: 1.3.6.1.4.1.311.20.2.3=admin@corp",
         ),
-        ({**WWW, "subject": {"organizations": ["Bank"], "countries": ["CH"]}}, "subject: C=CH, O=Bank"),
-        ({"literalSubject": "CN=www,OU=Ops"}, "subject: OU=Ops"),
+        ({**WWW, "subject": {"organizations": ["system:masters"]}}, "subject: O=system:masters"),
+        ({"literalSubject": "CN=www,OU=Ops,UID=root"}, "subject: UID=root"),
         (
             {**WWW, "privateKey": {"rotationPolicy": "Never"}},
             "the key stays the same (privateKey.rotationPolicy is Never)",
@@ -116,20 +133,21 @@ def test_the_most_far_reaching_comes_first() -> None:
 def test_what_a_csr_of_ones_own_asks_for_is_said_as_well(tmp_path: Path) -> None:
     csr = openssl(
         *("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
-        *("-keyout", tmp_path / "key.pem", "-subj", "/O=Bank/CN=bank.example.com"),
+        *("-keyout", tmp_path / "key.pem", "-subj", "/UID=root/CN=bank.example.com"),
         *("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "extendedKeyUsage=codeSigning"),
         *("-addext", "keyUsage=critical,keyCertSign,digitalSignature"),
     )
     found = said(request=csr)
     assert found[0] == "a CA certificate, with any number of CA certificates below it"
     assert "usages: code signing" in found
-    assert "subject: O=Bank" in found
+    assert "subject: UID=root" in found
     assert found[-1] == "the key stays the same: it is outside the cluster (spec.request)"
 
 
 def test_the_whole_request_is_shown_and_control_characters_are_no_line_breaks() -> None:
     obj = manifest(
         commonName="www.example.com",
+        subject={"organizations": ["Bank"], "countries": ["CH"]},
         dnsNames=["www.example.com", "a.example.com\n  Unusual"],
         ipAddresses=["10.0.0.1"],
         uris=["spiffe://example.com/web"],
@@ -139,6 +157,7 @@ def test_the_whole_request_is_shown_and_control_characters_are_no_line_breaks() 
     text = facts(all_of_it(parse_request(obj), Change("kubectl-edit", "2026-06-01T00:00:00Z")))
     for part in (
         "Common name   www.example.com",
+        "Subject       C=CH, O=Bank",
         "DNS           www.example.com",
         "IP            10.0.0.1",
         "URI           spiffe://example.com/web",

@@ -72,6 +72,20 @@ def ca(*conditions: dict[str, Any], **spec: Any) -> dict[str, Any]:
     }
 
 
+RETAINED = [
+    {
+        "manager": "csr-operator",
+        "operation": "Apply",
+        "fieldsV1": {"f:metadata": {"f:annotations": {"f:csr-operator.dev/retained-for": {}}}},
+    }
+]
+"""The operator wrote for which request a Secret stays."""
+
+
+def owner(kind: str) -> dict[str, Any]:
+    return {"ownerReferences": [{"controller": True, "uid": "x", "kind": kind, "name": "other"}]}
+
+
 def found(one: Seen) -> list[Finding]:
     return list(findings(one, NOW))
 
@@ -164,6 +178,38 @@ def test_a_certificate_that_nobody_can_renew_is_told_of_while_it_still_serves() 
     assert (well.reason, well.remedy) == ("Issued", "Nothing.")
 
 
+def test_what_there_is_to_know_of_one_that_is_well_is_told() -> None:
+    no_effect = f"valid until {CERTIFICATE['notAfter']}; spec.revocation has no effect: Issuer shop/ca cannot revoke"
+    ready = condition("Ready", "True", "Issued", no_effect)
+    (well,) = found(seen(ready, status=CERTIFICATE, issuer=ca(condition("Ready", "True", "Ready"))))
+    assert (well.message, well.remedy) == (no_effect, "Nothing, unless the message asks for something.")
+
+
+@pytest.mark.parametrize("reason", ["SecretNotOwned", "AdoptionRefused"])
+@pytest.mark.parametrize(
+    ("metadata", "message", "offered"),
+    [
+        ({}, "Secret www-tls was not made by the operator and is left untouched", True),
+        ({}, "Secret www-tls is not taken over, as it does not hold what www asks for", True),
+        ({}, "Secret www-tls belongs to CertificateRequest other and is left untouched", False),  # which is to have it
+        ({}, "Secret www-0123456789ab-order is there already, where key and CSR are to be kept", False),
+        (owner("CertificateRequest"), "Secret www-tls belongs to CertificateRequest other and is left", False),
+        (owner("Certificate"), "Secret www-tls is to be taken over for www, and belongs to Certificate other", False),
+        ({"annotations": {"csr-operator.dev/retained-for": "other"}}, "Secret www-tls belongs to other", False),
+        (None, "Secret www-tls belongs to CertificateRequest other and is left untouched", False),
+    ],
+)
+def test_no_secret_is_offered_for_deletion_that_may_be_anothers(
+    metadata: dict[str, Any] | None, message: str, offered: bool, reason: str
+) -> None:
+    base = {"namespace": "shop", "name": "www-tls", "uid": "s", "resourceVersion": "1", "managedFields": RETAINED}
+    secret = parse_secret_meta({"metadata": base | metadata}, None) if metadata is not None else None
+    held = (condition("Ready", "False", reason), condition("Stalled", "True", reason, message))
+    (one,) = found(seen(*held, secret=secret))
+    assert ("kubectl delete secret www-tls -n shop" in one.remedy) is offered
+    assert "spec.secretName" in one.remedy or reason == "AdoptionRefused"
+
+
 def test_what_is_gone_is_told_by_its_last_revision() -> None:
     held = condition("Reconciling", "True", "RenewalLoop")
     one = seen(condition("Ready", "False", "RenewalLoop"), held, status={"revision": 7})
@@ -222,10 +268,7 @@ def test_an_approval_of_an_earlier_spec_is_told_as_such() -> None:
     [
         (None, "www-tls does not exist"),
         ({}, "www-tls was not made by the operator"),
-        (
-            {"ownerReferences": [{"controller": True, "uid": "x", "kind": "Certificate", "name": "other"}]},
-            "www-tls belongs to Certificate other",
-        ),
+        (owner("Certificate"), "www-tls belongs to Certificate other"),
         (
             {
                 "ownerReferences": [

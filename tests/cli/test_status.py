@@ -150,7 +150,12 @@ def test_one_that_is_well(kubectl_csr: Plugin, site: Site) -> None:
         ),
         (
             "foreign",
-            ("Not ready: SecretNotOwned", "Secret foreign-tls was not made by the operator", "Delete that Secret"),
+            (
+                "Not ready: SecretNotOwned",
+                "Secret foreign-tls was not made by the operator",
+                "`kubectl csr adopt foreign -n {namespace}`",
+                "If nobody needs the Secret: `kubectl delete secret foreign-tls -n {namespace}`",
+            ),
         ),
     ],
 )

@@ -456,6 +456,16 @@ REFUSED = [
         )
         for refs in ({"issuerRef": None}, {"issuerRefs": [{"name": "other"}]})
     ),
+    *(
+        Refused(request(issuerRef={"name": name}), "spec.issuerRef.name", "issuerRef.name can be the name of no issuer")
+        for name in ("My_CA", "ca-", "a..b", "Issuer/ca")
+    ),
+    Refused(
+        request(issuerRef=None, issuerRefs=[{"name": "ca"}, {"name": "My_CA"}]),
+        "spec.issuerRefs[1].name",
+        "issuerRefs.name can be the name of no issuer",
+    ),
+    Refused(request(duration="1000000h"), "spec.duration", "such as 2160h (90 days) or 1h30m, and at most 999999h"),
     # Usages, CA and extensions
     *(
         Refused(request(usages=["signing", usage]), "spec.usages[1]", "or the dotted object identifier of an extended")

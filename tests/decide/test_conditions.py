@@ -185,6 +185,12 @@ def test_what_is_in_order_says_nothing_but_ready() -> None:
     assert [(c.type, c.status) for c in conditions] == [("Ready", "True")]
 
 
+def test_who_signed_is_told_where_several_may() -> None:
+    request = a_request(issuerRef=None, issuerRefs=[{"name": "dead"}, {"name": "ca"}])
+    (ready,) = request_status(request, its_secret(request, timedelta(days=1)), Keep(None), NOW, "").conditions
+    assert ready.message.endswith("; signed by Issuer/ca")
+
+
 def test_the_operator_looks_again_when_little_is_left_and_when_it_expires() -> None:
     request = a_request()
     refused = Failure("Rejected", "no", CA, 1, Wishes(), "1", retry_at=None, needs_user=True)

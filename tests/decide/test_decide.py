@@ -58,7 +58,7 @@ READY = IssuerState(ready=True, message="", version="1", fingerprint="CA", rotat
 UID = "00000000-0000-0000-0000-000080000000"
 
 
-def make_request(**spec: Any) -> CertificateRequest:
+def make_request(annotations: dict[str, str] | None = None, **spec: Any) -> CertificateRequest:
     return parse_request(
         {
             "metadata": {
@@ -68,6 +68,7 @@ def make_request(**spec: Any) -> CertificateRequest:
                 "resourceVersion": "1",
                 "generation": 1,
                 "creationTimestamp": format_time(NOW),
+                "annotations": annotations or {},
             },
             "spec": {
                 "secretName": "www-tls",
@@ -254,8 +255,10 @@ def test_a_secret_of_another_owner_is_left_alone() -> None:
     action = ask(request, make_secret(request, owner_uid="other", owner="CertificateRequest theirs"))
     assert isinstance(action, Hold)
     assert action.needs_user
-    assert "belongs to CertificateRequest theirs" in action.message
-    assert "spec.secretName" in action.message
+    belongs = "belongs to CertificateRequest theirs and is left untouched"
+    assert (
+        action.message == f"Secret www-tls {belongs}: delete this request, and create it with another spec.secretName"
+    )
 
 
 def test_the_secret_of_an_earlier_request_of_the_same_name_is_waited_for() -> None:
@@ -273,24 +276,27 @@ def test_of_two_requests_for_one_secret_the_older_comes_first() -> None:
 
 def test_a_missing_and_an_unready_issuer_are_waited_for_in_words() -> None:
     missing = ask(make_request(), None, None)
-    assert missing == Hold("IssuerNotFound", "Issuer n/ca does not exist: create it", needs_user=False)
+    assert missing == Hold("IssuerNotFound", f"spec.issuerRef.name: {CA} {MISSING}", needs_user=False)
 
 
+NAME, MISSING = "spec.issuerRef.name", "does not exist: create it, or correct the name"
 CLUSTER_CA = {"name": "ca", "kind": "ClusterIssuer"}
 CLUSTER_MEANT = "set spec.issuerRef.kind to Issuer, or create ClusterIssuer ca"
 MEANT = f"ClusterIssuer ca does: set spec.issuerRef.kind to ClusterIssuer, or create {CA}"
+ELSEWHERE = ObjectKey(Kind.CLUSTER_ISSUER, "", "ca")
 
 
 @pytest.mark.parametrize(
     ("refs", "namesake", "words"),
     [
-        ({"issuerRef": {"name": "ca"}}, ObjectKey(Kind.CLUSTER_ISSUER, "", "ca"), f"{CA} does not exist: {MEANT}"),
-        ({"issuerRef": CLUSTER_CA}, CA, f"ClusterIssuer ca does not exist: {CA} does: {CLUSTER_MEANT}"),
-        ({"issuerRef": {"name": "ca"}}, ObjectKey(Kind.CLUSTER_ISSUER, "", "b"), f"{CA} does not exist: create it"),
+        ({"issuerRef": {"name": "ca"}}, ELSEWHERE, f"{NAME}: {CA} does not exist: {MEANT}"),
+        ({"issuerRef": CLUSTER_CA}, CA, f"{NAME}: {ELSEWHERE} does not exist: {CA} does: {CLUSTER_MEANT}"),
+        ({"issuerRef": {"name": "ca"}}, ObjectKey(Kind.CLUSTER_ISSUER, "", "b"), f"{NAME}: {CA} {MISSING}"),
         (
             {"issuerRefs": [{"name": "x"}, {"name": "ca"}]},
-            ObjectKey(Kind.CLUSTER_ISSUER, "", "ca"),
-            f"Issuer n/x does not exist: create it; {CA} does not exist: {MEANT.replace('Ref', 'Refs')}",
+            ELSEWHERE,
+            f"spec.issuerRefs[0].name: Issuer n/x {MISSING}; spec.issuerRefs[1].name: {CA} does not exist: "
+            + MEANT.replace("Ref", "Refs[1]"),
         ),
     ],
 )
@@ -515,7 +521,7 @@ def test_the_first_issuer_that_can_is_asked() -> None:
     assert ask(request, None, issuers={dead: READY, CA: READY}, failures=failed) == Issue("SecretMissing", 1, CA)
     nobody = ask(request, None, issuers={dead: both[dead]})
     assert isinstance(nobody, Hold)
-    assert nobody.message == "Issuer n/dead is not ready: down; Issuer n/ca does not exist: create it"
+    assert nobody.message == f"Issuer n/dead is not ready: down; spec.issuerRefs[1].name: {CA} {MISSING}"
     refused = {key: failure(issuer=key) for key in (dead, CA)}
     refusing = ask(request, None, issuers={dead: READY, CA: READY}, failures=refused)
     assert refusing == Hold("Rejected", "Issuer n/dead: no; Issuer n/ca: no", needs_user=True)
@@ -636,6 +642,18 @@ def test_a_reason_to_revoke_that_is_none_is_told_and_keeps_no_renewal_away() -> 
     assert due.reason == "Renewal"
     other = replace(request, wishes=Wishes(revoke="2", revoke_because=None))
     assert isinstance(ask(other, make_secret(request), REVOKES), Keep)
+
+
+@pytest.mark.parametrize("value", ["true", "yes please", "0x1"])
+def test_what_is_no_serial_number_is_told_and_keeps_no_renewal_away(value: str) -> None:
+    request = make_request(annotations={"csr-operator.dev/revoke": value})
+    told = ask(request, make_secret(request), REVOKES)
+    assert isinstance(told, Hold)
+    assert (told.reason, told.needs_user) == ("RevocationPending", True)
+    assert told.message.startswith("the annotation csr-operator.dev/revoke is not a serial number: give that of")
+    assert "which is 1 now" in told.message
+    due = ask(request, make_secret(request, age=timedelta(days=70)), REVOKES)
+    assert isinstance(due, Issue)
 
 
 DAY = timedelta(days=1)
@@ -815,7 +833,8 @@ def test_a_request_whose_issuers_are_all_gone_says_so_before_it_matters() -> Non
     secret = make_secret(request)
     kept = ask(request, secret, issuers={})
     assert isinstance(kept, Keep)
-    assert kept.note == "Issuer n/ca does not exist, so the certificate cannot be renewed: create it"
+    cannot = "does not exist, so the certificate cannot be renewed: create it, or correct the name"
+    assert kept.note == f"spec.issuerRefs[0].name: Issuer n/ca {cannot}"
     kept = ask(request, secret, issuers={B: replace(READY, ready=False)})
     assert isinstance(kept, Keep)
     assert kept.note == ""

@@ -61,9 +61,8 @@ def test_the_wish_is_noticed_when_it_comes_later(site: Site, name: str) -> None:
     before, asked = site.kubectl.get("secret", f"{name}-tls"), submits(site)
     site.kubectl.apply(request(name, "ca"))
     stalled = site.wait_condition(name, "Stalled", "SecretNotOwned")
-    assert stalled["message"].endswith(
-        f"; to take it over, if it holds what the request asks for: `kubectl csr adopt {name}`"
-    )
+    adopt = f"`kubectl csr adopt {name} -n {site.kubectl.namespace}`"
+    assert stalled["message"].endswith(f"; to take it over, if it holds what the request asks for: {adopt}")
     assert site.kubectl.get("secret", f"{name}-tls") == before
 
     site.kubectl("annotate", "secret", f"{name}-tls", f"{ADOPT}={name}")

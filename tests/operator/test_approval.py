@@ -165,7 +165,7 @@ def test_a_denial_stalls_until_it_is_taken_back(site: Site, users: dict[str, Use
     approver = users["approver"]
     assert approver.sets(now(site, "shop"), given("Denied", message="not our name")) == ""
     stalled = site.wait_condition("shop", "Stalled", "Denied")
-    assert stalled["message"] == "denied: not our name; change the request, or have it approved"
+    assert stalled["message"] == "not our name; change the request, or have it approved"
     assert "is Approved or Denied, not both" in approver.sets(now(site, "shop"), given("Denied"), given("Approved"))
     assert approver.sets(now(site, "shop"), given("Denied", "False"), given("Approved", "False")) == ""
     site.wait_condition("shop", "Reconciling", "ApprovalPending")

@@ -83,8 +83,9 @@ def test_each_is_named_that_stands_in_the_way_and_the_first_that_comes_signs(her
     strict, to_be, never = wait_until("all three are told of", told).split("; ")
     assert strict.startswith(f"Issuer {namespace}/strict: ")
     assert "path length 0" in strict
-    assert to_be == f"Issuer {namespace}/to-be does not exist: create it"
-    assert never == f"Issuer {namespace}/never does not exist: create it"
+    remedy = "does not exist: create it, or correct the name"
+    assert to_be == f"spec.issuerRefs[1].name: Issuer {namespace}/to-be {remedy}"
+    assert never == f"spec.issuerRefs[2].name: Issuer {namespace}/never {remedy}"
 
     here.kubectl.apply(issuer("to-be"))
 
@@ -95,6 +96,7 @@ def test_each_is_named_that_stands_in_the_way_and_the_first_that_comes_signs(her
 def test_the_first_has_it_back_only_when_another_certificate_is_due(here: Site) -> None:
     ask(here, "loyal", "returning", "good")
     here.kubectl.wait_ready("loyal")
+    assert here.wait_condition("loyal", "Ready", "Issued")["message"].endswith("; signed by Issuer/good")
     before, secret = here.kubectl.get(REQUEST, "loyal"), here.kubectl.get("secret", "loyal-tls")
 
     here.kubectl.apply(

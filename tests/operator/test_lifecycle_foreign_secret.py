@@ -46,7 +46,8 @@ def test_a_secret_made_by_somebody_else_is_left_untouched(
 
     stalled = site.wait_condition(name, "Stalled", "SecretNotOwned")
     assert f"{name}-tls" in stalled["message"]
-    assert "delete it, or name another in spec.secretName" in stalled["message"]
+    another = "or delete this request, and create it with another spec.secretName"
+    assert f"delete the Secret if nobody needs it; {another}" in stalled["message"]
     ready = condition(site.kubectl.get(REQUEST, name), "Ready")
     assert (ready["status"], ready["message"]) == ("False", stalled["message"])
     wait_until("there is a Warning", lambda: site.warnings(name))

@@ -20,8 +20,11 @@ from tests.support.site import REQUEST, Site, moment, new_namespace
 
 GOOD = authority("Good CA")
 BROKEN: dict[str, tuple[dict[str, Any] | None, str]] = {
-    "late": (None, "/late, named in spec.ca.secretName, does not exist: create it"),
-    "wrong-key": (other_key(GOOD).secret("wrong-key"), "private key does not belong to"),
+    "late": (None, "does not exist: a CertificateRequest with isCA and that secretName makes it; or create"),
+    "wrong-key": (
+        other_key(GOOD).secret("wrong-key"),
+        "tls.key: it is not the key of a certificate in tls.crt: give the",
+    ),
     "expired": (authority("Old CA", ends_in=timedelta(days=-1)).secret("expired"), "is not valid now"),
     "not-a-ca": (authority("Leaf", is_ca=False).secret("not-a-ca"), "is not a CA certificate"),
     "no-key": (credential("no-key", **{"tls.crt": GOOD.certificate}), "tls.key is missing"),
@@ -130,14 +133,14 @@ def test_a_request_for_an_issuer_does_not_take_the_cluster_issuer_of_that_name(s
     def told() -> str:
         """Which issuer is not there, and what to do."""
         message = str(site.wait_condition(name, "Reconciling", "IssuerNotFound")["message"])
-        return message.removeprefix(f"Issuer {site.kubectl.namespace}/{name} does not exist: ")
+        return message.removeprefix(f"spec.issuerRef.name: Issuer {site.kubectl.namespace}/{name} does not exist: ")
 
     site.kubectl.apply(request(name, name))
-    assert told() == "create it"
+    assert told() == "create it, or correct the name"
     site.kubectl.apply(issuer(name, kind="ClusterIssuer"))
     wait_until("it is told what may have been meant", lambda: told().startswith(meant))
     site.kubectl("delete", "clusterissuer", name)
-    wait_until("and no longer when that is gone", lambda: told() == "create it")
+    wait_until("and no longer when that is gone", lambda: told() == "create it, or correct the name")
 
 
 def _another_pair(site: Site, ca: str) -> None:
@@ -261,6 +264,7 @@ def test_certificates_outlive_their_issuer(site: Site) -> None:
     ready = condition(after, "Ready")
     assert ready["status"] == "True"
     assert "Issuer " in ready["message"]
-    assert ready["message"].endswith("/leaving does not exist, so the certificate cannot be renewed: create it")
+    words = "/leaving does not exist, so the certificate cannot be renewed: create it, or correct the name"
+    assert ready["message"].endswith(words)
     assert after["status"]["serialNumber"] == before["status"]["serialNumber"]
     assert site.kubectl.get("secret", "staying-tls") == secret

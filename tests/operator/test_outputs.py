@@ -252,8 +252,8 @@ def test_a_changed_password_is_taken_by_the_next_renewal_in_one_write(
 UNUSABLE: dict[str, tuple[dict[str, str] | None, str, str]] = {
     "no-secret": (None, "ReferenceMissing", "/pw-no-secret does not exist: create it"),
     "no-key": ({"other": PASSWORD}, "ReferenceMissing", "/pw-no-key has no password: add it"),
-    "empty": ({"password": ""}, "ReferenceMissing", "/pw-empty has no password: add it"),
-    "line-break": ({"password": "fluffy-bunny\n"}, "PasswordUnusable", "such as a line break at its end"),
+    "empty": ({"password": ""}, "ReferenceMissing", "/pw-empty: password is empty: write it"),
+    "line-break": ({"password": "fluffy-bunny\n"}, "PasswordUnusable", "ends with a line break, as echo and editors"),
     "long": ({"password": "fluffy-" * 37}, "PasswordUnusable", "is longer than 256 characters: use a shorter one"),
     "umlaut": ({"password": "fluffy-bünny"}, "PasswordUnusable", "characters other than printable ASCII"),
 }

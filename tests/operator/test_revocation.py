@@ -83,12 +83,36 @@ def test_revocation_can_be_asked_for_and_waived_later(site: Site) -> None:
     assert site.status("later")["revision"] == 1
 
 
-def test_an_issuer_that_cannot_revoke_holds_nothing_up(site: Site) -> None:
-    ask(site, "own", "root", revocation={**ON_DELETE, **ON_ROTATION})
-    renew(site, "own")
-    site.wait_status("own", revision=2)
-    assert finalizers(site, "own") == []
-    site.kubectl("delete", REQUEST, "own", "--timeout=30s")
+@pytest.mark.parametrize("how", ["background", "foreground"])
+def test_an_issuer_that_cannot_revoke_holds_nothing_up_and_that_is_told(site: Site, how: str) -> None:
+    name = f"own-{how}"
+    cannot = f"Issuer {site.kubectl.namespace}/root cannot revoke (its backend is selfSigned): "
+    certificates = [ask(site, name, "root", revocation={**ON_DELETE, **ON_ROTATION})]
+    assert f"; spec.revocation has no effect: {cannot}" in site.wait_condition(name, "Ready", "Issued")["message"]
+    renew(site, name)
+    site.wait_status(name, revision=2)
+    certificates.append(site.data(f"{name}-tls")["tls.crt"])
+    assert finalizers(site, name) == []
+
+    site.kubectl("delete", REQUEST, name, f"--cascade={how}", "--timeout=30s")
+
+    wait_until("both are told of", lambda: len(events(site, name, "NotRevoked")) == 2)
+    told = events(site, name, "NotRevoked")
+    for certificate in certificates:
+        note = f"the certificate {serial(certificate)} was not revoked: {cannot}"
+        assert any(one.startswith(note) for one in told)
+        assert note in site.operator.log.read_text()
+
+
+def test_who_never_asked_for_a_revocation_is_told_of_none(site: Site) -> None:
+    ask(site, "plain", "root")
+    renew(site, "plain")
+    message = site.wait_condition("plain", "Ready", "Issued")["message"]
+    site.wait_status("plain", revision=2)
+    site.kubectl("delete", REQUEST, "plain", "--timeout=30s")
+    site.settle()
+    assert "revo" not in message
+    assert events(site, "plain", "NotRevoked") == []
 
 
 def test_a_serial_number_revokes_that_certificate_once(site: Site, tmp_path: Path) -> None:
@@ -119,4 +143,6 @@ def test_where_nobody_can_revoke_the_certificate_is_replaced_and_that_is_told(si
     site.kubectl("annotate", REQUEST, "unrevoked", f"{GROUP}/revoke={serial(old)}")
     site.wait_status("unrevoked", revision=2)
     [note] = wait_until("it is told", lambda: events(site, "unrevoked", "NotRevoked"))
-    assert note == "the certificate was replaced, and is not revoked: its issuer cannot revoke"
+    cannot = f"was not revoked: Issuer {site.kubectl.namespace}/root cannot revoke (its backend is selfSigned)"
+    assert note.startswith(f"the certificate {serial(old)} {cannot}")
+    assert note in site.operator.log.read_text()

@@ -21,7 +21,9 @@ def sign(
     revoke: dict[int, x509.ReasonFlags] | None = None,
     number: int = 1,
 ) -> x509.CertificateRevocationList:
-    return load_crl(sign_crl(by, before, number=number, now=NOW, next_update=NOW + 7 * DAY, revoke=revoke or {}))
+    return load_crl(
+        sign_crl(by, before, number=number, now=NOW, this_update=NOW, next_update=NOW + 7 * DAY, revoke=revoke or {})
+    )
 
 
 @pytest.mark.parametrize("parameters", [P256, RSA, ED25519, *ML_DSA])
@@ -49,7 +51,9 @@ def test_a_list_of_another_key_is_not_vouched_for(parameters: KeyParameters) -> 
 @pytest.mark.parametrize("parameters", [P256, RSA, ED25519])
 def test_openssl_reads_the_same(parameters: KeyParameters) -> None:
     by = authority(parameters=parameters)
-    pem = sign_crl(by, None, number=258, now=NOW, next_update=NOW + 7 * DAY, revoke={0xAB: KEY_COMPROMISE}).decode()
+    pem = sign_crl(
+        by, None, number=258, now=NOW, this_update=NOW, next_update=NOW + 7 * DAY, revoke={0xAB: KEY_COMPROMISE}
+    ).decode()
     assert "crlNumber=0x0102" in openssl("crl", "-noout", "-crlnumber", stdin=pem)
     text = openssl("crl", "-noout", "-text", "-nameopt", "RFC2253", stdin=pem)
     for said in ("Issuer: CN=Test Root,O=Example Ltd,C=DE", "Serial Number: AB", "Key Compromise", "Key Identifier"):

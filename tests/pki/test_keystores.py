@@ -164,7 +164,8 @@ def test_the_combined_pem_holds_the_key_and_the_chain_without_the_root(tmp_path:
     [
         ("", "keystores: the password is empty"),
         ("schlüssel", "keystores: the password has characters other than printable ASCII"),
-        ("changeit\n", "keystores: the password has characters other than printable ASCII"),
+        ("changeit\n", "keystores: the password ends with a line break, as echo and editors write one"),
+        ("change\tit", "keystores: the password has characters other than printable ASCII"),
         ("x" * 257, "keystores: the password is longer than 256 characters: use a shorter one"),
         ("x" * 900_000, "keystores: the password is longer than 256 characters: use a shorter one"),
     ],

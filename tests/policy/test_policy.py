@@ -406,7 +406,7 @@ DENIED: list[tuple[Rule, Mapping[str, Any], str]] = [
         "RSA 4096",
     ),
     *(
-        (rule, {"privateKey": {"algorithm": "RSA", "size": 4097}}, f"privateKey: RSA 4097 {why}")
+        (rule, {"privateKey": {"algorithm": "RSA", "size": 4097}}, f": RSA 4097 {why}")
         for rule, why in (
             ({}, "is beyond 4096 bits"),
             ({"keys": [{"algorithm": "RSA"}]}, "is beyond 4096 bits"),

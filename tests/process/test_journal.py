@@ -39,7 +39,7 @@ def test_one_object_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> N
             "5 names: a.example.com, b.example.com, c.example.com, ...",
         ),
         ({"dnsNames": ["a.example.com"], "ipAddresses": ["10.0.0.1"]}, "2 names: a.example.com, 10.0.0.1"),
-        ({"commonName": "somebody"}, "no names but somebody"),
+        ({"commonName": "somebody"}, "subject somebody"),
     ],
 )
 def test_an_issuance_in_one_line(spec: dict[str, object], names: str) -> None:

@@ -78,7 +78,7 @@ def test_an_issuer_makes_no_route_for_the_host_of_another(site: Site, home: Kube
     }
     site.kubectl.apply(issuer(name, acme=acme))
     ready = site.wait_condition(name, "Ready", "Misconfigured", "issuer")
-    assert "http01: the operator answers for ClusterIssuers only" in ready["message"]
+    assert "spec.acme.solvers: http01: the operator answers for ClusterIssuers only" in ready["message"]
     assert "--http01-issuers=All" in ready["message"]
 
 

@@ -69,7 +69,7 @@ ATTACKS: dict[str, tuple[str, Mapping[str, Any], str]] = {
     "rsa": (
         "open",
         {"privateKey": {"algorithm": "RSA", "size": 8192}},
-        "privateKey: RSA 8192 is beyond 4096 bits: take a smaller one, or have a rule of the issuer's policy allow it",
+        "privateKey.size: RSA 8192 is beyond 4096 bits: take a smaller one, or have a rule of the issuer's policy",
     ),
 }
 

@@ -38,7 +38,7 @@ def test_a_secret_of_somebody_else_is_not_taken_over_where_nothing_conflicts(
     site.kubectl.apply(request(name, "ca", request=own_csr(tmp_path, name)))
 
     stalled = site.wait_condition(name, "Stalled", "SecretNotOwned")
-    assert "delete it, or name another in spec.secretName" in stalled["message"]
+    assert "create it with another spec.secretName" in stalled["message"]
     assert site.kubectl.get("secret", f"{name}-tls") == theirs
 
 

@@ -1,8 +1,12 @@
 """What the store makes of Secrets that go and come again under one name while something is done to them."""
 
 from dataclasses import replace
+from typing import Any
 
-from csr_operator.model import SecretMeta, Staged
+import pytest
+
+from csr_operator.model import CertificateRequest, SecretMeta, Staged
+from csr_operator.parse import parse_request
 from csr_operator.store import Store
 
 FIRST = Staged("n", "www-order", "first", "10", "2026-06-01T00:00:00Z", "r", "h", 1, "Issuer/ca", "c", "42")
@@ -44,6 +48,44 @@ def test_what_is_to_be_taken_back_is_marked_as_it_was_seen_last() -> None:
     there = found.staged_at(FIRST.key)
     assert there is not None
     assert (there.handle, there.deleted) == ("43", "2026-06-01T00:00:02Z")
+
+
+def named(name: str, created: str) -> CertificateRequest:
+    """A request for www-tls and its own name."""
+    metadata = {"namespace": "n", "resourceVersion": "1", "generation": 1, "name": name, "uid": f"uid-{name}"}
+    spec = {"secretName": "www-tls", "issuerRef": {"name": "ca"}, "dnsNames": [f"{name}.example.com"]}
+    return parse_request({"metadata": {**metadata, "creationTimestamp": created}, "spec": spec})
+
+
+OLD, YOUNG = named("old", "2026-06-01T00:00:00Z"), named("young", "2026-06-01T00:00:01Z")
+
+
+@pytest.mark.parametrize(
+    ("secret", "first"),
+    [
+        (None, "old"),
+        ({}, "old"),
+        ({"owner_uid": "uid-young"}, "young"),
+        ({"owner_uid": "of-another", "issuance_hash": YOUNG.issuance_hash}, "young"),
+        ({"retained_for": "young", "issuance_hash": OLD.issuance_hash}, "young"),
+        ({"adopt": "young", "issuance_hash": OLD.issuance_hash}, "young"),
+        # As after a removal with --cascade=orphan, or from a backup.
+        ({"left_for": "", "issuance_hash": YOUNG.issuance_hash}, "young"),
+        ({"left_for": "", "issuance_hash": OLD.issuance_hash}, "old"),
+        ({"left_for": "", "issuance_hash": "of a spec before"}, "old"),
+    ],
+)
+def test_of_those_that_name_a_secret_whose_it_is_or_was_comes_first(secret: dict[str, Any] | None, first: str) -> None:
+    found = store()
+    found.put_request(OLD)
+    found.put_request(YOUNG)
+    if secret is not None:
+        found.put_secret(replace(SecretMeta("n", "www-tls", "s", "5", "", "", frozenset(), "", None), **secret))
+    other = YOUNG if first == "old" else OLD
+    assert found.rival(other) == first
+    assert found.rival(OLD if first == "old" else YOUNG) == ""
+    found.begin(other)  # until it is done, whatever is shown
+    assert found.rival(other) == ""
 
 
 def test_news_are_told_from_what_is_known() -> None:

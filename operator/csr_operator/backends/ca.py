@@ -46,6 +46,7 @@ class CaBackend:
         self._secret_name, self._crl_name, self._crl_urls = secret_name, crl_name, tuple(crl_urls)
         self.revokes = bool(crl_name)
         self._context, self._secret = context, context.secret(secret_name)
+        self._where = f"spec.ca.secretName: {self._secret}"
         self._loaded: tuple[Mapping[str, bytes], Authority] | None = None
         self._listing = asyncio.Lock()
         self._unlisted: dict[int, _Entry] = {}  # to be revoked, by serial number
@@ -66,7 +67,7 @@ class CaBackend:
             usage = extension_of(authority.certificate, x509.KeyUsage)
             if usage is not None and not usage.crl_sign:
                 raise Misconfigured(
-                    f"{self._secret}: the CA may not sign revocation lists, as its key usage lacks "
+                    f"{self._where}: the CA may not sign revocation lists, as its key usage lacks "
                     "cRLSign: renew it with that, or remove spec.ca.crl"
                 )
             async with self._listing:
@@ -155,7 +156,8 @@ class CaBackend:
                 authority,
                 before,
                 number=number + 1,
-                now=self._begin_of_list(authority, before, now),
+                now=now,
+                this_update=self._begin_of_list(authority, before, now),
                 next_update=now + _CRL_LIFE,
                 revoke={serial: why for serial, (why, _) in new.items()},
                 drop=gone,
@@ -168,7 +170,7 @@ class CaBackend:
             size = sum(map(len, kept.values()))
             if size > _SECRET_BYTES:
                 raise Misconfigured(
-                    f"{self._context.secret(self._crl_name)}: the revocation list would be of "
+                    f"spec.ca.crl.secretName: {self._context.secret(self._crl_name)}: the revocation list would be of "
                     f"{len(listed) - len(gone) + len(new)} certificates, and with {size // 1024} KiB it is more "
                     f"than a Secret holds (1024 KiB): {_ROOM}"
                 )
@@ -177,7 +179,7 @@ class CaBackend:
         try:
             await self._context.publish(self._crl_name, change)
         except PkiError as error:
-            raise Misconfigured(f"{self._context.secret(self._crl_name)}: {error}") from None
+            raise Misconfigured(f"spec.ca.crl.secretName: {self._context.secret(self._crl_name)}: {error}") from None
         self._last, self._last_expiries, self._size = signed, expiries, size
         for serial in wanted:
             self._unlisted.pop(serial, None)
@@ -196,7 +198,8 @@ class CaBackend:
             where = f" -n {self._context.namespace}" if self._context.namespace else ""
             command = f"kubectl create secret tls {self._secret_name}{where} --cert=ca.crt --key=ca.key"
             raise SecretNotFound(
-                f"{self._secret}, named in spec.ca.secretName, does not exist: create it, for example with `{command}`"
+                f"{self._secret}, named in spec.ca.secretName, does not exist: a CertificateRequest with isCA and that "
+                f"secretName makes it; or create it, for example with `{command}`"
             )
         if before is None or before[0] != data or not before[1].valid_at(self._context.clock()):
             before = (data, await offload(sum(map(len, data.values())), self._parse, data))
@@ -208,24 +211,24 @@ class CaBackend:
         for name in ("tls.crt", "tls.key"):
             if not data.get(name):
                 lacks = "is empty" if name in data else "is missing"
-                raise Misconfigured(f"{self._secret}: {name} {lacks}; it needs tls.crt and tls.key")
+                raise Misconfigured(f"{self._where}: {name} {lacks}; it needs tls.crt and tls.key")
         try:
             now = self._context.clock()
             return load_authority(data["tls.crt"], data["tls.key"], data.get("ca.crt", b""), now=now)
         except PkiError as error:
-            raise Misconfigured(f"{self._secret}: {error}") from None
+            raise Misconfigured(f"{self._where}: {error}") from None
 
     def _must_be_valid(self, authority: Authority, now: datetime) -> None:
         if now < authority.not_before:
             raise Retryable(
                 # Not the time now, with which each look would find a new message.
-                f"{self._secret}: tls.crt: the CA certificate or one above it is valid from "
+                f"{self._where}: tls.crt: the CA certificate or one above it is valid from "
                 f"{_day(authority.not_before)} on only, which the operator's clock has not reached: wait, or set the "
                 "clock of the operator's node right"
             )
         if not authority.valid_at(now):
             raise Misconfigured(
-                f"{self._secret}: the CA certificate or one above it is not valid now "
+                f"{self._where}: the CA certificate or one above it is not valid now "
                 f"(its own: {_day(authority.certificate.not_valid_before_utc)} to "
                 f"{_day(authority.certificate.not_valid_after_utc)}): renew it"
             )

@@ -33,9 +33,9 @@ async def decide_on(cluster: Cluster, options: argparse.Namespace, decision: Dec
     if options.generation is None and not options.yes and not sys.stdin.isatty():
         where = f" -n {options.namespace}" if options.namespace else ""
         raise CommandFailed(
-            "stdin is not a terminal, so there is no confirmation: review the request, and pass the generation "
-            f"that you reviewed as --generation N, or -y for the current one: "
-            f"kubectl csr status {options.names[0]}{where}"
+            f"stdin is not a terminal, so there is no confirmation: review the request (kubectl csr status "
+            f"{options.names[0]}{where}), and pass the generation that you reviewed as --generation N, or -y for the "
+            "current one"
         )
     return await each(options.names, lambda name: _decide(cluster, options, name, decision))
 

@@ -156,12 +156,14 @@ def parser() -> argparse.ArgumentParser:
     bring = command(
         "import", "Import the certificate that a manual issuer waits for, if it matches the request.", waiting, output
     )
+    bring.usage = "%(prog)s [options] NAME FILE"
     _names(bring, help_text="the request")
     bring.add_argument(
         "file", metavar="FILE", help="certificate and chain in any order (PEM, DER, PKCS #7); - for stdin"
     )
 
     export = command("export", "Write the CSR, or a certificate, as PEM.")
+    export.usage = "%(prog)s [options] NAME"
     _names(export, help_text="the request")
     what = export.add_mutually_exclusive_group()
     for part, text in (

@@ -64,13 +64,15 @@ def certificate(document: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
             spec["nameConstraints"] = dict(constraints)
         else:
             notes.left_out("spec.nameConstraints", "they are for CAs, and isCA is not set")
-    if stores := _keystores(fields(given, "keystores"), str(given.get("secretName")), notes):
+    namespace = str(obj["metadata"].get("namespace") or "")
+    if stores := _keystores(fields(given, "keystores"), str(given.get("secretName")), namespace, notes):
         spec["keystores"] = stores
     if formats := items(given, "additionalOutputFormats"):
         spec["additionalOutputFormats"] = formats
     for name, why in _LEFT_OUT.items():
         if name in given:
             notes.left_out(f"spec.{name}", why)
+    notes.add("spec.deletionPolicy: the Secret is deleted with this request; Retain keeps it, as cert-manager does")
     rest(given, _KNOWN, "spec", notes)
     return obj | {"spec": spec}
 
@@ -140,8 +142,8 @@ def _usages(given: Mapping[str, Any], algorithm: str, notes: Notes) -> list[Any]
     return kept
 
 
-def _keystores(given: Mapping[str, Any], secret: str, notes: Notes) -> dict[str, Any]:
-    stores = {}
+def _keystores(given: Mapping[str, Any], secret: str, namespace: str, notes: Notes) -> dict[str, Any]:
+    stores, option = {}, f" -n {namespace}" if namespace else ""
     for kind in ("jks", "pkcs12"):
         store, where = fields(given, kind), f"spec.keystores.{kind}"
         if not store.get("create"):
@@ -160,7 +162,7 @@ def _keystores(given: Mapping[str, Any], secret: str, notes: Notes) -> dict[str,
             ours["passwordSecretRef"] = {"name": name, "key": "password"}
             notes.add(
                 f"{where}.password: passwords are not written into the request here: put it into a Secret: "
-                f"kubectl create secret generic {name} --from-file=password=FILE"
+                f"kubectl create secret generic {name}{option} --from-file=password=FILE (no line break at its end)"
             )
         rest(store, ("create", "alias", "profile", "passwordSecretRef", "password"), where, notes)
         stores[kind] = ours

@@ -53,8 +53,8 @@ class _Secrets:
     def __init__(self, document: Raw, notes: Notes) -> None:
         metadata = fields(document, "metadata")
         self.issuer, self._notes = str(metadata.get("name")), notes
-        self._cluster = document["kind"] == "ClusterIssuer"
-        self.namespace = OPERATOR_NAMESPACE if self._cluster else str(metadata.get("namespace") or "")
+        self.of_cluster = document["kind"] == "ClusterIssuer"
+        self.namespace = OPERATOR_NAMESPACE if self.of_cluster else str(metadata.get("namespace") or "")
 
     @property
     def option(self) -> str:
@@ -63,13 +63,13 @@ class _Secrets:
 
     @property
     def theirs(self) -> str:
-        return " -n cert-manager" if self._cluster else self.option
+        return " -n cert-manager" if self.of_cluster else self.option
 
     def uses(self, ref: Any, field: str, *, credential: bool = True) -> dict[str, Any]:
         """The reference as ours, with a note on what its Secret needs."""
         given = ref if isinstance(ref, Mapping) else {"name": ref}
         name = given.get("name")
-        if self._cluster:
+        if self.of_cluster:
             copy = f"jq 'del(.metadata) + {{metadata: {{name: \"{name}\"}}}}'"
             command = f"kubectl get secret {name} -n cert-manager -o json | {copy} | kubectl apply{self.option} -f -"
             self._notes.add(f"{field}: Secret {name} has to be in the operator's namespace: {command}")
@@ -176,6 +176,11 @@ def _solver(given: Raw, where: str, notes: Notes, secrets: _Secrets) -> dict[str
         solver["selector"] = names
     if "http01" in given:
         http01 = _http01(fields(given, "http01"), f"{where}.http01", notes)
+        if not secrets.of_cluster:
+            notes.add(
+                f"{where}.http01: the operator answers for ClusterIssuers only: make this a ClusterIssuer, use dns01, "
+                "or start the operator with --http01-issuers=All (docs/http01.md#issuers-of-a-namespace)"
+            )
         return None if http01 is None else solver | {"http01": http01}
     if "dns01" in given:
         dns01 = _dns01(fields(given, "dns01"), f"{where}.dns01", notes, secrets)

@@ -9,6 +9,7 @@ from csr_operator.model import (
     CertificateRequest,
     Condition,
     Issuer,
+    Kind,
     ObjectKey,
     SecretMeta,
     Staged,
@@ -80,7 +81,7 @@ def findings(seen: Seen, now: datetime) -> Iterator[Finding]:
         case "Late":
             yield _finding(seen, "Late", reasons.LATE, state.message)
     if held is not None:
-        yield _finding(seen, held.reason, _advice_here(seen, held.reason), held.message)
+        yield _finding(seen, held.reason, _advice_here(seen, held.reason, held.message), held.message)
         if held.reason == "IssuerNotReady":
             yield from _issuer_findings(seen)
         if state.ready:
@@ -91,7 +92,12 @@ def findings(seen: Seen, now: datetime) -> Iterator[Finding]:
     elif state.reason == "Issued" and (missing := tuple(_missing_issuers(seen))):
         yield from missing
     elif state.reason in ("Issued", "Issuing"):
-        yield _finding(seen, state.reason, _advice(state.reason))
+        advice = _advice(state.reason)
+        if state.reason == "Issued" and "; " in state.message:  # more than how long it is valid
+            advice = Advice(advice.meaning, "Nothing, unless the message asks for something.")
+            yield _finding(seen, "Issued", advice, state.message)
+        else:
+            yield _finding(seen, state.reason, advice)
     yield from _decision_without_effect(seen)
 
 
@@ -102,8 +108,6 @@ def event_words(event: Happening, now: datetime) -> str:
         why := reasons.REISSUED.get(event.note.rpartition("because of ")[2].partition(",")[0])
     ):
         return f"{text}: {why}"
-    if event.reason in reasons.EVENTS and event.reason != "Issued":
-        return f"{text} ({reasons.EVENTS[event.reason]})"
     return text
 
 
@@ -121,12 +125,14 @@ def _advice(reason: str) -> Advice:
     return reasons.REQUEST.get(reason, unknown)
 
 
-def _advice_here(seen: Seen, reason: str) -> Advice:
-    """A Secret that nobody else owns can be had."""
-    advice = _advice(reason)
-    if reason == "SecretNotOwned" and seen.secret is not None and not seen.secret.owner_uid:
-        return Advice(advice.meaning, f"{reasons.TAKE_OVER} {advice.remedy}")
-    return advice
+def _advice_here(seen: Seen, reason: str, message: str) -> Advice:
+    """A Secret that nobody else owns can be had, or be deleted."""
+    advice, secret = _advice(reason), seen.secret
+    if secret is None or secret.owner_uid or secret.retained_for or reason not in reasons.UNOWNED:
+        return advice
+    if f" {Kind.CERTIFICATE_REQUEST} " in message or not message.startswith(f"Secret {secret.name} "):
+        return advice  # another request is about to have it; or another Secret is meant
+    return Advice(advice.meaning, reasons.UNOWNED[reason])
 
 
 def _finding(seen: Seen, reason: str, advice: Advice, message: str = "", issuer: ObjectKey | None = None) -> Finding:

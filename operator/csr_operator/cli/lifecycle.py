@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from csr_operator.backends.base import Context, Misconfigured, NoResponder
 from csr_operator.backends.registry import backend
-from csr_operator.decide import issuer_name, owns
+from csr_operator.decide import cannot_revoke, issuer_name, owns
 from csr_operator.kube import KubeError, Object, secret_data
 from csr_operator.model import RENEW_ANNOTATION, REVOKE_ANNOTATION, SUPERSEDED, CertificateRequest, Issuer, ObjectKey
 from csr_operator.parse import parse_issuer, parse_request, parse_secret_meta
@@ -162,14 +162,8 @@ async def _must_be_able_to_revoke(
     if able is None:
         note(f"note: whether {key} can revoke is not known: its backend {issuer.backend} is not installed here")
     elif not able:
-        advice = {
-            "ca": "name a Secret for its revocation list in spec.ca.crl.secretName",
-            "manual": "give that CA the serial number",
-            "selfSigned": "each client decides whether to trust a self-signed certificate",
-        }
         raise CommandFailed(
-            f"{key} cannot revoke (its backend is {issuer.backend}): "
-            f"{advice.get(issuer.backend, 'ask the CA itself')}; "
+            f"{cannot_revoke(key, issuer.backend)}; "
             f"to replace the certificate: kubectl csr renew {request.name} -n {request.namespace}"
         )
 

@@ -135,16 +135,14 @@ REQUEST = {
         "`kubectl annotate csreq {request} csr-operator.dev/abandon-revocation=true`.",
     ),
     "SecretNotOwned": Advice(
-        "Secret {secret} is somebody else's, or another request's, and is left untouched. Nothing is issued until the "
-        "name is free.",
-        "Delete that Secret if it is not needed (`kubectl delete secret {secret} -n {namespace}`), or make another "
-        "request with another spec.secretName.",
+        "A Secret that the request needs the name of is somebody else's, or another request's, and is left untouched. "
+        "Nothing is issued until the name is free.",
+        "Do what the message says. spec.secretName cannot be changed.",
     ),
     "AdoptionRefused": Advice(
         "Secret {secret} is to be taken over with the certificate in it, but cannot be, for the reasons listed. "
         "It is left untouched, and no CA was asked. The operator looks at it again at intervals.",
-        f"Ask for what is in the Secret ({_EDIT}), or have it corrected. To get another certificate instead: "
-        "`kubectl delete secret {secret} -n {namespace}`.",
+        f"Ask for what is in the Secret ({_EDIT}), or have it corrected.",
     ),
     "SecretNotCollected": Advice(
         "Secret {secret} belongs to an earlier request of this name, and Kubernetes is about to delete it. The "
@@ -177,8 +175,14 @@ REQUEST = {
 }
 """Of the conditions of a CertificateRequest."""
 
-TAKE_OVER = "If it holds a certificate that the request should continue with: `kubectl csr adopt {request}`."
-"""Before the remedy for SecretNotOwned, where nobody else owns it."""
+_DELETE = "`kubectl delete secret {secret} -n {namespace}`"
+UNOWNED = {
+    "SecretNotOwned": "If the Secret holds a certificate that the request should continue with: "
+    f"`kubectl csr adopt {{request}}`. If nobody needs the Secret: {_DELETE}. Otherwise delete this request, and "
+    "create it with another spec.secretName, which cannot be changed.",
+    "AdoptionRefused": f"{REQUEST['AdoptionRefused'].remedy} To get another certificate instead: {_DELETE}.",
+}
+"""What to do where the Secret is nobody else's, so that deleting it harms no other request."""
 
 UNSEEN = Advice(
     "The operator has not looked at this request yet.",
@@ -218,17 +222,6 @@ ISSUER = {
     ),
 }
 """Of the conditions of an Issuer or ClusterIssuer."""
-
-EVENTS = {
-    "Adopted": "a Secret that was there already was taken over, without another certificate",
-    "Issued": "another certificate was issued",
-    "Revoked": "a certificate was revoked",
-    "NotRevoked": "a certificate that was to be revoked was not",
-    "StillPending": "a reminder: somebody still has to act for the order",
-    "RenewalSuggested": "the CA asks to renew the certificate, and says why",
-    "StateNotAuthentic": "what the operator keeps in a Secret is not authentic",
-}
-"""Of events that no condition has the reason of."""
 
 REISSUED = {
     "Renewal": "the renewal time was reached",

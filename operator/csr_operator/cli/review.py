@@ -1,5 +1,6 @@
 """What an approver decides on: all that a request asks for, what is unusual first. Pure, from what was read."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -15,8 +16,16 @@ from csr_operator.pki.constraints import Subtrees
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.names import subject_name
+from csr_operator.pki.profile import wanted_usages
+from csr_operator.pki.usages import DEFAULT_USAGES, normalized_usages
 
 _USUAL_USAGES = frozenset(("digital signature", "key encipherment", "server auth", "client auth"))
+_USUAL_ATTRIBUTES = frozenset(
+    (
+        *(NameOID.COMMON_NAME, NameOID.COUNTRY_NAME, NameOID.STATE_OR_PROVINCE_NAME, NameOID.LOCALITY_NAME),
+        *(NameOID.STREET_ADDRESS, NameOID.POSTAL_CODE, NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME),
+    )
+)
 
 
 class Change(NamedTuple):
@@ -68,7 +77,7 @@ def unusual(request: CertificateRequest) -> Iterator[str]:
     if wanted.other_names:
         given = [f"{other.oid}={other.utf8_value}" for other in spec.template.names.other_names]
         yield f"otherNames: {', '.join(given) or wanted.other_names}"
-    if attributes := [text for oid, text in _subject(request) if oid != NameOID.COMMON_NAME]:
+    if attributes := [one.rfc4514_string() for one in _subject(request) if _is_unusual(one)]:
         yield f"subject: {', '.join(attributes)}"
     if wanted.malformed:
         yield f"names that no certificate can have: {'; '.join(f'{kind}: {why}' for kind, why in wanted.malformed)}"
@@ -81,6 +90,7 @@ def all_of_it(request: CertificateRequest, change: Change | None) -> Iterator[tu
     spec, wanted, names = request.spec, asked(request), request.spec.template.names
     yield from (("Unusual", text) for text in unusual(request))
     yield "Common name", ", ".join(wanted.common_names)
+    yield "Subject", ", ".join(one.rfc4514_string() for one in _subject(request) if one.oid != NameOID.COMMON_NAME)
     for word, values in (
         ("DNS", wanted.dns_names),
         ("IP", wanted.ip_addresses),
@@ -88,7 +98,7 @@ def all_of_it(request: CertificateRequest, change: Change | None) -> Iterator[tu
         ("E-mail", wanted.email_addresses),
     ):
         yield from ((word, value) for value in values)
-    yield "Usages", ", ".join(sorted(wanted.usages))
+    yield "Usages", ", ".join(_usages(request))
     yield "Duration", span_words(spec.duration)
     yield "Key", _key_words(request)
     yield "CSR", "given in the request (spec.request)" if spec.csr_pem else ""
@@ -106,7 +116,7 @@ def asks(request: CertificateRequest, change: Change | None) -> dict[str, Any]:
     return {
         "unusual": list(unusual(request)),
         "isCA": wanted.is_ca,
-        "usages": sorted(wanted.usages),
+        "usages": _usages(request),
         "duration": span_words(request.spec.duration),
         "writtenBy": change.manager if change is not None else None,
         "writtenAt": change.time or None if change is not None else None,
@@ -126,13 +136,30 @@ def span_words(length: timedelta) -> str:
     return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
 
 
-def _subject(request: CertificateRequest) -> Sequence[tuple[x509.ObjectIdentifier, str]]:
+def _usages(request: CertificateRequest) -> list[str]:
+    """Those that the certificate is to have: what is for CAs, and nothing that its key cannot serve for."""
+    wanted = asked(request)
+    found = wanted.usages
+    if wanted.key is not None:
+        with contextlib.suppress(PkiError):  # it is refused, with these words, when the CSR is built
+            signed = wanted_usages(request.spec.template.profile, wanted.key.algorithm)
+            # A CSR of the user's own may ask for more.
+            found = signed | (found - normalized_usages(request.spec.template.profile.usages or DEFAULT_USAGES))
+    return sorted(found | {"cert sign"} if wanted.is_ca else found)
+
+
+def _is_unusual(attribute: x509.NameAttribute[str | bytes]) -> bool:
+    # By an organization of that kind, Kubernetes knows a group: system:masters may do anything.
+    return attribute.oid not in _USUAL_ATTRIBUTES or str(attribute.value).startswith("system:")
+
+
+def _subject(request: CertificateRequest) -> Sequence[x509.NameAttribute[str | bytes]]:
     spec = request.spec
     try:
         name = load_csr(spec.csr_pem.encode()).subject if spec.csr_pem else subject_name(spec.template.names)
     except PkiError:
         return ()  # it is refused, with these words, when the CSR is built
-    return [(attribute.oid, attribute.rfc4514_string()) for attribute in name]
+    return list(name)
 
 
 def _subtrees(side: Subtrees) -> tuple[str, ...]:

@@ -59,4 +59,6 @@ def _goes_on(request: CertificateRequest) -> bool:
 
 
 def _words(held: Condition | None) -> str:
-    return f"{held.reason}: {one_line(held.message)}" if held is not None else "the operator reports nothing about it"
+    if held is None:
+        return "the operator reports nothing about it: check that it runs"
+    return f"{held.reason}: {one_line(held.message)}"

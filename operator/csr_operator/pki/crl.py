@@ -108,6 +108,7 @@ def sign_crl(
     *,
     number: int,
     now: datetime,
+    this_update: datetime,
     next_update: datetime,
     revoke: Mapping[int, x509.ReasonFlags],
     drop: Collection[int] = (),
@@ -115,9 +116,9 @@ def sign_crl(
 ) -> bytes:
     """The list that follows `before`, with `revoke` (reasons by serial number) added, as PEM.
 
-    number: see RFC 5280, 5.2.3. now: when the list, and each revocation that is new on it, takes effect. drop: the
-    serial numbers of entries that may go. expiries: what `Expiries.read` is to believe of this list. Raises PkiError if
-    `before` was signed by another key: what it lists would be vouched for unseen.
+    number: see RFC 5280, 5.2.3. now: when what is new on the list was revoked. this_update: when the list takes effect.
+    drop: the serial numbers of entries that may go. expiries: what `Expiries.read` is to believe of this list. Raises
+    PkiError if `before` was signed by another key: what it lists would be vouched for unseen.
     """
     certificate, entries = authority.certificate, list[x509.RevokedCertificate]()
     if before is not None:
@@ -134,7 +135,7 @@ def sign_crl(
     builder = x509.CertificateRevocationListBuilder(revoked_certificates=entries)
     builder = (
         builder.issuer_name(certificate.subject)
-        .last_update(now)
+        .last_update(this_update)
         .next_update(min(next_update, certificate.not_valid_after_utc))
     )
     if expiries:

@@ -103,11 +103,15 @@ def checked_password(password: str) -> str:
         raise PkiError("keystores: the password is empty")
     if len(password) > MAX_PASSWORD:
         raise PkiError(f"keystores: the password is longer than {MAX_PASSWORD} characters: use a shorter one")
+    if password.endswith("\n"):
+        raise PkiError(
+            "keystores: the password ends with a line break, as echo and editors write one: make the Secret from a file"
+            " without it, such as printf writes: printf %s PASSWORD > FILE"
+        )
     if not password.isascii() or not password.isprintable():
         # Java derives PBES2 keys from printable ASCII alone, so such a keystore could be written but never opened.
         raise PkiError(
-            "keystores: the password has characters other than printable ASCII, such as a line break at its end,"
-            " which Java does not take"
+            "keystores: the password has characters other than printable ASCII, which Java does not take: use others"
         )
     return password
 

@@ -99,7 +99,11 @@ def wanted_usages(profile: Profile, algorithm: KeyAlgorithm) -> frozenset[str]:
     possible = POSSIBLE.get(algorithm, SIGNING)
     wanted = frozenset(usage for usage in asked if usage in possible or usage not in KEY_USAGES)
     if not wanted:
-        raise PkiError(f"usages: an {algorithm} key can serve for none of {', '.join(sorted(asked))}")
+        able = [f", or privateKey.algorithm: {other}" for other, usages in POSSIBLE.items() if asked & usages]
+        raise PkiError(
+            f"usages: an {algorithm} key cannot be used for {' or '.join(sorted(asked))}: ask for digital signature"
+            + "".join(able)
+        )
     return wanted
 
 
