@@ -748,7 +748,11 @@ def _owes(request: CertificateRequest, world: World, record: Record) -> bool:
 
 def unrevocable(key: ObjectKey | None, not_after: str, issuer: IssuerState | None, now: datetime) -> str:
     """Why the CA of a certificate cannot revoke it; empty if it can, or need not, or that is not known."""
-    if key is None or issuer is None or issuer.revokes or not issuer.backend or now >= parse_time(not_after):
+    if now >= parse_time(not_after):
+        return ""
+    if key is None:  # as of a certificate that somebody else put into the Secret
+        return "no issuer is on record that issued it to this request: ask its CA itself"
+    if issuer is None or issuer.revokes or not issuer.backend:
         return ""
     return cannot_revoke(key, issuer.backend)
 

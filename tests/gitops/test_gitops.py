@@ -160,7 +160,7 @@ def test_each_state_is_what_gitops_tools_wait_for_or_fail_at(states: dict[str, A
     verdicts = dict(zip(wanted, gitops.verdicts([states[name] for name in wanted]), strict=True))
     assert {name: verdict.words for name, verdict in verdicts.items()} == wanted
     assert all(verdict.argo_message for verdict in verdicts.values())
-    assert "renewal: Issuer " in verdicts["renewing"].argo_message
+    assert "renewal: spec.issuerRef.name: Issuer " in verdicts["renewing"].argo_message
     assert "observed generation is -1" in verdicts["unseen"].kstatus_message
 
 

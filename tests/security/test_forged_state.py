@@ -219,7 +219,8 @@ def test_the_certificate_of_another_with_the_same_csr_is_not_revoked(site: Site,
     site.kubectl("annotate", REQUEST, name, f"{GROUP}/revoke={serial_number}")
 
     site.wait_status(name, revision=2)
-    wait_until("the user is told", lambda: events(site, name, "NotRevoked"))
+    [note] = wait_until("the user is told", lambda: events(site, name, "NotRevoked"))
+    assert f"{serial_number} was not revoked: no issuer is on record that issued it to this request" in note
     site.settle()
     assert not crl(site) or checked(tmp_path, site.data(f"{victim}-tls")["tls.crt"], crl(site)) == "OK"
     assert not events(site, name, "Revoked")

@@ -81,7 +81,8 @@ def test_an_order_is_not_kept_in_a_secret_that_is_there_already(site: Site, name
     site.kubectl.apply(issuer(name, manual={}))
 
     stalled = site.wait_condition(name, "Stalled", "SecretNotOwned")
-    assert stalled["message"] == f"Secret {where} is there already, where key and CSR are to be kept: delete it"
+    is_there = f"Secret {where} is there already, where key and CSR are to be kept"
+    assert stalled["message"] == f"{is_there}: delete that Secret"
     assert site.kubectl.get("secret", where) == theirs
     assert "csr" not in site.status(name)
     site.kubectl("delete", "secret", where)
