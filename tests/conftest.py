@@ -22,6 +22,7 @@ settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")
 
 
+@pytest.hookimpl(trylast=True)  # what is still there at the end of an interrupted run needs them
 def pytest_sessionfinish() -> None:
     """Ends what all tests share."""
     close_readers()

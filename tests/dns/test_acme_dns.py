@@ -81,7 +81,9 @@ async def test_an_account_that_is_refused(world: World, account: dict[str, Any],
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"www.example.com": {"username": "u"}}'])
 async def test_accounts_that_are_none(world: World, provider: Provider, text: bytes) -> None:
     world.secrets["acme-dns"] = {"accounts.json": text}
-    with pytest.raises(Misconfigured, match=r"accountSecretRef: .*(add it|paste what /register of acme-dns answered)"):
+    with pytest.raises(
+        Misconfigured, match=r"accountSecretRef: .*(write it|add it|paste what /register of acme-dns answered)"
+    ):
         await provider.present("_acme-challenge.www.example.com", ONE)
 
 

@@ -209,7 +209,7 @@ def test_an_order_is_taken_back_also_while_nobody_collects_garbage(
 ) -> None:
     name = f"early-{operator}"
     site.kubectl.apply(request(name, "patient"))
-    site.wait_condition(name, "Reconciling", "Pending")
+    site.wait_condition(name, "Reconciling", "ActionRequired")
     away = site.operator_away() if operator == "away" else nullcontext()
 
     with cluster.without_controllers():

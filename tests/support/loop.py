@@ -24,6 +24,13 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(self._patience)
 
     def end(self) -> None:
+        self.run(self._abort())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
+
+    async def _abort(self) -> None:
+        """What a client that was killed has left, in the middle of TLS maybe, is no server's to close."""
+        for transport in list(self.loop._transports.values()):  # type: ignore[attr-defined]
+            transport.abort()
+        await asyncio.sleep(0)
