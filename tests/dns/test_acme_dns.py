@@ -82,7 +82,7 @@ async def test_an_account_that_is_refused(world: World, account: dict[str, Any],
 async def test_accounts_that_are_none(world: World, provider: Provider, text: bytes) -> None:
     world.secrets["acme-dns"] = {"accounts.json": text}
     with pytest.raises(
-        Misconfigured, match=r"accountSecretRef: .*(write it|add it|paste what /register of acme-dns answered)"
+        Misconfigured, match=r"accountSecretRef: .*(write it|add it|what /register of acme-dns answered)"
     ):
         await provider.present("_acme-challenge.www.example.com", ONE)
 
