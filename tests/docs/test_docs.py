@@ -1,4 +1,4 @@
-"""What README.md and docs/ say is so."""
+"""What README.md, the other pages beside it and docs/ say is so."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ from tests.support.ingress import install_gateway_api
 from tests.support.kubectl import Kubectl
 
 TOP = Path(__file__).parents[2]
-PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+PAGES = [*sorted(TOP.glob("*.md")), *sorted((TOP / "docs").rglob("*.md"))]
 OPERATOR = TOP / "operator" / "csr_operator"
 
 # What is handed on in the operator's modules, looks like a reason and is something else.
@@ -140,6 +140,25 @@ def test_targets_of_make_exist(page: Path) -> None:
     commands = "\n".join(_blocks(page, "sh"))
     for target in re.findall(r"^make ([a-z-]+)", commands, re.MULTILINE):
         subprocess.run(["make", "--dry-run", target], cwd=TOP, check=True, capture_output=True)
+
+
+def _recipes() -> Iterator[str]:
+    text = (TOP / "CONTRIBUTING.md").read_text().split("\n## Recipes\n", 1)[1]
+    for recipe in text.split("\n### ")[1:]:
+        title, *steps = re.split(r"\n(?=\d+\. )", recipe)
+        yield from (f"{title.splitlines()[0]}: {' '.join(step.split())}" for step in steps)
+
+
+@pytest.mark.parametrize("step", [*_recipes()], ids=lambda step: step.partition(". ")[0])
+def test_a_step_of_a_recipe_names_files_that_are_there_and_what_is_in_them(step: str) -> None:
+    """A path, as seen from the operator's package or from the top; and each Python name, in one of the step's files."""
+    quoted = re.findall(r"`([^`]+)`", step)
+    paths = [word for word in quoted if re.fullmatch(r"[\w./-]+(/|\.(md|py|toml|yaml))", word)]
+    found = {word: [top / word for top in (OPERATOR, TOP) if (top / word).exists()] for word in paths}
+    assert [word for word, files in found.items() if not files] == []
+    texts = [file.read_text() for files in found.values() for file in files if file.is_file()]
+    names = [word for word in quoted if re.fullmatch(r"_*[A-Za-z]\w*", word)]
+    assert [name for name in names if not any(re.search(rf"\b{name}\b", text) for text in texts)] == []
 
 
 CERTIFICATE = """

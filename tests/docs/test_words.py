@@ -10,8 +10,8 @@ import pytest
 TOP = Path(__file__).parents[2]
 SOURCES = [path for name in ("csr_operator", "csr_acme") for path in sorted((TOP / "operator" / name).rglob("*.py"))]
 TEXTS = [
-    TOP / "README.md",
-    *sorted((TOP / "docs").glob("*.md")),
+    *sorted(TOP.glob("*.md")),
+    *sorted((TOP / "docs").rglob("*.md")),
     *(
         path
         for folder in ("crds", "deploy", "examples")
