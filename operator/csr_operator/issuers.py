@@ -18,11 +18,11 @@ from .backends.text import shown
 from .ca import Ca, unexpected
 from .credentials import refusal
 from .decide import IssuerState, issuer_name
+from .issuer_secrets import write_issuer_secret
 from .kube import Kube, KubeError, Unreachable, secret_data
 from .metrics import CA_CALLS, IssuerSample
 from .model import Condition, Issuer, ObjectKey, SecretKey, is_newer
 from .pki.errors import quoted
-from .publish import publish_secret
 from .responder import Challenges, IssuerResponder
 from .status import condition_bodies, issuer_conditions
 
@@ -178,14 +178,14 @@ class Issuers:
                 raise Misconfigured(why)
             return secret_data(secret)
 
-        async def publish(name: str, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
-            await publish_secret(self._kube, SecretKey(namespace, name), issuer, change)
+        async def write_secret(name: str, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
+            await write_issuer_secret(self._kube, SecretKey(namespace, name), issuer, change)
 
         if issuer.problem:
             return Live(issuer, None, issuer.problem)
         try:
             responder = IssuerResponder(self._challenges, issuer)
-            context = Context(read_secret, publish, self._clock, self._http, responder, self._programs, namespace)
+            context = Context(read_secret, write_secret, self._clock, self._http, responder, self._programs, namespace)
             backend = backend_class(issuer.backend).create(issuer.config, context)
         except Misconfigured as error:
             return Live(issuer, None, shown(str(error)))
