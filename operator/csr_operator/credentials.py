@@ -4,9 +4,9 @@ Who may create an Issuer may have the operator send a credential wherever they l
 whoever made it says so, and creating Issuers is no way of reading Secrets.
 """
 
+from .issuer_secrets import is_written_by
 from .kube import Object
 from .model import CREDENTIAL_LABEL, CREDENTIAL_TYPE, STATE_KEY, Issuer, Kind
-from .publish import published_by
 
 _OF_KUBERNETES = frozenset(
     (
@@ -34,7 +34,7 @@ def refusal(secret: Object, issuer: Issuer) -> str:
         return ""
     if kind == "kubernetes.io/tls" and issuer.backend == "ca":
         return ""  # its key signs, and is sent nowhere
-    if published_by(secret, issuer):
+    if is_written_by(secret, issuer):
         return ""
     if issuer.backend == "ca":
         # A label would let any other issuer of the namespace send the key somewhere.

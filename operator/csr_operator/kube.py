@@ -22,8 +22,8 @@ from kubernetes.aio import config as kubernetes_config
 
 from .metrics import KUBERNETES_CALLS, UNREADABLE
 from .model import GROUP, MANAGED_LABEL, MANAGER, REVOCATION_FINALIZER, VERSION, Kind, ObjectKey, SecretKey
+from .nesting import cut_nesting
 from .offload import offload
-from .shallow import shallow
 
 logger = logging.getLogger(__name__)
 
@@ -564,7 +564,7 @@ def _json(text: bytes) -> Object | None:
 
 async def _without_depths(text: bytes) -> Object | None:
     """As `_json`, with null for what is nested too deeply."""
-    return _json(await offload(len(text), shallow, text))
+    return _json(await offload(len(text), cut_nesting, text))
 
 
 async def _event(line: bytes) -> Object:

@@ -22,7 +22,7 @@ BUILD_INFO = Gauge("csr_operator_build_info", "1; the labels say what runs.", ["
 
 ISSUANCE_SECONDS = Histogram(
     "csr_operator_issuance_duration_seconds",
-    "From the decision to issue until the certificate was stored.",
+    "From the decision to issue until the certificate was stored, with all that an order had to wait for.",
     ["backend"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400),
     registry=REGISTRY,

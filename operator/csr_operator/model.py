@@ -6,7 +6,7 @@ Field names are those of `crds/` in snake case; a test proves that the two do no
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -240,6 +240,20 @@ class Revocation:
 
 _OF_THE_CA = frozenset(("ca.crt", "truststore.p12", "truststore.jks"))
 
+_HASHED = frozenset(("issuer_refs", "template", "csr_pem", "private_key", "duration"))
+_HASHED_OF_KEY = frozenset(("parameters", "encoding", "secret_ref"))
+
+REISSUES_NOTHING = frozenset(
+    (
+        *("secret_name", "secret_template", "outputs"),  # written anew, with the certificate that there is
+        *("renew_before", "renew_before_percentage", "retain", "revocation"),
+    )
+)
+"""Fields of RequestSpec that `issuance_hash` leaves out. A change of any other field has another certificate issued."""
+
+KEY_REISSUES_NOTHING = frozenset(("rotation_policy",))
+"""The same of PrivateKeySpec."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequestSpec:
@@ -301,17 +315,20 @@ class RequestSpec:
         version adds reissues anything.
         """
         private_key = self.private_key
-        return _digest(
-            [
-                _essence(self.issuer_refs),
-                _essence(self.template),
-                self.csr_pem,
-                _essence(private_key.parameters.normalized()),
-                private_key.encoding.value,
-                private_key.secret_ref,
-                self.duration.total_seconds(),
-            ]
-        )
+        hashed = [
+            _essence(self.issuer_refs),
+            _essence(self.template),
+            self.csr_pem,
+            _essence(private_key.parameters.normalized()),
+            private_key.encoding.value,
+            private_key.secret_ref,
+            self.duration.total_seconds(),
+        ]
+        # These stand there even at their defaults, for good: what was added since comes after them, if it is used.
+        later = _essence(self, without=_HASHED | REISSUES_NOTHING)
+        if of_key := _essence(private_key, without=_HASHED_OF_KEY | KEY_REISSUES_NOTHING):
+            later["private_key"] = of_key
+        return _digest([*hashed, later] if later else hashed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -687,11 +704,16 @@ _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|us|µs|ns|s)")
 _DURATION = re.compile(rf"\+?(?:{_DURATION_PART.pattern})+")
 
 
-def _essence(value: Any) -> Any:
-    """A value without what equals its default, with sequences in a fixed order, fit for JSON."""
+def _essence(value: Any, without: Container[str] = ()) -> Any:
+    """A value without what equals its default, with sequences in a fixed order, fit for JSON.
+
+    without: fields that do not count.
+    """
     if is_dataclass(value):
         essence = {}
         for f in fields(value):
+            if f.name in without:
+                continue
             default = f.default_factory() if f.default_factory is not MISSING else f.default
             if (part := getattr(value, f.name)) != default:
                 essence[f.name] = _essence(part)

@@ -6,7 +6,6 @@ What went wrong comes back as `Failed`, in the words that the user reads; nothin
 import asyncio
 import contextlib
 import hashlib
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -144,8 +143,7 @@ class Performer:
         hurries: as the record is to say. new_key: in any case, if it is the operator's to make. made: one that was made
         beforehand, as is to be done with those that take long. Raises NeedsKey if it was not.
         """
-        started = time.perf_counter()
-        existing = None
+        begun, existing = self._clock(), None
         keeps = request.spec.private_key.rotation_policy is RotationPolicy.NEVER
         if secret is not None and (revoke_old or ca.backend.costs or secret.owed or keeps):
             existing = await self._own_secret(request)
@@ -157,9 +155,7 @@ class Performer:
         if ca.backend.costs:
             await self._may_send(request, ca, csr)  # also before anything is kept for it
             staged = await self._stage(request, plan, ca, basis)
-        result = await self._order(request, plan, secret, ca, basis, staged)
-        ISSUANCE_SECONDS.labels(ca.name).observe(time.perf_counter() - started)
-        return result
+        return await self._order(request, plan, secret, ca, basis, staged, begun)
 
     async def resume(
         self, request: CertificateRequest, secret: SecretMeta | None, staged: Staged, ca: Ca, *, revoke_old: bool
@@ -193,7 +189,8 @@ class Performer:
             secret = self._as_decided_on(request, existing, secret)
         basis = _Basis(csr, key, passwords, *self._to_revoke(request, existing, revoke_old))
         plan = outputs.Plan(staged.revision, staged.hurries, staged.handle, staged.lapses)
-        return await self._order(request, plan, secret, ca, basis, staged, repeated=not staged.handle)
+        begun = parse_time(staged.created)
+        return await self._order(request, plan, secret, ca, basis, staged, begun, repeated=not staged.handle)
 
     async def discard(self, staged: Staged) -> None:
         await self._kube.delete_secret(staged.key, staged.uid)
@@ -485,6 +482,7 @@ class Performer:
         ca: Ca,
         basis: _Basis,
         staged: Staged | None,
+        begun: datetime,
         *,
         repeated: bool = False,
     ) -> Written | Ordered:
@@ -538,6 +536,7 @@ class Performer:
             answer.renewal,
         )
         meta = await self._write(request, record, chain, basis, secret)
+        ISSUANCE_SECONDS.labels(ca.name).observe(max((self._clock() - begun).total_seconds(), 0.0))
         if staged is not None:
             if staged.leaves_traces:
                 await self.release(staged)

@@ -39,7 +39,7 @@ class Secrets:
         await asyncio.sleep(0)
         return self.held.get(name)
 
-    async def publish(self, name: str, change: Callable[[Data], Data]) -> None:
+    async def write_secret(self, name: str, change: Callable[[Data], Data]) -> None:
         await asyncio.sleep(0)
         change(self.held.get(name, {}))  # somebody else was faster
         await asyncio.sleep(0)
@@ -53,7 +53,7 @@ class Secrets:
         return load_crl(self.held["crl"]["ca.crl"])
 
     def backend(self) -> CaBackend:
-        context = Context(self.read, self.publish, lambda: self.now, http_session, NoResponder())
+        context = Context(self.read, self.write_secret, lambda: self.now, http_session, NoResponder())
         return CaBackend.create({"secretName": "ca", "crl": {"secretName": "crl"}}, context)
 
 

@@ -174,41 +174,6 @@ def test_a_default_spelled_out_and_what_no_certificate_shows_reissue_nothing(spe
     assert isinstance(ask(make_request(**spelled_out), secret), Keep)
 
 
-@pytest.mark.parametrize(
-    ("spec", "issuance_hash"),
-    [
-        ({}, "a0e8e35aebccc5ffca2ad45447fd8871e19a334830d4f3bf46daabe8cccf3147"),
-        (
-            {
-                "isCA": True,
-                "commonName": "Root",
-                "dnsNames": [],
-                "duration": "87600h",
-                "privateKey": {"algorithm": "RSA", "size": 4096},
-                "usages": ["cert sign", "crl sign"],
-            },
-            "7005942c5c76cb91f387cf79ce310167ee29e5e50ab9b8ee3805c322c80b20d0",
-        ),
-        (
-            {
-                "issuerRefs": [{"name": "a"}, {"name": "b", "kind": "ClusterIssuer"}],
-                "dnsNames": ["b.example.com", "a.example.com"],
-                "ipAddresses": ["192.0.2.1"],
-                "subject": {"organizations": ["Example"]},
-                "renewBefore": "24h",
-                "revocation": {"onDelete": True},
-                "privateKey": {"algorithm": "ECDSA", "size": 384, "encoding": "PKCS8", "rotationPolicy": "Never"},
-                "keystores": {"pkcs12": {"create": True, "passwordSecretRef": {"name": "p"}}},
-            },
-            "13292c7bdd41bca4438eaef39f503b7b56b28e1db1f3d977424e935ad2ce1998",
-        ),
-    ],
-)
-def test_an_upgrade_reissues_nothing(spec: dict[str, Any], issuance_hash: str) -> None:
-    """By value: another one for the same spec would have every certificate of it issued anew."""
-    assert make_request(**spec).issuance_hash == issuance_hash
-
-
 @pytest.mark.parametrize("key", sorted(DATA_KEYS))
 def test_an_edited_secret_is_restored(key: str) -> None:
     request = make_request()

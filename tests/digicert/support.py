@@ -45,10 +45,10 @@ class World:
         async def read_secret(name: str) -> Mapping[str, bytes] | None:
             return self.secrets.get(name)
 
-        async def publish(name: str, change: Any) -> None:
+        async def write_secret(name: str, change: Any) -> None:
             raise AssertionError("DigiCert publishes nothing")
 
-        return Context(read_secret, publish, self.clock, lambda: self.session, NoResponder())
+        return Context(read_secret, write_secret, self.clock, lambda: self.session, NoResponder())
 
 
 def csr(*dns_names: str, common_name: str = "", others: tuple[x509.GeneralName, ...] = ()) -> Any:

@@ -29,13 +29,13 @@ class World:
     async def read(self, name: str) -> Mapping[str, bytes] | None:
         return self.secrets.get(name)
 
-    async def publish(self, name: str, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
+    async def write_secret(self, name: str, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
         raise AssertionError("no provider publishes anything")
 
     def provider(self, config: Mapping[str, Any], programs: Path | None = None) -> Provider:
         """Of an issuer whose `dns01` object is `config`."""
         clock = lambda: datetime.now(UTC)  # noqa: E731
-        context = Context(self.read, self.publish, clock, lambda: self.session, NoResponder(), programs)
+        context = Context(self.read, self.write_secret, clock, lambda: self.session, NoResponder(), programs)
         return provider(config, context, FIELD)
 
 

@@ -4,7 +4,9 @@ import asyncio
 import socket
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -96,6 +98,47 @@ async def test_a_service_that_cannot_be_reached_shows_no_credential(world: World
         url = f"http://127.0.0.1:{free.getsockname()[1]}/hunter2"
     with pytest.raises(Retryable, match=r"powerdns: ConnectionError: .*/\*\*\*/") as caught:
         await world.provider(solver(service, options={"pdns_server": url})).present(name, "value")
+    assert "hunter2" not in str(caught.value)
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Refuses, with the token that came."""
+
+    def do_GET(self) -> None:
+        said = f"no such token: {self.headers['X-API-Key']}".encode()
+        self.send_response(500)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+async def test_no_part_of_a_long_credential_is_shown(world: World, service: PowerDns, name: str) -> None:
+    """What is told of an error is shorter than it."""
+    world.secrets["dns"] = {"auth_token": b"hunter2-" * 500}
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            with pytest.raises(Retryable, match=r"powerdns: ") as caught:
+                await world.provider(solver(service, options={"pdns_server": url})).present(name, "value")
+        finally:
+            server.shutdown()
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_no_part_of_a_credential_is_left_of_what_a_program_prints(
+    world: World, service: PowerDns, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text(f"#!/bin/sh\nfor i in 1 2 3; do printf %s {'hunter2-' * 375} >&2; done; exit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv(PYTHON, str(broken))
+    world.secrets["dns"] = {"auth_token": b"hunter2-" * 375}
+    with pytest.raises(Retryable, match="ended with status 1") as caught:
+        await world.provider(solver(service)).present(name, "value")
     assert "hunter2" not in str(caught.value)
 
 

@@ -21,6 +21,7 @@ from tests.support.site import REQUEST, Site, decoded, moment, new_namespace
 
 IMPORT = "csr-operator.dev/import"
 RENEW = "csr-operator.dev/renew"
+DURATION = "csr_operator_issuance_duration_seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +205,26 @@ def test_an_order_survives_a_restart(
     assert not [call for call in after if call.name.startswith(name)]
     assert office.staging(name) == staged
     assert site.status(name) == pending
-    office.bring(name, office.ca.sign(pending["csr"]))
+    assert site.operator.metric(f"{DURATION}_count", backend="manual") == 0
+    chain = office.ca.sign(pending["csr"])
+    waited = datetime.now(UTC) - moment(staged["metadata"]["creationTimestamp"])
+    office.bring(name, chain)
     site.kubectl.wait_ready(name)
+    assert site.operator.metric(f"{DURATION}_count", backend="manual") == 1
+    assert site.operator.metric(f"{DURATION}_sum", backend="manual") >= waited.total_seconds()
+
+
+def test_how_long_it_took_is_known_when_the_certificate_is_stored(office: Office, name: str) -> None:
+    def measured() -> float:
+        return office.site.operator.metric(f"{DURATION}_count", backend="manual")
+
+    before = measured()
+    office.site.kubectl.apply(request(name, "company"))
+    csr = office.wait_pending(name)[name]["csr"]
+    assert measured() == before
+    office.bring(name, office.ca.sign(csr))
+    office.site.kubectl.wait_ready(name)
+    assert measured() == before + 1
 
 
 def test_what_is_signed_while_the_operator_is_away_is_taken(office: Office, name: str, pending: dict[str, Any]) -> None:

@@ -1,11 +1,15 @@
 """Whatever a backend says, a third party's too, is bounded when it leaves it; so is what a server says to a backend."""
 
+import asyncio
 import json
 import ssl
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from aiohttp import web
@@ -194,6 +198,23 @@ async def test_an_answer_without_end_is_not_read() -> None:
         await runner.cleanup()
 
 
+async def test_what_is_no_http_shows_no_credential_that_was_sent() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        token = head.partition("Bearer ")[2].split()[0]
+        writer.write(f"HTTP/1.1 200 OK\r\nno header: {token}\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(echo, "127.0.0.1", 0) as server, http.http_session() as session:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        with pytest.raises(Retryable, match=r"127.0.0.1: .*no header: \*\*\*") as caught:
+            await http.call(
+                session, ssl.create_default_context(), "GET", url, headers={"Authorization": "Bearer hunter2"}
+            )
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_client_certificate_needs_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the Deployment has a root that is read-only, and no volume."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "there is none"))
@@ -220,6 +241,20 @@ async def test_a_list_without_end_is_not_read_at_cert_central(tmp_path: Path) ->
         with pytest.raises(Retryable, match="lists more under order/certificate than is read"):
             await scene.backend().poll(order(), answer.handle)
         assert scene.server.count("GET", "/order/certificate$") <= 50
+
+
+@pytest.mark.parametrize("before", [0, 485, 590, 8180])
+@pytest.mark.parametrize("encoded", [str, partial(quote, safe=""), repr], ids=["as it is", "in a URL", "printed"])
+async def test_no_part_of_a_password_that_a_vendor_echoes_is_shown(
+    tmp_path: Path, before: int, encoded: Callable[[str], str]
+) -> None:
+    key = "SECRET-/'KEY'\\\\-0123456789-abcdefghij"
+    async with cert_central(tmp_path) as scene:
+        scene.world.secrets["digicert"] = {"api-key": key.encode()}
+        scene.server.fail(Reply(400, {"errors": [{"code": "x", "message": "w" * before + encoded(key)}]}), times=9)
+        with pytest.raises(Rejected) as refused:
+            await scene.backend().check()
+        assert "SECRET" not in str(refused.value)
 
 
 async def test_a_password_that_a_vendor_echoes_is_not_shown(tmp_path: Path) -> None:

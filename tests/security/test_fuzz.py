@@ -23,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from csr_operator.asked import asked
 from csr_operator.model import GROUP
+from csr_operator.nesting import DEEPEST, cut_nesting
 from csr_operator.parse import parse_issuer, parse_request
 from csr_operator.pki.chain import build_chain, load_bundle
 from csr_operator.pki.csr import CsrTemplate, build_csr, csr_digest, load_csr, profile_of, profile_with
@@ -32,7 +33,6 @@ from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import CA_DECIDES, verify
 from csr_operator.policy import Policy, violations
-from csr_operator.shallow import DEEPEST, shallow
 from csr_operator.status import request_status, status_body
 
 # A certificate with a serial number that is none is looked at all the same.
@@ -415,8 +415,8 @@ def test_json_of_any_depth_keeps_its_shape(rng: random.Random) -> None:
         value = _mutated(REQUEST, rng)
         text = json.dumps(value, skipkeys=True).encode()
         if _depth(value) <= DEEPEST:
-            assert shallow(text) == text
+            assert cut_nesting(text) == text
         depth = rng.randrange(DEEPEST * 20)
         nested = text[:-1] + b', "z": ' + b'{"[": [' * depth + b'"]}"' + b"]}" * depth + b"}"
-        found = json.loads(shallow(nested))
+        found = json.loads(cut_nesting(nested))
         assert isinstance(found["z"], dict | list | str)

@@ -4,6 +4,7 @@ import html
 import json
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -13,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from csr_acme.errors import Problem, Refused
+from csr_operator.backends.acme.words import translated
 from csr_operator.backends.text import MOST_SHOWN, masked, shown
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -65,6 +68,23 @@ def test_nothing_is_cut_before_it_is_hidden(secret: str, blanks: int, words: int
     said = shown(" " * blanks + "w" * words + " " + echoed * 3, [secret])
     assert secret[:6] not in said.replace("***", "") or secret[:6] in "w***"
     assert len(said) <= MOST_SHOWN
+
+
+@given(CREDENTIALS, st.integers(0, 3_000), st.integers(0, 400), st.sampled_from(sorted(ENCODINGS)))
+def test_no_part_of_a_credential_is_left_where_a_text_was_cut(
+    secret: str, words: int, length: int, encoding: str
+) -> None:
+    assume("w" not in secret)
+    text = "w" * words + " " + ENCODINGS[encoding](secret) * 3
+    said = shown(text[: words + length], [secret], cut=True)
+    assert secret[:6] not in said.replace("***", "") or secret[:6] in "w***"
+
+
+def test_no_part_of_a_credential_is_left_where_the_acme_client_cut_what_the_ca_says() -> None:
+    secret = "-".join(f"part{n:03}" for n in range(40))
+    for before in ("w" * 980, "w" * 1980, "w" * 8180, "w" * 9980, " " * 19_980, f"{secret} " * 31, f"{secret} " * 28):
+        problem = Problem.parse({"type": "urn:ietf:params:acme:error:malformed", "detail": f"{before}{secret}"})
+        assert "part000" not in str(translated(Refused(problem, 400), datetime.now(UTC), [secret]))
 
 
 @given(st.text(), st.lists(st.text(max_size=20) | st.binary(max_size=20), max_size=4))

@@ -56,13 +56,13 @@ class World:
             "solvers": [{"http01": {"selfCheck": False}}],
             **config,
         }
-        context = Context(self.read, self.publish, self.clock, lambda: self.session, self.routes)
+        context = Context(self.read, self.write_secret, self.clock, lambda: self.session, self.routes)
         return AcmeBackend.create(config, context)
 
     async def read(self, name: str) -> Mapping[str, bytes] | None:
         return self.secrets.get(name)
 
-    async def publish(self, name: str, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
+    async def write_secret(self, name: str, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
         self.secrets[name] = change(self.secrets.get(name, {}))
 
 

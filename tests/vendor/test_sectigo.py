@@ -86,10 +86,10 @@ def _maker(
     async def read_secret(name: str) -> dict[str, bytes]:
         return secret
 
-    async def publish(*_: object) -> None:
+    async def write_secret(*_: object) -> None:
         raise AssertionError("this backend writes no Secret")
 
-    context = Context(read_secret, publish, lambda: datetime.now(UTC), lambda: session, NoResponder())
+    context = Context(read_secret, write_secret, lambda: datetime.now(UTC), lambda: session, NoResponder())
     return lambda **settings: SectigoBackend.create({**config, **settings}, context)
 
 

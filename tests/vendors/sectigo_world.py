@@ -50,7 +50,7 @@ class World:
         self.reads += 1
         return self.secrets.get(name)
 
-    async def publish(self, *_: object) -> None:
+    async def write_secret(self, *_: object) -> None:
         raise AssertionError("this backend writes no Secret")
 
     def config(self, **more: Any) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class World:
         return {name: value for name, value in config.items() if name not in ("login", "customerURI")}
 
     def backend(self, config: Mapping[str, Any] | None = None) -> SectigoBackend:
-        context = Context(self.read_secret, self.publish, self.clock, lambda: self.session, NoResponder())
+        context = Context(self.read_secret, self.write_secret, self.clock, lambda: self.session, NoResponder())
         return SectigoBackend.create(self.config() if config is None else config, context)
 
 

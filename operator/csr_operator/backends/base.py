@@ -188,16 +188,16 @@ class Context:
     """What a backend is given.
 
     read_secret: the data of a Secret in the issuer's namespace (a ClusterIssuer's: the cluster resource namespace);
-    None if it does not exist. Raises Misconfigured for one that is not allowed as a credential. publish: change the
-    data of a Secret there that is the issuer's own to write, and made if it is missing; the change is a function of the
-    data so far, and is made again if somebody else was faster. clock: the time now, in UTC. session: for HTTP
+    None if it does not exist. Raises Misconfigured for one that is not allowed as a credential. write_secret: change
+    the data of a Secret there that is the issuer's own, and made if it is missing; the change is a function of the data
+    so far, and is made again if somebody else was faster. clock: the time now, in UTC. session: for HTTP
     (`http.py`); it is shared by all issuers, so that each call says whom it trusts. responder: for ACME. programs: the
     folder of those that issuers may have run to write DNS records; None if they may not. namespace: where its Secrets
     are, for messages.
     """
 
     read_secret: Callable[[str], Awaitable[Mapping[str, bytes] | None]]
-    publish: Callable[[str, Callable[[Mapping[str, bytes]], Mapping[str, bytes]]], Awaitable[None]]
+    write_secret: Callable[[str, Callable[[Mapping[str, bytes]], Mapping[str, bytes]]], Awaitable[None]]
     clock: Callable[[], datetime]
     session: Callable[[], aiohttp.ClientSession]
     responder: Responder

@@ -177,7 +177,7 @@ class CaBackend:
             return kept
 
         try:
-            await self._context.publish(self._crl_name, change)
+            await self._context.write_secret(self._crl_name, change)
         except PkiError as error:
             raise Misconfigured(f"spec.ca.crl.secretName: {self._context.secret(self._crl_name)}: {error}") from None
         self._last, self._last_expiries, self._size = signed, expiries, size

@@ -129,7 +129,8 @@ async def call(
         raise Retryable(f"cannot connect to {error.host}:{error.port}: {why}") from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         # It may quote what the server sent, and that what was sent to it.
-        sent = [*(headers or {}).values(), *(form or {}).values()]
+        sent = [part for value in (headers or {}).values() for part in (value, *value.split())]  # Bearer, and a token
+        sent += (form or {}).values()
         raise Retryable(f"{host}: {shown(str(error), sent) or type(error).__name__}") from None
 
 

@@ -19,7 +19,7 @@ from csr_operator.backends.base import BackendError, Context, Misconfigured, Ret
 from csr_operator.backends.text import masked, shown
 
 from .base import Credentials, required
-from .process import run
+from .process import MOST_OUTPUT, run
 from .resolve import Resolver
 
 PYTHON = "CSR_OPERATOR_LEXICON_PYTHON"
@@ -122,8 +122,10 @@ class Lexicon:
         except OSError as error:
             outcomes = [Retryable(f"{python} cannot be run: {error.strerror}")] * len(changes)
         except ValueError:
-            said = masked(done.errors.decode(errors="replace")[-8192:], asked["options"].values())
-            text = f"ended with status {done.status}: {said[-400:]}"  # cut after that, so that no part of one is left
+            # The last line has what went wrong. It is cut afterwards, so that no part of a secret is left.
+            last = done.errors.decode(errors="replace").strip().rpartition("\n")[2]
+            said = masked(last, asked["options"].values(), cut=len(done.errors) >= MOST_OUTPUT)
+            text = f"ended with status {done.status}: {said[-400:]}"
             outcomes = [{"error": "failed", "text": text}] * len(changes)
         for change, outcome in zip(changes, outcomes, strict=False):
             change.outcome = outcome
@@ -154,7 +156,7 @@ class Lexicon:
     def _judge(self, outcome: Mapping[str, Any] | BackendError, zone: str, credentials: Mapping[str, str]) -> None:
         if isinstance(outcome, BackendError):
             raise type(outcome)(f"{self._provider}: {outcome}")
-        text = shown(outcome.get("text", ""), credentials.values())
+        text = shown(outcome.get("text", ""), credentials.values(), cut=bool(outcome.get("cut")))
         match outcome.get("error"):
             case None:
                 return

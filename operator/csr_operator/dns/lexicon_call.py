@@ -3,7 +3,7 @@
 In:  {"provider": str, "zone": str, "ttl": int, "options": {str: str},
       "changes": [{"action": "present" | "withdraw", "name": str, "value": str}, ...]}
 Out: an object for each change, in order: {} when done, else {"text": str, "after": seconds to wait (0: any),
-     "error": "missing" | "provider" | "options" | "credentials" | "failed"}
+     "cut": whether there was more of the text, "error": "missing" | "provider" | "options" | "credentials" | "failed"}
      It answers one at least, and begins no other one after half a minute.
 
 It is run by a path, perhaps with another Python than the operator's: it imports nothing but dns-lexicon.
@@ -78,11 +78,15 @@ def _carry_out(operations: Any, changes: list[Json], logged: "_Errors") -> Itera
         if done and not logged.texts:
             yield {}
         else:
-            yield {"error": "failed", "after": 0, "text": "; ".join(logged.texts)[:_MOST] or "it did not say why"}
+            yield _answer("failed", "; ".join(logged.texts) or "it did not say why")
 
 
 def _all(asked: Json, error: str, text: str) -> list[Json]:
-    return [{"error": error, "after": 0, "text": text}] * len(asked["changes"])
+    return [_answer(error, text)] * len(asked["changes"])
+
+
+def _answer(error: str, text: str, after: int = 0) -> Json:
+    return {"error": error, "after": after, "text": text[:_MOST], "cut": len(text) > _MOST}
 
 
 def _failure(error: Exception) -> Json:
@@ -92,11 +96,11 @@ def _failure(error: Exception) -> Json:
     response = getattr(error, "response", None)
     status, headers = getattr(response, "status_code", None), getattr(response, "headers", {})
     after = str(headers.get("Retry-After", ""))
-    return {
-        "error": "credentials" if isinstance(error, AuthenticationError) or status in (401, 403) else "failed",
-        "after": int(after) if after.isdecimal() else 0,
-        "text": f"{type(error).__name__}: {error} {getattr(response, 'text', '')}"[:_MOST],
-    }
+    return _answer(
+        "credentials" if isinstance(error, AuthenticationError) or status in (401, 403) else "failed",
+        f"{type(error).__name__}: {error} {getattr(response, 'text', '')}",
+        int(after) if after.isdecimal() else 0,
+    )
 
 
 def _change(operations: Any, change: Json) -> bool:

@@ -22,7 +22,9 @@ UNCONFINED = "CSR_OPERATOR_PROGRAMS"
 """In the environment `unconfined`: where there is no Landlock, programs are run all the same."""
 
 _LAUNCHER = Path(__file__).with_name("confined.py")
-_MOST_OUTPUT = 64 * 1024
+MOST_OUTPUT = 64 * 1024
+"""Octets that are read of what a program writes."""
+
 _MOST = 8
 """Programs at once. A further one waits."""
 
@@ -180,5 +182,5 @@ async def _read(stream: asyncio.StreamReader) -> bytes:
     """All of it, so that the program is not held up; the first part is kept."""
     kept = bytearray()
     while chunk := await stream.read(65536):
-        kept += chunk[: _MOST_OUTPUT - len(kept)]
+        kept += chunk[: MOST_OUTPUT - len(kept)]
     return bytes(kept)

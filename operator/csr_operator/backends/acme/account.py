@@ -156,7 +156,7 @@ class Account:
         return await self._write(lambda before: before if before.get(self._key_name) else {**before, **fresh})
 
     async def _write(self, change: Any) -> Data:
-        await self._context.publish(self._secret, change)
+        await self._context.write_secret(self._secret, change)
         return await self._context.read_secret(self._secret) or {}
 
     def _key(self, data: Data, name: str) -> AccountKey:

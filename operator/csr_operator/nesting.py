@@ -8,7 +8,7 @@ DEEPEST = 100
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]')
 
 
-def shallow(text: bytes) -> bytes:
+def cut_nesting(text: bytes) -> bytes:
     """The same JSON with null for what is nested deeper than DEEPEST."""
     parts, level, start = [], 0, 0
     for token in _TOKEN.finditer(text):

@@ -1,4 +1,4 @@
-"""Secrets that an issuer writes for others to read, such as a revocation list."""
+"""Secrets that an issuer writes: the private key of its account at a CA, a revocation list for others to read."""
 
 import asyncio
 import base64
@@ -8,7 +8,7 @@ from .backends.base import Misconfigured, Retryable
 from .kube import Kube, KubeError, Object, secret_data
 from .model import GROUP, MANAGED_LABEL, Issuer, SecretKey
 
-_PUBLISHED_ANNOTATION = f"{GROUP}/published-by"
+_WRITER_ANNOTATION = f"{GROUP}/published-by"
 _ATTEMPTS = 5
 _LARGE = 64 * 1024
 """In bytes: what is larger takes the time of a thread, and not of the loop."""
@@ -16,12 +16,12 @@ _LARGE = 64 * 1024
 Change = Callable[[Mapping[str, bytes]], Mapping[str, bytes]]
 
 
-def published_by(secret: Object, issuer: Issuer) -> bool:
+def is_written_by(secret: Object, issuer: Issuer) -> bool:
     """The operator wrote the Secret for this issuer."""
-    return (secret["metadata"].get("annotations") or {}).get(_PUBLISHED_ANNOTATION) == f"{issuer.kind}/{issuer.name}"
+    return (secret["metadata"].get("annotations") or {}).get(_WRITER_ANNOTATION) == f"{issuer.kind}/{issuer.name}"
 
 
-async def publish_secret(kube: Kube, key: SecretKey, issuer: Issuer, change: Change) -> None:
+async def write_issuer_secret(kube: Kube, key: SecretKey, issuer: Issuer, change: Change) -> None:
     """Write `change` of the data so far; again if somebody else was faster.
 
     Raises Misconfigured if the Secret is not this issuer's, Retryable if others are always faster.
@@ -30,7 +30,7 @@ async def publish_secret(kube: Kube, key: SecretKey, issuer: Issuer, change: Cha
     for _ in range(_ATTEMPTS):
         existing = await kube.get_secret(key)
         metadata = existing["metadata"] if existing is not None else {}
-        if existing is not None and not published_by(existing, issuer):
+        if existing is not None and not is_written_by(existing, issuer):
             raise Misconfigured(
                 f"Secret {key.namespace}/{key.name} is not the issuer's to write: name another one, or none that exists"
             )
@@ -46,7 +46,7 @@ async def publish_secret(kube: Kube, key: SecretKey, issuer: Issuer, change: Cha
                 "name": key.name,
                 "namespace": key.namespace,
                 "labels": {MANAGED_LABEL: "true"},
-                "annotations": {_PUBLISHED_ANNOTATION: whose},
+                "annotations": {_WRITER_ANNOTATION: whose},
                 **({"resourceVersion": metadata["resourceVersion"]} if existing is not None else {}),
             },
             "type": "Opaque",
