@@ -329,7 +329,7 @@ async def test_what_a_problem_says_is_bounded_and_printable(client: AcmeClient, 
         await client.new_order(ASKED)
     assert str(told.value).isprintable()
     assert str(told.value).startswith("first 2026-01-01 ERROR csr_operator: FORGED [31m")
-    assert len(str(told.value)) < 1100
+    assert len(str(told.value)) < 10_100  # and 500 by the time that a user sees it
 
 
 @pytest.mark.parametrize(
