@@ -176,11 +176,20 @@ class AcmeProxy:
             self.seen[step] += 1
             return answer
         response = await self._forward(request, step)
-        if not (isinstance(response.body, bytes) and response.status == 400 and b":badNonce" in response.body):
-            self.seen[step] += 1
+        if isinstance(response.body, bytes) and response.status == 400 and b":badNonce" in response.body:
+            if plan is not None and not plan.before:
+                self._again(step, plan)  # the server did nothing yet
+            return response
+        self.seen[step] += 1
         if plan is not None and not plan.before and (answer := await self._act(plan, request)) is not None:
             return answer
         return response
+
+    def _again(self, step: str, plan: _Plan) -> None:
+        plan.times += 1
+        plans = self._plans.setdefault(step, [])
+        if all(one is not plan for one in plans):
+            plans.insert(0, plan)
 
     async def _act(self, plan: _Plan, request: web.Request) -> web.Response | None:
         if plan.gate is not None:
