@@ -220,7 +220,7 @@ def test_no_issuer_keeps_the_operator_from_starting(shared: Site, other: Kubectl
     message = "jsonpath={.status.conditions[0].message}"
     words = "spec.external: nested more than 32 levels deep: make it flatter"
     wait_until("its user is told", lambda: shared.kubectl("get", "issuer", "deep", "-o", message) == words)
-    shared.kubectl("delete", "issuer", "deep")  # jq, with which others make a backup of all, stops at it
+    shared.kubectl("delete", "issuer", "deep", "--wait=false")  # jq, with which others make a backup, stops at it
 
 
 def test_a_warning_of_many_bytes_is_not_lost(shared: Site, requester: Tenant) -> None:
