@@ -57,7 +57,7 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
         wait_until("Nginx answers", lambda: answers(ports.shared))
         yield ports
     finally:
-        process.kill()
+        process.terminate()  # killed, it would leave its workers
         process.wait()
 
 

@@ -92,7 +92,7 @@ class IngressController:
             self._readers.append(reader)
 
     def close(self) -> None:
-        self._nginx.kill()
+        self._nginx.terminate()  # killed, it would leave its workers
         self._nginx.wait()
         for watch, reader in zip(self._watches, self._readers, strict=True):
             watch.kill()
