@@ -53,7 +53,7 @@ lint: setup  ## ruff, mypy --strict and the import contracts
 
 test: setup tools  ## all tests, or those of ARGS; the first time builds the control plane for minutes
 	$(BIN)/python -m devcluster build
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 test-vendor: setup  ## orders from the accounts at CA vendors that environment variables name: see tests/vendor
 	CSR_OPERATOR_VENDOR_TESTS=1 $(BIN)/python -m pytest tests/vendor $(ARGS)

@@ -1,7 +1,6 @@
 """What all tests share: one real control plane per session, the operator's credentials, a namespace for each test."""
 
 import signal
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A busy machine is slow, which is no failure; and a run that failed can be had again.
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with few tests first: theirs take long, and what several workers have left at the end is to be short."""
-    tests = Counter(item.path for item in items)
-    items.sort(key=lambda item: (tests[item.path], item.path))
 
 
 @pytest.hookimpl(trylast=True)  # what is still there at the end of an interrupted run needs them

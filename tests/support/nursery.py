@@ -28,6 +28,7 @@ class Child:
         self._nursery = nursery
         self._status: int | None = None
         self._file = os.pidfd_open(pid)
+        self._lock = threading.RLock()
 
     def poll(self) -> int | None:
         """The exit status; None while it runs."""
@@ -38,17 +39,19 @@ class Child:
 
     def wait(self, timeout: float | None = None) -> int:
         """The exit status. timeout: seconds. Raises subprocess.TimeoutExpired."""
-        if self._status is None:
-            if not select.select([self._file], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired("csr-operator", timeout or 0.0)
-            self._status = self._nursery.ask({"ended": self.pid})
-            os.close(self._file)
-        return self._status
+        with self._lock:  # who kills it and who waits for that are two threads
+            if self._status is None:
+                if not select.select([self._file], [], [], timeout)[0]:
+                    raise subprocess.TimeoutExpired("csr-operator", timeout or 0.0)
+                self._status = self._nursery.ask({"ended": self.pid})
+                os.close(self._file)
+            return self._status
 
     def send_signal(self, number: int) -> None:
         """To a process that may have ended."""
-        if self.poll() is None:
-            signal.pidfd_send_signal(self._file, number)
+        with self._lock:
+            if self.poll() is None:
+                signal.pidfd_send_signal(self._file, number)
 
     def kill(self) -> None:
         """kill -9."""
