@@ -4,6 +4,7 @@
 for one that has ended, and answers with its exit status (minus the signal that ended it).
 """
 
+import contextlib
 import json
 import os
 import select
@@ -28,7 +29,10 @@ class Child:
         self._nursery = nursery
         self._status: int | None = None
         self._file = os.pidfd_open(pid)
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+
+    def __del__(self) -> None:
+        os.close(self._file)
 
     def poll(self) -> int | None:
         """The exit status; None while it runs."""
@@ -39,19 +43,17 @@ class Child:
 
     def wait(self, timeout: float | None = None) -> int:
         """The exit status. timeout: seconds. Raises subprocess.TimeoutExpired."""
-        with self._lock:  # who kills it and who waits for that are two threads
+        if not select.select([self._file], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired("csr-operator", timeout or 0.0)
+        with self._lock:  # who kills it and who waits for that may be two threads
             if self._status is None:
-                if not select.select([self._file], [], [], timeout)[0]:
-                    raise subprocess.TimeoutExpired("csr-operator", timeout or 0.0)
                 self._status = self._nursery.ask({"ended": self.pid})
-                os.close(self._file)
             return self._status
 
     def send_signal(self, number: int) -> None:
         """To a process that may have ended."""
-        with self._lock:
-            if self.poll() is None:
-                signal.pidfd_send_signal(self._file, number)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._file, number)
 
     def kill(self) -> None:
         """kill -9."""
