@@ -59,6 +59,8 @@ def test_kill_9_at_any_step_costs_no_second_order(own: Scene, core: Any) -> None
             await_changes(core, namespace, step, version)
             operator.kill()
         wait_until(f"the operator was killed at {step}", operator.has_ended)
+        # It starts sooner than any pod. What it asked for is then to be at the CA, where it is looked for.
+        wait_until("nothing is on its way to the CA", lambda: not proxy.in_flight)
         operator.start()
 
     wait_all_ready(own.kubectl, RUNS)

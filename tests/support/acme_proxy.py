@@ -60,7 +60,8 @@ class AcmeProxy:
 
     like_lets_encrypt: a challenge stays `pending` while it is looked at, and is not told of twice (409); the same names
     get the same order until it is finalized; a Location is relative. leaves_alone: so many times a certificate comes
-    without its intermediates. repeated: the challenges that were told of more than once.
+    without its intermediates. repeated: the challenges that were told of more than once. in_flight: requests that are
+    on their way, or whose answers are.
     """
 
     server: Pebble
@@ -72,6 +73,7 @@ class AcmeProxy:
     like_lets_encrypt: bool = False
     leaves_alone: int = 0
     repeated: list[str] = field(default_factory=list)
+    in_flight: int = 0
     _transports: WeakSet[asyncio.Transport] = field(default_factory=WeakSet)
     _told: set[str] = field(default_factory=set)
     _orders: dict[frozenset[str], web.Response] = field(default_factory=dict)
@@ -162,6 +164,13 @@ class AcmeProxy:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
         self._transports.add(request.transport)
+        self.in_flight += 1
+        try:
+            return await self._served(request)
+        finally:
+            self.in_flight -= 1
+
+    async def _served(self, request: web.Request) -> web.StreamResponse:
         step = next((name for path, name in STEPS.items() if request.path.startswith(path)), "other")
         plans = self._plans.get(step) or []
         plan = plans[0] if plans else None
