@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -56,7 +56,6 @@ from .keymaker import KeyMaker, takes_long
 from .kube import KubeClient, KubeError, Unreachable
 from .labels import NamespaceLabels
 from .limits import Slots
-from .memory import Look, Memory
 from .metrics import SKIPPED_SAMPLES, UNREADABLE, IssuerSample, RequestSample
 from .model import (
     REVOCATION_FINALIZER,
@@ -67,6 +66,7 @@ from .model import (
     ObjectKey,
     Raw,
     Record,
+    RequestStatus,
     RotationPolicy,
     SecretKey,
     SecretMeta,
@@ -85,6 +85,7 @@ from .pki.errors import quoted
 from .pki.fingerprint import serial_octets
 from .pki.keys import PrivateKey, parameters_of
 from .policy import key_violations, violations
+from .repairs import Repairs
 from .responder import Challenges
 from .seal import Seal
 from .settings import Settings
@@ -130,6 +131,15 @@ _NOT_OURS = f"was written by somebody else, or Secret {STATE_KEY} of the operato
 """How it is told that the code of something does not verify."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Where somebody else's Secret was looked for, what was found, and when; at: None if that is out of date."""
+
+    secret: SecretKey
+    found: SecretMeta | None
+    at: datetime | None
+
+
 _CaAction = Issue | Resume | Revoke | Consult
 _Call = tuple[CertificateRequest, _CaAction, Live]
 
@@ -154,7 +164,15 @@ class Controller:
         later = asyncio.get_running_loop().call_later
         self._slots = Slots(wake=self._queue.add, later=later)
         self._keys = KeyMaker(made=self._queue.add)
-        self._memory = Memory(self._store.knows)
+        self._repairs = Repairs()
+        self._failures: dict[ObjectKey, dict[ObjectKey | None, Failure]] = {}
+        self._unrevoked: dict[ObjectKey, dict[ObjectKey, Failure]] = {}
+        self._waiting: dict[ObjectKey, Waiting] = {}
+        self._consult: dict[ObjectKey, tuple[str, datetime]] = {}  # the reference, and when to ask about it
+        self._looks: dict[ObjectKey, _Look] = {}  # for Secrets that no watch shows
+        self._paces: dict[ObjectKey, Pace] = {}  # outlive the Secrets whose records have them
+        self._warned: dict[ObjectKey, tuple[str, tuple[str, ...]]] = {}  # which forgeries its user was told of
+        self._refused: dict[ObjectKey, RequestStatus] = {}  # what the API server does not take, without times
         self._unfiled: dict[ObjectKey, str] = {}  # what was seen and cannot be read, with its UID
         self._reading: dict[ObjectKey, asyncio.Task[None]] = {}  # what takes long to read, each after what came before
         self._gently = asyncio.Semaphore(_CONSULTATIONS)
@@ -276,6 +294,7 @@ class Controller:
             self._forget(key, uid)
 
     def _forget(self, key: ObjectKey, uid: str) -> None:
+        self._journal.forget(key)
         self._unfiled.pop(key, None)
         request = self._store.request(key)
         if key.kind is not Kind.CERTIFICATE_REQUEST:
@@ -285,7 +304,15 @@ class Controller:
         elif self._store.drop_request(key, uid):
             if request is not None:
                 self._tell_what_stays_valid(request)
-            self._memory.forget(key)
+            self._failures.pop(key, None)
+            self._unrevoked.pop(key, None)
+            self._waiting.pop(key, None)
+            self._consult.pop(key, None)
+            self._paces.pop(key, None)
+            self._looks.pop(key, None)
+            self._warned.pop(key, None)
+            self._repairs.forget(key)
+            self._refused.pop(key, None)
             self._queue.forget(key)
             self._queue.add(key)  # so that it leaves the lines in which it waits
             if request is not None:
@@ -386,9 +413,8 @@ class Controller:
 
     async def _check(self, key: ObjectKey) -> bool:
         await self._issuers.check(key)
+        self._queue.add_after(key, self._settings.issuer_check_interval)
         self._queue.succeeded(key)
-        if self._issuers.get(key) is not None:
-            self._queue.add_after(key, self._settings.issuer_check_interval)
         return False
 
     async def _abandon(self, key: SecretKey) -> bool:
@@ -400,7 +426,6 @@ class Controller:
             if staged.authentic and await self._is_bereft(staged):
                 # Kubernetes deletes it later, or never; then its order is taken back.
                 await self._performer.discard(staged)
-            self._queue.succeeded(key)
             return False
         issuer = issuer_key(key.namespace, staged.issuer) if staged.authentic else None
         live = self._issuers.get(issuer) if issuer is not None else None
@@ -434,7 +459,6 @@ class Controller:
         """Let a Secret go that was deleted, and that waits for a request which is gone itself."""
         secret = self._store.secret_at(key)
         if secret is None or not secret.deleted or not secret.guarded or self._store.knows(secret.owner_uid):
-            self._queue.succeeded(key)
             return False
         kind, _, name = secret.owner.partition(" ")
         if kind == Kind.CERTIFICATE_REQUEST:
@@ -470,7 +494,6 @@ class Controller:
         """What a CA is to do; whatever else there is to do is done, and None then."""
         request = self._store.request(key)
         if request is None:
-            self._queue.forget(key)  # of what was under way when it went
             return None
         decided = await self._decided(request)
         if decided is None:
@@ -487,14 +510,13 @@ class Controller:
             return request, action, live
         if isinstance(action, Restore | Adopt):
             now = asyncio.get_running_loop().time()
-            repairs = self._memory.recall(request).repairs
-            if (wait := repairs.wait(now)) > 0:
+            if (wait := self._repairs.wait(key, now)) > 0:
                 self._queue.add_after(key, wait)
                 if isinstance(action, Restore) and world.secret is not None and not self._explains_repairs(request):
                     await self._write_status(request, fought_over(world.secret), None)
                 return None
             if isinstance(action, Restore):  # of one that is not to be had, each failure is noted
-                self._memory.keep(request, repairs=repairs.another(now))
+                self._repairs.note(key, now)
         self._store.begin(request)
         try:
             await self._carry_out(request, action, None)
@@ -504,8 +526,7 @@ class Controller:
 
     def _explains_repairs(self, request: CertificateRequest) -> bool:
         """Something else than somebody who changes the Secret: another spec, or that the last repair failed."""
-        failed = None in self._memory.recall(request).failures
-        return failed or request.status.observed_generation != request.generation
+        return request.status.observed_generation != request.generation or None in self._failures.get(request.key, {})
 
     def _wants_key(self, request: CertificateRequest, action: _CaAction) -> bool:
         """It takes long to make one, so that it is made before anything else is taken."""
@@ -557,10 +578,9 @@ class Controller:
 
     async def _ask_for_renewal(self, request: CertificateRequest, live: Live) -> bool:
         """Ask the CA when it wants the certificate renewed, and keep what it said."""
-        consult = self._memory.recall(request).consult
-        if consult is None:
+        reference, _ = self._consult.get(request.key, ("", None))
+        if not reference:
             return False  # the request went away just now
-        reference, _ = consult
         again = _CONSULT_AGAIN
         try:
             async with self._gently:
@@ -577,7 +597,7 @@ class Controller:
         except Failed as failed:
             again = min(again, timedelta(seconds=max(failed.after, 600.0)))
             logger.info("%s: %s does not say when to renew: %s", request.key, live.issuer.key, failed.message)
-        self._memory.keep(request, consult=(reference, self._clock() + again))
+        self._consult[request.key] = (reference, self._clock() + again)
         self._queue.add(request.key)
         return False
 
@@ -600,10 +620,9 @@ class Controller:
         try:
             csr_pem = await self._perform(request, action, live, made)
             if isinstance(action, Revoke):
-                unrevoked = self._memory.recall(request).unrevoked
-                self._memory.keep(request, unrevoked={k: v for k, v in unrevoked.items() if k != action.issuer})
+                self._unrevoked.get(key, {}).pop(action.issuer, None)
             elif isinstance(action, Issue | Resume | Restore | Adopt):
-                self._memory.keep(request, failures={})
+                self._failures.pop(key, None)
             self._queue.succeeded(key)
         except Overtaken as overtaken:
             if overtaken.found is None or self._store.put_secret(overtaken.found):
@@ -661,16 +680,15 @@ class Controller:
                 states[key] = live.state or IssuerState(False, "it is being checked", "", revokes=True)
         policies = [state.policy for state in states.values() if state.policy is not None]
         await offload(request.spec.weight, consider, request, policies, labels or {})
-        remembered = self._memory.recall(request)
         return World(
             now=self._clock(),
             rotation_spread=timedelta(seconds=self._settings.rotation_spread),
             issuers=states,
             secret=secret,
             staged=self._store.staged(request),
-            waiting=remembered.waiting,
-            failures=remembered.failures,
-            unrevoked=remembered.unrevoked,
+            waiting=self._waiting.get(request.key),
+            failures=self._failures.get(request.key),
+            unrevoked=self._unrevoked.get(request.key),
             rival=self._store.rival(request),  # after all that was waited for: it may be at work since
             labels=labels,
             recheck=timedelta(seconds=self._settings.issuer_check_interval),
@@ -688,13 +706,13 @@ class Controller:
         record = secret.record if secret is not None and owns(request, secret) else None
         known = (
             Pace.of(record) if record is not None else None,
-            self._memory.recall(request).pace or Pace.read(request, self._seal),
+            self._paces.get(request.key) or Pace.read(request, self._seal),
         )
         # What was stored later than now was so by a clock that was wrong, and is right now.
         now = self._clock() + SKEW
         pace = max((one for one in known if one is not None and one.stored <= now), key=_stored, default=None)
         if pace is not None:
-            self._memory.keep(request, pace=pace)
+            self._paces[request.key] = pace
         return pace
 
     def _warn_of_forgery(self, request: CertificateRequest, world: World) -> None:
@@ -702,8 +720,8 @@ class Controller:
         if secret is None or not secret.forged or not owns(request, secret):
             return
         seen = (secret.uid, secret.forged)
-        if self._memory.recall(request).warned != seen:
-            self._memory.keep(request, warned=seen)
+        if self._warned.get(request.key) != seen:
+            self._warned[request.key] = seen
             names = " and ".join(secret.forged)
             text = f"a part of Secret {secret.name} {_NOT_OURS}, and is ignored: {names}"
             self._events.warning(request, "StateNotAuthentic", text)
@@ -741,10 +759,10 @@ class Controller:
         issuer = request.issuer_key(record.issuer)
         if issuer is None or issuer not in states or not states[issuer].suggests:
             return None
-        known = self._memory.recall(request).consult
+        known = self._consult.get(request.key)
         if known is None or known[0] != record.reference:
             known = (record.reference, self._clock() + _CONSULT_SPREAD * fraction(request.uid))
-            self._memory.keep(request, consult=known)
+            self._consult[request.key] = known
         return known[1]
 
     async def _perform(
@@ -785,7 +803,7 @@ class Controller:
                     self._events.warning(request, "StateNotAuthentic", text)
                 await self._performer.discard(staged)
                 self._drop(staged)
-                self._memory.keep(request, waiting=None)
+                self._waiting.pop(request.key, None)
             case Restore():
                 assert secret is not None
                 pace = self._pace(request, secret)
@@ -795,11 +813,10 @@ class Controller:
                 if done is None:
                     self._store.spoil(secret)
             case Adopt():
-                if (look := self._memory.recall(request).look) is not None:
-                    self._memory.keep(request, look=replace(look, at=None))
+                if (look := self._looks.get(request.key)) is not None:
+                    self._looks[request.key] = replace(look, at=None)
                 done = await self._performer.adopt(request, self._ready(request), self._pace(request, None))
-                repairs = self._memory.recall(request).repairs
-                self._memory.keep(request, repairs=repairs.another(asyncio.get_running_loop().time()))
+                self._repairs.note(request.key, asyncio.get_running_loop().time())
             case Revoke():
                 assert live is not None
                 await self._revoke(request, action, live)
@@ -842,7 +859,7 @@ class Controller:
         if isinstance(done, Ordered):
             self._store.wrote_secret(done.staged)
             now = self._clock()
-            waiting = Waiting(
+            self._waiting[request.key] = Waiting(
                 uid=done.staged.uid,
                 message=done.pending.message,
                 poll_at=now + done.pending.poll_after,
@@ -850,15 +867,13 @@ class Controller:
                 remind_at=_next_reminder(done.staged, now) if done.pending.by_user else None,
                 since=now,
             )
-            self._memory.keep(request, waiting=waiting)
             return done.csr_pem
-        self._memory.keep(request, waiting=None)
+        self._waiting.pop(request.key, None)
         if done is None:
             return None
         self._store.wrote_secret(done.secret)
         if done.renewal is not None and done.secret.record is not None:
-            consult = (done.secret.record.reference, self._clock() + done.renewal.ask_after)
-            self._memory.keep(request, consult=consult)
+            self._consult[request.key] = (done.secret.record.reference, self._clock() + done.renewal.ask_after)
         self._wake_readers(request.secret)  # the watch shows nothing newer
         if done.lost:
             self._tell_unrevoked(request, done.lost, f"Secret {request.secret.name} no longer holds it")
@@ -947,14 +962,14 @@ class Controller:
         except ValueError:
             return ""  # from a status, where anything may stand
 
-    def _last_look(self, request: CertificateRequest) -> Look | None:
-        look = self._memory.recall(request).look
+    def _last_look(self, request: CertificateRequest) -> _Look | None:
+        look = self._looks.get(request.key)
         return look if look is not None and look.secret == request.secret else None
 
     def _may_be_unshown(self, request: CertificateRequest) -> bool:
         """There may be a Secret that no watch shows, and it matters before a certificate is to be issued."""
         if self._store.secret(request) is not None:
-            self._memory.keep(request, look=None)
+            self._looks.pop(request.key, None)
             return False
         if self._store.rival(request):
             return True
@@ -990,7 +1005,7 @@ class Controller:
         if found is not None and owns(request, found):
             self._store.put_secret(found)
         else:
-            self._memory.keep(request, look=Look(request.secret, found, self._clock()))
+            self._looks[request.key] = _Look(request.secret, found, self._clock())
         return found
 
     def _signer(self, request: CertificateRequest, secret: SecretMeta) -> Ca | None:
@@ -1042,9 +1057,9 @@ class Controller:
             unplaced=failed.unplaced,
         )
         if issuer is not None and isinstance(action, Revoke):
-            self._memory.keep(request, unrevoked={**self._memory.recall(request).unrevoked, issuer: failure})
+            self._unrevoked.setdefault(request.key, {})[issuer] = failure
         else:
-            self._memory.keep(request, failures={**self._memory.recall(request).failures, issuer: failure})
+            self._failures.setdefault(request.key, {})[issuer] = failure
         if issuer is not None and failed.reason == "IssuerNotReady":
             self._queue.add(issuer)  # what it found, the issuer's own status should say
 
@@ -1065,7 +1080,7 @@ class Controller:
         if request.being_deleted and isinstance(rest, Keep):
             return  # it is as good as gone: nothing is to be said of it
         until, now = rest.until, self._clock()
-        waiting, staged = self._memory.recall(request).waiting, self._store.staged(request)
+        waiting, staged = self._waiting.get(request.key), self._store.staged(request)
         if _shows_trouble(request) or not self._is_brief(rest, staged, now):
             await self._write_status(request, rest, csr_pem)
         remind_at = waiting.remind_at if waiting is not None else None
@@ -1073,7 +1088,7 @@ class Controller:
             if now >= remind_at:
                 self._events.warning(request, "StillPending", f"since {staged.created}: {waiting.message}")
                 remind_at = _next_reminder(staged, now)
-                self._memory.keep(request, waiting=replace(waiting, remind_at=remind_at))
+                self._waiting[request.key] = replace(waiting, remind_at=remind_at)
             until = min(until, remind_at)
         if until is not None:
             # Looked at again at least hourly, in case the wall clock was set.
@@ -1112,7 +1127,7 @@ class Controller:
         if status.csr_digest == old.csr_digest:
             csr_pem = None
         said = status.without_times()
-        if self._memory.recall(request).refused == said:
+        if self._refused.get(request.key) == said:
             return  # it would be refused again
         try:
             answer = await self._kube.patch_status(request.key, request.resource_version, status_body(status, csr_pem))
@@ -1120,13 +1135,13 @@ class Controller:
             if error.status in (404, 409):
                 return  # gone, or newer: the watch shows it
             if error.status == 422:
-                self._memory.keep(request, refused=said)
+                self._refused[request.key] = said
                 logger.warning(
                     "%s: the API server refuses its status, which stays as it is: %s", request.key, quoted(error, 500)
                 )
                 return
             raise
-        self._memory.keep(request, refused=None)
+        self._refused.pop(request.key, None)
         self._store.wrote_request(request, answer["metadata"]["resourceVersion"], status)
         news = [c for c in status.conditions if not any(c.says_the_same(o) for o in old.conditions)]
         if isinstance(rest, Hold) and news and not self._is_routine(rest):

@@ -66,32 +66,6 @@ class Live:
         return Ca(issuer_name(self.issuer.key), self.issuer.backend, self.backend, self.issuer.policy, version)
 
 
-class Readers:
-    """Which issuers read which Secrets."""
-
-    def __init__(self) -> None:
-        self._by_secret: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
-        self._by_issuer: defaultdict[ObjectKey, set[SecretKey]] = defaultdict(set)
-
-    def add(self, issuer: ObjectKey, secret: SecretKey) -> None:
-        self._by_secret[secret].add(issuer)
-        self._by_issuer[issuer].add(secret)
-
-    def of(self, secret: SecretKey) -> set[ObjectKey]:
-        return self._by_secret.get(secret, set())
-
-    def forget(self, issuer: ObjectKey) -> None:
-        """It reads nothing any more, as far as is known."""
-        for secret in self._by_issuer.pop(issuer, set()):
-            self._by_secret[secret].discard(issuer)
-            if not self._by_secret[secret]:
-                del self._by_secret[secret]
-
-    def __len__(self) -> int:
-        """Secrets that are read."""
-        return len(self._by_secret)
-
-
 class Issuers:
     """changed: called with the key of an issuer of which requests may now get another answer."""
 
@@ -109,7 +83,7 @@ class Issuers:
         self._cluster_resource_namespace = cluster_resource_namespace
         self._session: aiohttp.ClientSession | None = None
         self._live: dict[ObjectKey, Live] = {}
-        self._readers = Readers()
+        self._readers: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
         self._forgetting: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
 
     async def close(self) -> None:
@@ -136,8 +110,8 @@ class Issuers:
         return ((key, live.issuer.uid) for key, live in self._live.items())
 
     def readers(self, secret: SecretKey) -> set[ObjectKey]:
-        """The issuers that have read `secret`, as they are now."""
-        return self._readers.of(secret)
+        """The issuers that read `secret` at their last check."""
+        return self._readers.get(secret, set())
 
     def observe(self, issuer: Issuer) -> bool:
         """File what the watch showed; True if the issuer has to be checked."""
@@ -148,7 +122,6 @@ class Issuers:
             if live.issuer.generation == issuer.generation:
                 live.issuer = issuer
                 return False
-        self._readers.forget(issuer.key)
         self._live[issuer.key] = self._start(issuer)
         return True
 
@@ -158,7 +131,8 @@ class Issuers:
         if live is None or live.issuer.uid != uid:
             return False
         del self._live[key]
-        self._readers.forget(key)
+        for readers in self._readers.values():
+            readers.discard(key)
         forgetting = asyncio.create_task(self._challenges.forget(live.issuer))
         self._forgetting.add(forgetting)
         forgetting.add_done_callback(self._forgetting.discard)
@@ -196,8 +170,7 @@ class Issuers:
 
         async def read_secret(name: str) -> Mapping[str, bytes] | None:
             secret_key = SecretKey(namespace, name)
-            if self._is_current(issuer):
-                self._readers.add(issuer.key, secret_key)
+            self._readers[secret_key].add(issuer.key)
             secret = await self._kube.get_secret(secret_key)
             if secret is None:
                 return None
@@ -220,11 +193,6 @@ class Issuers:
             logger.exception("%s: backend %s: unexpected, at create", issuer.key, issuer.backend)
             return Live(issuer, None, unexpected(issuer.backend, error))
         return Live(issuer, backend, "")
-
-    def _is_current(self, issuer: Issuer) -> bool:
-        """It is neither gone nor changed since."""
-        live = self._live.get(issuer.key)
-        return live is not None and (live.issuer.uid, live.issuer.generation) == (issuer.uid, issuer.generation)
 
     async def _ask(self, live: Live) -> tuple[bool, str, Health]:
         if live.backend is None:

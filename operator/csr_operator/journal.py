@@ -1,6 +1,6 @@
 """The log's lines about one object: what became of it, for whoever reads the log after the events are gone.
 
-Whatever its user does to an object, it writes no more than so many lines in an hour, also if it is made anew meanwhile.
+Whatever its user does to an object, it writes no more than so many lines in an hour.
 """
 
 import logging
@@ -22,22 +22,23 @@ class Journal:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._written: dict[ObjectKey, tuple[float, int]] = {}  # since when, and how many; the oldest first
+        self._written: dict[ObjectKey, tuple[float, int]] = {}  # since when, and how many
 
     def say(self, level: int, key: ObjectKey, text: str) -> None:
         now = self._clock()
-        while self._written and now - next(iter(self._written.values()))[0] >= _HOUR:
-            del self._written[next(iter(self._written))]
         since, count = self._written.get(key, (now, 0))
+        if now - since >= _HOUR:
+            since, count = now, 0
         self._written[key] = since, count + 1
         if count < _MOST:
             logger.log(level, "%s: %s", key, text)
         elif count == _MOST:
             logger.warning("%s: more than %d lines in an hour: what follows is left out", key, _MOST)
 
-    def __len__(self) -> int:
-        """Objects that something was written of within the last hour or so."""
-        return len(self._written)
+    def forget(self, key: ObjectKey) -> None:
+        """It is gone. What it wrote within the last hour still counts for one that is made anew."""
+        if self._clock() - self._written.get(key, (0.0, 0))[0] >= _HOUR:
+            self._written.pop(key, None)
 
 
 def issued_text(request: CertificateRequest, record: Record, reason: str) -> str:

@@ -89,7 +89,7 @@ class Store:
         """
         first = self._at_work.get(request.secret)
         if first is None:
-            keys = self._by_secret.get(request.secret, ())
+            keys = self._by_secret[request.secret]
             if len(keys) < 2:
                 return ""
             secret = self._secrets.get(request.secret)
@@ -195,17 +195,15 @@ class Store:
 
     def finish(self, staged: Staged) -> None:
         """The operator deleted it, and it is gone. One that was made anew since under its name stays."""
-        if self.drop_staged(staged):  # else no watch shows it any more
-            self._finished[staged.key] = staged.uid
+        self._finished[staged.key] = staged.uid
+        self.drop_staged(staged)
 
-    def drop_staged(self, staged: Staged) -> bool:
-        """The operator deleted it. False if that was shown already."""
+    def drop_staged(self, staged: Staged) -> None:
+        """The operator deleted it."""
         known = self._staged.get(staged.key)
-        if known is None or known.uid != staged.uid:
-            return False
-        self._tell(staged.key)
-        del self._staged[staged.key]
-        return True
+        if known is not None and known.uid == staged.uid:
+            self._tell(staged.key)
+            del self._staged[staged.key]
 
     def spoil(self, secret: SecretMeta) -> None:
         """What is in it does not serve any more."""
