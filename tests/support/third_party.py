@@ -89,6 +89,12 @@ def external(branch: Branch, name: str, backend: str = "example", **spec: Any) -
     return issuer(name, external={"name": backend, "config": {"url": branch.url}}, **spec)
 
 
+class _Server(ThreadingHTTPServer):
+    """With room for all that connect at once: the five of the default have a connection wait for minutes."""
+
+    request_queue_size = 128
+
+
 class HttpCa:
     """The CA that the example asks: a context manager, which serves on a port of 127.0.0.1."""
 
@@ -110,7 +116,7 @@ class HttpCa:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
