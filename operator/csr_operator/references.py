@@ -71,9 +71,8 @@ class References:
             raise Failed("ReferenceMissing", text)  # it may come yet, as with what is applied together with the request
         data = secret_data(secret)
         if not data.get(ref.key):
-            lacks = f"{ref.key} is empty: write it" if ref.key in data else f"has no {ref.key}: add it"
-            text = f"{field}: Secret {name}{': ' if ref.key in data else ' '}{lacks}"
-            raise Failed("ReferenceMissing", text, needs_user=True)
+            lacks = f": {ref.key} is empty: write it" if ref.key in data else f" has no {ref.key}: add it"
+            raise Failed("ReferenceMissing", f"{field}: Secret {name}{lacks}", needs_user=True)
         return data
 
 

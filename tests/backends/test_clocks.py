@@ -1,5 +1,6 @@
 """A certificate that is not valid yet, and is wrong in nothing else: it is waited for, not refused for good."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -84,13 +85,19 @@ def test_an_answer_that_is_over_already_speaks_of_the_clock_and_is_looked_at_aga
     assert other.value.permanent
 
 
-async def test_what_was_imported_with_the_clock_ahead_is_taken_when_it_is_set_right() -> None:
-    now = NOW + timedelta(days=100)
+def by_hand(clock: Callable[[], datetime]) -> ManualBackend:
+    """A CA that signs manually, and reads and writes nothing."""
 
     async def nothing(*_: Any) -> None:
         raise AssertionError
 
-    manual = ManualBackend.create({}, Context(nothing, nothing, lambda: now, http_session, NoResponder()))
+    return ManualBackend.create({}, Context(nothing, nothing, clock, http_session, NoResponder()))
+
+
+async def test_what_was_imported_with_the_clock_ahead_is_taken_when_it_is_set_right() -> None:
+    now = NOW + timedelta(days=100)
+
+    manual = by_hand(lambda: now)
     order = Order("key", CSR, REQUEST.spec.template.profile, timedelta(days=90), answer=to_pem((answer(),)))
     waits = await manual.submit(order)
     assert isinstance(waits, Pending)
@@ -100,10 +107,7 @@ async def test_what_was_imported_with_the_clock_ahead_is_taken_when_it_is_set_ri
 
 
 async def test_a_private_key_among_what_was_imported_is_told_of() -> None:
-    async def nothing(*_: Any) -> None:
-        raise AssertionError
-
-    manual = ManualBackend.create({}, Context(nothing, nothing, lambda: NOW + AHEAD, http_session, NoResponder()))
+    manual = by_hand(lambda: NOW + AHEAD)
     both = to_pem((answer(),)) + private_key_pem(KEY)
     waits = await manual.submit(Order("key", CSR, REQUEST.spec.template.profile, timedelta(days=90), answer=both))
     assert isinstance(waits, Pending)
@@ -113,10 +117,7 @@ async def test_a_private_key_among_what_was_imported_is_told_of() -> None:
 async def test_what_was_imported_too_early_is_taken_when_it_is_valid() -> None:
     now = NOW
 
-    async def nothing(*_: Any) -> None:
-        raise AssertionError
-
-    manual = ManualBackend.create({}, Context(nothing, nothing, lambda: now, http_session, NoResponder()))
+    manual = by_hand(lambda: now)
     order = Order("key", CSR, REQUEST.spec.template.profile, timedelta(days=90), answer=to_pem((answer(),)))
     waits = await manual.submit(order)
     assert isinstance(waits, Pending)
