@@ -40,18 +40,27 @@ class Scene:
     def revoked(self) -> list[str]:
         return [whole_octets(serial) for serial in self.branch.revoked]
 
+    def revision(self, name: str) -> int:
+        return int(self.site.status(name)["revision"])
+
+    def wait_renewed(self, name: str, before: int) -> None:
+        self.site.wait(f"{name} is renewed", lambda: self.revision(name) > before)
+        wait_until(f"{name} owes nothing", lambda: not self.debts(name), 60)
+
     def renewed(self, *names: str) -> dict[str, list[str]]:
         """Renew each a few times; returns the serial numbers of their certificates, the last one in use."""
         serials = {name: [self.in_use(name)] for name in names}
         for number in range(2, RENEWALS + 2):
+            before = {name: self.revision(name) for name in names}
             for name in names:
                 self.proxy.lose_answer("PATCH", f"/secrets/{name}-tls")
                 renew(self.site, name, str(number))
             for name in names:
-                self.site.wait_status(name, revision=number)
-                wait_until(f"{name} owes nothing", lambda name=name: not self.debts(name), 60)  # type: ignore[misc]
+                self.wait_renewed(name, before[name])
+                # In this order: what is in use now may be replaced and revoked in the next moment.
+                revoked = self.revoked()
                 serials[name].append(self.in_use(name))
-                assert serials[name][-1] not in self.revoked()
+                assert serials[name][-1] not in revoked
         return serials
 
 
@@ -79,6 +88,7 @@ def test_an_answer_that_is_lost_revokes_nothing_that_serves(scene: Scene) -> Non
 
     serials = scene.renewed("www")["www"]
 
+    assert scene.revision("www") == RENEWALS + 1
     assert scene.proxy.broken >= RENEWALS
     assert len(set(serials)) == len(serials) == len(scene.branch.orders)
     assert scene.revoked() == serials[:-1]
@@ -86,6 +96,7 @@ def test_an_answer_that_is_lost_revokes_nothing_that_serves(scene: Scene) -> Non
 
 
 def test_nor_do_two_operators_at_once(scene: Scene, operator_credentials: Path, tmp_path: Path) -> None:
+    """They may renew twice where once would do, as neither sees at once what the other wrote."""
     names = [f"shared-{n}" for n in range(3)]
     arguments = (tmp_path / "second.log", "--namespace", scene.site.kubectl.namespace)
     with OperatorProcess(operator_credentials, *arguments, installed=scene.installed):
@@ -95,6 +106,6 @@ def test_nor_do_two_operators_at_once(scene: Scene, operator_credentials: Path, 
         serials = scene.renewed(*names)
 
     replaced = {serial for each in serials.values() for serial in each[:-1]}
-    assert set(scene.revoked()[before:]) == replaced
+    assert replaced <= set(scene.revoked()[before:])
     notes = [event["note"] for name in names for event in scene.site.warnings(name)]
     assert [note for note in notes if "delete it" in note] == []

@@ -163,6 +163,7 @@ class ApiProxy:
         stream = _Stream(resource)
         self._streams.add(stream)
         over = asyncio.create_task(stream.over.wait())
+        chunk: asyncio.Task[bytes] | None = None
         try:
             while True:
                 chunk = asyncio.create_task(given.content.readany())
@@ -180,5 +181,7 @@ class ApiProxy:
             pass
         finally:
             over.cancel()
+            if chunk is not None and chunk.done() and not chunk.cancelled():
+                chunk.exception()  # Who went away while it failed has nobody else to look at it.
             self._streams.discard(stream)
         return response
