@@ -55,8 +55,8 @@ test: setup tools  ## all tests, or those of ARGS; the first time builds the con
 	$(BIN)/python -m devcluster build
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
-test-vendor: setup  ## orders from the accounts at CA vendors that environment variables name: see tests/vendor
-	CSR_OPERATOR_VENDOR_TESTS=1 $(BIN)/python -m pytest tests/vendor $(ARGS)
+test-vendor: setup  ## orders from the accounts at CA vendors that environment variables name: see tests/live_accounts
+	CSR_OPERATOR_VENDOR_TESTS=1 $(BIN)/python -m pytest tests/live_accounts $(ARGS)
 
 soak: setup  ## an hour of fuzzing what reads the objects and certificates of others; FUZZ_SEED repeats a run
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-900} $(BIN)/python -m pytest tests/security/test_fuzz.py $(ARGS)

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 from csr_operator.backends import http
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from devcluster import ControlPlane, control_plane
-from tests.digicert.support import Clock, Queue, World
+from tests.backends.digicert.support import Clock, Queue, World
+from tests.emulators.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer, after
 from tests.support.authorities import credential
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request
 from tests.support.operator import OperatorProcess, operator_kubeconfig
 from tests.support.scene import create
 from tests.support.site import REQUEST
-from tests.vendors.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer, after
 
 from . import audit
 from .machine import resident_mb

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from devcluster import ControlPlane, control_plane
+from tests.emulators import digicert_server, sectigo_server
+from tests.emulators.digicert_server import DigicertServer
+from tests.emulators.sectigo_server import SectigoServer
 from tests.support.authorities import credential
 from tests.support.contract import ContractServer
 from tests.support.kubectl import Kubectl, wait_until
 from tests.support.manifests import issuer, request
 from tests.support.operator import operator_kubeconfig
 from tests.support.scene import create
-from tests.vendors import digicert_server, sectigo_server
-from tests.vendors.digicert_server import DigicertServer
-from tests.vendors.sectigo_server import SectigoServer
 
 from . import audit
 from .machine import cpu_seconds, resident_mb

@@ -10,6 +10,10 @@ from typing import Any
 
 from csr_operator.pki.verify import SubjectRule
 from tests.conformance.cases import Feature
+from tests.emulators import digicert_server, sectigo_server
+from tests.emulators.digicert_one_server import DigicertOneServer
+from tests.emulators.digicert_server import DigicertServer
+from tests.emulators.sectigo_server import SectigoServer
 from tests.support.acme import AcmeServer, acme_issuer, rfc2136, rfc2136_secret
 from tests.support.acme_proxy import AcmeProxy
 from tests.support.authorities import credential
@@ -20,10 +24,6 @@ from tests.support.openbao import openbao
 from tests.support.pebble import pebble
 from tests.support.site import Site
 from tests.support.step_ca import step_ca
-from tests.vendors import digicert_server, sectigo_server
-from tests.vendors.digicert_one_server import DigicertOneServer
-from tests.vendors.digicert_server import DigicertServer
-from tests.vendors.sectigo_server import SectigoServer
 
 EVERYTHING = frozenset(Feature)
 _VALIDATED = frozenset({Feature.LONG_NAMES, Feature.RSA, Feature.USERS_CSR, Feature.WILDCARDS})

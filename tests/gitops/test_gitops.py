@@ -9,6 +9,8 @@ import pytest
 
 from devcluster import ControlPlane
 from tests.cli.support import Plugin, administrators_kubeconfig
+from tests.emulators.digicert_server import BASE, DV, KEY, ORGANIZATION, OV, DigicertServer, after
+from tests.emulators.sectigo_server import CUSTOMER, LOGIN, PASSWORD, SectigoServer
 from tests.support.acme import rfc2136, rfc2136_secret
 from tests.support.authorities import credential
 from tests.support.bind import bind
@@ -17,8 +19,6 @@ from tests.support.hostile_acme import HostileAcme
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request
 from tests.support.site import REQUEST, Site, base64_text, new_namespace, running_site
-from tests.vendors.digicert_server import BASE, DV, KEY, ORGANIZATION, OV, DigicertServer, after
-from tests.vendors.sectigo_server import CUSTOMER, LOGIN, PASSWORD, SectigoServer
 
 DAY = 86400.0
 

@@ -29,11 +29,11 @@ from csr_operator.backends.base import (
 )
 from csr_operator.ca import Ca
 from csr_operator.errors import Failed
-from tests.digicert.support import order
+from tests.backends.digicert.support import order
+from tests.emulators import sectigo_world
 from tests.security.vendor_scene import cert_central
 from tests.support.contract import Reply
 from tests.support.signing import VendorCa
-from tests.vendors import sectigo_world
 
 DAY = timedelta(days=1)
 UGLY = "not\x1b[31m now\r\n2026-01-01 ERROR forged \N{RIGHT-TO-LEFT OVERRIDE}" + "x" * 100_000

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from csr_operator.backends.base import Abandons, Issued, Lapsed, Pending
 from csr_operator.backends.digicert.handle import Handle
 from csr_operator.backends.sectigo.waiting import Placed
-from tests.digicert import support as digicert
+from tests.backends.digicert import support as digicert
+from tests.emulators import sectigo_world
+from tests.emulators.digicert_server import DV, after
 from tests.security.vendor_scene import CertCentral, cert_central, sectigo
 from tests.support.bind import Bind, bind
 from tests.support.following import follows
-from tests.vendors import sectigo_world
-from tests.vendors.digicert_server import DV, after
 
 NEVER = after((0, "pending"))
 MINE, THEIRS = "a" * 64, "b" * 64

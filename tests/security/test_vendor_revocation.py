@@ -10,12 +10,12 @@ from cryptography import x509
 
 from csr_operator.backends.base import Issued, Rejected, Retryable
 from csr_operator.backends.digicert.one import DigicertOneBackend
-from tests.digicert import support as digicert
+from tests.backends.digicert import support as digicert
+from tests.emulators import sectigo_world
+from tests.emulators.digicert_one_server import DigicertOneServer
 from tests.security.vendor_scene import cert_central, sectigo, twin
 from tests.support.contract import Reply
 from tests.support.following import follows
-from tests.vendors import sectigo_world
-from tests.vendors.digicert_one_server import DigicertOneServer
 
 WHY = x509.ReasonFlags.superseded
 

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from csr_operator.backends import http
 from csr_operator.backends.base import Issued
 from csr_operator.backends.digicert.certcentral import DigicertBackend
-from tests.digicert.support import Clock, World
-from tests.vendors import sectigo_world
-from tests.vendors.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer
-from tests.vendors.sectigo_server import SectigoServer
+from tests.backends.digicert.support import Clock, World
+from tests.emulators import sectigo_world
+from tests.emulators.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer
+from tests.emulators.sectigo_server import SectigoServer
 
 
 @dataclass(slots=True)

@@ -17,9 +17,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from tests.emulators import digicert_schema as schema
 from tests.support.contract import Call, ContractServer, Refusal, Reply, schema_error
 from tests.support.signing import pem
-from tests.vendors import digicert_schema as schema
 
 BASE = "/services/v2"
 KEY = "N3VER-A-REAL-KEY-OF-CERTCENTRAL"

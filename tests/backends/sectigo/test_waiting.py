@@ -9,8 +9,8 @@ import pytest
 
 from csr_operator.backends.base import Issued, Order, Pending, Retryable
 from csr_operator.backends.sectigo import SectigoBackend
+from tests.emulators.sectigo_world import World, order
 from tests.support.contract import Reply
-from tests.vendors.sectigo_world import World, order
 
 
 def orders(count: int) -> list[Order]:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from csr_operator.backends.base import BackendError, Misconfigured, Retryable
+from tests.emulators.sectigo_server import CUSTOMER, LOGIN, PASSWORD, TOKEN_PATH, SectigoServer
+from tests.emulators.sectigo_world import LOGIN_DATA, OAUTH_DATA, Clock, World, finish, member, order
 from tests.support.contract import Damage, Reply
 from tests.support.signing import VendorCa, pem
-from tests.vendors.sectigo_server import CUSTOMER, LOGIN, PASSWORD, TOKEN_PATH, SectigoServer
-from tests.vendors.sectigo_world import LOGIN_DATA, OAUTH_DATA, Clock, World, finish, member, order
 
 PROFILES = "it has 1013 (Public OV SSL), 1014 (Private TLS)"
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.emulators.digicert_one_server import DigicertOneServer
+from tests.emulators.digicert_server import AT_ONCE, BASE, KEY, ORGANIZATION, OV, DigicertServer, after
 from tests.support.authorities import credential
 from tests.support.certificates import assert_whole
 from tests.support.contract import ContractServer, Damage
@@ -16,8 +18,6 @@ from tests.support.kubectl import Kubectl, wait_until
 from tests.support.manifests import issuer, request
 from tests.support.operator import OperatorProcess
 from tests.support.scene import create, wait_all_ready
-from tests.vendors.digicert_one_server import DigicertOneServer
-from tests.vendors.digicert_server import AT_ONCE, BASE, KEY, ORGANIZATION, OV, DigicertServer, after
 
 RUNS = 50
 BATCH = 10

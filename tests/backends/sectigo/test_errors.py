@@ -3,8 +3,8 @@
 import pytest
 
 from csr_operator.backends.base import BackendError, Misconfigured, Rejected, Retryable
+from tests.emulators.sectigo_world import World, order
 from tests.support.contract import Damage, Reply
-from tests.vendors.sectigo_world import World, order
 
 SOON, LATER = 60.0, 900.0
 

@@ -10,10 +10,10 @@ from csr_operator.backends.base import Abandons, Issued, Order, Pending, Rejecte
 from csr_operator.backends.digicert.certcentral import AbandoningDigicertBackend, DigicertBackend
 from csr_operator.pki.chain import spki_of
 from csr_operator.pki.keys import public_key_der
-from tests.digicert.support import Clock, order
+from tests.backends.digicert.support import Clock, order
+from tests.emulators.digicert_server import AT_ONCE, OV, PRIVATE, DigicertServer, after
 from tests.support.contract import Damage
 from tests.support.following import follows
-from tests.vendors.digicert_server import AT_ONCE, OV, PRIVATE, DigicertServer, after
 
 Make = Callable[..., DigicertBackend]
 PLAN = {"renewal": "Reissue", "validity": {"years": 3}}

@@ -7,9 +7,9 @@ import pytest
 
 from csr_operator.backends.base import Issued, Misconfigured, Order, Pending, Rejected
 from csr_operator.backends.digicert.certcentral import AbandoningDigicertBackend, DigicertBackend
-from tests.digicert.support import Clock, World, order
+from tests.backends.digicert.support import Clock, World, order
+from tests.emulators.digicert_server import DV, DigicertServer
 from tests.support.bind import Bind, bind
-from tests.vendors.digicert_server import DV, DigicertServer
 
 Make = Callable[..., DigicertBackend]
 NAMES = ("example.com", "*.example.com", "www.example.com")

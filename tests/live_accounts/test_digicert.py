@@ -26,10 +26,10 @@ from csr_operator.backends.digicert.one import DigicertOneBackend
 from csr_operator.pki.chain import build_chain
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import verify
-from tests.digicert.support import Clock, World, order
-from tests.vendor.support import Account, until_issued, variables
-from tests.vendors.digicert_one_server import DigicertOneServer
-from tests.vendors.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer, after
+from tests.backends.digicert.support import Clock, World, order
+from tests.emulators.digicert_one_server import DigicertOneServer
+from tests.emulators.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer, after
+from tests.live_accounts.support import Account, until_issued, variables
 
 CertCentral = Account[DigicertBackend]
 One = Account[DigicertOneBackend]

@@ -25,9 +25,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from tests.emulators.sectigo_schema import BODIES, QUERIES, STATES, TOKEN
 from tests.support.contract import Call, ContractServer, Refusal, Reply, schema_error
 from tests.support.signing import pem
-from tests.vendors.sectigo_schema import BODIES, QUERIES, STATES, TOKEN
 
 LOGIN, PASSWORD, CUSTOMER = "ada", "correct-horse", "example"
 CLIENT_ID, CLIENT_SECRET = "client-1", "battery-staple"

@@ -24,10 +24,10 @@ from csr_operator.pki.chain import build_chain
 from csr_operator.pki.keys import KeyAlgorithm, KeyParameters, generate
 from csr_operator.pki.names import Names
 from csr_operator.pki.verify import verify
+from tests.emulators.sectigo_server import SectigoServer
+from tests.emulators.sectigo_world import Clock, World, order
+from tests.live_accounts.support import Account, until_issued, variables
 from tests.support.following import follows
-from tests.vendor.support import Account, until_issued, variables
-from tests.vendors.sectigo_server import SectigoServer
-from tests.vendors.sectigo_world import Clock, World, order
 
 Scm = Account[SectigoBackend]
 

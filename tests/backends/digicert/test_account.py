@@ -7,9 +7,9 @@ from cryptography import x509
 
 from csr_operator.backends.base import Issued, Misconfigured, Rejected, Retryable
 from csr_operator.backends.digicert.certcentral import DigicertBackend
-from tests.digicert.support import Clock, World, order
+from tests.backends.digicert.support import Clock, World, order
+from tests.emulators.digicert_server import CONTAINER, DV, OV, PRIVATE, DigicertServer
 from tests.support.contract import Reply
-from tests.vendors.digicert_server import CONTAINER, DV, OV, PRIVATE, DigicertServer
 
 Make = Callable[..., DigicertBackend]
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from csr_operator.backends import http
-from tests.vendors.sectigo_server import CUSTOMER, LOGIN, ORGANIZATION, PASSWORD, PUBLIC, SectigoServer
+from tests.emulators.sectigo_server import CUSTOMER, LOGIN, ORGANIZATION, PASSWORD, PUBLIC, SectigoServer
 
 HEADERS = {"login": LOGIN, "password": PASSWORD, "customerUri": CUSTOMER}
 NAME = x509.Name.from_rfc4514_string("CN=www.example.com")

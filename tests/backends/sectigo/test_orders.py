@@ -14,10 +14,10 @@ from csr_operator.pki.keys import KeyParameters, generate
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import verify
+from tests.emulators.sectigo_server import PRIVATE
+from tests.emulators.sectigo_world import World, finish, order
 from tests.support.contract import Damage, Reply
 from tests.support.following import follows
-from tests.vendors.sectigo_server import PRIVATE
-from tests.vendors.sectigo_world import World, finish, order
 
 
 def placed(world: World) -> list[int]:

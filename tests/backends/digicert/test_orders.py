@@ -14,9 +14,9 @@ from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.pki.chain import build_chain
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import verify
-from tests.digicert.support import Clock, World, csr, order
+from tests.backends.digicert.support import Clock, World, csr, order
+from tests.emulators.digicert_server import CONTAINER, DV, KEY, ORGANIZATION, PRIVATE, DigicertServer, after
 from tests.support.contract import Damage, Reply
-from tests.vendors.digicert_server import CONTAINER, DV, KEY, ORGANIZATION, PRIVATE, DigicertServer, after
 
 Make = Callable[..., DigicertBackend]
 SLOWLY = after((0, "pending"), (3600, "processing"), (7200, "issued"))

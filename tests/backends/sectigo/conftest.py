@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from csr_operator.backends.http import http_session
-from tests.vendors.sectigo_server import SectigoServer
-from tests.vendors.sectigo_world import Clock, World
+from tests.emulators.sectigo_server import SectigoServer
+from tests.emulators.sectigo_world import Clock, World
 
 
 @pytest.fixture

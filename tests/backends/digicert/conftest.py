@@ -9,9 +9,9 @@ import pytest
 from csr_operator.backends import http
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.backends.digicert.one import DigicertOneBackend
-from tests.digicert.support import Clock, World
-from tests.vendors.digicert_one_server import DigicertOneServer
-from tests.vendors.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer
+from tests.backends.digicert.support import Clock, World
+from tests.emulators.digicert_one_server import DigicertOneServer
+from tests.emulators.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer
 
 
 @pytest.fixture

@@ -17,8 +17,16 @@ from csr_operator.pki.csr import CsrTemplate, build_csr
 from csr_operator.pki.keys import KeyAlgorithm, KeyParameters, generate
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
+from tests.emulators.sectigo_server import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    CUSTOMER,
+    LOGIN,
+    PASSWORD,
+    TOKEN_PATH,
+    SectigoServer,
+)
 from tests.support.signing import VendorCa, pem
-from tests.vendors.sectigo_server import CLIENT_ID, CLIENT_SECRET, CUSTOMER, LOGIN, PASSWORD, TOKEN_PATH, SectigoServer
 
 LOGIN_DATA = {"login": LOGIN.encode(), "password": PASSWORD.encode()}
 OAUTH_DATA = {"clientID": CLIENT_ID.encode(), "clientSecret": CLIENT_SECRET.encode()}

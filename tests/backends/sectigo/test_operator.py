@@ -10,15 +10,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from devcluster import ControlPlane
-from tests.support import openssl
-from tests.support.authorities import credential
-from tests.support.certificates import assert_whole, certificate_of
-from tests.support.kubectl import Kubectl, condition, wait_until
-from tests.support.manifests import issuer, request
-from tests.support.operator import OperatorProcess
-from tests.support.signing import VendorCa, pem
-from tests.support.site import Site, decoded, new_namespace
-from tests.vendors.sectigo_server import (
+from tests.emulators.sectigo_server import (
     CLIENT_ID,
     CLIENT_SECRET,
     CUSTOMER,
@@ -27,7 +19,15 @@ from tests.vendors.sectigo_server import (
     TOKEN_PATH,
     SectigoServer,
 )
-from tests.vendors.sectigo_world import member
+from tests.emulators.sectigo_world import member
+from tests.support import openssl
+from tests.support.authorities import credential
+from tests.support.certificates import assert_whole, certificate_of
+from tests.support.kubectl import Kubectl, condition, wait_until
+from tests.support.manifests import issuer, request
+from tests.support.operator import OperatorProcess
+from tests.support.signing import VendorCa, pem
+from tests.support.site import Site, decoded, new_namespace
 
 MEMBERS = VendorCa.make("Members")
 

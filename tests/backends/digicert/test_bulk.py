@@ -8,9 +8,9 @@ import pytest
 from csr_operator.backends.base import Misconfigured, Pending, Retryable
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.backends.digicert.changes import interval
-from tests.digicert.support import Clock, Queue, order
+from tests.backends.digicert.support import Clock, Queue, order
+from tests.emulators.digicert_server import DigicertServer, after
 from tests.support.contract import Damage, Reply
-from tests.vendors.digicert_server import DigicertServer, after
 
 Make = Callable[..., DigicertBackend]
 NEVER = after((0, "pending"))

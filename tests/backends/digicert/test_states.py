@@ -10,10 +10,10 @@ import pytest
 from csr_operator.backends.base import BackendError, Issued, Lapsed, Pending, Rejected, Retryable
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.backends.digicert.changes import WAITING
-from tests.digicert.support import Clock, order
+from tests.backends.digicert.support import Clock, order
+from tests.emulators.digicert_schema import STATUSES
+from tests.emulators.digicert_server import DigicertServer, after
 from tests.support.contract import Damage, Reply
-from tests.vendors.digicert_schema import STATUSES
-from tests.vendors.digicert_server import DigicertServer, after
 
 Make = Callable[..., DigicertBackend]
 ENDS = {"issued": Issued, "rejected": Rejected, "canceled": Rejected, "revoked": Rejected, "expired": Lapsed}

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from tests.emulators.digicert_server import KEY
 from tests.support.contract import Call, ContractServer, Refusal, Reply, schema_error
 from tests.support.signing import pem
-from tests.vendors.digicert_server import KEY
 
 BASE = "/mpki/api/v1"
 _STRING = {"type": "string"}

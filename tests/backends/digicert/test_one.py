@@ -12,9 +12,9 @@ from csr_operator.backends.base import Issued, Misconfigured, Order, Rejected, R
 from csr_operator.backends.digicert.one import DigicertOneBackend
 from csr_operator.pki.chain import build_chain
 from csr_operator.pki.verify import verify
-from tests.digicert.support import Clock, World, csr, order
+from tests.backends.digicert.support import Clock, World, csr, order
+from tests.emulators.digicert_one_server import DigicertOneServer
 from tests.support.contract import Damage, Reply
-from tests.vendors.digicert_one_server import DigicertOneServer
 
 Make = Callable[..., DigicertOneBackend]
 EVERY_NAME = csr(

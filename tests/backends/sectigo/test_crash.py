@@ -6,6 +6,7 @@ import signal
 import threading
 from pathlib import Path
 
+from tests.emulators.sectigo_server import CUSTOMER, LOGIN, PASSWORD, SectigoServer
 from tests.support.authorities import credential
 from tests.support.certificates import assert_whole
 from tests.support.contract import Call
@@ -13,7 +14,6 @@ from tests.support.kubectl import Kubectl, wait_until
 from tests.support.manifests import issuer, request
 from tests.support.operator import OperatorProcess
 from tests.support.scene import create, wait_all_ready
-from tests.vendors.sectigo_server import CUSTOMER, LOGIN, PASSWORD, SectigoServer
 
 RUNS = 50
 HANDLE = "csr-operator.dev/order"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from devcluster import ControlPlane
+from tests.emulators.digicert_server import AT_ONCE, BASE, DV, KEY, ORGANIZATION, OV, DigicertServer, after
 from tests.support.audit import writes
 from tests.support.authorities import credential
 from tests.support.bind import bind
@@ -18,7 +19,6 @@ from tests.support.operator import OperatorProcess
 from tests.support.revocation import renew
 from tests.support.signing import pem
 from tests.support.site import REQUEST, Site, decoded, new_namespace
-from tests.vendors.digicert_server import AT_ONCE, BASE, DV, KEY, ORGANIZATION, OV, DigicertServer, after
 
 SLOWLY = after((0, "pending"), (1e9, "issued"))
 
