@@ -11,6 +11,7 @@ from kubernetes import client, config
 
 from devcluster import ControlPlane, control_plane
 from tests.support.kubectl import Kubectl, close_readers
+from tests.support.names import unique
 from tests.support.operator import NURSERY, OperatorProcess, operator_kubeconfig
 from tests.support.site import new_namespace
 
@@ -46,6 +47,12 @@ def operator_credentials(cluster: ControlPlane, tmp_path_factory: pytest.TempPat
 def namespace(cluster: ControlPlane) -> str:
     """The name of an empty namespace that nobody else uses. It is left behind: the control plane goes as a whole."""
     return new_namespace(cluster)
+
+
+@pytest.fixture
+def unique_name() -> str:
+    """The name of an object or a host that no other test uses."""
+    return unique("www")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """One BIND for the folder, with a second zone for delegation, and what a provider sees of the operator."""
 
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,6 +51,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bind]:
 
 
 @pytest.fixture
-def name() -> str:
+def name(unique_name: str) -> str:
     """Where a challenge for a host of this test's own is answered."""
-    return f"_acme-challenge.{uuid.uuid4().hex[:12]}.example.com"
+    return f"_acme-challenge.{unique_name}.example.com"

@@ -1,7 +1,6 @@
 """An issuer with `approval: Manual` signs what somebody who may has approved, as it stood; admission guards who may."""
 
 import json
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from kubernetes import client, config
 from tests.cli.support import rule, user
 from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import issuer, request
+from tests.support.names import unique
 from tests.support.site import REQUEST, Site
 
 STATUS = (rule("certificaterequests", "get list watch"), rule("certificaterequests/status", "get patch update"))
@@ -201,7 +201,7 @@ def test_of_several_issuers_each_has_to_be_ones_own_to_approve(site: Site, users
 
 
 def test_a_cluster_issuer_takes_a_right_in_the_cluster(site: Site, users: dict[str, User], tmp_path: Path) -> None:
-    name = f"guarded-{uuid.uuid4().hex[:8]}"
+    name = unique("guarded")
     site.kubectl.apply(issuer(name, kind="ClusterIssuer", selfSigned={}, approval="Manual"))
     # The right to an Issuer of that name is another.
     here = user(site.kubectl, tmp_path, "namesake", *STATUS, {**rule("issuers", "approve"), "resourceNames": [name]})

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,6 @@ KEYS: dict[str, tuple[dict[str, Any], type, int | None]] = {
 }
 TRADITIONAL: dict[type, str] = {rsa.RSAPrivateKey: "RSA PRIVATE KEY", ec.EllipticCurvePrivateKey: "EC PRIVATE KEY"}
 OWN_KEYS = {"rsa": "RSA", "ec": "EC", "ed25519": "ED25519"}
-
-
-@pytest.fixture
-def name() -> str:
-    return f"www-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture(scope="module")
@@ -88,16 +82,16 @@ def _renew(site: Site, name: str, revision: int) -> dict[str, str]:
     ("algorithm", "size", "said"), [("ECDSA", 384, "NIST CURVE: P-384"), ("RSA", 3072, "3072 bit")]
 )
 def test_a_key_that_is_to_stay_goes_when_it_no_longer_fits(
-    site: Site, name: str, algorithm: str, size: int, said: str
+    site: Site, unique_name: str, algorithm: str, size: int, said: str
 ) -> None:
-    site.kubectl.apply(request(name, "ca", privateKey={"algorithm": algorithm, "rotationPolicy": "Never"}))
-    site.kubectl.wait_ready(name)
+    site.kubectl.apply(request(unique_name, "ca", privateKey={"algorithm": algorithm, "rotationPolicy": "Never"}))
+    site.kubectl.wait_ready(unique_name)
 
     patch = json.dumps({"spec": {"privateKey": {"size": size}}})
-    site.kubectl("patch", REQUEST, name, "--type=merge", "-p", patch)
+    site.kubectl("patch", REQUEST, unique_name, "--type=merge", "-p", patch)
 
-    site.wait_status(name, revision=2)
-    data = site.data(f"{name}-tls")
+    site.wait_status(unique_name, revision=2)
+    data = site.data(f"{unique_name}-tls")
     assert said in openssl("pkey", "-noout", "-text", stdin=data["tls.key"])
     assert public_key(data["tls.key"]) == public_key(data["tls.crt"])
 
@@ -117,69 +111,69 @@ def _everything(site: Site, but: str) -> str:
 
 
 @pytest.mark.parametrize("kind", OWN_KEYS)
-def test_a_key_in_a_secret_is_used_where_it_is(site: Site, name: str, kind: str, tmp_path: Path) -> None:
+def test_a_key_in_a_secret_is_used_where_it_is(site: Site, unique_name: str, kind: str, tmp_path: Path) -> None:
     key = _own_key(OWN_KEYS[kind])
     site.kubectl.apply(
-        opaque(f"{name}-key", **{"server.pem": key}),
-        request(name, "ca", privateKey={"secretRef": {"name": f"{name}-key", "key": "server.pem"}}),
+        opaque(f"{unique_name}-key", **{"server.pem": key}),
+        request(unique_name, "ca", privateKey={"secretRef": {"name": f"{unique_name}-key", "key": "server.pem"}}),
     )
-    theirs = site.kubectl.get("secret", f"{name}-key")
-    site.kubectl.wait_ready(name)
+    theirs = site.kubectl.get("secret", f"{unique_name}-key")
+    site.kubectl.wait_ready(unique_name)
 
-    first = site.kubectl.get("secret", f"{name}-tls")
+    first = site.kubectl.get("secret", f"{unique_name}-tls")
     assert first["type"] == "Opaque"
     data = decoded(first)
     assert data.keys() == {"tls.crt", "ca.crt"}
     assert public_key(data["tls.crt"]) == public_key(key)
     verify(tmp_path, data)
-    renewed = _renew(site, name, 2)
+    renewed = _renew(site, unique_name, 2)
     assert renewed["tls.crt"] != data["tls.crt"]
     assert public_key(renewed["tls.crt"]) == public_key(key)
 
     site.settle()
     secret = "".join(key.splitlines()[1:-1])
-    assert secret not in _everything(site, f"{name}-key")
-    assert site.kubectl.get("secret", f"{name}-key") == theirs
+    assert secret not in _everything(site, f"{unique_name}-key")
+    assert site.kubectl.get("secret", f"{unique_name}-key") == theirs
 
 
-def test_the_order_at_a_person_holds_no_copy_of_the_key_either(site: Site, name: str) -> None:
+def test_the_order_at_a_person_holds_no_copy_of_the_key_either(site: Site, unique_name: str) -> None:
     key = _own_key("EC")
     site.kubectl.apply(
         issuer("person", manual={}),
-        opaque(f"{name}-key", **{"tls.key": key}),
-        request(name, "person", privateKey={"secretRef": {"name": f"{name}-key"}}),
+        opaque(f"{unique_name}-key", **{"tls.key": key}),
+        request(unique_name, "person", privateKey={"secretRef": {"name": f"{unique_name}-key"}}),
     )
-    site.wait_condition(name, "Reconciling", "ActionRequired")
-    assert public_key(key) == openssl("req", "-noout", "-pubkey", stdin=site.status(name)["csr"])
-    assert "".join(key.splitlines()[1:-1]) not in _everything(site, f"{name}-key")
+    site.wait_condition(unique_name, "Reconciling", "ActionRequired")
+    assert public_key(key) == openssl("req", "-noout", "-pubkey", stdin=site.status(unique_name)["csr"])
+    assert "".join(key.splitlines()[1:-1]) not in _everything(site, f"{unique_name}-key")
 
 
-def test_another_key_in_the_secret_is_taken_by_the_next_renewal(site: Site, name: str) -> None:
+def test_another_key_in_the_secret_is_taken_by_the_next_renewal(site: Site, unique_name: str) -> None:
     site.kubectl.apply(
-        opaque(f"{name}-key", **{"tls.key": _own_key("EC")}),
-        request(name, "ca", privateKey={"secretRef": {"name": f"{name}-key"}}),
+        opaque(f"{unique_name}-key", **{"tls.key": _own_key("EC")}),
+        request(unique_name, "ca", privateKey={"secretRef": {"name": f"{unique_name}-key"}}),
     )
-    site.kubectl.wait_ready(name)
+    site.kubectl.wait_ready(unique_name)
     key = _own_key("ED25519")
-    site.kubectl.apply(opaque(f"{name}-key", **{"tls.key": key}))
-    assert public_key(_renew(site, name, 2)["tls.crt"]) == public_key(key)
+    site.kubectl.apply(opaque(f"{unique_name}-key", **{"tls.key": key}))
+    assert public_key(_renew(site, unique_name, 2)["tls.crt"]) == public_key(key)
 
 
-def test_an_order_for_a_key_that_was_exchanged_is_placed_anew(site: Site, name: str) -> None:
+def test_an_order_for_a_key_that_was_exchanged_is_placed_anew(site: Site, unique_name: str) -> None:
     site.kubectl.apply(
         issuer("person", manual={}),
-        opaque(f"{name}-key", **{"tls.key": _own_key("EC")}),
-        request(name, "person", privateKey={"secretRef": {"name": f"{name}-key"}}),
+        opaque(f"{unique_name}-key", **{"tls.key": _own_key("EC")}),
+        request(unique_name, "person", privateKey={"secretRef": {"name": f"{unique_name}-key"}}),
     )
-    site.wait_condition(name, "Reconciling", "ActionRequired")
+    site.wait_condition(unique_name, "Reconciling", "ActionRequired")
     key = _own_key("EC")
-    site.kubectl.apply(opaque(f"{name}-key", **{"tls.key": key}))
+    site.kubectl.apply(opaque(f"{unique_name}-key", **{"tls.key": key}))
 
     # Whatever is brought makes the operator look at the order.
-    site.kubectl("annotate", REQUEST, name, "csr-operator.dev/import=x")
+    site.kubectl("annotate", REQUEST, unique_name, "csr-operator.dev/import=x")
 
     def public() -> bool:
-        return openssl("req", "-noout", "-pubkey", stdin=site.status(name)["csr"]) == public_key(key)
+        return openssl("req", "-noout", "-pubkey", stdin=site.status(unique_name)["csr"]) == public_key(key)
 
     wait_until("the CSR is one for the new key", public)
 
@@ -230,16 +224,16 @@ def test_a_key_that_cannot_be_used_is_told_of_and_a_good_one_is_taken(site: Site
     site.kubectl.wait_ready(*WRONG_KEYS, seconds=90)
 
 
-def test_a_key_in_a_secret_obeys_the_issuers_policy(site: Site, name: str) -> None:
+def test_a_key_in_a_secret_obeys_the_issuers_policy(site: Site, unique_name: str) -> None:
     rule = {"name": "modern", "keys": [{"algorithm": "ECDSA", "minSize": 384}]}
     site.kubectl.apply(
         issuer("choosy", ca={"secretName": "root-tls"}, policy={"rules": [rule]}),
-        opaque(f"{name}-key", **{"tls.key": _own_key("RSA")}),
-        request(name, "choosy", privateKey={"secretRef": {"name": f"{name}-key"}}),
+        opaque(f"{unique_name}-key", **{"tls.key": _own_key("RSA")}),
+        request(unique_name, "choosy", privateKey={"secretRef": {"name": f"{unique_name}-key"}}),
     )
-    denied = site.wait_condition(name, "Stalled", "PolicyDenied")
+    denied = site.wait_condition(unique_name, "Stalled", "PolicyDenied")
     assert "rule modern: privateKey: RSA 2048 is not allowed" in denied["message"]
-    assert site.kubectl.get("secret", f"{name}-tls") == {}
+    assert site.kubectl.get("secret", f"{unique_name}-tls") == {}
     good = openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384")
-    site.kubectl.apply(opaque(f"{name}-key", **{"tls.key": good}))
-    site.kubectl.wait_ready(name)
+    site.kubectl.apply(opaque(f"{unique_name}-key", **{"tls.key": good}))
+    site.kubectl.wait_ready(unique_name)

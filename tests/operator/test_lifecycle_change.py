@@ -1,7 +1,6 @@
 """A changed spec leads to a new certificate if the one there does not fit any more, and to none otherwise."""
 
 import json
-import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import issuer, request
+from tests.support.names import unique
 from tests.support.openssl import certificate_text, public_key
 from tests.support.site import REQUEST, Site, moment
 
@@ -16,7 +16,7 @@ from tests.support.site import REQUEST, Site, moment
 @pytest.fixture
 def issued(site: Site) -> str:
     """The name of a request that was issued for one test alone."""
-    name = f"www-{uuid.uuid4().hex[:8]}"
+    name = unique("www")
     template = {"labels": {"team": "web", "tier": "front"}, "annotations": {"example.com/contact": "web"}}
     site.kubectl.apply(request(name, "ca", dnsNames=["www.example.com"], secretTemplate=template))
     site.kubectl.wait_ready(name)

@@ -1,6 +1,5 @@
 """A Secret that is not the request's own is never touched; the request says so, and goes on once it is away."""
 
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,11 +11,6 @@ from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import request
 from tests.support.openssl import openssl
 from tests.support.site import REQUEST, Site
-
-
-@pytest.fixture
-def name() -> str:
-    return f"www-{uuid.uuid4().hex[:8]}"
 
 
 def _opaque(site: Site, secret: str, folder: Path) -> None:
@@ -37,39 +31,42 @@ def _labelled(site: Site, secret: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("make", [_opaque, _tls, _labelled])
 def test_a_secret_made_by_somebody_else_is_left_untouched(
-    site: Site, name: str, tmp_path: Path, make: Callable[[Site, str, Path], None]
+    site: Site, unique_name: str, tmp_path: Path, make: Callable[[Site, str, Path], None]
 ) -> None:
-    make(site, f"{name}-tls", tmp_path)
-    theirs = site.kubectl.get("secret", f"{name}-tls")
+    make(site, f"{unique_name}-tls", tmp_path)
+    theirs = site.kubectl.get("secret", f"{unique_name}-tls")
 
-    site.kubectl.apply(request(name, "ca"))
+    site.kubectl.apply(request(unique_name, "ca"))
 
-    stalled = site.wait_condition(name, "Stalled", "SecretNotOwned")
-    assert f"{name}-tls" in stalled["message"]
+    stalled = site.wait_condition(unique_name, "Stalled", "SecretNotOwned")
+    assert f"{unique_name}-tls" in stalled["message"]
     another = "or delete this request, and create it with another spec.secretName"
     assert f"delete the Secret if nobody needs it; {another}" in stalled["message"]
-    ready = condition(site.kubectl.get(REQUEST, name), "Ready")
+    ready = condition(site.kubectl.get(REQUEST, unique_name), "Ready")
     assert (ready["status"], ready["message"]) == ("False", stalled["message"])
-    wait_until("there is a Warning", lambda: site.warnings(name))
+    wait_until("there is a Warning", lambda: site.warnings(unique_name))
 
-    assert site.kubectl.get("secret", f"{name}-tls") == theirs
-    site.kubectl("delete", "secret", f"{name}-tls")
-    site.kubectl.wait_ready(name)
-    assert [event["reason"] for event in site.warnings(name)] == ["SecretNotOwned"]
-    assert [c["type"] for c in site.status(name)["conditions"]] == ["Ready"]
+    assert site.kubectl.get("secret", f"{unique_name}-tls") == theirs
+    site.kubectl("delete", "secret", f"{unique_name}-tls")
+    site.kubectl.wait_ready(unique_name)
+    assert [event["reason"] for event in site.warnings(unique_name)] == ["SecretNotOwned"]
+    assert [c["type"] for c in site.status(unique_name)["conditions"]] == ["Ready"]
 
 
-def test_the_secret_of_another_request_is_left_untouched(site: Site, name: str) -> None:
-    site.kubectl.apply(request(name, "ca"))
-    site.kubectl.wait_ready(name)
-    theirs = site.kubectl.get("secret", f"{name}-tls")
+def test_the_secret_of_another_request_is_left_untouched(site: Site, unique_name: str) -> None:
+    site.kubectl.apply(request(unique_name, "ca"))
+    site.kubectl.wait_ready(unique_name)
+    theirs = site.kubectl.get("secret", f"{unique_name}-tls")
 
-    site.kubectl.apply(request(f"{name}-2", "ca", secretName=f"{name}-tls"))
+    site.kubectl.apply(request(f"{unique_name}-2", "ca", secretName=f"{unique_name}-tls"))
 
-    assert f"CertificateRequest {name} " in site.wait_condition(f"{name}-2", "Stalled", "SecretNotOwned")["message"]
-    assert site.kubectl.get("secret", f"{name}-tls") == theirs
-    site.kubectl("delete", REQUEST, name)
-    site.kubectl.wait_ready(f"{name}-2")
+    assert (
+        f"CertificateRequest {unique_name} "
+        in site.wait_condition(f"{unique_name}-2", "Stalled", "SecretNotOwned")["message"]
+    )
+    assert site.kubectl.get("secret", f"{unique_name}-tls") == theirs
+    site.kubectl("delete", REQUEST, unique_name)
+    site.kubectl.wait_ready(f"{unique_name}-2")
 
 
 def _one_of_each_pair(site: Site, cluster: ControlPlane, secrets: list[str]) -> None:
@@ -86,9 +83,9 @@ def _one_of_each_pair(site: Site, cluster: ControlPlane, secrets: list[str]) -> 
 
 @pytest.mark.parametrize("away", [False, True], ids=["live", "while-the-operator-is-away"])
 def test_of_two_requests_for_one_secret_made_at_the_same_moment_one_gets_it(
-    site: Site, cluster: ControlPlane, name: str, away: bool
+    site: Site, cluster: ControlPlane, unique_name: str, away: bool
 ) -> None:
-    secrets = [f"{name}-{n}" for n in range(20)]
+    secrets = [f"{unique_name}-{n}" for n in range(20)]
     pairs = [request(f"{secret}-{half}", "ca", secretName=secret) for secret in secrets for half in "ab"]
     if away:
         with site.operator_away():

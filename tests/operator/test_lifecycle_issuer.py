@@ -1,6 +1,5 @@
 """Issuers whose CA is late, broken, rotated or gone, and what becomes of the requests that need it."""
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +12,7 @@ from devcluster import ControlPlane
 from tests.support.authorities import KeyPair, authority, credential, other_key
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request
+from tests.support.names import unique
 from tests.support.openssl import certificate_text, end_date, verify
 from tests.support.operator import NAMESPACE as SYSTEM_NAMESPACE
 from tests.support.operator import OperatorProcess
@@ -112,7 +112,7 @@ def test_an_issuer_that_comes_after_its_request_is_noticed(site: Site) -> None:
 def test_a_cluster_issuer_takes_its_ca_from_the_operators_namespace(
     site: Site, cluster: ControlPlane, tmp_path: Path
 ) -> None:
-    name = f"everywhere-{uuid.uuid4().hex[:8]}"
+    name = unique("everywhere")
     ca = authority("Cluster CA")
     Kubectl(cluster, SYSTEM_NAMESPACE).apply(ca.secret(name))
     site.kubectl.apply(issuer(name, kind="ClusterIssuer", ca={"secretName": name}))
@@ -127,7 +127,7 @@ def test_a_cluster_issuer_takes_its_ca_from_the_operators_namespace(
 
 
 def test_a_request_for_an_issuer_does_not_take_the_cluster_issuer_of_that_name(site: Site) -> None:
-    name = f"only-cluster-{uuid.uuid4().hex[:8]}"
+    name = unique("only-cluster")
     meant = f"ClusterIssuer {name} does: set spec.issuerRef.kind to ClusterIssuer"
 
     def told() -> str:

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from tests.support.denial import secrets_denied
 from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import request
+from tests.support.names import unique
 from tests.support.revocation import renew
 from tests.support.site import REQUEST, Site
 
@@ -18,7 +18,7 @@ from tests.support.site import REQUEST, Site
 @pytest.fixture
 def name(site: Site) -> str:
     """Of a request that is Ready."""
-    name = f"www-{uuid.uuid4().hex[:8]}"
+    name = unique("www")
     site.kubectl.apply(request(name, "ca"))
     site.kubectl.wait_ready(name)
     return name
@@ -37,7 +37,7 @@ def serves(site: Site, name: str) -> bool:
 def denied(site: Site) -> Iterator[None]:
     """Secrets without the label `team` are denied in this namespace, by a policy as administrators have them."""
     expression = "has(object.metadata.labels) && 'team' in object.metadata.labels"
-    policy, probe = f"team-{uuid.uuid4().hex[:8]}", f"probe-{uuid.uuid4().hex[:8]}"
+    policy, probe = unique("team"), unique("probe")
     with secrets_denied(site.kubectl, policy, expression, "Secrets need the label team", probe):
         yield
 

@@ -1,7 +1,6 @@
 """A Secret that was deleted or edited heals, and keeps its certificate wherever that still serves."""
 
 import json
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import issuer, request
+from tests.support.names import unique
 from tests.support.openssl import public_key, split
 from tests.support.site import REQUEST, Site, base64_text, decoded
 
@@ -25,7 +25,7 @@ def intermediate(site: Site) -> None:
 @pytest.fixture
 def issued(site: Site) -> str:
     """The name of a request that was issued, by the intermediate, for one test alone."""
-    name = f"www-{uuid.uuid4().hex[:8]}"
+    name = unique("www")
     site.kubectl.apply(_request(name))
     site.kubectl.wait_ready(name)
     return name
@@ -178,7 +178,7 @@ def test_what_others_put_into_the_secret_stays(site: Site, issued: str) -> None:
 
 def test_who_keeps_changing_a_secret_is_named(site: Site) -> None:
     """Whose certificate serves all the while."""
-    issued = f"www-{uuid.uuid4().hex[:8]}"
+    issued = unique("www")
     site.kubectl.apply(_request(issued, additionalOutputFormats=[{"type": "DER"}]))
     site.kubectl.wait_ready(issued)
     whole = site.kubectl.get("secret", f"{issued}-tls")["data"]
@@ -274,7 +274,7 @@ def test_a_request_made_anew_waits_for_the_old_secret_to_be_collected(site: Site
 
 def test_a_label_that_was_removed_while_there_is_no_issuer_is_put_back(site: Site) -> None:
     """The watch shows the Secret as deleted then, and nobody can be asked for another certificate."""
-    name = f"www-{uuid.uuid4().hex[:8]}"
+    name = unique("www")
     site.kubectl.apply(issuer(name, selfSigned={}), request(name, name))
     site.kubectl.wait_ready(name)
     before = site.data(f"{name}-tls")

@@ -1,7 +1,6 @@
 """A CA that is a person: the CSR is taken from status, and the chain brought by an annotation."""
 
 import json
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -67,54 +66,51 @@ def office(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Office:
 
 
 @pytest.fixture
-def name() -> str:
-    return f"www-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def pending(office: Office, name: str) -> dict[str, Any]:
-    """The status of the request `name`, which waits for a person."""
-    office.site.kubectl.apply(request(name, "company"))
-    return office.wait_pending(name)[name]
+def pending(office: Office, unique_name: str) -> dict[str, Any]:
+    """The status of the request `unique_name`, which waits for a person."""
+    office.site.kubectl.apply(request(unique_name, "company"))
+    return office.wait_pending(unique_name)[unique_name]
 
 
 def test_what_a_person_signed_is_served(
-    office: Office, cluster: ControlPlane, name: str, pending: dict[str, Any], tmp_path: Path
+    office: Office, cluster: ControlPlane, unique_name: str, pending: dict[str, Any], tmp_path: Path
 ) -> None:
     site = office.site
-    assert f"DNS:{name}.example.com" in request_text(pending["csr"])
-    assert site.kubectl.get("secret", f"{name}-tls") == {}
-    kept = decoded(office.staging(name))
+    assert f"DNS:{unique_name}.example.com" in request_text(pending["csr"])
+    assert site.kubectl.get("secret", f"{unique_name}-tls") == {}
+    kept = decoded(office.staging(unique_name))
     assert kept["tls.csr"] == pending["csr"]
     assert public_key(kept["tls.key"]) == openssl("req", "-noout", "-pubkey", stdin=pending["csr"])
-    message = condition(site.kubectl.get(REQUEST, name), "Ready")["message"]
+    message = condition(site.kubectl.get(REQUEST, unique_name), "Ready")["message"]
     assert "have the CSR in status.csr signed, and import the chain with `kubectl csr import`" in message
 
-    office.bring(name, office.ca.sign(pending["csr"]) + office.ca.certificate)
+    office.bring(unique_name, office.ca.sign(pending["csr"]) + office.ca.certificate)
 
-    site.kubectl.wait_ready(name)
-    data = site.data(f"{name}-tls")
+    site.kubectl.wait_ready(unique_name)
+    data = site.data(f"{unique_name}-tls")
     assert data["tls.key"].startswith("-----BEGIN EC PRIVATE KEY-----")
     assert public_key(data["tls.key"]) == public_key(kept["tls.key"]) == public_key(data["tls.crt"])
     assert data["ca.crt"] == split(office.ca.certificate)[0]
-    verify(tmp_path, data, "-verify_hostname", f"{name}.example.com")
-    wait_until("the staging Secret is gone", lambda: not office.staging(name))
+    verify(tmp_path, data, "-verify_hostname", f"{unique_name}.example.com")
+    wait_until("the staging Secret is gone", lambda: not office.staging(unique_name))
     site.settle()
-    written = [c for c in writes(cluster, site.kubectl.namespace) if c.name.startswith(name) and c.resource != "events"]
+    written = [
+        c for c in writes(cluster, site.kubectl.namespace) if c.name.startswith(unique_name) and c.resource != "events"
+    ]
     assert [call.code for call in written if call.code >= 400] == []
     assert len(written) <= 5
 
 
-def test_the_issuers_root_is_added_and_the_person_decides_how_long(office: Office, name: str) -> None:
-    office.site.kubectl.apply(request(name, "company", duration="24h"))
-    csr = office.wait_pending(name)[name]["csr"]
+def test_the_issuers_root_is_added_and_the_person_decides_how_long(office: Office, unique_name: str) -> None:
+    office.site.kubectl.apply(request(unique_name, "company", duration="24h"))
+    csr = office.wait_pending(unique_name)[unique_name]["csr"]
 
-    office.bring(name, office.ca.sign(csr))
+    office.bring(unique_name, office.ca.sign(csr))
 
-    office.site.kubectl.wait_ready(name)
-    status = office.site.status(name)
+    office.site.kubectl.wait_ready(unique_name)
+    status = office.site.status(unique_name)
     assert moment(status["notAfter"]) - moment(status["notBefore"]) == timedelta(days=30)
-    assert office.site.data(f"{name}-tls")["ca.crt"] == split(office.ca.certificate)[0]
+    assert office.site.data(f"{unique_name}-tls")["ca.crt"] == split(office.ca.certificate)[0]
 
 
 def _of_another_key(office: Office, csr: str, folder: Path) -> str:
@@ -193,123 +189,134 @@ def test_a_wrong_answer_is_refused_in_words_and_the_right_one_still_taken(
 
 @pytest.mark.parametrize("end", [OperatorProcess.kill, OperatorProcess.stop])
 def test_an_order_survives_a_restart(
-    office: Office, cluster: ControlPlane, name: str, pending: dict[str, Any], end: Callable[[OperatorProcess], Any]
+    office: Office,
+    cluster: ControlPlane,
+    unique_name: str,
+    pending: dict[str, Any],
+    end: Callable[[OperatorProcess], Any],
 ) -> None:
-    site, staged = office.site, office.staging(name)
+    site, staged = office.site, office.staging(unique_name)
     before = len(writes(cluster, site.kubectl.namespace))
     end(site.operator)
     site.operator.start()
     site.settle()
 
     after = writes(cluster, site.kubectl.namespace)[before:]
-    assert not [call for call in after if call.name.startswith(name)]
-    assert office.staging(name) == staged
-    assert site.status(name) == pending
+    assert not [call for call in after if call.name.startswith(unique_name)]
+    assert office.staging(unique_name) == staged
+    assert site.status(unique_name) == pending
     assert site.operator.metric(f"{DURATION}_count", backend="manual") == 0
     chain = office.ca.sign(pending["csr"])
     waited = datetime.now(UTC) - moment(staged["metadata"]["creationTimestamp"])
-    office.bring(name, chain)
-    site.kubectl.wait_ready(name)
+    office.bring(unique_name, chain)
+    site.kubectl.wait_ready(unique_name)
     assert site.operator.metric(f"{DURATION}_count", backend="manual") == 1
     assert site.operator.metric(f"{DURATION}_sum", backend="manual") >= waited.total_seconds()
 
 
-def test_how_long_it_took_is_known_when_the_certificate_is_stored(office: Office, name: str) -> None:
+def test_how_long_it_took_is_known_when_the_certificate_is_stored(office: Office, unique_name: str) -> None:
     def measured() -> float:
         return office.site.operator.metric(f"{DURATION}_count", backend="manual")
 
     before = measured()
-    office.site.kubectl.apply(request(name, "company"))
-    csr = office.wait_pending(name)[name]["csr"]
+    office.site.kubectl.apply(request(unique_name, "company"))
+    csr = office.wait_pending(unique_name)[unique_name]["csr"]
     assert measured() == before
-    office.bring(name, office.ca.sign(csr))
-    office.site.kubectl.wait_ready(name)
+    office.bring(unique_name, office.ca.sign(csr))
+    office.site.kubectl.wait_ready(unique_name)
     assert measured() == before + 1
 
 
-def test_what_is_signed_while_the_operator_is_away_is_taken(office: Office, name: str, pending: dict[str, Any]) -> None:
+def test_what_is_signed_while_the_operator_is_away_is_taken(
+    office: Office, unique_name: str, pending: dict[str, Any]
+) -> None:
     with office.site.operator_away():
-        office.bring(name, office.ca.sign(pending["csr"]))
-    office.site.kubectl.wait_ready(name)
+        office.bring(unique_name, office.ca.sign(pending["csr"]))
+    office.site.kubectl.wait_ready(unique_name)
 
 
-def test_another_spec_is_another_order(office: Office, name: str, pending: dict[str, Any]) -> None:
+def test_another_spec_is_another_order(office: Office, unique_name: str, pending: dict[str, Any]) -> None:
     site, names = office.site, ["other.example.com"]
-    staged = office.staging(name)["metadata"]["uid"]
-    site.kubectl("patch", REQUEST, name, "--type=merge", "-p", json.dumps({"spec": {"dnsNames": names}}))
+    staged = office.staging(unique_name)["metadata"]["uid"]
+    site.kubectl("patch", REQUEST, unique_name, "--type=merge", "-p", json.dumps({"spec": {"dnsNames": names}}))
     wait_until(
-        "the old order is gone", lambda: office.staging(name).get("metadata", {}).get("uid") not in (None, staged)
+        "the old order is gone",
+        lambda: office.staging(unique_name).get("metadata", {}).get("uid") not in (None, staged),
     )
-    csr = wait_until("the new CSR is shown", lambda: (s := site.status(name)["csr"]) != pending["csr"] and s)
+    csr = wait_until("the new CSR is shown", lambda: (s := site.status(unique_name)["csr"]) != pending["csr"] and s)
     assert "DNS:other.example.com" in request_text(csr)
-    assert decoded(office.staging(name))["tls.csr"] == csr
+    assert decoded(office.staging(unique_name))["tls.csr"] == csr
 
-    office.bring(name, office.ca.sign(pending["csr"]))
+    office.bring(unique_name, office.ca.sign(pending["csr"]))
     refused = wait_until(
         "the answer to the old order is refused",
-        lambda: (c := condition(site.kubectl.get(REQUEST, name), "Ready"))["message"].startswith("what was") and c,
+        lambda: (
+            (c := condition(site.kubectl.get(REQUEST, unique_name), "Ready"))["message"].startswith("what was") and c
+        ),
     )
     assert "for the key that was asked for" in refused["message"]
-    office.bring(name, office.ca.sign(csr))
-    site.kubectl.wait_ready(name)
+    office.bring(unique_name, office.ca.sign(csr))
+    site.kubectl.wait_ready(unique_name)
 
 
 @pytest.mark.parametrize("kept_key", [False, True], ids=["new-key", "same-key"])
 def test_a_renewal_waits_for_a_new_answer_while_the_old_one_serves(
-    office: Office, name: str, tmp_path: Path, kept_key: bool
+    office: Office, unique_name: str, tmp_path: Path, kept_key: bool
 ) -> None:
     site = office.site
-    own = {"request": own_csr(tmp_path, name)} if kept_key else {}
-    site.kubectl.apply(request(name, "company", **own))
-    first = office.wait_pending(name)[name]["csr"]
-    office.bring(name, office.ca.sign(first))
-    site.kubectl.wait_ready(name)
-    before = site.kubectl.get("secret", f"{name}-tls")
+    own = {"request": own_csr(tmp_path, unique_name)} if kept_key else {}
+    site.kubectl.apply(request(unique_name, "company", **own))
+    first = office.wait_pending(unique_name)[unique_name]["csr"]
+    office.bring(unique_name, office.ca.sign(first))
+    site.kubectl.wait_ready(unique_name)
+    before = site.kubectl.get("secret", f"{unique_name}-tls")
 
-    office.annotate(name, **{RENEW: "now"})
+    office.annotate(unique_name, **{RENEW: "now"})
 
-    second = office.wait_pending(name)[name]
-    ready = condition(site.kubectl.get(REQUEST, name), "Ready")
+    second = office.wait_pending(unique_name)[unique_name]
+    ready = condition(site.kubectl.get(REQUEST, unique_name), "Ready")
     assert (ready["status"], second["revision"]) == ("True", 1)
     assert "refused" not in condition({"status": second}, "Renewing")["message"]
     assert (second["csr"] == first) == kept_key
     site.settle()
-    assert site.kubectl.get("secret", f"{name}-tls") == before
+    assert site.kubectl.get("secret", f"{unique_name}-tls") == before
 
-    office.bring(name, office.ca.sign(second["csr"]))
-    status = site.wait_status(name, revision=2)
+    office.bring(unique_name, office.ca.sign(second["csr"]))
+    status = site.wait_status(unique_name, revision=2)
     assert int(status["serialNumber"], 16) != int(
         before["metadata"]["annotations"]["csr-operator.dev/serial-number"], 16
     )
-    assert public_key(site.data(f"{name}-tls")["tls.crt"]) == openssl("req", "-noout", "-pubkey", stdin=second["csr"])
-    [note] = wait_until("it is told", lambda: events(site, name, "Issued"))
+    assert public_key(site.data(f"{unique_name}-tls")["tls.crt"]) == openssl(
+        "req", "-noout", "-pubkey", stdin=second["csr"]
+    )
+    [note] = wait_until("it is told", lambda: events(site, unique_name, "Issued"))
     assert note == "revision 2, because of RenewalRequested"
 
 
 def test_nothing_is_left_of_a_request_that_is_deleted_while_it_waits(
-    office: Office, name: str, pending: dict[str, Any]
+    office: Office, unique_name: str, pending: dict[str, Any]
 ) -> None:
-    staged = office.staging(name)["metadata"]["name"]
-    office.site.kubectl("delete", REQUEST, name)
+    staged = office.staging(unique_name)["metadata"]["name"]
+    office.site.kubectl("delete", REQUEST, unique_name)
     wait_until("the staging Secret is collected", lambda: not office.site.kubectl.get("secret", staged))
 
 
-def test_a_deleted_staging_secret_is_another_order(office: Office, name: str, pending: dict[str, Any]) -> None:
+def test_a_deleted_staging_secret_is_another_order(office: Office, unique_name: str, pending: dict[str, Any]) -> None:
     """The key is lost with it."""
     site = office.site
-    site.kubectl("delete", "secret", office.staging(name)["metadata"]["name"])
-    csr = wait_until("there is another CSR", lambda: (s := site.status(name).get("csr")) != pending["csr"] and s)
-    assert decoded(office.staging(name))["tls.csr"] == csr
-    office.bring(name, office.ca.sign(csr))
-    site.kubectl.wait_ready(name)
+    site.kubectl("delete", "secret", office.staging(unique_name)["metadata"]["name"])
+    csr = wait_until("there is another CSR", lambda: (s := site.status(unique_name).get("csr")) != pending["csr"] and s)
+    assert decoded(office.staging(unique_name))["tls.csr"] == csr
+    office.bring(unique_name, office.ca.sign(csr))
+    site.kubectl.wait_ready(unique_name)
 
 
-def test_without_a_ca_bundle_any_root_will_do(office: Office, name: str) -> None:
-    office.site.kubectl.apply(request(name, "anybody"))
-    csr = office.wait_pending(name)[name]["csr"]
-    office.bring(name, office.other_ca.certificate + office.other_ca.sign(csr))
-    office.site.kubectl.wait_ready(name)
-    data = office.site.data(f"{name}-tls")
+def test_without_a_ca_bundle_any_root_will_do(office: Office, unique_name: str) -> None:
+    office.site.kubectl.apply(request(unique_name, "anybody"))
+    csr = office.wait_pending(unique_name)[unique_name]["csr"]
+    office.bring(unique_name, office.other_ca.certificate + office.other_ca.sign(csr))
+    office.site.kubectl.wait_ready(unique_name)
+    data = office.site.data(f"{unique_name}-tls")
     assert "Issuer: CN=Other Root" in certificate_text(data["tls.crt"])
     assert len(split(data["tls.crt"])) == 1
 

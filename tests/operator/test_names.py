@@ -2,7 +2,6 @@
 
 import base64
 import json
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from tests.crds.cases import ACCEPTED, LONGEST_NAME
 from tests.support.authorities import opaque
 from tests.support.certificates import assert_whole
 from tests.support.manifests import API_VERSION, request
+from tests.support.names import unique
 from tests.support.openssl import certificate_text
 from tests.support.site import REQUEST, Site
 
@@ -71,7 +71,7 @@ def test_it_is_issued(issued: Mapping[str, tuple[dict[str, Any], dict[str, Any]]
     "text", ["\N{MUSICAL SYMBOL G CLEF}", "a\x7fb", "\x85\u2028\ufeff\ufffd", '"\\u0041"\n\t: {}', "\\ud834\\udd1e"]
 )
 def test_an_annotation_of_the_template_is_written_as_it_stands(site: Site, text: str) -> None:
-    name = f"www-{uuid.uuid4().hex[:8]}"
+    name = unique("www")
     site.kubectl.apply(request(name, "ca", secretTemplate={"annotations": {"note": text}}))
     site.kubectl.wait_ready(name)
     assert site.kubectl.get("secret", f"{name}-tls")["metadata"]["annotations"]["note"] == text

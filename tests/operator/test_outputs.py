@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import subprocess
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,11 +44,6 @@ def passwords(site: Site) -> None:
         issuer("intermediate", ca={"secretName": "intermediate-tls"}),
     )
     site.kubectl.wait_ready("intermediate", kind="issuer")
-
-
-@pytest.fixture
-def name() -> str:
-    return f"www-{uuid.uuid4().hex[:8]}"
 
 
 def _binary(site: Site, secret: str) -> dict[str, bytes]:
@@ -142,11 +136,11 @@ def test_der_and_combined_pem_hold_the_same_key(files: Files) -> None:
     assert files.text("tls-combined.pem") == files.text("tls.key") + files.text("tls.crt")
 
 
-def test_the_legacy_profile_is_for_what_reads_nothing_else(site: Site, name: str, tmp_path: Path) -> None:
+def test_the_legacy_profile_is_for_what_reads_nothing_else(site: Site, unique_name: str, tmp_path: Path) -> None:
     store = {"create": True, "profile": "LegacyDES", "passwordSecretRef": REF}
-    site.kubectl.apply(request(name, "ca", keystores={"pkcs12": store}))
-    site.kubectl.wait_ready(name)
-    text = _files(site, f"{name}-tls", tmp_path).openssl_reads("keystore.p12")
+    site.kubectl.apply(request(unique_name, "ca", keystores={"pkcs12": store}))
+    site.kubectl.wait_ready(unique_name)
+    text = _files(site, f"{unique_name}-tls", tmp_path).openssl_reads("keystore.p12")
     assert "pbeWithSHA1And3-KeyTripleDES-CBC" in text
     assert "MAC: sha1" in text
     assert "friendlyName: certificate" in text
@@ -164,84 +158,90 @@ def _wait_keys(site: Site, name: str, keys: set[str]) -> dict[str, bytes]:
     return wait_until(f"the Secret of {name} holds {keys}", probe)
 
 
-def test_what_is_no_longer_asked_for_goes_and_comes_back_with_the_same_certificate(site: Site, name: str) -> None:
-    site.kubectl.apply(request(name, "ca", **ALL))
-    site.kubectl.wait_ready(name)
-    before = _binary(site, f"{name}-tls")
+def test_what_is_no_longer_asked_for_goes_and_comes_back_with_the_same_certificate(
+    site: Site, unique_name: str
+) -> None:
+    site.kubectl.apply(request(unique_name, "ca", **ALL))
+    site.kubectl.wait_ready(unique_name)
+    before = _binary(site, f"{unique_name}-tls")
 
-    _change(site, name, keystores={"jks": {"create": False}}, additionalOutputFormats=[{"type": "DER"}])
-    fewer = _wait_keys(site, name, {*PLAIN, "keystore.p12", "truststore.p12", "key.der"})
-    _change(site, name, keystores=None, additionalOutputFormats=None)
-    plain = _wait_keys(site, name, PLAIN)
-    _change(site, name, **ALL)
-    after = _wait_keys(site, name, set(before))
+    _change(site, unique_name, keystores={"jks": {"create": False}}, additionalOutputFormats=[{"type": "DER"}])
+    fewer = _wait_keys(site, unique_name, {*PLAIN, "keystore.p12", "truststore.p12", "key.der"})
+    _change(site, unique_name, keystores=None, additionalOutputFormats=None)
+    plain = _wait_keys(site, unique_name, PLAIN)
+    _change(site, unique_name, **ALL)
+    after = _wait_keys(site, unique_name, set(before))
 
     kept = {key: before[key] for key in PLAIN}
     assert plain == kept
     assert kept.items() <= fewer.items()
     assert kept.items() <= after.items()
-    assert site.status(name)["revision"] == 1
+    assert site.status(unique_name)["revision"] == 1
 
 
-def test_an_edited_store_heals_with_the_same_certificate(site: Site, name: str, tmp_path: Path) -> None:
-    site.kubectl.apply(request(name, "ca", **ALL))
-    site.kubectl.wait_ready(name)
-    before = _binary(site, f"{name}-tls")
+def test_an_edited_store_heals_with_the_same_certificate(site: Site, unique_name: str, tmp_path: Path) -> None:
+    site.kubectl.apply(request(unique_name, "ca", **ALL))
+    site.kubectl.wait_ready(unique_name)
+    before = _binary(site, f"{unique_name}-tls")
     edited = dict.fromkeys((*STORES, "key.der", "tls-combined.pem"), "eA==")
-    site.kubectl("patch", "secret", f"{name}-tls", "--type=merge", "-p", json.dumps({"data": edited}))
+    site.kubectl("patch", "secret", f"{unique_name}-tls", "--type=merge", "-p", json.dumps({"data": edited}))
 
     def healed() -> bool:
-        return b"x" not in _binary(site, f"{name}-tls").values()
+        return b"x" not in _binary(site, f"{unique_name}-tls").values()
 
     wait_until("all of it is there again", healed)
-    files = _files(site, f"{name}-tls", tmp_path)
+    files = _files(site, f"{unique_name}-tls", tmp_path)
     assert split(files.openssl_reads("keystore.p12"))[:1] == split(before["tls.crt"].decode())
-    after = _binary(site, f"{name}-tls")
+    after = _binary(site, f"{unique_name}-tls")
     same = {*PLAIN, "key.der", "tls-combined.pem"}
     assert {key: after[key] for key in same} == {key: before[key] for key in same}
-    assert site.status(name)["revision"] == 1
+    assert site.status(unique_name)["revision"] == 1
 
 
-def test_another_alias_profile_or_password_secret_is_written_at_once(site: Site, name: str, tmp_path: Path) -> None:
-    site.kubectl.apply(opaque(f"{name}-pw", other="another one"), request(name, "ca", **ALL))
-    site.kubectl.wait_ready(name)
-    before = _binary(site, f"{name}-tls")
+def test_another_alias_profile_or_password_secret_is_written_at_once(
+    site: Site, unique_name: str, tmp_path: Path
+) -> None:
+    site.kubectl.apply(opaque(f"{unique_name}-pw", other="another one"), request(unique_name, "ca", **ALL))
+    site.kubectl.wait_ready(unique_name)
+    before = _binary(site, f"{unique_name}-tls")
 
-    ref = {"name": f"{name}-pw", "key": "other"}
-    _change(site, name, keystores={"pkcs12": {"alias": "renamed", "profile": "LegacyDES", "passwordSecretRef": ref}})
+    ref = {"name": f"{unique_name}-pw", "key": "other"}
+    _change(
+        site, unique_name, keystores={"pkcs12": {"alias": "renamed", "profile": "LegacyDES", "passwordSecretRef": ref}}
+    )
 
     def rewritten() -> bool:
-        return _binary(site, f"{name}-tls")["keystore.p12"] != before["keystore.p12"]
+        return _binary(site, f"{unique_name}-tls")["keystore.p12"] != before["keystore.p12"]
 
     wait_until("the keystore is another", rewritten)
-    text = _files(site, f"{name}-tls", tmp_path).openssl_reads("keystore.p12", "another one")
+    text = _files(site, f"{unique_name}-tls", tmp_path).openssl_reads("keystore.p12", "another one")
     assert "friendlyName: renamed" in text
     assert "TripleDES" in text
-    after = _binary(site, f"{name}-tls")
+    after = _binary(site, f"{unique_name}-tls")
     assert {key: after[key] for key in PLAIN} == {key: before[key] for key in PLAIN}
-    assert site.status(name)["revision"] == 1
+    assert site.status(unique_name)["revision"] == 1
 
 
 def test_a_changed_password_is_taken_by_the_next_renewal_in_one_write(
-    site: Site, cluster: ControlPlane, name: str, tmp_path: Path
+    site: Site, cluster: ControlPlane, unique_name: str, tmp_path: Path
 ) -> None:
-    own = {"passwordSecretRef": {"name": f"{name}-pw"}}
+    own = {"passwordSecretRef": {"name": f"{unique_name}-pw"}}
     spec = {**ALL, "keystores": {kind: {**store, **own} for kind, store in ALL["keystores"].items()}}
-    site.kubectl.apply(opaque(f"{name}-pw", password="the first"), request(name, "ca", **spec))
-    site.kubectl.wait_ready(name)
-    site.kubectl.apply(opaque(f"{name}-pw", password="the second"))
+    site.kubectl.apply(opaque(f"{unique_name}-pw", password="the first"), request(unique_name, "ca", **spec))
+    site.kubectl.wait_ready(unique_name)
+    site.kubectl.apply(opaque(f"{unique_name}-pw", password="the second"))
     before = len(writes(cluster, site.kubectl.namespace))
 
-    site.kubectl("annotate", REQUEST, name, f"{RENEW}=now")
-    site.wait_status(name, revision=2)
+    site.kubectl("annotate", REQUEST, unique_name, f"{RENEW}=now")
+    site.wait_status(unique_name, revision=2)
 
     site.settle()
     after = writes(cluster, site.kubectl.namespace)[before:]
-    assert [call.resource for call in after if call.name in (name, f"{name}-tls")] == [
+    assert [call.resource for call in after if call.name in (unique_name, f"{unique_name}-tls")] == [
         "secrets",
         "certificaterequests/status",
     ]
-    files = _files(site, f"{name}-tls", tmp_path)
+    files = _files(site, f"{unique_name}-tls", tmp_path)
     leaf = split(files.text("tls.crt"))[0]
     assert split(files.openssl_reads("keystore.p12", "the second"))[0] == leaf
     assert "PrivateKeyEntry" in files.keytool_reads("keystore.jks", password="the second")
@@ -283,23 +283,23 @@ def test_a_password_that_cannot_be_used_is_told_of_and_a_good_one_taken(site: Si
     site.kubectl.wait_ready(*(f"unusable-{case}" for case in UNUSABLE), seconds=90)
 
 
-def test_a_password_that_is_missing_leaves_the_certificate_that_is_there(site: Site, name: str) -> None:
-    site.kubectl.apply(request(name, "ca"))
-    site.kubectl.wait_ready(name)
-    before = site.kubectl.get("secret", f"{name}-tls")
+def test_a_password_that_is_missing_leaves_the_certificate_that_is_there(site: Site, unique_name: str) -> None:
+    site.kubectl.apply(request(unique_name, "ca"))
+    site.kubectl.wait_ready(unique_name)
+    before = site.kubectl.get("secret", f"{unique_name}-tls")
 
-    _change(site, name, keystores={"jks": {"create": True, "passwordSecretRef": {"name": f"{name}-pw"}}})
+    _change(site, unique_name, keystores={"jks": {"create": True, "passwordSecretRef": {"name": f"{unique_name}-pw"}}})
 
-    site.wait_condition(name, "Reconciling", "ReferenceMissing")
-    assert condition(site.kubectl.get(REQUEST, name), "Ready")["status"] == "True"
-    assert site.kubectl.get("secret", f"{name}-tls") == before
-    site.kubectl.apply(opaque(f"{name}-pw", password=PASSWORD))
-    _wait_keys(site, name, {*PLAIN, "keystore.jks", "truststore.jks"})
-    assert site.wait_status(name, revision=1)["serialNumber"]
+    site.wait_condition(unique_name, "Reconciling", "ReferenceMissing")
+    assert condition(site.kubectl.get(REQUEST, unique_name), "Ready")["status"] == "True"
+    assert site.kubectl.get("secret", f"{unique_name}-tls") == before
+    site.kubectl.apply(opaque(f"{unique_name}-pw", password=PASSWORD))
+    _wait_keys(site, unique_name, {*PLAIN, "keystore.jks", "truststore.jks"})
+    assert site.wait_status(unique_name, revision=1)["serialNumber"]
 
 
-def test_a_key_that_fits_no_pkcs12_file_fits_a_jks(site: Site, name: str) -> None:
+def test_a_key_that_fits_no_pkcs12_file_fits_a_jks(site: Site, unique_name: str) -> None:
     jks = {"create": True, "passwordSecretRef": REF}
-    site.kubectl.apply(request(name, "ca", privateKey={"algorithm": "ML-DSA-44"}, keystores={"jks": jks}))
-    site.kubectl.wait_ready(name)
-    assert _binary(site, f"{name}-tls")["keystore.jks"].startswith(b"\xfe\xed\xfe\xed")
+    site.kubectl.apply(request(unique_name, "ca", privateKey={"algorithm": "ML-DSA-44"}, keystores={"jks": jks}))
+    site.kubectl.wait_ready(unique_name)
+    assert _binary(site, f"{unique_name}-tls")["keystore.jks"].startswith(b"\xfe\xed\xfe\xed")

@@ -2,12 +2,9 @@
 
 import base64
 import json
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import issuer, request
@@ -19,79 +16,84 @@ HASH = "csr-operator.dev/issuance-hash"
 DEFAULT_USAGES = ("digital signature", "key encipherment")
 
 
-@pytest.fixture
-def name() -> str:
-    return f"www-{uuid.uuid4().hex[:8]}"
-
-
 def _change(site: Site, name: str, **spec: Any) -> None:
     patch = json.dumps({"spec": spec})
     site.kubectl("patch", REQUEST, name, "--type=merge", "--patch-file=/dev/stdin", stdin=patch)
 
 
-def test_it_is_signed_and_renewed_for_the_same_key(site: Site, name: str, tmp_path: Path) -> None:
+def test_it_is_signed_and_renewed_for_the_same_key(site: Site, unique_name: str, tmp_path: Path) -> None:
     usage = ("-addext", "keyUsage=critical,digitalSignature", "-addext", "extendedKeyUsage=serverAuth,clientAuth")
-    csr = own_csr(tmp_path, name, *usage)
-    site.kubectl.apply(request(name, "ca", request=csr))
-    site.kubectl.wait_ready(name)
+    csr = own_csr(tmp_path, unique_name, *usage)
+    site.kubectl.apply(request(unique_name, "ca", request=csr))
+    site.kubectl.wait_ready(unique_name)
 
-    secret = site.kubectl.get("secret", f"{name}-tls")
+    secret = site.kubectl.get("secret", f"{unique_name}-tls")
     assert secret["type"] == "Opaque"
     data = decoded(secret)
     assert data.keys() == {"tls.crt", "ca.crt"}
-    own_key = (tmp_path / f"{name}.key").read_text()
+    own_key = (tmp_path / f"{unique_name}.key").read_text()
     assert public_key(data["tls.crt"]) == public_key(own_key)
-    verify(tmp_path, data, "-verify_hostname", name, "-purpose", "sslserver")
+    verify(tmp_path, data, "-verify_hostname", unique_name, "-purpose", "sslserver")
     text = certificate_text(data["tls.crt"])
     assert "X509v3 Key Usage: critical Digital Signature X509v3" in text
     assert "TLS Web Server Authentication, TLS Web Client Authentication" in text
-    assert site.status(name)["csr"] == csr
+    assert site.status(unique_name)["csr"] == csr
 
-    site.kubectl("annotate", REQUEST, name, f"{RENEW}=now")
-    site.wait_status(name, revision=2)
-    renewed = site.data(f"{name}-tls")
+    site.kubectl("annotate", REQUEST, unique_name, f"{RENEW}=now")
+    site.wait_status(unique_name, revision=2)
+    renewed = site.data(f"{unique_name}-tls")
     assert renewed["tls.crt"] != data["tls.crt"]
     assert public_key(renewed["tls.crt"]) == public_key(own_key)
-    assert site.status(name)["csr"] == csr
+    assert site.status(unique_name)["csr"] == csr
 
 
-def test_a_damaged_secret_heals_with_the_same_certificate(site: Site, name: str, tmp_path: Path) -> None:
-    site.kubectl.apply(request(name, "ca", request=own_csr(tmp_path, name)))
-    site.kubectl.wait_ready(name)
-    before = site.data(f"{name}-tls")
+def test_a_damaged_secret_heals_with_the_same_certificate(site: Site, unique_name: str, tmp_path: Path) -> None:
+    site.kubectl.apply(request(unique_name, "ca", request=own_csr(tmp_path, unique_name)))
+    site.kubectl.wait_ready(unique_name)
+    before = site.data(f"{unique_name}-tls")
     hash_only = {"metadata": {"annotations": {HASH: None}}}
-    site.kubectl("patch", "secret", f"{name}-tls", "--type=merge", "-p", json.dumps(hash_only))
+    site.kubectl("patch", "secret", f"{unique_name}-tls", "--type=merge", "-p", json.dumps(hash_only))
 
     def healed() -> bool:
-        return bool(site.kubectl.get("secret", f"{name}-tls")["metadata"]["annotations"].get(HASH))
+        return bool(site.kubectl.get("secret", f"{unique_name}-tls")["metadata"]["annotations"].get(HASH))
 
     wait_until("the annotation is there again", healed)
-    assert site.data(f"{name}-tls") == before
-    assert site.status(name)["revision"] == 1
+    assert site.data(f"{unique_name}-tls") == before
+    assert site.status(unique_name)["revision"] == 1
 
 
-def test_what_the_spec_says_goes_before_the_csr(site: Site, name: str, tmp_path: Path) -> None:
-    csr = own_csr(tmp_path, name, "-addext", "extendedKeyUsage=serverAuth", "-addext", "basicConstraints=CA:FALSE")
+def test_what_the_spec_says_goes_before_the_csr(site: Site, unique_name: str, tmp_path: Path) -> None:
+    csr = own_csr(
+        tmp_path, unique_name, "-addext", "extendedKeyUsage=serverAuth", "-addext", "basicConstraints=CA:FALSE"
+    )
     extension = {"oid": "1.3.6.1.4.1.99999.1", "value": "DAVoZWxsbw=="}
     site.kubectl.apply(
-        request(name, "ca", request=csr, usages=["client auth"], isCA=True, pathLenConstraint=0, extensions=[extension])
+        request(
+            unique_name,
+            "ca",
+            request=csr,
+            usages=["client auth"],
+            isCA=True,
+            pathLenConstraint=0,
+            extensions=[extension],
+        )
     )
-    site.kubectl.wait_ready(name)
-    text = certificate_text(site.data(f"{name}-tls")["tls.crt"])
+    site.kubectl.wait_ready(unique_name)
+    text = certificate_text(site.data(f"{unique_name}-tls")["tls.crt"])
     assert "CA:TRUE, pathlen:0" in text
     assert "Extended Key Usage: TLS Web Client Authentication X509v3" in text
     assert "1.3.6.1.4.1.99999.1: ..hello" in text
 
 
-def test_another_csr_is_another_certificate(site: Site, name: str, tmp_path: Path) -> None:
-    site.kubectl.apply(request(name, "ca", request=own_csr(tmp_path, name)))
-    site.kubectl.wait_ready(name)
-    second = own_csr(tmp_path, f"{name}.example.com")
-    _change(site, name, request=second)
-    site.wait_status(name, revision=2)
-    leaf = site.data(f"{name}-tls")["tls.crt"]
+def test_another_csr_is_another_certificate(site: Site, unique_name: str, tmp_path: Path) -> None:
+    site.kubectl.apply(request(unique_name, "ca", request=own_csr(tmp_path, unique_name)))
+    site.kubectl.wait_ready(unique_name)
+    second = own_csr(tmp_path, f"{unique_name}.example.com")
+    _change(site, unique_name, request=second)
+    site.wait_status(unique_name, revision=2)
+    leaf = site.data(f"{unique_name}-tls")["tls.crt"]
     assert public_key(leaf) == openssl("req", "-noout", "-pubkey", stdin=second)
-    assert f"DNS:{name}.example.com" in certificate_text(leaf)
+    assert f"DNS:{unique_name}.example.com" in certificate_text(leaf)
 
 
 def _der(pem: str) -> bytes:
@@ -140,13 +142,13 @@ def test_a_csr_that_cannot_be_used_is_told_of_and_a_good_one_taken(site: Site, t
     site.kubectl.wait_ready(*BROKEN)
 
 
-def test_a_broken_csr_leaves_the_certificate_that_is_there(site: Site, name: str, tmp_path: Path) -> None:
-    site.kubectl.apply(request(name, "ca", request=own_csr(tmp_path, name)))
-    site.kubectl.wait_ready(name)
-    before = site.kubectl.get("secret", f"{name}-tls")
-    _change(site, name, request=_pem(b"hello"))
-    site.wait_condition(name, "Stalled", "InvalidSpec")
-    assert site.kubectl.get("secret", f"{name}-tls") == before
+def test_a_broken_csr_leaves_the_certificate_that_is_there(site: Site, unique_name: str, tmp_path: Path) -> None:
+    site.kubectl.apply(request(unique_name, "ca", request=own_csr(tmp_path, unique_name)))
+    site.kubectl.wait_ready(unique_name)
+    before = site.kubectl.get("secret", f"{unique_name}-tls")
+    _change(site, unique_name, request=_pem(b"hello"))
+    site.wait_condition(unique_name, "Stalled", "InvalidSpec")
+    assert site.kubectl.get("secret", f"{unique_name}-tls") == before
 
 
 FORBIDDEN = {
@@ -157,7 +159,7 @@ FORBIDDEN = {
 }
 
 
-def test_what_stands_in_a_csr_obeys_the_issuers_policy(site: Site, name: str, tmp_path: Path) -> None:
+def test_what_stands_in_a_csr_obeys_the_issuers_policy(site: Site, unique_name: str, tmp_path: Path) -> None:
     names = {"suffixes": ["example.com"]}
     rule = {"name": "web", "dnsNames": names, "commonNames": names, "usages": [*DEFAULT_USAGES, "server auth"]}
     site.kubectl.apply(issuer("web", ca={"secretName": "root-tls"}, policy={"rules": [rule]}))
@@ -171,12 +173,12 @@ def test_what_stands_in_a_csr_obeys_the_issuers_policy(site: Site, name: str, tm
     for case, (_, words) in FORBIDDEN.items():
         denied = site.wait_condition(f"forbidden-{case}", "Stalled", "PolicyDenied")
         assert denied["message"].endswith(f" does not allow it: rule web: {words}")
-    good = own_csr(tmp_path, f"{name}.example.com", "-addext", "extendedKeyUsage=serverAuth", key="rsa:2048")
-    site.kubectl.apply(request(name, "web", request=good))
-    site.kubectl.wait_ready(name)
+    good = own_csr(tmp_path, f"{unique_name}.example.com", "-addext", "extendedKeyUsage=serverAuth", key="rsa:2048")
+    site.kubectl.apply(request(unique_name, "web", request=good))
+    site.kubectl.wait_ready(unique_name)
 
 
-def test_an_issuer_that_needs_the_key_says_so(site: Site, name: str, tmp_path: Path) -> None:
-    site.kubectl.apply(request(name, "root", request=own_csr(tmp_path, name)))
-    refused = site.wait_condition(name, "Stalled", "Rejected")
+def test_an_issuer_that_needs_the_key_says_so(site: Site, unique_name: str, tmp_path: Path) -> None:
+    site.kubectl.apply(request(unique_name, "root", request=own_csr(tmp_path, unique_name)))
+    refused = site.wait_condition(unique_name, "Stalled", "Rejected")
     assert "not available with spec.request: use another issuer" in refused["message"]

@@ -1,6 +1,5 @@
 """What an issuer's policy denies is told by rule and field, costs the CA nothing, and is issued once it is allowed."""
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from devcluster import ControlPlane
 from tests.support.authorities import authority
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request
+from tests.support.names import unique
 from tests.support.openssl import own_csr
 from tests.support.operator import NAMESPACE as SYSTEM_NAMESPACE
 from tests.support.operator import OperatorProcess
@@ -136,7 +136,7 @@ def test_a_tightened_policy_leaves_the_certificate_until_it_is_to_be_renewed(sit
 @pytest.fixture
 def shared(cluster: ControlPlane) -> Iterator[str]:
     """The name of a ClusterIssuer that signs for nobody yet, with its CA in the operator's namespace."""
-    name = f"shared-{uuid.uuid4().hex[:8]}"
+    name = unique("shared")
     kubectl = Kubectl(cluster, SYSTEM_NAMESPACE)
     kubectl.apply(authority("Shared CA").secret(name))
     yield name

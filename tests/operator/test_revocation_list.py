@@ -1,6 +1,5 @@
 """The list that a `ca` issuer keeps: always in force, never shorter, and nobody else's Secret."""
 
-import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ from devcluster import ControlPlane
 from tests.support.authorities import authority, opaque
 from tests.support.kubectl import Kubectl, wait_until
 from tests.support.manifests import issuer, request
+from tests.support.names import unique
 from tests.support.openssl import certificate_text, openssl
 from tests.support.operator import NAMESPACE as SYSTEM_NAMESPACE
 from tests.support.operator import OperatorProcess
@@ -123,7 +123,7 @@ def sites(cluster: ControlPlane, operator_credentials: Path, tmp_path: Path) -> 
 def test_many_revocations_at_once_by_two_operators_lose_none(
     cluster: ControlPlane, sites: tuple[Site, Site], tmp_path: Path
 ) -> None:
-    name, ca = f"shared-{uuid.uuid4().hex[:8]}", authority("Shared CA")
+    name, ca = unique("shared"), authority("Shared CA")
     system = Site(Kubectl(cluster, SYSTEM_NAMESPACE), sites[0].operator)
     system.kubectl.apply(ca.secret(name))
     spec = {"secretName": name, "crl": {"secretName": f"{name}-crl"}}

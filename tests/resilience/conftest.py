@@ -1,6 +1,5 @@
 """A control plane of this folder's own: its tests stop it, cut it off and fill it."""
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from devcluster import ControlPlane, control_plane
 from tests.support.kubectl import Kubectl
+from tests.support.names import unique
 from tests.support.operator import OperatorProcess, operator_kubeconfig
 from tests.support.proxy import Proxy, kubeconfig_through, port_of
 
@@ -26,7 +26,7 @@ def operator_credentials(cluster: ControlPlane, tmp_path_factory: pytest.TempPat
 @pytest.fixture
 def other_namespace(cluster: ControlPlane) -> Kubectl:
     """kubectl in an empty namespace besides the test's own."""
-    kubectl = Kubectl(cluster, f"test-{uuid.uuid4().hex[:12]}")
+    kubectl = Kubectl(cluster, unique("test"))
     kubectl("create", "namespace", kubectl.namespace)
     return kubectl
 

@@ -14,6 +14,7 @@ from devcluster import ControlPlane
 from tests.responder.support import ISSUER, challenge
 from tests.support.audit import api_calls, writes
 from tests.support.kubectl import Kubectl, wait_until
+from tests.support.names import unique
 from tests.support.operator import NAMESPACE, OperatorProcess
 
 INGRESS = {"ingress": {"ingressClassName": "nginx"}}
@@ -112,7 +113,7 @@ async def test_a_challenge_of_another_route_is_made_anew_and_the_old_one_goes(ku
 async def test_unknown_tokens_cost_at_most_one_look_a_second(
     kube: KubeClient, cluster: ControlPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agent = f"scanned-{secrets.token_hex(4)}"
+    agent = unique("scanned")
     monkeypatch.setattr(kube, "agent", agent)
     scanned, real = Challenges(kube, NAMESPACE, Clock(), None), challenge()
     await Challenges(kube, NAMESPACE, Clock(), None).present(real, {}, ISSUER)

@@ -50,11 +50,6 @@ def hook(dns: Bind) -> Iterator[Webhook]:
         yield running
 
 
-@pytest.fixture
-def name() -> str:
-    return f"x{uuid.uuid4().hex[:8]}"
-
-
 def by(hook: Webhook, dns: Bind, **fields: Any) -> dict[str, Any]:
     """The solver."""
     provider = {"url": f"{hook.url}/dns", "caBundle": hook.ca_bundle}
@@ -74,10 +69,10 @@ def ask_by_http(site: Site, name: str, ca: Ca, **fields: Any) -> None:
 
 
 @pytest.fixture
-def shared_name(site: Site, name: str) -> Iterator[str]:
+def shared_name(site: Site, unique_name: str) -> Iterator[str]:
     """Of a ClusterIssuer, which goes with the test."""
-    yield name
-    site.kubectl("delete", "clusterissuer", name, "--ignore-not-found")
+    yield unique_name
+    site.kubectl("delete", "clusterissuer", unique_name, "--ignore-not-found")
 
 
 def told(site: Site, name: str, reason: str) -> str:
@@ -94,47 +89,53 @@ def told(site: Site, name: str, reason: str) -> str:
         raise AssertionError(f"{error}: {site.status(name)}") from None
 
 
-def test_an_honest_ca_has_its_record_written(site: Site, ca: Ca, hook: Webhook, dns: Bind, name: str) -> None:
+def test_an_honest_ca_has_its_record_written(site: Site, ca: Ca, hook: Webhook, dns: Bind, unique_name: str) -> None:
     """The control of what follows."""
-    ask(site, name, ca, by(hook, dns))
-    site.kubectl.wait_ready(name)
-    assert {call.body["name"] for call in hook.calls} == {f"_acme-challenge.{name}.example.com"}
+    ask(site, unique_name, ca, by(hook, dns))
+    site.kubectl.wait_ready(unique_name)
+    assert {call.body["name"] for call in hook.calls} == {f"_acme-challenge.{unique_name}.example.com"}
 
 
 @pytest.mark.parametrize("victim", ["www.bank.example", "`id`.$(id).example.com", "example.com"])
 def test_the_ca_does_not_choose_what_is_proven(
-    site: Site, ca: Ca, hook: Webhook, dns: Bind, name: str, victim: str
+    site: Site, ca: Ca, hook: Webhook, dns: Bind, unique_name: str, victim: str
 ) -> None:
     ca.lies["authorization"] = lambda body: {**body, "identifier": {"type": "dns", "value": victim}}
-    ask(site, name, ca, by(hook, dns))
-    assert "the CA asks for proof of control over" in told(site, name, "Rejected")
+    ask(site, unique_name, ca, by(hook, dns))
+    assert "the CA asks for proof of control over" in told(site, unique_name, "Rejected")
     assert hook.calls == []
     assert ca.asked("challenge") == 0
 
 
 def test_a_wildcard_that_was_not_asked_for_is_not_proven(
-    site: Site, ca: Ca, hook: Webhook, dns: Bind, name: str
+    site: Site, ca: Ca, hook: Webhook, dns: Bind, unique_name: str
 ) -> None:
     ca.lies["authorization"] = lambda body: {**body, "wildcard": True}
-    ask(site, name, ca, by(hook, dns))
-    assert f"the CA asks for proof of control over *.{name}.example.com" in told(site, name, "Rejected")
+    ask(site, unique_name, ca, by(hook, dns))
+    assert f"the CA asks for proof of control over *.{unique_name}.example.com" in told(site, unique_name, "Rejected")
     assert hook.calls == []
 
 
 def test_a_certificate_of_another_ca_is_not_given_away_for_good(
-    site: Site, ca: Ca, hook: Webhook, dns: Bind, name: str
+    site: Site, ca: Ca, hook: Webhook, dns: Bind, unique_name: str
 ) -> None:
     """dns-persist-01: the record would be worth certificates at Let's Encrypt to an account of the CA's owner."""
     ca.lies["authorization"] = lambda body: {
         **body,
         "challenges": [{**one, "issuer-domain-names": ["letsencrypt.org"]} for one in body["challenges"]],
     }
-    ask(site, name, ca, by(hook, dns, challengeType="dns-persist-01"))
-    assert "add it to spec.acme.issuerDomainNames" in told(site, name, "Rejected")
+    ask(site, unique_name, ca, by(hook, dns, challengeType="dns-persist-01"))
+    assert "add it to spec.acme.issuerDomainNames" in told(site, unique_name, "Rejected")
 
     ca.headers["account"] = {"Location": "https://acme-v02.api.letsencrypt.org/acme/acct/666"}
-    ask(site, f"{name}-2", ca, by(hook, dns, challengeType="dns-persist-01"), issuerDomainNames=["letsencrypt.org"])
-    message = site.wait_condition(f"{name}-2", "Ready", "Misconfigured", "issuer")["message"]
+    ask(
+        site,
+        f"{unique_name}-2",
+        ca,
+        by(hook, dns, challengeType="dns-persist-01"),
+        issuerDomainNames=["letsencrypt.org"],
+    )
+    message = site.wait_condition(f"{unique_name}-2", "Ready", "Misconfigured", "issuer")["message"]
     assert message.startswith("the CA's Location is https://acme-v02.api.letsencrypt.org/acme/acct/666")
     assert hook.calls == []
 
@@ -171,42 +172,42 @@ def test_routes_go_with_their_issuer(site: Site, ca: Ca, shared_name: str) -> No
 
 @pytest.mark.parametrize("member", ["finalize", "authorizations"])
 def test_no_url_of_an_order_leads_into_the_network(
-    site: Site, ca: Ca, hook: Webhook, dns: Bind, name: str, member: str
+    site: Site, ca: Ca, hook: Webhook, dns: Bind, unique_name: str, member: str
 ) -> None:
     with Sink(Reply(403, {"type": "about:blank", "detail": SECRET}), tls=False) as sink:
         url = f"{sink.url}/api/v1/namespaces/kube-system/secrets"
         lie = {member: [url] if member == "authorizations" else url}
         ca.lies["new-order"] = ca.lies["order"] = lambda body: {**body, **lie}
-        ask(site, name, ca, by(hook, dns))
-        message = told(site, name, "IssuerNotReady")
+        ask(site, unique_name, ca, by(hook, dns))
+        message = told(site, unique_name, "IssuerNotReady")
         assert f"the CA's {member.removesuffix('s')} is {sink.url}/api/" in message
         assert message.endswith("for a CA of tests set spec.acme.insecureAllowAnyURL")
         assert sink.calls == hook.calls == []
 
 
-def test_a_directory_leads_nowhere_else(site: Site, ca: Ca, name: str) -> None:
+def test_a_directory_leads_nowhere_else(site: Site, ca: Ca, unique_name: str) -> None:
     with Sink(Reply(403, {"type": "about:blank", "detail": SECRET}), tls=False) as sink:
         ca.lies["directory"] = lambda _: Reply(302, None, {"Location": f"{sink.url}/metadata"})
-        site.kubectl.apply(acme_issuer(name, ca))
-        message = site.wait_condition(name, "Ready", "Unavailable", "issuer")["message"]
+        site.kubectl.apply(acme_issuer(unique_name, ca))
+        message = site.wait_condition(unique_name, "Ready", "Unavailable", "issuer")["message"]
         assert "directory is a redirect (HTTP status 302), which is not followed" in message
         assert sink.calls == []
 
 
-def test_what_is_not_acmes_is_not_shown(site: Site, ca: Ca, name: str) -> None:
+def test_what_is_not_acmes_is_not_shown(site: Site, ca: Ca, unique_name: str) -> None:
     """A server of the network that speaks of other things, whose answers an author of Issuers may not read."""
     ca.lies["directory"] = lambda _: Reply(403, {"type": "internal", "detail": SECRET, "message": SECRET})
-    site.kubectl.apply(acme_issuer(name, ca))
-    message = site.wait_condition(name, "Ready", "Unavailable", "issuer")["message"]
+    site.kubectl.apply(acme_issuer(unique_name, ca))
+    message = site.wait_condition(unique_name, "Ready", "Unavailable", "issuer")["message"]
     assert message.startswith(f"127.0.0.1:{ca.port}: HTTP status 403 and no ACME problem document: spec.acme.server")
     assert SECRET not in site.operator.log.read_text()
 
 
-def test_what_the_ca_says_forges_no_line_and_is_bounded(site: Site, ca: Ca, name: str) -> None:
+def test_what_the_ca_says_forges_no_line_and_is_bounded(site: Site, ca: Ca, unique_name: str) -> None:
     forged = "2026-01-01 00:00:00,000 ERROR csr_operator: FORGED"
     ca.lies["new-order"] = lambda _: problem("malformed", f"no\n{forged}\n\x1b[31mred " + "x" * 400_000)
-    ask(site, name, ca)
-    message = told(site, name, "Rejected")
+    ask(site, unique_name, ca)
+    message = told(site, unique_name, "Rejected")
     assert message.startswith(f"no {forged} [31mred xxx")
     assert len(message) < 600
     log = site.operator.log.read_text()
@@ -214,38 +215,40 @@ def test_what_the_ca_says_forges_no_line_and_is_bounded(site: Site, ca: Ca, name
     assert "\x1b" not in log
 
 
-def test_absurd_waits_do_not_keep_a_certificate_away(site: Site, ca: Ca, hook: Webhook, dns: Bind, name: str) -> None:
+def test_absurd_waits_do_not_keep_a_certificate_away(
+    site: Site, ca: Ca, hook: Webhook, dns: Bind, unique_name: str
+) -> None:
     steps = ("new-order", "order", "authorization", "challenge", "finalize")
     for step, wait in zip(steps, ("inf", "nan", "1e308", "0.0001", "-1"), strict=True):
         ca.headers[step] = {"Retry-After": wait}
-    ask(site, name, ca, by(hook, dns))
-    site.kubectl.wait_ready(name)
+    ask(site, unique_name, ca, by(hook, dns))
+    site.kubectl.wait_ready(unique_name)
     assert "Traceback" not in site.operator.log.read_text()
 
 
 @pytest.mark.parametrize("preferred", [False, True])
-def test_no_more_chains_are_fetched_than_are_of_use(site: Site, ca: Ca, name: str, preferred: bool) -> None:
+def test_no_more_chains_are_fetched_than_are_of_use(site: Site, ca: Ca, unique_name: str, preferred: bool) -> None:
     links = ", ".join(f'<{ca.url}/alternate/{number}>;rel="alternate"' for number in range(100, 200))
     ca.headers["certificate"] = {"Link": links}
     ca.chains.update(dict.fromkeys(range(100, 200), b""))
     ca.lies["alternate"] = lambda _: next(chain for chain in ca.chains.values() if chain)
     ca.lies["authorization"] = lambda body: {**body, "status": "valid"}
     ca.lies["order"] = lambda body: {**body, "status": "ready"} if body["status"] == "pending" else body
-    ask(site, name, ca, **({"preferredChain": "Nobody's Root"} if preferred else {}))
-    site.kubectl.wait_ready(name)
+    ask(site, unique_name, ca, **({"preferredChain": "Nobody's Root"} if preferred else {}))
+    site.kubectl.wait_ready(unique_name)
     assert ca.asked("alternate") == (10 if preferred else 0)
 
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_forged_handle_sends_nothing_elsewhere(
-    site: Site, ca: Ca, hook: Webhook, dns: Bind, name: str, tls: bool
+    site: Site, ca: Ca, hook: Webhook, dns: Bind, unique_name: str, tls: bool
 ) -> None:
     """Whoever may write Secrets of the namespace puts another URL in the place of the order's."""
     ca.proves = False
-    ask(site, name, ca, by(hook, dns))
+    ask(site, unique_name, ca, by(hook, dns))
     wait_until("the CA is told to look", lambda: ca.asked("challenge"))
     secrets = site.kubectl.list("secrets", "-l", "csr-operator.dev/staging=true")
-    (staged,) = [each for each in secrets if each["metadata"]["name"].startswith(f"{name}-")]
+    (staged,) = [each for each in secrets if each["metadata"]["name"].startswith(f"{unique_name}-")]
     with Sink(Reply(200, {}), tls=tls) as sink:
         with site.operator_away():
             metadata = {each: staged["metadata"][each] for each in ("name", "annotations", "labels", "ownerReferences")}
@@ -254,16 +257,20 @@ def test_a_forged_handle_sends_nothing_elsewhere(
             arguments = ("--server-side", "--force-conflicts", f"--field-manager={MANAGER}", "-f", "-")
             site.kubectl("apply", *arguments, stdin=json.dumps({**staged, "metadata": metadata}))
             ca.proves = True
-        site.kubectl.wait_ready(name, seconds=60)
+        site.kubectl.wait_ready(unique_name, seconds=60)
         assert sink.calls == []
-    assert {call.body["name"] for call in hook.calls} == {f"_acme-challenge.{name}.example.com"}
+    assert {call.body["name"] for call in hook.calls} == {f"_acme-challenge.{unique_name}.example.com"}
 
 
-def test_a_forged_handle_takes_nothing_back_of_others(site: Site, ca: Ca, hook: Webhook, dns: Bind, name: str) -> None:
+def test_a_forged_handle_takes_nothing_back_of_others(
+    site: Site, ca: Ca, hook: Webhook, dns: Bind, unique_name: str
+) -> None:
     """Of two requests by one account, one is given the other's order, and deleted."""
     ca.proves = False
-    victim = f"{name}-victim"
-    site.kubectl.apply(acme_issuer(name, ca, by(hook, dns)), request(victim, name), request(name, name))
+    victim = f"{unique_name}-victim"
+    site.kubectl.apply(
+        acme_issuer(unique_name, ca, by(hook, dns)), request(victim, unique_name), request(unique_name, unique_name)
+    )
     wait_until(
         "the CA is told to look at both", lambda: len({c.path for c in ca.calls if "/challenge/" in c.path}) == 2
     )
@@ -276,13 +283,13 @@ def test_a_forged_handle_takes_nothing_back_of_others(site: Site, ca: Ca, hook: 
     record = f"_acme-challenge.{victim}.example.com"
     theirs = staged(victim)["metadata"]["annotations"]["csr-operator.dev/order"]
     with site.operator_away():
-        mine = staged(name)
+        mine = staged(unique_name)
         metadata = {each: mine["metadata"][each] for each in ("name", "annotations", "labels", "ownerReferences")}
         metadata["annotations"]["csr-operator.dev/order"] = theirs
         arguments = ("--server-side", "--force-conflicts", f"--field-manager={MANAGER}", "-f", "-")
         site.kubectl("apply", *arguments, stdin=json.dumps({**mine, "metadata": metadata}))
-        site.kubectl("delete", REQUEST, name, "--wait=false")
-    wait_until("the request is gone", lambda: not site.kubectl.get(REQUEST, name))
+        site.kubectl("delete", REQUEST, unique_name, "--wait=false")
+    wait_until("the request is gone", lambda: not site.kubectl.get(REQUEST, unique_name))
     site.settle()
     assert dns.records(record)
     assert "deactivated" not in {

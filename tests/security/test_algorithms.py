@@ -6,7 +6,6 @@ None of the keys here is valid: to be refused, or to burn time, they need not be
 import base64
 import subprocess
 import sys
-import uuid
 
 import pytest
 
@@ -16,6 +15,7 @@ from csr_operator.pki.keys import KeyParameters, load_private_key, private_key_p
 from tests.pki.support import ED25519, ML_DSA, P256, RSA, key_of
 from tests.support.authorities import authority, credential, opaque
 from tests.support.manifests import issuer, request
+from tests.support.names import unique
 from tests.support.site import Site
 
 ALGORITHMS = {"DSA": "1.2.840.10040.4.1", "DH": "1.2.840.113549.1.3.1", "X9.42 DH": "1.2.840.10046.2.1"}
@@ -179,7 +179,7 @@ def test_a_key_is_found_beside_other_blocks(parameters: KeyParameters) -> None:
 
 
 def test_the_operator_serves_others_meanwhile(site: Site) -> None:
-    name, key, good = f"www-{uuid.uuid4().hex[:8]}", _private("DSA"), authority("Good")
+    name, key, good = unique("www"), _private("DSA"), authority("Good")
     site.kubectl.apply(
         request(f"{name}-csr", "ca", request=_csr(_public("X9.42 DH"))),
         opaque(f"{name}-key", **{"tls.key": key}),

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from tests.pki.support import MERSENNE, rsa_pem
 from tests.support.authorities import authority, credential, opaque
 from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import issuer, request
+from tests.support.names import unique
 from tests.support.site import REQUEST, Site
 
 MIB = 1024 * 1024
@@ -37,13 +37,8 @@ def _crafted(begin: str) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def name() -> str:
-    return f"www-{uuid.uuid4().hex[:8]}"
-
-
 def _others_are_served(site: Site) -> None:
-    name = f"other-{uuid.uuid4().hex[:8]}"
+    name = unique("other")
     site.kubectl.apply(request(name, "ca"))
     site.kubectl.wait_ready(name)
 
@@ -54,9 +49,9 @@ def _create(site: Site, *objects: dict[str, Any]) -> None:
         site.kubectl("create", "-f", "-", stdin=json.dumps(obj))
 
 
-def test_a_csr_of_a_mebibyte_is_refused_by_admission(site: Site, name: str) -> None:
+def test_a_csr_of_a_mebibyte_is_refused_by_admission(site: Site, unique_name: str) -> None:
     with pytest.raises(AssertionError, match=r"spec\.request: Too long: may not be more than 65536 bytes"):
-        _create(site, request(name, "ca", request=CSR + "A" * MIB))
+        _create(site, request(unique_name, "ca", request=CSR + "A" * MIB))
 
 
 def test_crafted_csrs_are_refused(site: Site) -> None:
@@ -69,11 +64,11 @@ def test_crafted_csrs_are_refused(site: Site) -> None:
     _others_are_served(site)
 
 
-def test_a_chain_of_a_mebibyte_is_refused_by_the_api_server(site: Site, name: str) -> None:
-    site.kubectl.apply(issuer("person", manual={}), request(name, "person"))
+def test_a_chain_of_a_mebibyte_is_refused_by_the_api_server(site: Site, unique_name: str) -> None:
+    site.kubectl.apply(issuer("person", manual={}), request(unique_name, "person"))
     patch = json.dumps({"metadata": {"annotations": {"csr-operator.dev/import": CERTIFICATE + "A" * MIB}}})
     with pytest.raises(AssertionError, match="may not be more than 262144 bytes"):
-        site.kubectl("patch", REQUEST, name, "--type=merge", "--patch-file=/dev/stdin", stdin=patch)
+        site.kubectl("patch", REQUEST, unique_name, "--type=merge", "--patch-file=/dev/stdin", stdin=patch)
 
 
 def _namesakes(size: int) -> str:
@@ -124,16 +119,16 @@ def test_crafted_cas_are_refused(site: Site) -> None:
     _others_are_served(site)
 
 
-def test_a_key_made_to_burn_time_is_refused(site: Site, name: str) -> None:
+def test_a_key_made_to_burn_time_is_refused(site: Site, unique_name: str) -> None:
     key = rsa_pem(*(2**exponent - 1 for exponent in MERSENNE)).decode()
     site.kubectl.apply(
-        opaque(f"{name}-key", **{"tls.key": key}),
-        request(name, "ca", privateKey={"secretRef": {"name": f"{name}-key"}}),
-        credential(f"{name}-ca", **{"tls.crt": authority("Good").certificate, "tls.key": key}),
-        issuer(f"{name}-ca", ca={"secretName": f"{name}-ca"}),
+        opaque(f"{unique_name}-key", **{"tls.key": key}),
+        request(unique_name, "ca", privateKey={"secretRef": {"name": f"{unique_name}-key"}}),
+        credential(f"{unique_name}-ca", **{"tls.crt": authority("Good").certificate, "tls.key": key}),
+        issuer(f"{unique_name}-ca", ca={"secretName": f"{unique_name}-ca"}),
     )
     words = "RSA keys of 19630 bits are not accepted: use 2048 to 8192"
-    assert words in site.wait_condition(name, "Stalled", "KeyUnusable")["message"]
-    told = site.wait_condition(f"{name}-ca", "Ready", "Misconfigured", "issuer.csr-operator.dev")
+    assert words in site.wait_condition(unique_name, "Stalled", "KeyUnusable")["message"]
+    told = site.wait_condition(f"{unique_name}-ca", "Ready", "Misconfigured", "issuer.csr-operator.dev")
     assert words in told["message"]
     _others_are_served(site)

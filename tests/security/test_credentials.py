@@ -1,7 +1,6 @@
 """Who may create Issuers does not read Secrets by them: a Secret is a credential only if somebody said so."""
 
 import json
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,11 +69,6 @@ def sink() -> Iterator[Sink]:
         yield running
 
 
-@pytest.fixture
-def name() -> str:
-    return f"x{uuid.uuid4().hex[:8]}"
-
-
 def by_webhook(scene: Scene, sink: Sink, name: str, secret: str) -> dict[str, Any]:
     """An ACME issuer that has the operator send what is in `secret` to the sink."""
     others = {key: value for key, value in rfc2136(scene.bind)["dns01"].items() if key != "rfc2136"}
@@ -101,88 +95,104 @@ def test_eve_reads_no_secret(scene: Scene, eve: Eve) -> None:
     assert not eve.may_read_secrets()
 
 
-def test_the_token_of_a_service_account_is_sent_nowhere(scene: Scene, eve: Eve, sink: Sink, name: str) -> None:
+def test_the_token_of_a_service_account_is_sent_nowhere(scene: Scene, eve: Eve, sink: Sink, unique_name: str) -> None:
     kubectl = scene.kubectl
-    kubectl("create", "serviceaccount", name)
-    held = kubectl("create", "token", name).strip()
-    token = opaque(name, "kubernetes.io/service-account-token", token=held)
+    kubectl("create", "serviceaccount", unique_name)
+    held = kubectl("create", "token", unique_name).strip()
+    token = opaque(unique_name, "kubernetes.io/service-account-token", token=held)
     token["metadata"] |= {
-        "annotations": {"kubernetes.io/service-account.name": name},
+        "annotations": {"kubernetes.io/service-account.name": unique_name},
         # Not even if it says that it is a credential for issuers.
         "labels": {"csr-operator.dev/allow-credential": "true"},
     }
     kubectl.apply(token)
 
-    eve.apply(by_webhook(scene, sink, name, name), request(name, name))
+    eve.apply(by_webhook(scene, sink, unique_name, unique_name), request(unique_name, unique_name))
 
-    where = f"Secret {scene.kubectl.namespace}/{name}"
-    told(scene, name, f"{where} is of type kubernetes.io/service-account-token, which is for Kubernetes")
-    assert_nothing_came(scene, sink, name, held)
+    where = f"Secret {scene.kubectl.namespace}/{unique_name}"
+    told(scene, unique_name, f"{where} is of type kubernetes.io/service-account-token, which is for Kubernetes")
+    assert_nothing_came(scene, sink, unique_name, held)
 
 
-def test_a_password_is_sent_once_its_owner_says_that_it_may_be(scene: Scene, eve: Eve, sink: Sink, name: str) -> None:
-    scene.kubectl.apply(opaque(name, username="shop", password="s3cret-of-the-database"))
+def test_a_password_is_sent_once_its_owner_says_that_it_may_be(
+    scene: Scene, eve: Eve, sink: Sink, unique_name: str
+) -> None:
+    scene.kubectl.apply(opaque(unique_name, username="shop", password="s3cret-of-the-database"))
 
-    eve.apply(by_webhook(scene, sink, name, name), request(name, name))
+    eve.apply(by_webhook(scene, sink, unique_name, unique_name), request(unique_name, unique_name))
 
     label = "csr-operator.dev/allow-credential=true"
-    command = f"kubectl label --overwrite secret {name} -n {scene.kubectl.namespace} {label}"
-    told(scene, name, f"Secret {scene.kubectl.namespace}/{name} is not allowed as a credential of issuers: ")
-    told(scene, name, f"`{command}`")
-    assert_nothing_came(scene, sink, name, "s3cret-of-the-database")
+    command = f"kubectl label --overwrite secret {unique_name} -n {scene.kubectl.namespace} {label}"
+    told(
+        scene,
+        unique_name,
+        f"Secret {scene.kubectl.namespace}/{unique_name} is not allowed as a credential of issuers: ",
+    )
+    told(scene, unique_name, f"`{command}`")
+    assert_nothing_came(scene, sink, unique_name, "s3cret-of-the-database")
 
     scene.kubectl(*command.split()[1:])
     wait_until("it is sent", lambda: any("authorization" in call.headers for call in sink.calls), seconds=60)
 
 
-def test_no_other_backend_sends_what_is_not_allowed_either(scene: Scene, eve: Eve, sink: Sink, name: str) -> None:
+def test_no_other_backend_sends_what_is_not_allowed_either(
+    scene: Scene, eve: Eve, sink: Sink, unique_name: str
+) -> None:
     scene.kubectl.apply(
-        opaque(name, login="shop", password="pw-of-the-shop", **{"api-key": "key-of-the-shop", "secret": "c2VjcmV0"})
+        opaque(
+            unique_name, login="shop", password="pw-of-the-shop", **{"api-key": "key-of-the-shop", "secret": "c2VjcmV0"}
+        )
     )
     where = {"caBundle": sink.ca_bundle, "url": sink.url}
-    account = {"customerURI": "x", "organization": "x", "profile": "1", "login": {"secretName": name}}
-    bound: dict[str, Any] = {"externalAccountBinding": {"keyID": "x", "keySecretRef": {"name": name}}}
+    account = {"customerURI": "x", "organization": "x", "profile": "1", "login": {"secretName": unique_name}}
+    bound: dict[str, Any] = {"externalAccountBinding": {"keyID": "x", "keySecretRef": {"name": unique_name}}}
     made = {
-        f"{name}-sectigo": issuer(f"{name}-sectigo", sectigo={**where, **account}),
-        f"{name}-digicert": issuer(f"{name}-digicert", digicert={**where, "secretName": name, "product": "ssl_basic"}),
-        f"{name}-acme": acme_issuer(f"{name}-acme", scene.pebble, rfc2136(scene.bind), **bound),
-        f"{name}-ca": issuer(f"{name}-ca", ca={"secretName": name}),
+        f"{unique_name}-sectigo": issuer(f"{unique_name}-sectigo", sectigo={**where, **account}),
+        f"{unique_name}-digicert": issuer(
+            f"{unique_name}-digicert", digicert={**where, "secretName": unique_name, "product": "ssl_basic"}
+        ),
+        f"{unique_name}-acme": acme_issuer(f"{unique_name}-acme", scene.pebble, rfc2136(scene.bind), **bound),
+        f"{unique_name}-ca": issuer(f"{unique_name}-ca", ca={"secretName": unique_name}),
     }
     eve.apply(*made.values())
     for one in made:
         ready = scene.site.wait_condition(one, "Ready", "Misconfigured", "issuer")
-        why = "is of type Opaque, and the key pair of a CA has to be" if one == f"{name}-ca" else "is not allowed as a"
-        assert f"Secret {scene.kubectl.namespace}/{name} {why}" in ready["message"]
+        why = (
+            "is of type Opaque, and the key pair of a CA has to be"
+            if one == f"{unique_name}-ca"
+            else "is not allowed as a"
+        )
+        assert f"Secret {scene.kubectl.namespace}/{unique_name} {why}" in ready["message"]
     assert sink.calls == []
 
 
-def test_a_secret_by_its_type(scene: Scene, name: str) -> None:
+def test_a_secret_by_its_type(scene: Scene, unique_name: str) -> None:
     scene.kubectl.apply(
-        opaque(name, "csr-operator.dev/credential", **{"tls.crt": "x", "tls.key": "y"}),
-        issuer(name, ca={"secretName": name}),
-        authority("CA").secret(f"{name}-pair"),
-        issuer(f"{name}-pair", ca={"secretName": f"{name}-pair"}),
+        opaque(unique_name, "csr-operator.dev/credential", **{"tls.crt": "x", "tls.key": "y"}),
+        issuer(unique_name, ca={"secretName": unique_name}),
+        authority("CA").secret(f"{unique_name}-pair"),
+        issuer(f"{unique_name}-pair", ca={"secretName": f"{unique_name}-pair"}),
     )
-    scene.kubectl.wait_ready(f"{name}-pair", kind="issuer")
-    ready = scene.site.wait_condition(name, "Ready", "Misconfigured", "issuer")
+    scene.kubectl.wait_ready(f"{unique_name}-pair", kind="issuer")
+    ready = scene.site.wait_condition(unique_name, "Ready", "Misconfigured", "issuer")
     assert "is not allowed" not in ready["message"]
 
 
-def test_the_administrators_namespace_needs_no_label_but_gives_no_token(scene: Scene, name: str) -> None:
+def test_the_administrators_namespace_needs_no_label_but_gives_no_token(scene: Scene, unique_name: str) -> None:
     system = Kubectl(scene.cluster, SYSTEM_NAMESPACE)
     pair = authority("CA")
     system.apply(
-        opaque(name, **{"tls.crt": pair.certificate, "tls.key": pair.key}),
-        opaque(f"{name}-docker", "kubernetes.io/dockerconfigjson", **{".dockerconfigjson": "{}"}),
-        issuer(name, kind="ClusterIssuer", ca={"secretName": name}),
-        issuer(f"{name}-docker", kind="ClusterIssuer", ca={"secretName": f"{name}-docker"}),
+        opaque(unique_name, **{"tls.crt": pair.certificate, "tls.key": pair.key}),
+        opaque(f"{unique_name}-docker", "kubernetes.io/dockerconfigjson", **{".dockerconfigjson": "{}"}),
+        issuer(unique_name, kind="ClusterIssuer", ca={"secretName": unique_name}),
+        issuer(f"{unique_name}-docker", kind="ClusterIssuer", ca={"secretName": f"{unique_name}-docker"}),
     )
     try:
-        system.wait_ready(name, kind="clusterissuer")
-        ready = scene.site.wait_condition(f"{name}-docker", "Ready", "Misconfigured", "clusterissuer")
+        system.wait_ready(unique_name, kind="clusterissuer")
+        ready = scene.site.wait_condition(f"{unique_name}-docker", "Ready", "Misconfigured", "clusterissuer")
         assert "is of type kubernetes.io/dockerconfigjson" in ready["message"]
     finally:
-        system("delete", "clusterissuer", name, f"{name}-docker")
+        system("delete", "clusterissuer", unique_name, f"{unique_name}-docker")
 
 
 @pytest.mark.parametrize("kind", ["Issuer", "ClusterIssuer"])

@@ -1,6 +1,5 @@
 """One tenant asks a shared issuer for all that it can: another one is served meanwhile, and not afterwards."""
 
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import yaml
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request
+from tests.support.names import unique
 from tests.support.operator import ROOT, OperatorProcess
 from tests.support.scene import create
 from tests.support.site import REQUEST, new_namespace
@@ -47,7 +47,7 @@ def tenants(cluster: ControlPlane, operator_credentials: Path, tmp_path: Path) -
     tenants = Tenants(
         Kubectl(cluster, new_namespace(cluster)),
         Kubectl(cluster, new_namespace(cluster)),
-        f"shared-{uuid.uuid4().hex[:8]}",
+        unique("shared"),
     )
     watched = ("--namespace", tenants.mallory.namespace, "--namespace", tenants.neighbour.namespace)
     with OperatorProcess(operator_credentials, tmp_path / "operator.log", *watched):

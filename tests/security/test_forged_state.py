@@ -6,7 +6,6 @@ operator has to see by itself that it is not its own. That a tenant is not even 
 
 import base64
 import json
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,6 @@ FORGED = "StateNotAuthentic"
 EVIL = "bank.victim.example.org"
 
 
-@pytest.fixture
-def name() -> str:
-    return f"www-{uuid.uuid4().hex[:8]}"
-
-
 @pytest.fixture(scope="module", autouse=True)
 def issuers(site: Site) -> None:
     """One that allows names of team-a alone, one that waits for a person, and one that revokes."""
@@ -40,11 +34,11 @@ def issuers(site: Site) -> None:
 
 
 @pytest.fixture
-def issued(site: Site, name: str) -> dict[str, Any]:
-    """The request `name`, Ready."""
-    site.kubectl.apply(request(name, "strict"))
-    site.kubectl.wait_ready(name)
-    return site.kubectl.get(REQUEST, name)
+def issued(site: Site, unique_name: str) -> dict[str, Any]:
+    """The request `unique_name`, Ready."""
+    site.kubectl.apply(request(unique_name, "strict"))
+    site.kubectl.wait_ready(unique_name)
+    return site.kubectl.get(REQUEST, unique_name)
 
 
 def apply_as_operator(site: Site, secret: dict[str, Any]) -> None:
@@ -114,26 +108,28 @@ def assert_unharmed(site: Site, issued: dict[str, Any]) -> None:
     assert "bank" not in text
 
 
-def test_a_forged_order_has_nothing_signed(site: Site, name: str, issued: dict[str, Any], tmp_path: Path) -> None:
+def test_a_forged_order_has_nothing_signed(
+    site: Site, unique_name: str, issued: dict[str, Any], tmp_path: Path
+) -> None:
     """C1: a request that is Ready, and an order of a later revision for names that the policy forbids."""
-    forged = order(site, name, tmp_path)
+    forged = order(site, unique_name, tmp_path)
     apply_as_operator(site, forged)
 
     wait_until("the forged order is gone", lambda: not site.kubectl.get("secret", forged["metadata"]["name"]))
     site.settle()
     assert_unharmed(site, issued)
-    [note] = wait_until("the user is told", lambda: events(site, name, FORGED))
+    [note] = wait_until("the user is told", lambda: events(site, unique_name, FORGED))
     assert forged["metadata"]["name"] in note
 
 
 def test_an_order_of_another_request_is_not_taken_over(
-    site: Site, name: str, issued: dict[str, Any], tmp_path: Path
+    site: Site, unique_name: str, issued: dict[str, Any], tmp_path: Path
 ) -> None:
     """Its seal is the operator's, and covers whose it is."""
-    other = f"{name}-other"
+    other = f"{unique_name}-other"
     site.kubectl.apply(request(other, "clerk"))
     genuine = wait_until("there is an order", lambda: staging(site, other))
-    forged = order(site, name, tmp_path)
+    forged = order(site, unique_name, tmp_path)
     forged["metadata"]["annotations"] = genuine["metadata"]["annotations"]
     forged["data"] = genuine["data"]
     apply_as_operator(site, forged)
@@ -142,29 +138,31 @@ def test_an_order_of_another_request_is_not_taken_over(
     assert_unharmed(site, issued)
 
 
-def test_key_and_csr_of_a_genuine_order_are_not_exchanged(site: Site, name: str, tmp_path: Path) -> None:
+def test_key_and_csr_of_a_genuine_order_are_not_exchanged(site: Site, unique_name: str, tmp_path: Path) -> None:
     """All that the metadata shows is the operator's own; what it is about is not."""
-    site.kubectl.apply(request(name, "clerk"))
-    genuine = wait_until("there is an order", lambda: staging(site, name))
-    data = order(site, name, tmp_path)["data"]
+    site.kubectl.apply(request(unique_name, "clerk"))
+    genuine = wait_until("there is an order", lambda: staging(site, unique_name))
+    data = order(site, unique_name, tmp_path)["data"]
     site.kubectl("patch", "secret", genuine["metadata"]["name"], "--type=merge", "-p", json.dumps({"data": data}))
     # Looked at again, as it is when somebody imports a chain.
-    site.kubectl("annotate", REQUEST, name, f"{GROUP}/import=nothing")
+    site.kubectl("annotate", REQUEST, unique_name, f"{GROUP}/import=nothing")
 
     wait_until(
         "another order is placed",
-        lambda: staging(site, name).get("metadata", {}).get("uid") not in (None, genuine["metadata"]["uid"]),
+        lambda: staging(site, unique_name).get("metadata", {}).get("uid") not in (None, genuine["metadata"]["uid"]),
     )
-    csr = wait_until("the CSR is shown", lambda: site.status(name).get("csr"))
+    csr = wait_until("the CSR is shown", lambda: site.status(unique_name).get("csr"))
     assert "bank" not in request_text(csr)
 
 
 def test_a_forged_order_that_is_being_deleted_is_let_go(
-    site: Site, name: str, issued: dict[str, Any], tmp_path: Path
+    site: Site, unique_name: str, issued: dict[str, Any], tmp_path: Path
 ) -> None:
     """H2: nobody's order is taken back for it."""
-    forged = order(site, name, tmp_path, order="https://ca.example.com/order/of/team-b", issuer="ClusterIssuer/company")
-    forged["metadata"]["name"] = f"{name}-any-name"
+    forged = order(
+        site, unique_name, tmp_path, order="https://ca.example.com/order/of/team-b", issuer="ClusterIssuer/company"
+    )
+    forged["metadata"]["name"] = f"{unique_name}-any-name"
     forged["metadata"]["finalizers"] = [f"{GROUP}/order"]
     apply_as_operator(site, forged)
     site.kubectl("delete", "secret", forged["metadata"]["name"], "--wait=false")
@@ -173,20 +171,22 @@ def test_a_forged_order_that_is_being_deleted_is_let_go(
     assert_unharmed(site, issued)
 
 
-def test_a_forged_debt_has_nobodys_certificate_revoked(site: Site, name: str, tmp_path: Path) -> None:
+def test_a_forged_debt_has_nobodys_certificate_revoked(site: Site, unique_name: str, tmp_path: Path) -> None:
     """C3: the certificate is somebody else's, the issuer one that the request does not even name."""
-    site.kubectl.apply(request(f"{name}-victim", "revoking"), request(name, "strict"))
-    site.kubectl.wait_ready(f"{name}-victim", name)
-    victim = site.data(f"{name}-victim-tls")["tls.crt"].split("-----END")[0].split("-----\n")[1].replace("\n", "")
+    site.kubectl.apply(request(f"{unique_name}-victim", "revoking"), request(unique_name, "strict"))
+    site.kubectl.wait_ready(f"{unique_name}-victim", unique_name)
+    victim = (
+        site.data(f"{unique_name}-victim-tls")["tls.crt"].split("-----END")[0].split("-----\n")[1].replace("\n", "")
+    )
     entry = {"issuer": "Issuer/revoking", "notAfter": "2099-01-01T00:00:00Z", "certificate": victim, "proof": victim}
-    seal = annotations(site, f"{name}-tls")[f"{GROUP}/seal"]
+    seal = annotations(site, f"{unique_name}-tls")[f"{GROUP}/seal"]
     for value in (json.dumps([entry]), f"{seal} {json.dumps([entry])}", "[" * 5000):
-        site.kubectl("annotate", "secret", f"{name}-tls", "--overwrite", f"{OWED}={value}")
+        site.kubectl("annotate", "secret", f"{unique_name}-tls", "--overwrite", f"{OWED}={value}")
         site.settle()
-    wait_until("the user is told", lambda: any(OWED in note for note in events(site, name, FORGED)))
-    site.kubectl("delete", REQUEST, name)
+    wait_until("the user is told", lambda: any(OWED in note for note in events(site, unique_name, FORGED)))
+    site.kubectl("delete", REQUEST, unique_name)
     site.settle()
-    wanted = site.data(f"{name}-victim-tls")["tls.crt"]
+    wanted = site.data(f"{unique_name}-victim-tls")["tls.crt"]
     assert not crl(site) or checked(tmp_path, wanted, crl(site)) == "OK"
 
 
@@ -201,29 +201,31 @@ def adopted(name: str, uid: str, data: dict[str, str], kind: str) -> dict[str, A
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": kind, "data": data}
 
 
-def test_the_certificate_of_another_with_the_same_csr_is_not_revoked(site: Site, name: str, tmp_path: Path) -> None:
+def test_the_certificate_of_another_with_the_same_csr_is_not_revoked(
+    site: Site, unique_name: str, tmp_path: Path
+) -> None:
     """A CSR is no secret: whoever has it, and the certificate, does not have the key."""
-    victim, csr = f"{name}-victim", own_csr(tmp_path, f"{name}.example.com")
+    victim, csr = f"{unique_name}-victim", own_csr(tmp_path, f"{unique_name}.example.com")
     site.kubectl.apply(request(victim, "revoking", request=csr))
     site.kubectl.wait_ready(victim)
     certificate = site.kubectl.get("secret", f"{victim}-tls")["data"]
     with site.operator_away():
-        site.kubectl.apply(request(name, "revoking", request=csr))
-        uid = site.kubectl.get(REQUEST, name)["metadata"]["uid"]
-        apply_as_operator(site, adopted(name, uid, {k: certificate[k] for k in ("tls.crt", "ca.crt")}, "Opaque"))
-    site.kubectl.wait_ready(name)
+        site.kubectl.apply(request(unique_name, "revoking", request=csr))
+        uid = site.kubectl.get(REQUEST, unique_name)["metadata"]["uid"]
+        apply_as_operator(site, adopted(unique_name, uid, {k: certificate[k] for k in ("tls.crt", "ca.crt")}, "Opaque"))
+    site.kubectl.wait_ready(unique_name)
     serial_number = site.status(victim)["serialNumber"]
-    assert site.status(name)["serialNumber"] == serial_number
-    assert annotations(site, f"{name}-tls")[f"{GROUP}/issuer"] == ""
+    assert site.status(unique_name)["serialNumber"] == serial_number
+    assert annotations(site, f"{unique_name}-tls")[f"{GROUP}/issuer"] == ""
 
-    site.kubectl("annotate", REQUEST, name, f"{GROUP}/revoke={serial_number}")
+    site.kubectl("annotate", REQUEST, unique_name, f"{GROUP}/revoke={serial_number}")
 
-    site.wait_status(name, revision=2)
-    [note] = wait_until("the user is told", lambda: events(site, name, "NotRevoked"))
+    site.wait_status(unique_name, revision=2)
+    [note] = wait_until("the user is told", lambda: events(site, unique_name, "NotRevoked"))
     assert f"{serial_number} was not revoked: no issuer is on record that issued it to this request" in note
     site.settle()
     assert not crl(site) or checked(tmp_path, site.data(f"{victim}-tls")["tls.crt"], crl(site)) == "OK"
-    assert not events(site, name, "Revoked")
+    assert not events(site, unique_name, "Revoked")
 
 
 @pytest.mark.parametrize(
@@ -239,66 +241,68 @@ def test_the_certificate_of_another_with_the_same_csr_is_not_revoked(site: Site,
     ],
 )
 def test_a_record_that_was_changed_is_taken_from_the_certificate_itself(
-    site: Site, name: str, issued: dict[str, Any], field: str, value: str
+    site: Site, unique_name: str, issued: dict[str, Any], field: str, value: str
 ) -> None:
     """H1, L6: of the record, nothing is believed; the certificate stays."""
-    before = annotations(site, f"{name}-tls")
-    site.kubectl("annotate", "secret", f"{name}-tls", "--overwrite", f"{GROUP}/{field}={value}")
+    before = annotations(site, f"{unique_name}-tls")
+    site.kubectl("annotate", "secret", f"{unique_name}-tls", "--overwrite", f"{GROUP}/{field}={value}")
 
     def restored() -> bool:
-        now = annotations(site, f"{name}-tls")
+        now = annotations(site, f"{unique_name}-tls")
         return now[f"{GROUP}/{field}"] != value and now[f"{GROUP}/seal"] != ""
 
     wait_until("the record is restored", restored)
-    after = annotations(site, f"{name}-tls")
+    after = annotations(site, f"{unique_name}-tls")
     kept = ("serial-number", "revision", "issuer", "reference", "not-after", "early-replacements")
     assert [after[f"{GROUP}/{one}"] for one in kept] == [before[f"{GROUP}/{one}"] for one in kept]
-    assert {k: v for k, v in site.status(name).items() if k != "pace"} == {
+    assert {k: v for k, v in site.status(unique_name).items() if k != "pace"} == {
         k: v for k, v in issued["status"].items() if k != "pace"
     }
 
 
-def test_a_record_of_another_secret_is_not_believed(site: Site, name: str, issued: dict[str, Any]) -> None:
-    other = f"{name}-other"
+def test_a_record_of_another_secret_is_not_believed(site: Site, unique_name: str, issued: dict[str, Any]) -> None:
+    other = f"{unique_name}-other"
     site.kubectl.apply(request(other, "strict"))
     site.kubectl.wait_ready(other)
     patch = {"metadata": {"annotations": annotations(site, f"{other}-tls")}}
-    site.kubectl("patch", "secret", f"{name}-tls", "--type=merge", "-p", json.dumps(patch))
+    site.kubectl("patch", "secret", f"{unique_name}-tls", "--type=merge", "-p", json.dumps(patch))
 
     mine = issued["status"]["serialNumber"]
-    wait_until("it is restored", lambda: annotations(site, f"{name}-tls")[f"{GROUP}/serial-number"] == mine)
-    assert site.status(name)["revision"] == 1
+    wait_until("it is restored", lambda: annotations(site, f"{unique_name}-tls")[f"{GROUP}/serial-number"] == mine)
+    assert site.status(unique_name)["revision"] == 1
 
 
-def test_a_backup_that_is_restored_is_recognised(site: Site, name: str, issued: dict[str, Any]) -> None:
+def test_a_backup_that_is_restored_is_recognised(site: Site, unique_name: str, issued: dict[str, Any]) -> None:
     """Other UIDs, other field managers, the same Secret: no certificate is issued."""
     patch = {"spec": {"deletionPolicy": "Retain"}}
-    site.kubectl("patch", REQUEST, name, "--type=merge", "-p", json.dumps(patch))
-    wait_until("it is retained", lambda: annotations(site, f"{name}-tls")[f"{GROUP}/retained-for"] == name)
-    secret = site.kubectl.get("secret", f"{name}-tls")
-    site.kubectl("delete", REQUEST, name)
-    site.kubectl("delete", "secret", f"{name}-tls")
+    site.kubectl("patch", REQUEST, unique_name, "--type=merge", "-p", json.dumps(patch))
+    wait_until(
+        "it is retained", lambda: annotations(site, f"{unique_name}-tls")[f"{GROUP}/retained-for"] == unique_name
+    )
+    secret = site.kubectl.get("secret", f"{unique_name}-tls")
+    site.kubectl("delete", REQUEST, unique_name)
+    site.kubectl("delete", "secret", f"{unique_name}-tls")
     with site.operator_away():
         kept = {k: secret["metadata"][k] for k in ("name", "labels", "annotations")}
         site.kubectl("create", "-f", "-", stdin=json.dumps({**secret, "metadata": kept}))
-        site.kubectl.apply(request(name, "strict", deletionPolicy="Retain"))
+        site.kubectl.apply(request(unique_name, "strict", deletionPolicy="Retain"))
 
-    site.kubectl.wait_ready(name)
+    site.kubectl.wait_ready(unique_name)
     site.settle()
-    status = site.status(name)
+    status = site.status(unique_name)
     assert (status["serialNumber"], status["revision"]) == (issued["status"]["serialNumber"], 1)
 
 
 def test_the_key_is_rotated_without_a_write_and_its_loss_costs_no_certificate(
-    site: Site, name: str, issued: dict[str, Any]
+    site: Site, unique_name: str, issued: dict[str, Any]
 ) -> None:
     def key(*arguments: str) -> str:
         return site.kubectl("-n", "csr-operator-system", *arguments)
 
     def version() -> str:
-        return str(site.kubectl.get("secret", f"{name}-tls")["metadata"]["resourceVersion"])
+        return str(site.kubectl.get("secret", f"{unique_name}-tls")["metadata"]["resourceVersion"])
 
-    before, request_before = version(), site.kubectl.get(REQUEST, name)["metadata"]["resourceVersion"]
+    before, request_before = version(), site.kubectl.get(REQUEST, unique_name)["metadata"]["resourceVersion"]
     with site.operator_away():
         move = '[{"op": "move", "from": "/data/key", "path": "/data/previous"}]'
         key("patch", "secret", STATE_KEY, "--type=json", "-p", move)
@@ -306,16 +310,19 @@ def test_the_key_is_rotated_without_a_write_and_its_loss_costs_no_certificate(
     keys = json.loads(key("get", "secret", STATE_KEY, "-o", "json"))["data"]
     assert len(base64.b64decode(keys["key"])) == 32
     assert keys["key"] != keys["previous"]
-    assert (version(), site.kubectl.get(REQUEST, name)["metadata"]["resourceVersion"]) == (before, request_before)
+    assert (version(), site.kubectl.get(REQUEST, unique_name)["metadata"]["resourceVersion"]) == (
+        before,
+        request_before,
+    )
 
-    seal = annotations(site, f"{name}-tls")[f"{GROUP}/seal"]
+    seal = annotations(site, f"{unique_name}-tls")[f"{GROUP}/seal"]
     with site.operator_away():
         key("delete", "secret", STATE_KEY)
-    wait_until("it is sealed anew", lambda: annotations(site, f"{name}-tls")[f"{GROUP}/seal"] != seal)
+    wait_until("it is sealed anew", lambda: annotations(site, f"{unique_name}-tls")[f"{GROUP}/seal"] != seal)
     site.settle()
-    status = site.status(name)
+    status = site.status(unique_name)
     assert (status["serialNumber"], status["revision"]) == (issued["status"]["serialNumber"], 1)
-    assert not events(site, name, "Issued")
+    assert not events(site, unique_name, "Issued")
 
 
 def test_a_key_that_is_too_short_is_refused_in_words(site: Site) -> None:

@@ -1,7 +1,6 @@
 """What takes long to look at is refused in words, or looked at beside everything else: nobody waits for it."""
 
 import json
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,13 +17,14 @@ from devcluster import ControlPlane
 from tests.support.authorities import opaque
 from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import issuer, request
+from tests.support.names import unique
 from tests.support.site import REQUEST, Site, running_site
 
 KEY = Ed25519PrivateKey.generate()
 
 
 def _others_are_served(site: Site) -> None:
-    name = f"other-{uuid.uuid4().hex[:8]}"
+    name = unique("other")
     site.kubectl.apply(request(name, "ca"))
     site.kubectl.wait_ready(name)
     assert site.operator.get("/healthz") == "ok\n"

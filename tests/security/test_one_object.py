@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl, wait_until
 from tests.support.manifests import issuer, request, root_and_ca
+from tests.support.names import unique
 from tests.support.operator import OperatorProcess
 from tests.support.scene import heal
 from tests.support.site import Site, new_namespace
@@ -126,7 +127,7 @@ def _strange_secrets() -> dict[str, dict[str, Any]]:
 
 def _others_are_served(other: Kubectl, operator: OperatorProcess) -> None:
     """What they ask for is issued, and what they lose is made again; the operator never ended."""
-    name = f"www-{uuid.uuid4().hex[:8]}"
+    name = unique("www")
     other.apply(request(name, "ca"))
     other.wait_ready(name, seconds=60)
     heal(other, f"{name}-tls")

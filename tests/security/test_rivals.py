@@ -1,7 +1,6 @@
 """Whose Secret it is decides who may have it, whatever somebody does to its labels, and whoever else names it."""
 
 import json
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ import pytest
 
 from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import request
+from tests.support.names import unique
 from tests.support.scene import create
 from tests.support.site import REQUEST, Site
 
@@ -38,7 +38,7 @@ def _contested(site: Site, secret: str) -> Contested | None:
 @pytest.fixture
 def contested(site: Site) -> Iterator[Contested]:
     """Requests of the same second: who was seen first has the Secret, and it is not who comes first by UID."""
-    secrets = [f"www-{uuid.uuid4().hex[:8]}" for _ in range(4)]
+    secrets = [unique("www") for _ in range(4)]
     for secret in secrets:
         create(site.kubectl, *(request(f"{secret}-{n}", "ca", secretName=secret) for n in range(8)))
     site.settle()

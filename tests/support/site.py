@@ -1,7 +1,6 @@
 """A namespace with an operator in it, and what a user looks at there."""
 
 import base64
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import issuer, request, root_and_ca
+from tests.support.names import unique
 from tests.support.operator import OperatorProcess
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ REQUEST = "certificaterequest"
 
 def new_namespace(cluster: ControlPlane) -> str:
     """The name of an empty namespace that nobody else uses."""
-    name = f"test-{uuid.uuid4().hex[:12]}"
+    name = unique("test")
     Kubectl(cluster, "").create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return name
 
@@ -91,7 +91,7 @@ class Site:
 
     def settle(self) -> None:
         """Wait until the operator has been through all that it has to look at: what is asked last is done last."""
-        name = f"marker-{uuid.uuid4().hex[:8]}"
+        name = unique("marker")
         self.kubectl.apply(issuer("marker"), request(name, "marker"))
         self.kubectl.wait_ready(name)
         wait_until("the queue is empty", lambda: self.operator.metric("csr_operator_queue_depth") == 0)

@@ -1,7 +1,6 @@
 """One Pebble for the whole folder, and clients of it."""
 
 import ssl
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -49,12 +48,6 @@ def scene(
     """An operator with a CA, which the tests of the folder share: each has issuers and names of its own."""
     with running_scene(cluster, operator_credentials, tmp_path_factory.mktemp("scene")) as running:
         yield running
-
-
-@pytest.fixture
-def unique() -> str:
-    """A name that no other test has."""
-    return f"x{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture

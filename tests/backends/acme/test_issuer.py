@@ -121,13 +121,13 @@ def test_a_wildcard_needs_a_solver_by_dns(scene: Scene) -> None:
     ],
 )
 def test_what_no_acme_ca_signs_is_told_before_it_is_asked(
-    scene: Scene, spec: dict[str, Any], says: str, unique: str
+    scene: Scene, spec: dict[str, Any], says: str, unique_name: str
 ) -> None:
-    scene.issuer(unique, HTTP)
+    scene.issuer(unique_name, HTTP)
     orders = scene.pebble.orders()
-    scene.kubectl.apply(request(unique, unique, **spec))
+    scene.kubectl.apply(request(unique_name, unique_name, **spec))
 
-    assert scene.site.wait_condition(unique, "Stalled", "Rejected")["message"].endswith(says)
+    assert scene.site.wait_condition(unique_name, "Stalled", "Rejected")["message"].endswith(says)
     assert scene.pebble.orders() == orders
 
 

@@ -105,11 +105,6 @@ def http_port(place: Place) -> Iterator[None]:
 
 
 @pytest.fixture
-def name() -> str:
-    return f"x{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
 async def client(place: Place) -> AsyncIterator[AcmeClient]:
     """With an account."""
     context = ssl.create_default_context(cafile=place.ca.ca_file)
@@ -137,82 +132,88 @@ async def issued(client: AcmeClient, dns: Bind, name: str) -> Order:
 
 
 @pytest.mark.usefixtures("http_port")
-def test_http01(place: Place, name: str) -> None:
-    place.issuer(name, HTTP)
-    place.kubectl.apply(request(name, name, dnsNames=[f"{name}.{place.http}"]))
+def test_http01(place: Place, unique_name: str) -> None:
+    place.issuer(unique_name, HTTP)
+    place.kubectl.apply(request(unique_name, unique_name, dnsNames=[f"{unique_name}.{place.http}"]))
 
-    assert names(place.ready(name)) == {f"{name}.{place.http}"}
+    assert names(place.ready(unique_name)) == {f"{unique_name}.{place.http}"}
 
 
-def test_dns01_renewal_and_revocation_with_the_request(place: Place, name: str) -> None:
-    place.issuer(name, rfc2136(place.dns))
-    host = f"{name}.example.com"
-    asked = request(name, name, dnsNames=[f"*.{host}", host], revocation={"onDelete": True})
+def test_dns01_renewal_and_revocation_with_the_request(place: Place, unique_name: str) -> None:
+    place.issuer(unique_name, rfc2136(place.dns))
+    host = f"{unique_name}.example.com"
+    asked = request(unique_name, unique_name, dnsNames=[f"*.{host}", host], revocation={"onDelete": True})
     place.kubectl.apply(asked)
-    first = place.ready(name)
+    first = place.ready(unique_name)
     assert names(first) == {f"*.{host}", host}
     assert place.dns.records(f"_acme-challenge.{host}") == []
 
-    renew(place.site, name)
-    wait_until("the certificate is renewed", lambda: place.leaf(name).serial_number != first.serial_number)
-    second = place.leaf(name)
+    renew(place.site, unique_name)
+    wait_until("the certificate is renewed", lambda: place.leaf(unique_name).serial_number != first.serial_number)
+    second = place.leaf(unique_name)
     assert names(second) == {f"*.{host}", host}
     assert second.public_key() != first.public_key()
 
-    place.kubectl("delete", REQUEST, name)
+    place.kubectl("delete", REQUEST, unique_name)
     wait_until("the certificate is revoked", lambda: second.serial_number in place.ca.revoked())
 
 
-def test_what_keeps_a_name_from_being_validated_is_told_while_the_ca_looks_again(place: Place, name: str) -> None:
+def test_what_keeps_a_name_from_being_validated_is_told_while_the_ca_looks_again(
+    place: Place, unique_name: str
+) -> None:
     """Nothing answers there: neither of them gives a challenge up for that."""
     where = f"127.0.{uuid.uuid4().int % 200 + 30}.9"
-    place.dns.add(f"{name}.example.com", "A", where)
-    place.issuer(name, HTTP)
-    place.kubectl.apply(request(name, name))
+    place.dns.add(f"{unique_name}.example.com", "A", where)
+    place.issuer(unique_name, HTTP)
+    place.kubectl.apply(request(unique_name, unique_name))
 
     def told() -> str | None:
-        message = str(condition(place.kubectl.get(REQUEST, name), "Ready").get("message", ""))
+        message = str(condition(place.kubectl.get(REQUEST, unique_name), "Ready").get("message", ""))
         return message if "so far" in message else None
 
     message = wait_until("the condition says what is wrong", told)
-    assert message.startswith(f"waiting for 127.0.0.1 to validate {name}.example.com; so far, {name}.example.com: ")
+    assert message.startswith(
+        f"waiting for 127.0.0.1 to validate {unique_name}.example.com; so far, {unique_name}.example.com: "
+    )
 
 
-def test_a_key_that_the_ca_does_not_change_is_told(place: Place, name: str) -> None:
-    place.issuer(name, rfc2136(place.dns))
-    place.kubectl.apply(acme_issuer(name, place.ca, rfc2136(place.dns), privateKeyRotation="1"))
-    message = place.site.wait_condition(name, "Ready", "Misconfigured", "issuer")["message"]
+def test_a_key_that_the_ca_does_not_change_is_told(place: Place, unique_name: str) -> None:
+    place.issuer(unique_name, rfc2136(place.dns))
+    place.kubectl.apply(acme_issuer(unique_name, place.ca, rfc2136(place.dns), privateKeyRotation="1"))
+    message = place.site.wait_condition(unique_name, "Ready", "Misconfigured", "issuer")["message"]
     assert message.startswith("127.0.0.1 does not change the key of an account")
 
-    place.issuer(name, rfc2136(place.dns))
-    place.kubectl.apply(request(name, name))
-    place.ready(name)
+    place.issuer(unique_name, rfc2136(place.dns))
+    place.kubectl.apply(request(unique_name, unique_name))
+    place.ready(unique_name)
 
 
-async def test_an_order_is_looked_for_without_harm(place: Place, name: str, client: AcmeClient) -> None:
+async def test_an_order_is_looked_for_without_harm(place: Place, unique_name: str, client: AcmeClient) -> None:
     """step-ca answers every order of an account with status 500 once its list was read while nothing was pending."""
-    await issued(client, place.dns, f"{name}.example.com")
+    await issued(client, place.dns, f"{unique_name}.example.com")
     assert await client.orders() == []
-    assert (await client.new_order([Identifier("dns", f"{name}.example.com")])).status == "pending"
+    assert (await client.new_order([Identifier("dns", f"{unique_name}.example.com")])).status == "pending"
 
 
-async def test_an_order_that_failed_can_still_be_read(place: Place, name: str, client: AcmeClient) -> None:
-    order = await client.new_order([Identifier("dns", f"{name}.example.com")])
+async def test_an_order_that_failed_can_still_be_read(place: Place, unique_name: str, client: AcmeClient) -> None:
+    order = await client.new_order([Identifier("dns", f"{unique_name}.example.com")])
     with suppress(Refused):  # step-ca has nothing of the kind
         await client.deactivate_authorization(order.authorizations[0])
     assert (await client.order(order.url)).status == ("invalid" if isinstance(place.ca, OpenBao) else "pending")
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["lost-by-the-ca", "not-kept-by-the-operator"])
-def test_an_order_that_is_gone_is_placed_again(place: Place, name: str, kept: bool) -> None:
+def test_an_order_that_is_gone_is_placed_again(place: Place, unique_name: str, kept: bool) -> None:
     """Of an order that they do not know, both say that the message is malformed; neither shows the account's orders."""
-    place.issuer(name, {"dns01": {"recursiveNameservers": [place.dns.nameserver], "recursiveNameserversOnly": True}})
-    place.kubectl.apply(request(name, name))
+    place.issuer(
+        unique_name, {"dns01": {"recursiveNameservers": [place.dns.nameserver], "recursiveNameserversOnly": True}}
+    )
+    place.kubectl.apply(request(unique_name, unique_name))
 
     def order() -> tuple[str, str]:
         """The Secret that it is kept in, and its URL."""
         found = place.kubectl.list("secrets", "-l", "csr-operator.dev/staging=true")
-        mine = [each["metadata"] for each in found if each["metadata"]["name"].startswith(f"{name}-")]
+        mine = [each["metadata"] for each in found if each["metadata"]["name"].startswith(f"{unique_name}-")]
         return (mine[0]["name"], mine[0].get("annotations", {}).get(ORDER, "")) if mine else ("", "")
 
     wait_until("the order is placed", lambda: order()[1])
@@ -232,32 +233,34 @@ def test_an_order_that_is_gone_is_placed_again(place: Place, name: str, kept: bo
     wait_until("another order is placed", lambda: order()[1] not in ("", url, lost), seconds=60)
 
 
-def test_openbao_takes_an_account_that_is_bound_to_one_of_its_own(place: Place, name: str) -> None:
+def test_openbao_takes_an_account_that_is_bound_to_one_of_its_own(place: Place, unique_name: str) -> None:
     if not isinstance(place.ca, OpenBao):
         pytest.skip("step-ca makes external accounts in Smallstep's own service alone")
     bound = place.ca.write("pki/acme/new-eab")
     place.kubectl.apply(credential("eab", secret=bound["key"]))
     place.ca.write("pki/config/acme", eab_policy="always-required")
     try:
-        place.kubectl.apply(acme_issuer(f"{name}-unbound", place.ca, rfc2136(place.dns)))
-        message = place.site.wait_condition(f"{name}-unbound", "Ready", "Misconfigured", "issuer")["message"]
+        place.kubectl.apply(acme_issuer(f"{unique_name}-unbound", place.ca, rfc2136(place.dns)))
+        message = place.site.wait_condition(f"{unique_name}-unbound", "Ready", "Misconfigured", "issuer")["message"]
         assert "externalAccountBinding" in message
 
         reference = {"name": "eab"}
-        place.issuer(name, rfc2136(place.dns), externalAccountBinding={"keyID": bound["id"], "keySecretRef": reference})
-        place.kubectl.apply(request(name, name))
-        assert names(place.ready(name)) == {f"{name}.example.com"}
+        place.issuer(
+            unique_name, rfc2136(place.dns), externalAccountBinding={"keyID": bound["id"], "keySecretRef": reference}
+        )
+        place.kubectl.apply(request(unique_name, unique_name))
+        assert names(place.ready(unique_name)) == {f"{unique_name}.example.com"}
     finally:
         place.ca.write("pki/config/acme", eab_policy="not-required")
 
 
-def test_a_ca_without_durations_is_told_apart(place: Place, name: str) -> None:
-    place.issuer(name, rfc2136(place.dns), enableDurationFeature=True)
-    place.kubectl.apply(request(name, name, duration="48h"))
+def test_a_ca_without_durations_is_told_apart(place: Place, unique_name: str) -> None:
+    place.issuer(unique_name, rfc2136(place.dns), enableDurationFeature=True)
+    place.kubectl.apply(request(unique_name, unique_name, duration="48h"))
     if isinstance(place.ca, OpenBao):
-        message = place.site.wait_condition(name, "Stalled", "Rejected")["message"]
+        message = place.site.wait_condition(unique_name, "Stalled", "Rejected")["message"]
         assert "NotBefore and NotAfter are not supported" in message
         assert message.endswith("remove spec.acme.enableDurationFeature from the issuer")
         return
-    leaf = place.ready(name)
+    leaf = place.ready(unique_name)
     assert 48 * 3600 <= (leaf.not_valid_after_utc - leaf.not_valid_before_utc).total_seconds() < 49 * 3600

@@ -49,65 +49,65 @@ def issues(scene: Scene, name: str) -> None:
     assert names(scene.ready(name)) == set(both)
 
 
-def test_a_webhook(scene: Scene, unique: str) -> None:
+def test_a_webhook(scene: Scene, unique_name: str) -> None:
     with Webhook(scene.bind) as hook:
-        scene.kubectl.apply(secret(unique, {"token": "s3cret"}))
-        config = {"url": f"{hook.url}/dns", "caBundle": hook.ca_bundle, "credentialsSecretRef": {"name": unique}}
-        scene.issuer(unique, by(scene, webhook=config))
-        issues(scene, unique)
+        scene.kubectl.apply(secret(unique_name, {"token": "s3cret"}))
+        config = {"url": f"{hook.url}/dns", "caBundle": hook.ca_bundle, "credentialsSecretRef": {"name": unique_name}}
+        scene.issuer(unique_name, by(scene, webhook=config))
+        issues(scene, unique_name)
     assert {call.headers["authorization"] for call in hook.calls} == {"Bearer s3cret"}
-    assert scene.bind.records(dns_name(f"{unique}.example.com")) == []
+    assert scene.bind.records(dns_name(f"{unique_name}.example.com")) == []
 
 
-def test_a_program_of_the_administrator(scene: Scene, unique: str) -> None:
+def test_a_program_of_the_administrator(scene: Scene, unique_name: str) -> None:
     bind = scene.bind
     text = PROGRAM.format(python=sys.executable, key=bind.key_name, address=bind.address, port=bind.port)
-    program = scene.programs / unique
+    program = scene.programs / unique_name
     program.write_text(text)
     program.chmod(0o755)
-    scene.kubectl.apply(secret(unique, {"SECRET": bind.secret}))
-    scene.issuer(unique, by(scene, exec={"program": unique, "credentialsSecretRef": {"name": unique}}))
-    issues(scene, unique)
-    assert bind.records(dns_name(f"{unique}.example.com")) == []
+    scene.kubectl.apply(secret(unique_name, {"SECRET": bind.secret}))
+    scene.issuer(unique_name, by(scene, exec={"program": unique_name, "credentialsSecretRef": {"name": unique_name}}))
+    issues(scene, unique_name)
+    assert bind.records(dns_name(f"{unique_name}.example.com")) == []
 
 
-def test_acme_dns(scene: Scene, unique: str) -> None:
+def test_acme_dns(scene: Scene, unique_name: str) -> None:
     """The user delegates late, and is told where to."""
-    challenge = dns_name(f"{unique}.example.com")
-    with AcmeDnsServer(scene.bind, f"auth-{unique}.example.com") as server:
+    challenge = dns_name(f"{unique_name}.example.com")
+    with AcmeDnsServer(scene.bind, f"auth-{unique_name}.example.com") as server:
         account = server.register()
-        scene.kubectl.apply(secret(unique, {"accounts.json": json.dumps({f"{unique}.example.com": account})}))
-        reference = {"name": unique, "key": "accounts.json"}
+        scene.kubectl.apply(secret(unique_name, {"accounts.json": json.dumps({f"{unique_name}.example.com": account})}))
+        reference = {"name": unique_name, "key": "accounts.json"}
         config = {"host": server.url, "caBundle": server.ca_bundle, "accountSecretRef": reference}
-        scene.issuer(unique, by(scene, acmeDNS=config))
-        both = [f"{unique}.example.com", f"*.{unique}.example.com"]
-        scene.kubectl.apply(request(unique, unique, dnsNames=both))
-        told = scene.site.wait_condition(unique, "Reconciling", "IssuerUnavailable")["message"]
+        scene.issuer(unique_name, by(scene, acmeDNS=config))
+        both = [f"{unique_name}.example.com", f"*.{unique_name}.example.com"]
+        scene.kubectl.apply(request(unique_name, unique_name, dnsNames=both))
+        told = scene.site.wait_condition(unique_name, "Reconciling", "IssuerUnavailable")["message"]
         assert f"{challenge} is not delegated: create there a CNAME record to {account['fulldomain']}" in told
         scene.bind.add(challenge, "CNAME", f"{account['fulldomain']}.")
-        assert names(scene.ready(unique)) == set(both)
+        assert names(scene.ready(unique_name)) == set(both)
 
 
-def test_a_service_by_lexicon(scene: Scene, unique: str, tmp_path: Path) -> None:
+def test_a_service_by_lexicon(scene: Scene, unique_name: str, tmp_path: Path) -> None:
     for part in ("pdns", "pebble"):
         (tmp_path / part).mkdir()
     with powerdns(tmp_path / "pdns") as service, pebble(tmp_path / "pebble", dns_port=service.port) as server:
         service.create("example.com")
-        scene.kubectl.apply(secret(unique, {"auth_token": service.token}))
+        scene.kubectl.apply(secret(unique_name, {"auth_token": service.token}))
         config = {
             "provider": "powerdns",
             "options": {"pdns_server": service.url},
-            "credentialsSecretRef": {"name": unique},
+            "credentialsSecretRef": {"name": unique_name},
         }
         where = {"recursiveNameservers": [f"127.0.0.1:{service.port}"], "recursiveNameserversOnly": True}
-        scene.kubectl.apply(acme_issuer(unique, server, {"dns01": {"lexicon": config, **where}}))
-        scene.kubectl.wait_ready(unique, kind="issuer")
-        issues(scene, unique)
-        assert service.records("example.com", dns_name(f"{unique}.example.com")) == []
+        scene.kubectl.apply(acme_issuer(unique_name, server, {"dns01": {"lexicon": config, **where}}))
+        scene.kubectl.wait_ready(unique_name, kind="issuer")
+        issues(scene, unique_name)
+        assert service.records("example.com", dns_name(f"{unique_name}.example.com")) == []
 
 
-def test_who_writes_issuers_runs_no_other_program(scene: Scene, unique: str) -> None:
-    scene.issuer(unique, by(scene, exec={"program": "sh"}))
-    scene.kubectl.apply(request(unique, unique))
-    told = scene.site.wait_condition(unique, "Reconciling", "IssuerNotReady")["message"]
+def test_who_writes_issuers_runs_no_other_program(scene: Scene, unique_name: str) -> None:
+    scene.issuer(unique_name, by(scene, exec={"program": "sh"}))
+    scene.kubectl.apply(request(unique_name, unique_name))
+    told = scene.site.wait_condition(unique_name, "Reconciling", "IssuerNotReady")["message"]
     assert "dns01.exec.program: the operator has no program sh: there is " in told
