@@ -16,6 +16,7 @@ from csr_operator.backends.text import shown
 
 from .base import Credentials, required
 from .process import run
+from .resolve import Resolver
 
 _NAME = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -25,7 +26,7 @@ _EX_CONFIG = 78  # of sysexits.h
 
 
 class Exec:
-    def __init__(self, config: Mapping[str, Any], context: Context, field: str) -> None:
+    def __init__(self, config: Mapping[str, Any], context: Context, _: Resolver, field: str) -> None:
         name = required(config, "program", field, "the name of a program")
         if context.programs is None:
             raise Misconfigured(

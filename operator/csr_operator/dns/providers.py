@@ -16,11 +16,11 @@ from .webhook import Webhook
 _Make = Callable[[Mapping[str, Any], Context, Resolver, str], Provider]
 
 _KINDS: Mapping[str, _Make] = {
-    "rfc2136": lambda config, context, _, field: Rfc2136(config, context, field),
+    "rfc2136": Rfc2136,
     "acmeDNS": AcmeDns,
     "lexicon": Lexicon,
     "webhook": Webhook,
-    "exec": lambda config, context, _, field: Exec(config, context, field),
+    "exec": Exec,
 }
 
 
