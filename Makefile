@@ -19,7 +19,7 @@ TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:
 # Debian keeps nginx and debootstrap where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help setup tools lint test test-vendor soak demo demo-acme shell run bench image clean
+.PHONY: help setup tools lint crds test test-vendor soak demo demo-acme shell run bench image clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -50,6 +50,9 @@ lint: setup  ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+crds: .venv/.operator  ## the definitions of Issuer and ClusterIssuer, from crds/parts and the schemas beside the code of CAs
+	$(BIN)/python -m crds.generate
 
 test: setup tools  ## all tests, or those of ARGS; the first time builds the control plane for minutes
 	$(BIN)/python -m devcluster build

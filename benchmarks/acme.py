@@ -20,7 +20,6 @@ import aiohttp
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import AcmeClient, AcmeError, Identifier, challenges
-from csr_operator.backends.base import Context
 from csr_operator.dns.base import Provider
 from csr_operator.dns.providers import provider
 from csr_operator.dns.resolve import Resolver, resolver
@@ -28,6 +27,7 @@ from csr_operator.pki.csr import CsrTemplate, build_csr
 from csr_operator.pki.keys import KeyParameters, generate
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
+from csr_operator.plugin.context import Context
 from devcluster import ControlPlane, control_plane
 from tests.support.acme import acme_issuer, rfc2136, rfc2136_secret
 from tests.support.bind import Bind, bind

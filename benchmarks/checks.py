@@ -9,14 +9,17 @@ from itertools import count
 
 from cryptography import x509
 
-from csr_operator.asked import asked_for
-from csr_operator.decide import IssuerState, forbidden
-from csr_operator.model import SEAL_ANNOTATION, Kind, ObjectKey, Raw, SecretKey
-from csr_operator.pace import Pace
-from csr_operator.parse import parse_request, parse_secret_meta
+from csr_operator.api.keys import Kind, ObjectKey, Raw, SecretKey
+from csr_operator.api.names import SEAL_ANNOTATION
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.parse_secret import parse_secret_meta
+from csr_operator.api.policy import AllowedNames, Policy, Rule
+from csr_operator.api.seal import Seal, record_parts
+from csr_operator.decisions.decide import IssuerState, forbidden
+from csr_operator.decisions.pace import Pace
+from csr_operator.decisions.policy import key_violations, violations
+from csr_operator.decisions.policy_facts import asked_for
 from csr_operator.pki.keys import parameters_of
-from csr_operator.policy import AllowedNames, Policy, Rule, key_violations, violations
-from csr_operator.seal import Seal, record_parts
 
 _TIMES = 2000
 

@@ -12,9 +12,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from csr_operator import controller
 from csr_operator.__main__ import main
-from csr_operator.workqueue import WorkQueue
+from csr_operator.control import controller
+from csr_operator.control.queue import WorkQueue
 
 _LOOKS = 3
 """So often in a row has nothing to be found to do; what was just woken is in the queue by then."""

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from csr_operator.backends import http
 from csr_operator.backends.digicert.certcentral import DigicertBackend
+from csr_operator.plugin import http
 from devcluster import ControlPlane, control_plane
 from tests.backends.digicert.support import Clock, Queue, World
 from tests.emulators.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer, after

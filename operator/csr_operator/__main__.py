@@ -13,12 +13,12 @@ from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
-from . import logs
-from .handlers import Operator, OperatorFailed, utc_now
-from .kube import NoConfiguration
-from .listening import CannotListen
+from .kube.client import NoConfiguration
+from .manager import logs
+from .manager.operator import Operator, OperatorFailed, utc_now
 from .metrics import BUILD_INFO
 from .settings import Settings, own_namespace
+from .web.ports import CannotListen
 
 VERSION = metadata.version("csr-operator")
 _PYTHON = platform.python_version()

@@ -9,16 +9,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
+from csr_operator.api.parse_request import parse_request
 from csr_operator.backends.backdate import MOST, backdate_of, validity
-from csr_operator.backends.base import Context, Issued, Misconfigured, NoResponder, Order, Pending
-from csr_operator.backends.http import http_session
 from csr_operator.backends.manual import ManualBackend
-from csr_operator.errors import Failed
-from csr_operator.parse import parse_request
-from csr_operator.perform import Performer
+from csr_operator.issuance.failures import Failed
+from csr_operator.issuance.performer import Performer
 from csr_operator.pki.chain import to_pem
 from csr_operator.pki.csr import build_csr
 from csr_operator.pki.keys import KeyParameters, generate, private_key_pem
+from csr_operator.plugin.backend import Issued, Order, Pending
+from csr_operator.plugin.context import Context, NoResponder
+from csr_operator.plugin.errors import Misconfigured
+from csr_operator.plugin.http import http_session
 
 NOW = datetime(2031, 3, 2, 12, tzinfo=UTC)
 KEY = generate(KeyParameters())

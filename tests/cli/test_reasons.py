@@ -7,7 +7,7 @@ from pathlib import Path
 
 import csr_operator
 from csr_operator.cli import reasons
-from csr_operator.workqueue import LAST_RETRY
+from csr_operator.control.queue import LAST_RETRY
 
 OPERATOR = Path(csr_operator.__file__).parent
 LOOKS_LIKE_A_REASON = re.compile(r"([A-Z][a-z]+)+")

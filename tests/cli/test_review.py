@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from csr_operator.api.parse_request import parse_request
 from csr_operator.cli.output import facts
 from csr_operator.cli.review import Change, all_of_it, asks, last_change, unusual
-from csr_operator.kube import Object
-from csr_operator.parse import parse_request
+from csr_operator.kube.client import Object
 from tests.support.openssl import openssl
 
 

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from csr_operator.api.parse_issuer import parse_issuer
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.parse_secret import parse_secret_meta
+from csr_operator.api.times import format_time
 from csr_operator.cli import reasons
 from csr_operator.cli.describe import facts
 from csr_operator.cli.explain import Finding, Happening, Seen, event_words, findings
 from csr_operator.cli.state import Rank, headline, state_of
-from csr_operator.model import format_time
-from csr_operator.parse import parse_issuer, parse_request, parse_secret_meta
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from csr_operator.clock import watch_clock
+from csr_operator.control.clock import watch_clock
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 

@@ -9,10 +9,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from csr_operator import adoption
-from csr_operator.ca import TAKEN_OVER
-from csr_operator.decide import Adopt, Hold, Issue, IssuerState, Keep, Restore, owns
-from csr_operator.model import REVOKED_ANNOTATION
+from csr_operator.api.names import REVOKED_ANNOTATION
+from csr_operator.decisions import adoption
+from csr_operator.decisions.decide import Adopt, Hold, Issue, IssuerState, Keep, Restore, owns
+from csr_operator.issuance.backend_calls import TAKEN_OVER
 from csr_operator.pki.csr import build_csr
 from csr_operator.pki.errors import Mismatch
 from csr_operator.pki.keys import KeyParameters

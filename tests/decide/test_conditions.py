@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from csr_operator.decide import (
+from csr_operator.api.keys import Kind, ObjectKey
+from csr_operator.api.parse_issuer import parse_issuer
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.request import CertificateRequest, Wishes
+from csr_operator.api.secrets import Record, SecretMeta
+from csr_operator.api.times import format_time
+from csr_operator.decisions.decide import (
     Failure,
     Hold,
     IssuerState,
@@ -18,9 +24,7 @@ from csr_operator.decide import (
     late_from,
     renewal_time,
 )
-from csr_operator.model import CertificateRequest, Kind, ObjectKey, Record, SecretMeta, Wishes, format_time
-from csr_operator.parse import parse_issuer, parse_request
-from csr_operator.status import issuer_conditions, request_status
+from csr_operator.decisions.status import issuer_conditions, request_status
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CA = ObjectKey(Kind.ISSUER, "n", "ca")

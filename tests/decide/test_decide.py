@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from csr_operator.decide import (
+from csr_operator.api.conditions import Condition
+from csr_operator.api.keys import Kind, ObjectKey
+from csr_operator.api.names import REVOCATION_FINALIZER
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.policy import AllowedNames, Default, Namespaces, Policy, Requirement, Rule
+from csr_operator.api.request import CertificateRequest, SecretTemplate, Wishes
+from csr_operator.api.secrets import NEVER, Debt, Record, SecretMeta, Setback, Staged
+from csr_operator.api.times import format_time
+from csr_operator.decisions.decide import (
     Action,
     Discard,
     Failure,
@@ -30,25 +38,7 @@ from csr_operator.decide import (
     renewal_note,
     renewal_time,
 )
-from csr_operator.model import (
-    NEVER,
-    REVOCATION_FINALIZER,
-    CertificateRequest,
-    Condition,
-    Debt,
-    Kind,
-    ObjectKey,
-    Record,
-    SecretMeta,
-    SecretTemplate,
-    Setback,
-    Staged,
-    Wishes,
-    format_time,
-)
-from csr_operator.pace import asked_of
-from csr_operator.parse import parse_request
-from csr_operator.policy import AllowedNames, Default, Namespaces, Policy, Requirement, Rule
+from csr_operator.decisions.pace import asked_of
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SPREAD = timedelta(minutes=5)

@@ -9,10 +9,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from csr_operator.backends.base import Context, NoResponder
-from csr_operator.backends.http import http_session
 from csr_operator.dns.base import Provider
 from csr_operator.dns.providers import provider
+from csr_operator.plugin.context import Context, NoResponder
+from csr_operator.plugin.http import http_session
 from tests.support.bind import Bind, bind
 
 FIELD = "spec.acme.solvers[0].dns01"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from csr_operator.backends.base import Misconfigured, Rejected, Retryable
 from csr_operator.dns.base import Provider
 from csr_operator.dns.resolve import Resolver
+from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
 from tests.dns.conftest import World
 from tests.support.acme_dns import AcmeDnsServer
 from tests.support.bind import Bind

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from csr_operator.backends.base import Misconfigured, Retryable
+from csr_operator.plugin.errors import Misconfigured, Retryable
 from tests.dns.conftest import World
 from tests.support.kubectl import wait_until
 

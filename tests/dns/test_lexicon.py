@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from csr_operator.backends.base import Misconfigured, Retryable
 from csr_operator.dns.lexicon import PYTHON
+from csr_operator.plugin.errors import Misconfigured, Retryable
 from tests.dns.conftest import World
 from tests.support.bind import Bind
 from tests.support.powerdns import PowerDns, powerdns

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from csr_operator.backends.base import Misconfigured, Rejected, Retryable
 from csr_operator.dns.resolve import Resolver, resolver
+from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
 from tests.dns.conftest import FIELD
 from tests.support.bind import Bind, bind
 from tests.support.kubectl import wait_until

@@ -13,8 +13,8 @@ import dns.rrset
 import dns.tsig
 import pytest
 
-from csr_operator.backends.base import Misconfigured, Retryable
 from csr_operator.dns.base import Provider
+from csr_operator.plugin.errors import Misconfigured, Retryable
 from tests.dns.conftest import World
 from tests.support.bind import Bind, bind
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from csr_operator.backends.base import BackendError, Misconfigured, Rejected, Retryable
+from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
 from tests.dns.conftest import World
 from tests.support.bind import Bind
 from tests.support.contract import Reply

@@ -11,12 +11,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509 import Name, NameAttribute
 from cryptography.x509.oid import NameOID
 
-from csr_operator.backends.base import Context, Issued, NoResponder, Order, Pending
 from csr_operator.backends.sectigo import SectigoBackend
 from csr_operator.pki.csr import CsrTemplate, build_csr
 from csr_operator.pki.keys import KeyAlgorithm, KeyParameters, generate
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
+from csr_operator.plugin.backend import Issued, Order, Pending
+from csr_operator.plugin.context import Context, NoResponder
 from tests.emulators.sectigo_server import (
     CLIENT_ID,
     CLIENT_SECRET,

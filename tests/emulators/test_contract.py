@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from csr_operator.backends import http
-from csr_operator.backends.base import Retryable
+from csr_operator.plugin import http
+from csr_operator.plugin.errors import Retryable
 from tests.support.contract import Call, ContractServer, Damage, Refusal, Reply, schema_error
 
 

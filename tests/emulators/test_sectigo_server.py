@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from csr_operator.backends import http
+from csr_operator.plugin import http
 from tests.emulators.sectigo_server import CUSTOMER, LOGIN, ORGANIZATION, PASSWORD, PUBLIC, SectigoServer
 
 HEADERS = {"login": LOGIN, "password": PASSWORD, "customerUri": CUSTOMER}

@@ -5,10 +5,10 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from csr_operator.events import Events
-from csr_operator.kube import Kube
-from csr_operator.model import CertificateRequest
-from csr_operator.parse import parse_request
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.request import CertificateRequest
+from csr_operator.kube.client import Kube
+from csr_operator.kube.events import Events
 from tests.support.manifests import request
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from csr_operator.api.keys import Kind, ObjectKey
 from csr_operator.cli import reasons
 from csr_operator.cli.explain import issuer_argument
-from csr_operator.model import Kind, ObjectKey
 from devcluster import control_plane
 from tests.support.kubectl import Kubectl, wait_until
 from tests.support.manifests import issuer, request

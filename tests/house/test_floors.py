@@ -12,13 +12,17 @@ ROOT = Path(__file__).parents[2]
 CONTRACTS = {
     "a module on no floor": ("csr_operator/astray.py", "", "floors: nobody imports from above"),
     "an import from above": (
-        "csr_operator/decide.py",
-        "from .kube import KubeError\nfrom .controller import Controller",
+        "csr_operator/decisions/decide.py",
+        "from csr_operator.control.controller import Controller",
         "floors: nobody imports from above",
     ),
-    "a second door for kopf": ("csr_operator/controller.py", "import kopf", "kopf has one door"),
+    "a second door for kopf": ("csr_operator/control/controller.py", "import kopf", "kopf has one door"),
     "kopf in the ACME client": ("csr_acme/client.py", "import kopf", "kopf has one door"),
-    "metrics in what is pure": ("csr_operator/decide.py", "import prometheus_client", "what is pure knows no network"),
+    "metrics in what is pure": (
+        "csr_operator/decisions/decide.py",
+        "import prometheus_client",
+        "what is pure knows no network",
+    ),
     "a CA that uses another": (
         "csr_operator/backends/manual.py",
         "from csr_operator.backends.ca import CaBackend",

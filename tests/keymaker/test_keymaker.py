@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from csr_operator import keymaker
-from csr_operator.keymaker import KeyMaker
-from csr_operator.model import CertificateRequest, Kind, ObjectKey
-from csr_operator.parse import parse_request
+from csr_operator.api.keys import Kind, ObjectKey
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.request import CertificateRequest
+from csr_operator.issuance import keymaker
+from csr_operator.issuance.keymaker import KeyMaker
 from csr_operator.pki.keys import KeyParameters, PrivateKey
 from tests.support.kubectl import wait_until
 from tests.support.manifests import request

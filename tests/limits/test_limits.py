@@ -4,8 +4,9 @@ import heapq
 import itertools
 from collections.abc import Callable
 
-from csr_operator.limits import Queued, Slots
-from csr_operator.model import Kind, Limits, ObjectKey
+from csr_operator.api.issuer import Limits
+from csr_operator.api.keys import Kind, ObjectKey
+from csr_operator.control.slots import Queued, Slots
 
 SLOW, GOOD = (ObjectKey(Kind.CLUSTER_ISSUER, "", name) for name in ("slow", "good"))
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import pytest
 
-from csr_operator.backends.base import Backend, Issued, Order, Pending
+from csr_operator.plugin.backend import Backend, Issued, Order, Pending
 
 T = TypeVar("T", bound=Backend)
 

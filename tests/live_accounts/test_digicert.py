@@ -19,13 +19,14 @@ import aiohttp
 import pytest
 from cryptography import x509
 
-from csr_operator.backends import http
-from csr_operator.backends.base import Issued, Misconfigured, Order, Pending
 from csr_operator.backends.digicert.certcentral import AbandoningDigicertBackend, DigicertBackend
 from csr_operator.backends.digicert.one import DigicertOneBackend
 from csr_operator.pki.chain import build_chain
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import verify
+from csr_operator.plugin import http
+from csr_operator.plugin.backend import Issued, Order, Pending
+from csr_operator.plugin.errors import Misconfigured
 from tests.backends.digicert.support import Clock, World, order
 from tests.emulators.digicert_one_server import DigicertOneServer
 from tests.emulators.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer, after

@@ -17,13 +17,15 @@ import aiohttp
 import pytest
 from cryptography import x509
 
-from csr_operator.backends import http
-from csr_operator.backends.base import Context, Issued, Misconfigured, NoResponder, Order
 from csr_operator.backends.sectigo import SectigoBackend
 from csr_operator.pki.chain import build_chain
 from csr_operator.pki.keys import KeyAlgorithm, KeyParameters, generate
 from csr_operator.pki.names import Names
 from csr_operator.pki.verify import verify
+from csr_operator.plugin import http
+from csr_operator.plugin.backend import Issued, Order
+from csr_operator.plugin.context import Context, NoResponder
+from csr_operator.plugin.errors import Misconfigured
 from tests.emulators.sectigo_server import SectigoServer
 from tests.emulators.sectigo_world import Clock, World, order
 from tests.live_accounts.support import Account, until_issued, variables

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from csr_operator.model import (
+from csr_operator.api.keys import SecretKeyRef
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.request import (
     KEY_REISSUES_NOTHING,
     REISSUES_NOTHING,
     IssuerRef,
@@ -15,10 +17,8 @@ from csr_operator.model import (
     RequestSpec,
     Revocation,
     RotationPolicy,
-    SecretKeyRef,
     SecretTemplate,
 )
-from csr_operator.parse import parse_request
 from csr_operator.pki.csr import CsrTemplate
 from csr_operator.pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters
 from csr_operator.pki.names import Names

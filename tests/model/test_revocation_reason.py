@@ -3,10 +3,11 @@
 import pytest
 from cryptography import x509
 
-from csr_operator.model import REVOKE_ANNOTATION, SecretKey
-from csr_operator.owed import Owed, read_owed, write_owed
-from csr_operator.parse import parse_request
-from csr_operator.seal import Seal
+from csr_operator.api.keys import SecretKey
+from csr_operator.api.names import REVOKE_ANNOTATION
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.revocation_debts import Owed, read_owed, write_owed
+from csr_operator.api.seal import Seal
 from tests.support.authorities import authority
 
 

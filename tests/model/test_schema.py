@@ -9,7 +9,8 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from csr_operator.parse import parse_issuer, parse_request
+from csr_operator.api.parse_issuer import parse_issuer
+from csr_operator.api.parse_request import parse_request
 from csr_operator.pki.csr import CsrTemplate, build_csr
 from csr_operator.pki.keys import KeyParameters, generate
 from csr_operator.pki.names import Names

@@ -149,18 +149,18 @@ def test_the_log_tells_what_became_of_each_request(site: Site) -> None:
 
     serials = {name: site.status(name)["serialNumber"] for name in ("ed25519", "rsa")}
     (issued,) = told("ed25519")
-    assert issued.startswith("INFO csr_operator.journal: issued by Issuer/ca: revision 1, serial number ")
+    assert issued.startswith("INFO csr_operator.control.journal: issued by Issuer/ca: revision 1, serial number ")
     assert serials["ed25519"] in issued
     assert issued.endswith("1 name: ed25519.example.com")
     again = told("rsa")[-1]
     assert "issued by Issuer/ca because of SecretMissing: revision 2" in again
     assert serials["rsa"] in again
     (refused,) = told("refused")
-    assert refused.startswith("WARNING csr_operator.journal: Rejected: ")
+    assert refused.startswith("WARNING csr_operator.control.journal: Rejected: ")
     (unready,) = told("unready")
-    assert unready.startswith("INFO csr_operator.journal: IssuerNotReady: ")
+    assert unready.startswith("INFO csr_operator.control.journal: IssuerNotReady: ")
     (misconfigured,) = (line for line in log if f"Issuer {namespace}/wrong-key: Misconfigured: " in line)
-    assert " WARNING csr_operator.issuers: " in misconfigured
+    assert " WARNING csr_operator.control.issuers: " in misconfigured
 
 
 def test_metrics_count_the_work(site: Site) -> None:

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from csr_operator.asked import asked, asked_for
-from csr_operator.model import CertificateRequest
-from csr_operator.parse import parse_request
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.request import CertificateRequest
+from csr_operator.decisions.policy_facts import asked, asked_for
 from csr_operator.pki.csr import build_csr, load_csr
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import PrivateKey, generate

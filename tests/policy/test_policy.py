@@ -15,13 +15,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from csr_operator.asked import asked, asked_for
-from csr_operator.model import CertificateRequest
-from csr_operator.parse import parse_issuer, parse_request
+from csr_operator.api.parse_issuer import parse_issuer
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.request import CertificateRequest
+from csr_operator.decisions.policy import Asked, key_violations, violations
+from csr_operator.decisions.policy_facts import asked, asked_for
 from csr_operator.pki.csr import build_csr, load_csr, profile_with
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.profile import Profile
-from csr_operator.policy import Asked, key_violations, violations
 
 Rule = Mapping[str, Any]
 KEY = ec.generate_private_key(ec.SECP256R1())

@@ -9,7 +9,7 @@ from importlib import metadata
 
 import pytest
 
-from csr_operator.logs import JsonFormatter
+from csr_operator.manager.logs import JsonFormatter
 
 
 def _said(*arguments: str) -> str:

@@ -4,9 +4,10 @@ import logging
 
 import pytest
 
-from csr_operator.journal import Journal, issued_text
-from csr_operator.model import Kind, ObjectKey, Record
-from csr_operator.parse import parse_request
+from csr_operator.api.keys import Kind, ObjectKey
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.secrets import Record
+from csr_operator.control.journal import Journal, issued_text
 from tests.support.manifests import request
 
 WWW, API = (ObjectKey(Kind.CERTIFICATE_REQUEST, "web", name) for name in ("www", "api"))

@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from csr_operator.controller import Controller
-from csr_operator.kube import KubeClient
-from csr_operator.model import Kind, ObjectKey
-from csr_operator.offload import LARGE, weight_of
-from csr_operator.responder import Challenges
-from csr_operator.seal import Seal
+from csr_operator.api.keys import Kind, ObjectKey
+from csr_operator.api.seal import Seal
+from csr_operator.challenges.responder import Challenges
+from csr_operator.control.controller import Controller
+from csr_operator.kube.client import KubeClient
+from csr_operator.plugin.offload import LARGE, weight_of
 from csr_operator.settings import Settings
 from tests.support.manifests import request
 

@@ -5,11 +5,11 @@ from typing import Any, cast
 
 import pytest
 
-from csr_operator.issuers import Issuers
-from csr_operator.kube import Kube, KubeError
-from csr_operator.model import ObjectKey, SecretKey
-from csr_operator.parse import parse_issuer
-from csr_operator.responder import Challenges
+from csr_operator.api.keys import ObjectKey, SecretKey
+from csr_operator.api.parse_issuer import parse_issuer
+from csr_operator.challenges.responder import Challenges
+from csr_operator.control.issuers import Issuers
+from csr_operator.kube.client import Kube, KubeError
 from tests.support.manifests import issuer
 
 _DENIED = (

@@ -1,7 +1,7 @@
 """Somebody who changes a Secret all the time, and an operator that puts it right."""
 
-from csr_operator.model import Kind, ObjectKey
-from csr_operator.repairs import Repairs
+from csr_operator.api.keys import Kind, ObjectKey
+from csr_operator.control.repairs import Repairs
 
 WWW = ObjectKey(Kind.CERTIFICATE_REQUEST, "n", "www")
 OTHER = ObjectKey(Kind.CERTIFICATE_REQUEST, "n", "other")

@@ -62,7 +62,7 @@ HANGS = """
 import asyncio, sys
 from unittest.mock import patch
 from csr_operator.__main__ import main
-from csr_operator.controller import Controller
+from csr_operator.control.controller import Controller
 
 async def hang(_):
     while True:

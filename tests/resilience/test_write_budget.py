@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from csr_operator.model import STATE_KEY
+from csr_operator.api.names import STATE_KEY
 from devcluster import ControlPlane
 from tests.support.audit import OPERATOR, ApiCall, api_calls, writes
 from tests.support.kubectl import Kubectl, condition, wait_until

@@ -10,9 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import AcmeClient
-from csr_operator.challenge_routes import CHALLENGE_LABEL
-from csr_operator.kube import KubeClient
-from csr_operator.responder import Challenges
+from csr_operator.challenges.responder import Challenges
+from csr_operator.challenges.routes import CHALLENGE_LABEL
+from csr_operator.kube.client import KubeClient
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl
 from tests.support.operator import NAMESPACE

@@ -12,8 +12,9 @@ from aiohttp.abc import ResolveResult
 
 from csr_acme import AcmeClient, Identifier
 from csr_acme import Challenge as AcmeChallenge
-from csr_operator.challenge_routes import Challenge
-from csr_operator.model import Issuer, Kind
+from csr_operator.api.issuer import Issuer
+from csr_operator.api.keys import Kind
+from csr_operator.challenges.routes import Challenge
 
 DEADLINE = 30
 PATH = "/.well-known/acme-challenge/"

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import AcmeClient, Identifier
 from csr_acme.challenges import alpn_certificate
-from csr_operator.alpn import AlpnCertificates
-from csr_operator.challenge_server import serve_tls
+from csr_operator.challenges.alpn import AlpnCertificates
+from csr_operator.challenges.server import serve_tls
 from tests.responder.support import asked, proven, shaken
 from tests.support.kubectl import wait_until
 from tests.support.pebble import Pebble, pebble

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from csr_operator.challenge_routes import CHALLENGE_LABEL, SERVICE
+from csr_operator.challenges.routes import CHALLENGE_LABEL, SERVICE
 from devcluster import ControlPlane
 from tests.support.audit import OPERATOR, api_calls
 from tests.support.ingress import GATEWAY, INGRESS_CLASS, ingress_controller

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from csr_operator.challenge_routes import CHALLENGE_LABEL
-from csr_operator.kube import KubeClient
-from csr_operator.responder import Challenges, IssuerResponder
+from csr_operator.challenges.responder import Challenges, IssuerResponder
+from csr_operator.challenges.routes import CHALLENGE_LABEL
+from csr_operator.kube.client import KubeClient
 from devcluster import ControlPlane
 from tests.responder.support import ISSUER, PATH, ask, challenge
 from tests.support.audit import writes

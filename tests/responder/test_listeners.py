@@ -10,10 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import Identifier
 from csr_acme.challenges import alpn_certificate
-from csr_operator import challenge_server, listening
-from csr_operator.alpn import AlpnCertificates, server_name
-from csr_operator.challenge_server import serve_http, serve_tls
-from csr_operator.listening import CannotListen
+from csr_operator.challenges import server as challenge_server
+from csr_operator.challenges.alpn import AlpnCertificates, server_name
+from csr_operator.challenges.server import serve_http, serve_tls
+from csr_operator.web import ports as listening
+from csr_operator.web.ports import CannotListen
 from tests.responder.support import PATH, shaken, until_closed
 from tests.support.ports import free_ports
 

@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import AcmeClient, Identifier
 from csr_acme.challenges import alpn_certificate, key_authorization
-from csr_operator import challenge_routes
-from csr_operator.alpn import AlpnCertificates
-from csr_operator.challenge_routes import host_name
-from csr_operator.challenge_server import serve_tls
-from csr_operator.reachability import reachable
-from csr_operator.responder import Challenges
+from csr_operator.backends.acme.self_check import reachable
+from csr_operator.challenges import routes as challenge_routes
+from csr_operator.challenges.alpn import AlpnCertificates
+from csr_operator.challenges.responder import Challenges
+from csr_operator.challenges.routes import host_name
+from csr_operator.challenges.server import serve_tls
 from devcluster import ControlPlane
 from tests.responder.support import DEADLINE, ISSUER, PATH, asked, proven, rerouted
 from tests.support.audit import writes

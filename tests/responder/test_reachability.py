@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import Identifier
 from csr_acme.challenges import alpn_certificate
-from csr_operator import reachability
-from csr_operator.alpn import AlpnCertificates
-from csr_operator.reachability import reachable
+from csr_operator.backends.acme import self_check as reachability
+from csr_operator.backends.acme.self_check import reachable
+from csr_operator.challenges.alpn import AlpnCertificates
 from tests.responder.support import PATH, rerouted
 from tests.support.ports import free_ports
 

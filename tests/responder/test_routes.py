@@ -8,11 +8,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import Identifier
 from csr_acme.challenges import alpn_certificate
-from csr_operator.backends.base import BackendError, Misconfigured, Rejected
-from csr_operator.challenge_routes import CHALLENGE_LABEL, Challenge
-from csr_operator.kube import KubeClient
-from csr_operator.model import GROUP, Issuer
-from csr_operator.responder import Challenges, IssuerResponder
+from csr_operator.api.issuer import Issuer
+from csr_operator.api.names import GROUP
+from csr_operator.challenges.responder import Challenges, IssuerResponder
+from csr_operator.challenges.routes import CHALLENGE_LABEL, Challenge
+from csr_operator.kube.client import KubeClient
+from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected
 from devcluster import ControlPlane
 from tests.responder.support import ISSUER, TENANT, challenge
 from tests.support.ingress import install_gateway_api

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from csr_operator.challenge_routes import CHALLENGE_LABEL
-from csr_operator.kube import KubeClient
-from csr_operator.responder import Challenges
+from csr_operator.challenges.responder import Challenges
+from csr_operator.challenges.routes import CHALLENGE_LABEL
+from csr_operator.kube.client import KubeClient
 from devcluster import ControlPlane
 from tests.responder.support import ISSUER, challenge
 from tests.support.audit import api_calls, writes

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from csr_operator.model import MANAGER
+from csr_operator.api.names import MANAGER
 from tests.support.acme import acme_issuer
 from tests.support.bind import Bind, bind
 from tests.support.contract import Reply

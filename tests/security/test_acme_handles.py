@@ -11,8 +11,9 @@ import pytest
 
 from csr_acme.objects import Identifier
 from csr_operator.backends.acme.identifiers import identifiers_of
-from csr_operator.backends.base import BackendError, Lapsed, Misconfigured, Order, Pending, Rejected
 from csr_operator.pki.profile import Profile
+from csr_operator.plugin.backend import Order, Pending
+from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected
 from tests.support.acme_world import NAME, World, csr, go, order, submitted, world_of
 from tests.support.contract import Reply
 from tests.support.hostile_acme import HostileAcme, Sink, problem

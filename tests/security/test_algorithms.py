@@ -100,7 +100,7 @@ def read(data):
     "key": "from csr_operator.pki.keys import load_private_key as read",
     "client": """
 import ssl
-from csr_operator.backends.http import identify
+from csr_operator.plugin.http import identify
 def read(data):
     identify(ssl.create_default_context(), *data.split(b"\\0"), "Secret account")
 """,

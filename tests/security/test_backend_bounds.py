@@ -16,19 +16,12 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csr_operator.backends import http, waits
-from csr_operator.backends.base import (
-    BackendError,
-    Issued,
-    Lapsed,
-    Misconfigured,
-    Pending,
-    Rejected,
-    Renewal,
-    Retryable,
-)
-from csr_operator.ca import Ca
-from csr_operator.errors import Failed
+from csr_operator.issuance.backend_calls import Ca
+from csr_operator.issuance.failures import Failed
+from csr_operator.plugin import http
+from csr_operator.plugin.backend import Issued, Pending, Renewal
+from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable
+from csr_operator.plugin.schedule import bounded_seconds
 from tests.backends.digicert.support import order
 from tests.emulators import sectigo_world
 from tests.security.vendor_scene import cert_central
@@ -88,7 +81,7 @@ async def test_nobody_is_waited_for_longer_than_a_day(after: float) -> None:
 
 @given(st.floats() | st.integers() | st.sampled_from(["1", None, True]))
 def test_a_wait_is_nothing_or_from_a_second_to_a_day(asked: Any) -> None:
-    assert waits.seconds(asked) == 0 or 1 <= waits.seconds(asked) <= 86400
+    assert bounded_seconds(asked) == 0 or 1 <= bounded_seconds(asked) <= 86400
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from csr_operator.credentials import refusal
-from csr_operator.parse import parse_issuer
+from csr_operator.api.parse_issuer import parse_issuer
+from csr_operator.control.issuer_credentials import refusal
 from devcluster import ControlPlane
 from tests.support.acme import acme_issuer, rfc2136
 from tests.support.acme_scene import Scene, running_scene

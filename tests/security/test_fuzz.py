@@ -21,10 +21,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from csr_operator.asked import asked
-from csr_operator.model import GROUP
-from csr_operator.nesting import DEEPEST, cut_nesting
-from csr_operator.parse import parse_issuer, parse_request
+from csr_operator.api.names import GROUP
+from csr_operator.api.parse_issuer import parse_issuer
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.policy import Policy
+from csr_operator.decisions.policy import violations
+from csr_operator.decisions.policy_facts import asked
+from csr_operator.decisions.status import request_status, status_body
+from csr_operator.kube.nesting import DEEPEST, cut_nesting
 from csr_operator.pki.chain import build_chain, load_bundle
 from csr_operator.pki.csr import CsrTemplate, build_csr, csr_digest, load_csr, profile_of, profile_with
 from csr_operator.pki.errors import PkiError
@@ -32,8 +36,6 @@ from csr_operator.pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters, gene
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import CA_DECIDES, verify
-from csr_operator.policy import Policy, violations
-from csr_operator.status import request_status, status_body
 
 # A certificate with a serial number that is none is looked at all the same.
 pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
@@ -252,7 +254,7 @@ def test_requests_and_issuers_of_any_shape(rng: random.Random) -> None:
 
 
 def _hold(message: str) -> Any:
-    from csr_operator.decide import Hold
+    from csr_operator.decisions.decide import Hold
 
     return Hold("InvalidSpec", message or "x", needs_user=True)
 

@@ -14,12 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import Identifier
 from csr_acme.challenges import alpn_certificate
-from csr_operator.alpn import AlpnCertificates
-from csr_operator.backends.base import Misconfigured, Retryable
-from csr_operator.challenge_routes import CHALLENGE_LABEL, Challenge
-from csr_operator.kube import KubeClient
-from csr_operator.model import Issuer, Kind
-from csr_operator.responder import Challenges, IssuerResponder
+from csr_operator.api.issuer import Issuer
+from csr_operator.api.keys import Kind
+from csr_operator.challenges.alpn import AlpnCertificates
+from csr_operator.challenges.responder import Challenges, IssuerResponder
+from csr_operator.challenges.routes import CHALLENGE_LABEL, Challenge
+from csr_operator.kube.client import KubeClient
+from csr_operator.plugin.errors import Misconfigured, Retryable
 from devcluster import ControlPlane
 from tests.responder.support import ISSUER, challenge
 from tests.support.ingress import install_gateway_api

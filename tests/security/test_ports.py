@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from csr_operator import challenge_server, web
+from csr_operator.challenges import server as challenge_server
+from csr_operator.web import probes as web
 from tests.responder.support import PATH, ask
 from tests.support.kubectl import wait_until
 from tests.support.manifests import request

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from csr_operator.backends.base import Misconfigured
 from csr_operator.dns import process
 from csr_operator.dns.process import UNCONFINED, Finished, run
+from csr_operator.plugin.errors import Misconfigured
 
 CREATE_RULESET = 444
 TOKEN = "THE-TOKEN-OF-THE-OPERATOR"

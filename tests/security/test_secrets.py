@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from csr_operator.kube import KubeClient
-from csr_operator.model import SecretKey
-from csr_operator.outputs import staging_key
-from csr_operator.parse import parse_request
+from csr_operator.api.keys import SecretKey
+from csr_operator.api.parse_request import parse_request
+from csr_operator.issuance.secret_body import staging_key
+from csr_operator.kube.client import KubeClient
 from csr_operator.pki import asn1
 from tests.support.authorities import authority, opaque
 from tests.support.kubectl import Kubectl, condition

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from csr_operator.model import GROUP
+from csr_operator.api.names import GROUP
 from tests.support.authorities import opaque
 from tests.support.kubectl import Kubectl, wait_until
 from tests.support.manifests import request

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from csr_acme.errors import Problem, Refused
 from csr_operator.backends.acme.words import translated
-from csr_operator.backends.text import MOST_SHOWN, masked, shown
+from csr_operator.plugin.text import MOST_SHOWN, masked, shown
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
     "as it is": str,

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csr_operator.backends.base import Abandons, Issued, Lapsed, Pending
 from csr_operator.backends.digicert.handle import Handle
 from csr_operator.backends.sectigo.waiting import Placed
+from csr_operator.plugin.backend import Abandons, Issued, Pending
+from csr_operator.plugin.errors import Lapsed
 from tests.backends.digicert import support as digicert
 from tests.emulators import sectigo_world
 from tests.emulators.digicert_server import DV, after

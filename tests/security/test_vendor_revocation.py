@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from csr_operator.backends.base import Issued, Rejected, Retryable
 from csr_operator.backends.digicert.one import DigicertOneBackend
+from csr_operator.plugin.backend import Issued
+from csr_operator.plugin.errors import Rejected, Retryable
 from tests.backends.digicert import support as digicert
 from tests.emulators import sectigo_world
 from tests.emulators.digicert_one_server import DigicertOneServer

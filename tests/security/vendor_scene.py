@@ -10,9 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from csr_operator.backends import http
-from csr_operator.backends.base import Issued
 from csr_operator.backends.digicert.certcentral import DigicertBackend
+from csr_operator.plugin import http
+from csr_operator.plugin.backend import Issued
 from tests.backends.digicert.support import Clock, World
 from tests.emulators import sectigo_world
 from tests.emulators.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer

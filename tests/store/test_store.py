@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from csr_operator.model import CertificateRequest, SecretMeta, Staged
-from csr_operator.parse import parse_request
-from csr_operator.store import Store
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.request import CertificateRequest
+from csr_operator.api.secrets import SecretMeta, Staged
+from csr_operator.control.store import Store
 
 FIRST = Staged("n", "www-order", "first", "10", "2026-06-01T00:00:00Z", "r", "h", 1, "Issuer/ca", "c", "42")
 SECOND = replace(FIRST, uid="second", resource_version="20")

@@ -11,10 +11,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_operator.backends.acme import AcmeBackend
-from csr_operator.backends.base import Context, Issued, NoResponder, Order, Pending
 from csr_operator.pki.csr import CsrTemplate, build_csr
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
+from csr_operator.plugin.backend import Issued, Order, Pending
+from csr_operator.plugin.context import Context, NoResponder
 from tests.support.hostile_acme import HostileAcme
 
 NAME = "www.example.com"

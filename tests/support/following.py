@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from csr_operator.backends.base import Issued
 from csr_operator.pki.fingerprint import sha256_fingerprint
+from csr_operator.plugin.backend import Issued
 
 
 def follows(issued: Issued) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from functools import partial
 from unittest.mock import patch
 
 import csr_operator.__main__ as command
-from csr_operator import watch
+from csr_operator.manager import watch
 from csr_operator.settings import Settings
 from tests.support.fresh_metrics import keep_nothing
 

@@ -9,8 +9,8 @@ from unittest.mock import patch
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from csr_operator import issuers
 from csr_operator.__main__ import main
+from csr_operator.control import issuers
 from tests.support.fresh_metrics import keep_nothing
 
 

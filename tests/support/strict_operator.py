@@ -12,11 +12,13 @@ from unittest.mock import patch
 
 from cryptography import x509
 
-from csr_operator import asked, outputs, perform
 from csr_operator.__main__ import main
-from csr_operator.model import CertificateRequest, RequestSpec
-from csr_operator.offload import LARGE
+from csr_operator.api.request import CertificateRequest, RequestSpec
+from csr_operator.decisions import policy_facts as asked
+from csr_operator.issuance import performer as perform
+from csr_operator.issuance import secret_body as outputs
 from csr_operator.pki.csr import CsrTemplate, build_csr
+from csr_operator.plugin.offload import LARGE
 from tests.support.fresh_metrics import keep_nothing
 
 P = ParamSpec("P")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from csr_operator.workqueue import FIRST_RETRY, LAST_RETRY, WorkQueue
+from csr_operator.control.queue import FIRST_RETRY, LAST_RETRY, WorkQueue
 
 
 async def test_a_key_added_twice_is_worked_on_once() -> None:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from csr_operator.model import parse_duration
-
-from .base import Misconfigured
+from csr_operator.api.times import parse_duration
+from csr_operator.plugin.errors import Misconfigured
 
 DEFAULT = timedelta(minutes=5)
 MOST = timedelta(hours=1)

@@ -14,16 +14,18 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from csr_operator.offload import offload
 from csr_operator.pki import constraints
 from csr_operator.pki.authority import Authority, load_authority, sign
 from csr_operator.pki.crl import Expiries, crl_number, is_signed_by, load_crl, revoked, sign_crl
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import extension_of
 from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
+from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable, SecretNotFound
+from csr_operator.plugin.offload import offload
 
 from .backdate import backdate_of, validity
-from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected, Retryable, SecretNotFound
 
 _CRL = "ca.crl"
 _CRL_LIFE = timedelta(days=7)

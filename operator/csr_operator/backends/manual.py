@@ -11,12 +11,13 @@ from typing import Any, ClassVar, Self
 
 from cryptography import x509
 
-from csr_operator.offload import offload
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.errors import Mismatch, PkiError
 from csr_operator.pki.verify import accepted, clock_words
-
-from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected
+from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import Misconfigured, Rejected
+from csr_operator.plugin.offload import offload
 
 _SOON = timedelta(seconds=1)
 _LOOK_AGAIN = timedelta(hours=24)  # what is imported is seen at once; this is no polling

@@ -4,7 +4,8 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import cast
 
-from .base import Backend, Misconfigured
+from csr_operator.plugin.backend import Backend
+from csr_operator.plugin.errors import Misconfigured
 
 GROUP = "csr_operator.backends"
 

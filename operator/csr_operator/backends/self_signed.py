@@ -12,9 +12,11 @@ from cryptography import x509
 from csr_operator.pki.authority import self_sign
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.signatures import is_self_signed
+from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import Misconfigured, Rejected
 
 from .backdate import backdate_of, validity
-from .base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected
 
 
 class SelfSignedBackend:

@@ -6,12 +6,15 @@ from datetime import datetime
 
 from cryptography import x509
 
-from csr_operator import adoption
-from csr_operator.decide import owner_of, owns
-from csr_operator.kube import Object, secret_data
-from csr_operator.model import ADOPT_ANNOTATION, CertificateRequest, SecretMeta
-from csr_operator.outputs import secret_type
-from csr_operator.parse import parse_request, parse_secret_meta
+from csr_operator.api.names import ADOPT_ANNOTATION
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.parse_secret import parse_secret_meta
+from csr_operator.api.request import CertificateRequest
+from csr_operator.api.secrets import SecretMeta
+from csr_operator.decisions import adoption
+from csr_operator.decisions.decide import owner_of, owns
+from csr_operator.issuance.secret_body import secret_type
+from csr_operator.kube.client import Object, secret_data
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.csr import build_csr
 from csr_operator.pki.errors import Mismatch, PkiError

@@ -5,9 +5,11 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
-from csr_operator.kube import KubeError, Object
-from csr_operator.model import CertificateRequest, format_time
-from csr_operator.parse import parse_issuer, parse_request
+from csr_operator.api.parse_issuer import parse_issuer
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.request import CertificateRequest
+from csr_operator.api.times import format_time
+from csr_operator.kube.client import KubeError, Object
 
 from .cluster import Cluster, Reader
 from .describe import names

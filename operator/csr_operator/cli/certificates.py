@@ -9,7 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from csr_operator.model import format_time
+from csr_operator.api.times import format_time
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import alternative_names, extension_of
 from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint

@@ -15,8 +15,9 @@ from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 from multidict import CIMultiDict
 
-from csr_operator.kube import KubeClient, KubeError, NoConfiguration, Object, kubeconfigs, load_kubeconfig
-from csr_operator.model import GROUP, VERSION, Kind, ObjectKey
+from csr_operator.api.keys import Kind, ObjectKey
+from csr_operator.api.names import GROUP, VERSION
+from csr_operator.kube.client import KubeClient, KubeError, NoConfiguration, Object, kubeconfigs, load_kubeconfig
 
 from .errors import CommandFailed
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from csr_operator.model import API_VERSION, parse_duration
+from csr_operator.api.names import API_VERSION
+from csr_operator.api.times import parse_duration
 
 from .review import span_words
 

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from csr_operator.asked import asked
-from csr_operator.decide import not_owned, owner_of, owns
-from csr_operator.model import CertificateRequest, Condition, ObjectKey, RotationPolicy
+from csr_operator.api.conditions import Condition
+from csr_operator.api.keys import ObjectKey
+from csr_operator.api.request import CertificateRequest, RotationPolicy
+from csr_operator.decisions.decide import not_owned, owner_of, owns
+from csr_operator.decisions.policy_facts import asked
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.names import subject_name

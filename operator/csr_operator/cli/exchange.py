@@ -7,16 +7,20 @@ from pathlib import Path
 
 from cryptography import x509
 
-from csr_operator.backends.base import Issued
-from csr_operator.kube import Object, secret_data
-from csr_operator.model import IMPORT_ANNOTATION, CertificateRequest, Issuer
-from csr_operator.outputs import staging_key
-from csr_operator.parse import parse_issuer, parse_request, parse_staged
-from csr_operator.perform import check_answer
+from csr_operator.api.issuer import Issuer
+from csr_operator.api.names import IMPORT_ANNOTATION
+from csr_operator.api.parse_issuer import parse_issuer
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.parse_secret import parse_staged
+from csr_operator.api.request import CertificateRequest
+from csr_operator.issuance.performer import check_answer
+from csr_operator.issuance.secret_body import staging_key
+from csr_operator.kube.client import Object, secret_data
 from csr_operator.pki.chain import load_bundle, to_pem
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.errors import Mismatch, PkiError
 from csr_operator.pki.fingerprint import sha256_fingerprint
+from csr_operator.plugin.backend import Issued
 
 from .certificates import title
 from .cluster import Cluster, Reader

@@ -4,16 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from csr_operator.model import (
-    REVOCATION_FINALIZER,
-    CertificateRequest,
-    Condition,
-    Issuer,
-    Kind,
-    ObjectKey,
-    SecretMeta,
-    Staged,
-)
+from csr_operator.api.conditions import Condition
+from csr_operator.api.issuer import Issuer
+from csr_operator.api.keys import Kind, ObjectKey
+from csr_operator.api.names import REVOCATION_FINALIZER
+from csr_operator.api.request import CertificateRequest
+from csr_operator.api.secrets import SecretMeta, Staged
 
 from . import reasons
 from .output import when

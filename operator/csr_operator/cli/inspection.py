@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from csr_operator.kube import Object, secret_data
-from csr_operator.parse import parse_request
+from csr_operator.api.parse_request import parse_request
+from csr_operator.kube.client import Object, secret_data
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.errors import PkiError

@@ -6,14 +6,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from csr_operator.backends.base import Context, Misconfigured, NoResponder
+from csr_operator.api.issuer import Issuer
+from csr_operator.api.keys import ObjectKey
+from csr_operator.api.names import RENEW_ANNOTATION, REVOKE_ANNOTATION, SUPERSEDED
+from csr_operator.api.parse_issuer import parse_issuer
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.parse_secret import parse_secret_meta
+from csr_operator.api.request import CertificateRequest
 from csr_operator.backends.registry import backend
-from csr_operator.decide import cannot_revoke, issuer_name, owns
-from csr_operator.kube import KubeError, Object, secret_data
-from csr_operator.model import RENEW_ANNOTATION, REVOKE_ANNOTATION, SUPERSEDED, CertificateRequest, Issuer, ObjectKey
-from csr_operator.parse import parse_issuer, parse_request, parse_secret_meta
+from csr_operator.decisions.decide import cannot_revoke, issuer_name, owns
+from csr_operator.kube.client import KubeError, Object, secret_data
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.errors import PkiError
+from csr_operator.plugin.context import Context, NoResponder
+from csr_operator.plugin.errors import Misconfigured
 
 from .certificates import title
 from .cluster import Cluster, Reader

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any
 
-from csr_operator.model import CertificateRequest, Condition
+from csr_operator.api.conditions import Condition
+from csr_operator.api.request import CertificateRequest
 
 from .output import span, when
 

@@ -3,9 +3,13 @@
 import asyncio
 from datetime import datetime
 
-from csr_operator.model import CertificateRequest, Issuer, ObjectKey
-from csr_operator.outputs import staging_key
-from csr_operator.parse import parse_issuer, parse_request, parse_secret_meta, parse_staged
+from csr_operator.api.issuer import Issuer
+from csr_operator.api.keys import ObjectKey
+from csr_operator.api.parse_issuer import parse_issuer
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.parse_secret import parse_secret_meta, parse_staged
+from csr_operator.api.request import CertificateRequest
+from csr_operator.issuance.secret_body import staging_key
 
 from . import describe
 from .cluster import Cluster, Reader

@@ -6,10 +6,13 @@ from datetime import datetime
 
 from cryptography import x509
 
-from csr_operator.decide import not_owned, owner_of, owns
-from csr_operator.kube import Object, secret_data
-from csr_operator.model import CertificateRequest, Record, SecretKey
-from csr_operator.parse import parse_request, parse_secret_meta
+from csr_operator.api.keys import SecretKey
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.parse_secret import parse_secret_meta
+from csr_operator.api.request import CertificateRequest
+from csr_operator.api.secrets import Record
+from csr_operator.decisions.decide import not_owned, owner_of, owns
+from csr_operator.kube.client import Object, secret_data
 from csr_operator.pki.chain import Chain, build_chain, load_bundle
 from csr_operator.pki.csr import build_csr, load_csr
 from csr_operator.pki.errors import Mismatch, PkiError

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Callable
 
-from csr_operator.model import CertificateRequest, Condition, parse_duration
-from csr_operator.parse import parse_request
+from csr_operator.api.conditions import Condition
+from csr_operator.api.parse_request import parse_request
+from csr_operator.api.request import CertificateRequest
+from csr_operator.api.times import parse_duration
 
 from .cluster import Cluster
 from .errors import CommandFailed

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from csr_operator.backends.base import Context, Misconfigured, SecretNotFound
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import Misconfigured, SecretNotFound
 
 
 class Provider(Protocol):

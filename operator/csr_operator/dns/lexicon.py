@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from csr_operator.backends.base import BackendError, Context, Misconfigured, Retryable
-from csr_operator.backends.text import masked, shown
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
+from csr_operator.plugin.text import masked, shown
 
 from .base import Credentials, required
 from .process import MOST_OUTPUT, run

@@ -3,7 +3,7 @@
 import dns.exception
 import dns.name
 
-from csr_operator.backends.base import Rejected
+from csr_operator.plugin.errors import Rejected
 
 
 def parsed(name: str) -> dns.name.Name:

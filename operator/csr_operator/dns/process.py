@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from csr_operator.backends.base import Misconfigured, Retryable
+from csr_operator.plugin.errors import Misconfigured, Retryable
 
 UNCONFINED = "CSR_OPERATOR_PROGRAMS"
 """In the environment `unconfined`: where there is no Landlock, programs are run all the same."""

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from csr_operator.backends.base import Context, Misconfigured, Retryable
-from csr_operator.backends.text import shown
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import Misconfigured, Retryable
+from csr_operator.plugin.text import shown
 
 from .base import Credentials, required
 from .process import run
+from .resolve import Resolver
 
 _NAME = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -25,7 +27,7 @@ _EX_CONFIG = 78  # of sysexits.h
 
 
 class Exec:
-    def __init__(self, config: Mapping[str, Any], context: Context, field: str) -> None:
+    def __init__(self, config: Mapping[str, Any], context: Context, _: Resolver, field: str) -> None:
         name = required(config, "program", field, "the name of a program")
         if context.programs is None:
             raise Misconfigured(

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from csr_operator.backends.base import Context, Misconfigured
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import Misconfigured
 
 from .acme_dns import AcmeDns
 from .base import Provider
@@ -16,11 +17,11 @@ from .webhook import Webhook
 _Make = Callable[[Mapping[str, Any], Context, Resolver, str], Provider]
 
 _KINDS: Mapping[str, _Make] = {
-    "rfc2136": lambda config, context, _, field: Rfc2136(config, context, field),
+    "rfc2136": Rfc2136,
     "acmeDNS": AcmeDns,
     "lexicon": Lexicon,
     "webhook": Webhook,
-    "exec": lambda config, context, _, field: Exec(config, context, field),
+    "exec": Exec,
 }
 
 

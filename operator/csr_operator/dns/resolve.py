@@ -16,7 +16,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
-from csr_operator.backends.base import BackendError, Misconfigured, Retryable
+from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
 
 from .names import parsed, written
 from .servers import addresses, server

@@ -21,10 +21,12 @@ import dns.tsig
 import dns.update
 from dns.rdtypes.ANY.TXT import TXT
 
-from csr_operator.backends.base import BackendError, Context, Misconfigured, Retryable
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
 
 from .base import required, secret_key
 from .names import parsed, written
+from .resolve import Resolver
 from .servers import addresses, server
 
 ALGORITHMS = {
@@ -41,7 +43,7 @@ _CONNECTIONS = 8
 
 
 class Rfc2136:
-    def __init__(self, config: Mapping[str, Any], context: Context, field: str) -> None:
+    def __init__(self, config: Mapping[str, Any], context: Context, _: Resolver, field: str) -> None:
         self._server = required(config, "nameserver", field, "the primary server of the zone, such as 192.0.2.53:53")
         self._host, self._port = server(self._server, f"{field}.nameserver")
         self._key_name, self._reference = config.get("tsigKeyName") or "", config.get("tsigSecretSecretRef") or {}

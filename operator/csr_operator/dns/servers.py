@@ -4,8 +4,8 @@ import asyncio
 import re
 import socket
 
-from csr_operator.backends.base import Misconfigured, Retryable
 from csr_operator.pki.general_names import is_address
+from csr_operator.plugin.errors import Misconfigured, Retryable
 
 _BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?")
 _PLAIN = re.compile(r"([A-Za-z0-9_](?:[-._A-Za-z0-9]*[A-Za-z0-9])?)(?::([0-9]{1,5}))?")

@@ -4,9 +4,10 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from csr_operator.backends.base import BackendError, Context, Misconfigured, Rejected, Retryable
-from csr_operator.backends.http import Answer, call, trust
-from csr_operator.backends.text import shown
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
+from csr_operator.plugin.http import Answer, call, trust
+from csr_operator.plugin.text import shown
 
 from .base import Credentials, required
 from .resolve import Resolver

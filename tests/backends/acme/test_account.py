@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from csr_operator.model import CREDENTIAL_TYPE
+from csr_operator.api.names import CREDENTIAL_TYPE
 from devcluster import ControlPlane
 from tests.support.acme_scene import HTTP, Scene, running_scene
 from tests.support.kubectl import condition, wait_until

@@ -9,7 +9,7 @@ import pytest
 from cryptography.x509.oid import NameOID
 
 from csr_acme import challenges
-from csr_operator.model import REVOKE_ANNOTATION
+from csr_operator.api.names import REVOKE_ANNOTATION
 from tests.support.acme import rfc2136
 from tests.support.acme_scene import HTTP, Scene, names
 from tests.support.kubectl import condition, wait_until

@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from csr_operator.backends.acme import AcmeBackend
-from csr_operator.backends.base import BackendError, Issued, Lapsed, Misconfigured, Order, Pending, Rejected, Retryable
 from csr_operator.pki.csr import CsrTemplate, build_csr, with_common_name
 from csr_operator.pki.keys import private_key_pem
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
+from csr_operator.plugin.backend import Issued, Order, Pending
+from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable
 from tests.support.acme_world import NAME, World, csr, go, order, submitted, world_of
 from tests.support.contract import Call, Reply
 from tests.support.hostile_acme import PROBLEM, HostileAcme, Lie, problem

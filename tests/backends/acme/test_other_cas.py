@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import AcmeClient, Identifier, Order, Refused, challenges
-from csr_operator.model import MANAGER
+from csr_operator.api.names import MANAGER
 from devcluster import ControlPlane
 from tests.support.acme import AcmeServer, acme_issuer, rfc2136, rfc2136_secret
 from tests.support.acme_scene import HTTP, names

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from csr_acme.challenges import dns_name
-from csr_operator.model import CREDENTIAL_TYPE
+from csr_operator.api.names import CREDENTIAL_TYPE
 from tests.support.acme import acme_issuer, rfc2136
 from tests.support.acme_dns import AcmeDnsServer
 from tests.support.acme_scene import Scene, names

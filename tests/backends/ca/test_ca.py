@@ -8,15 +8,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 
-from csr_operator.backends.base import Context, Issued, Misconfigured, NoResponder, Order, Rejected, Retryable
 from csr_operator.backends.ca import CaBackend
-from csr_operator.backends.http import http_session
 from csr_operator.pki.authority import load_authority
 from csr_operator.pki.crl import crl_number, load_crl, revoked, sign_crl
 from csr_operator.pki.csr import CsrTemplate, build_csr
 from csr_operator.pki.keys import KeyParameters, generate
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
+from csr_operator.plugin.backend import Issued, Order
+from csr_operator.plugin.context import Context, NoResponder
+from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
+from csr_operator.plugin.http import http_session
 from tests.support.authorities import KeyPair, authority
 
 Data = Mapping[str, bytes]

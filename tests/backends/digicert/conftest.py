@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from csr_operator.backends import http
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.backends.digicert.one import DigicertOneBackend
+from csr_operator.plugin import http
 from tests.backends.digicert.support import Clock, World
 from tests.emulators.digicert_one_server import DigicertOneServer
 from tests.emulators.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer

@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.x509.oid import NameOID
 
-from csr_operator.backends.base import Context, NoResponder, Order, Pending
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.pki.profile import Profile
+from csr_operator.plugin.backend import Order, Pending
+from csr_operator.plugin.context import Context, NoResponder
 
 START = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 

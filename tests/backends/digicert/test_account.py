@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from cryptography import x509
 
-from csr_operator.backends.base import Issued, Misconfigured, Rejected, Retryable
 from csr_operator.backends.digicert.certcentral import DigicertBackend
+from csr_operator.plugin.backend import Issued
+from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
 from tests.backends.digicert.support import Clock, World, order
 from tests.emulators.digicert_server import CONTAINER, DV, OV, PRIVATE, DigicertServer
 from tests.support.contract import Reply

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from csr_operator.backends.base import Issued, Misconfigured, Order, Pending, Rejected
 from csr_operator.backends.digicert.certcentral import AbandoningDigicertBackend, DigicertBackend
+from csr_operator.plugin.backend import Issued, Order, Pending
+from csr_operator.plugin.errors import Misconfigured, Rejected
 from tests.backends.digicert.support import Clock, World, order
 from tests.emulators.digicert_server import DV, DigicertServer
 from tests.support.bind import Bind, bind

@@ -8,10 +8,11 @@ from ipaddress import ip_address
 import pytest
 from cryptography import x509
 
-from csr_operator.backends.base import Issued, Misconfigured, Order, Rejected, Retryable
 from csr_operator.backends.digicert.one import DigicertOneBackend
 from csr_operator.pki.chain import build_chain
 from csr_operator.pki.verify import verify
+from csr_operator.plugin.backend import Issued, Order
+from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
 from tests.backends.digicert.support import Clock, World, csr, order
 from tests.emulators.digicert_one_server import DigicertOneServer
 from tests.support.contract import Damage, Reply

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from csr_operator.backends.base import Issued, Lapsed, Misconfigured, Pending, Rejected, Retryable
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.pki.chain import build_chain
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import verify
+from csr_operator.plugin.backend import Issued, Pending
+from csr_operator.plugin.errors import Lapsed, Misconfigured, Rejected, Retryable
 from tests.backends.digicert.support import Clock, World, csr, order
 from tests.emulators.digicert_server import CONTAINER, DV, KEY, ORGANIZATION, PRIVATE, DigicertServer, after
 from tests.support.contract import Damage, Reply

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from csr_operator.backends.base import Abandons, Issued, Order, Pending, Rejected, Retryable
 from csr_operator.backends.digicert.certcentral import AbandoningDigicertBackend, DigicertBackend
 from csr_operator.pki.chain import spki_of
 from csr_operator.pki.keys import public_key_der
+from csr_operator.plugin.backend import Abandons, Issued, Order, Pending
+from csr_operator.plugin.errors import Rejected, Retryable
 from tests.backends.digicert.support import Clock, order
 from tests.emulators.digicert_server import AT_ONCE, OV, PRIVATE, DigicertServer, after
 from tests.support.contract import Damage

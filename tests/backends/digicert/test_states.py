@@ -7,9 +7,10 @@ from contextlib import nullcontext
 
 import pytest
 
-from csr_operator.backends.base import BackendError, Issued, Lapsed, Pending, Rejected, Retryable
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.backends.digicert.changes import WAITING
+from csr_operator.plugin.backend import Issued, Pending
+from csr_operator.plugin.errors import BackendError, Lapsed, Rejected, Retryable
 from tests.backends.digicert.support import Clock, order
 from tests.emulators.digicert_schema import STATUSES
 from tests.emulators.digicert_server import DigicertServer, after

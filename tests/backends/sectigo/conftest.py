@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from csr_operator.backends.http import http_session
+from csr_operator.plugin.http import http_session
 from tests.emulators.sectigo_server import SectigoServer
 from tests.emulators.sectigo_world import Clock, World
 

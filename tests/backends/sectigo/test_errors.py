@@ -2,7 +2,7 @@
 
 import pytest
 
-from csr_operator.backends.base import BackendError, Misconfigured, Rejected, Retryable
+from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
 from tests.emulators.sectigo_world import World, order
 from tests.support.contract import Damage, Reply
 

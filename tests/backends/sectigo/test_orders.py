@@ -7,13 +7,14 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from csr_operator.backends import http
-from csr_operator.backends.base import Abandons, Issued, Lapsed, Order, Pending, Rejected, Retryable
 from csr_operator.pki.chain import build_chain
 from csr_operator.pki.keys import KeyParameters, generate
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import verify
+from csr_operator.plugin import http
+from csr_operator.plugin.backend import Abandons, Issued, Order, Pending
+from csr_operator.plugin.errors import Lapsed, Rejected, Retryable
 from tests.emulators.sectigo_server import PRIVATE
 from tests.emulators.sectigo_world import World, finish, order
 from tests.support.contract import Damage, Reply

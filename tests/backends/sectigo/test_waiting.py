@@ -7,8 +7,9 @@ from itertools import accumulate
 
 import pytest
 
-from csr_operator.backends.base import Issued, Order, Pending, Retryable
 from csr_operator.backends.sectigo import SectigoBackend
+from csr_operator.plugin.backend import Issued, Order, Pending
+from csr_operator.plugin.errors import Retryable
 from tests.emulators.sectigo_world import World, order
 from tests.support.contract import Reply
 

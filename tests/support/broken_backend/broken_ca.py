@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from csr_operator.backends.base import Context, Health, Issued, Misconfigured, Order, Pending, Retryable
+from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import Misconfigured, Retryable
 
 
 class BrokenCa:

@@ -6,8 +6,10 @@ from typing import Any, ClassVar
 
 from cryptography import x509
 
-from csr_operator.backends.base import Context, Health, Issued, Lapsed, Order, Pending, Renewal
 from csr_operator.pki.authority import load_authority, sign
+from csr_operator.plugin.backend import Health, Issued, Order, Pending, Renewal
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import Lapsed
 
 
 class HastyCa:

@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from csr_acme import AcmeClient, AcmeError, ExternalAccount, Refused, Unreachable
 from csr_acme.jose import AccountKey, b64url_decode
-from csr_operator.backends.base import BackendError, Context, Misconfigured, Rejected, SecretNotFound
-from csr_operator.backends.text import shown
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import load_private_key
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, SecretNotFound
+from csr_operator.plugin.text import shown
 
 from .words import in_words, of_directory, translated
 

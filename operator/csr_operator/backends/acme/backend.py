@@ -16,26 +16,16 @@ import csr_acme
 from csr_acme import AcmeClient, AcmeError, Authorization, Identifier, Problem, Refused, Unreachable
 from csr_acme.client import renewal_id
 from csr_acme.objects import is_certificate_id
-from csr_operator.backends.base import (
-    BackendError,
-    Context,
-    Health,
-    Issued,
-    Lapsed,
-    Misconfigured,
-    Order,
-    Pending,
-    Rejected,
-    Renewal,
-    Retryable,
-)
-from csr_operator.backends.http import trust
 from csr_operator.backends.public_cas import ACME_HOSTS, refusal
-from csr_operator.backends.text import shown
 from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import parameters_of, public_key_der
 from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
+from csr_operator.plugin.backend import Health, Issued, Order, Pending, Renewal
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable
+from csr_operator.plugin.http import trust
+from csr_operator.plugin.text import shown
 
 from .account import Account
 from .identifiers import identifiers_of

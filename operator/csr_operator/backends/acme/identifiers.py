@@ -7,10 +7,10 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from csr_acme import Authorization, Identifier
-from csr_operator.backends.base import Rejected
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import alternative_names
 from csr_operator.pki.general_names import dns_name
+from csr_operator.plugin.errors import Rejected
 
 
 def identifiers_of(csr: x509.CertificateSigningRequest) -> list[Identifier]:

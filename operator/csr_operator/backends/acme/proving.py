@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from csr_acme import AcmeClient, Authorization, Identifier, Order, Refused
-from csr_operator.backends.base import BackendError, Rejected, Retryable
-from csr_operator.backends.text import shown
+from csr_operator.plugin.errors import BackendError, Rejected, Retryable
+from csr_operator.plugin.text import shown
 
 from .identifiers import is_asked
 from .solvers import Proof, Prover, Solver, Solvers, missing, name_of

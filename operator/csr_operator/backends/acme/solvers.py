@@ -8,12 +8,13 @@ from typing import Any, ClassVar, Protocol
 
 from csr_acme import Authorization, Challenge, Identifier, challenges
 from csr_acme.jose import AccountKey
-from csr_operator.backends.base import Context, Misconfigured, Rejected
-from csr_operator.backends.text import shown
+from csr_operator.backends.acme.self_check import reachable
 from csr_operator.dns.base import Provider
 from csr_operator.dns.providers import provider
 from csr_operator.dns.resolve import resolver
-from csr_operator.reachability import reachable
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import Misconfigured, Rejected
+from csr_operator.plugin.text import shown
 
 _DOMAIN = re.compile(r"[a-z0-9.-]{1,253}")
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from csr_acme import AcmeError, ForeignUrl, Problem, Refused, Unreachable, Untrusted
-from csr_operator.backends.base import BackendError, Misconfigured, Rejected, Retryable
-from csr_operator.backends.text import shown
+from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
+from csr_operator.plugin.text import shown
 
 _LIMITED, _PAUSED = 60.0, 900.0
 """Seconds to wait where a CA limits the rate, or has paused the account, and does not say for how long."""

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from csr_operator.backends.base import Health, Misconfigured, Retryable
-from csr_operator.backends.text import shown
+from csr_operator.plugin.backend import Health
+from csr_operator.plugin.errors import Misconfigured, Retryable
+from csr_operator.plugin.text import shown
 
 from .client import Client, Looked
 

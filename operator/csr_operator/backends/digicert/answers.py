@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 
-from csr_operator.backends.base import BackendError, Issued, Lapsed, Rejected, Retryable
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.verify import CA_DECIDES
+from csr_operator.plugin.backend import Issued
+from csr_operator.plugin.errors import BackendError, Lapsed, Rejected, Retryable
 
 from .handle import Handle
 

@@ -10,12 +10,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from csr_operator.backends.base import Order, Rejected
 from csr_operator.pki.errors import PkiError, quoted
 from csr_operator.pki.extensions import alternative_names
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.usages import normalized_usages
 from csr_operator.pki.verify import TLS_USAGES
+from csr_operator.plugin.backend import Order
+from csr_operator.plugin.errors import Rejected
 
 _LONGEST = 64  # ub-common-name of RFC 5280, appendix A
 

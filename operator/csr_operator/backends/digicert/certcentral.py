@@ -16,25 +16,17 @@ from typing import Any, ClassVar
 
 from cryptography import x509
 
-from csr_operator.backends.base import (
-    Context,
-    Health,
-    Issued,
-    Lapsed,
-    Misconfigured,
-    Order,
-    Pending,
-    Rejected,
-    Retryable,
-)
-from csr_operator.backends.grid import last_multiple
 from csr_operator.backends.public_cas import CERTCENTRAL_PRODUCTS, DIGICERT, refusal
-from csr_operator.backends.text import shown
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
 from csr_operator.pki.keys import parameters_of, public_key_der
 from csr_operator.pki.signatures import issued_by
+from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import Lapsed, Misconfigured, Rejected, Retryable
+from csr_operator.plugin.schedule import last_multiple
+from csr_operator.plugin.text import shown
 
 from .account import AccountCheck
 from .answers import DEAD, dead, issued, number_of

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from csr_operator.backends.base import BackendError, Misconfigured, Retryable
+from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
 
 from .answers import number_of
 from .client import Client

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from csr_operator.backends import http
-from csr_operator.backends.base import Context, Misconfigured, Rejected, Retryable, SecretNotFound
-from csr_operator.backends.text import shown
+from csr_operator.plugin import http
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable, SecretNotFound
+from csr_operator.plugin.text import shown
 
 _KEY = "api-key"
 _RATE_LIMITED = 60.0

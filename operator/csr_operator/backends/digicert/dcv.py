@@ -5,9 +5,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from csr_operator.backends.base import BackendError, Context
 from csr_operator.dns.providers import provider
 from csr_operator.dns.resolve import resolver
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import BackendError
 
 from .handle import txt_name
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from csr_operator.backends.base import Lapsed
-from csr_operator.backends.text import shown
+from csr_operator.plugin.errors import Lapsed
+from csr_operator.plugin.text import shown
 
 TOKEN_METHODS = frozenset({"dns-txt-token", "dns-cname-token", "http-token", "http-token-dynamic"})
 """Methods of domain control validation that show a random value."""

@@ -14,7 +14,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from csr_operator.backends.base import Context, Health, Issued, Misconfigured, Order, Pending, Rejected, Retryable
 from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import alternative_names
@@ -22,6 +21,9 @@ from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
 from csr_operator.pki.keys import public_key_der
 from csr_operator.pki.signatures import is_self_signed
 from csr_operator.pki.verify import CA_DECIDES
+from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
 
 from .client import Client, Looked, Refused
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from csr_operator.backends.base import Misconfigured, Rejected, Retryable
+from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
 
 from .client import Client
 from .settings import Settings

@@ -6,20 +6,12 @@ from typing import Any, ClassVar
 
 from cryptography import x509
 
-from csr_operator.backends.base import (
-    Context,
-    Health,
-    Issued,
-    Lapsed,
-    Misconfigured,
-    Order,
-    Pending,
-    Rejected,
-    Retryable,
-)
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.verify import CA_DECIDES
+from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import Lapsed, Misconfigured, Rejected, Retryable
 
 from .account import Account, term_for
 from .client import Client

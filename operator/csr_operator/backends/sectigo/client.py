@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from csr_operator.backends import http, waits
-from csr_operator.backends.base import Context, Misconfigured, Retryable, SecretNotFound
+from csr_operator.plugin import http
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import Misconfigured, Retryable, SecretNotFound
+from csr_operator.plugin.schedule import bounded_seconds
 
 from .settings import Access, Settings
 from .words import ROLE, Refusal, clean, said
@@ -168,7 +170,7 @@ class Client:
         token, lasts = (body.get("access_token"), body.get("expires_in")) if isinstance(body, dict) else (None, None)
         if not isinstance(token, str) or not token or not token.isprintable():
             raise Retryable("the token server's answer holds no access_token", _BUSY)
-        life = waits.seconds(lasts) if isinstance(lasts, int | float) else 60.0
+        life = bounded_seconds(lasts) if isinstance(lasts, int | float) else 60.0
         return _Token(token, (client_id, secret), now + timedelta(seconds=life * (1 - _EARLY)))
 
 

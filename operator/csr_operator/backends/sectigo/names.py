@@ -8,12 +8,12 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from csr_operator.backends.base import Rejected
 from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import alternative_names
 from csr_operator.pki.fingerprint import serial_octets
 from csr_operator.pki.keys import public_key_der
+from csr_operator.plugin.errors import Rejected
 
 
 def common_name(csr: x509.CertificateSigningRequest) -> str:

@@ -12,11 +12,12 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from csr_operator.backends.base import BackendError, Misconfigured, Order, Retryable
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.fingerprint import sha256_fingerprint
 from csr_operator.pki.signatures import issued_by
+from csr_operator.plugin.backend import Order
+from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
 
 from .account import Choice
 from .client import Client

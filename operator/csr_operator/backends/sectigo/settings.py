@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from csr_operator.backends.base import Misconfigured
+from csr_operator.plugin.errors import Misconfigured
 
 _LOGIN_URL = "https://cert-manager.com/api"
 _CERTIFICATE_URL = "https://cert-manager.com/private/api"

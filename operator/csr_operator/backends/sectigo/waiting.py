@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
-from csr_operator.backends.base import Retryable
-from csr_operator.backends.grid import last_multiple
+from csr_operator.plugin.errors import Retryable
+from csr_operator.plugin.schedule import last_multiple
 
 from .account import Choice
 from .client import Client

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Any
 
-from csr_operator.backends.base import BackendError, Misconfigured, Rejected, Retryable
-from csr_operator.backends.text import shown
+from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
+from csr_operator.plugin.text import shown
 
 _SOON, _LATER = 60.0, 900.0
 """Seconds until what passes by itself, and what needs somebody, is tried again."""

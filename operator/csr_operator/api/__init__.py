@@ -1,0 +1,1 @@
+"""The custom resources, and what the operator keeps in Secrets, as frozen values."""

@@ -1,0 +1,55 @@
+"""What tells one object from another."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from .request import IssuerRef
+
+Raw = Mapping[str, Any]
+
+
+class Kind(StrEnum):
+    CERTIFICATE_REQUEST = "CertificateRequest"
+    ISSUER = "Issuer"
+    CLUSTER_ISSUER = "ClusterIssuer"
+
+
+class ObjectKey(NamedTuple):
+    """Which object; `namespace` is empty for a ClusterIssuer."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+class SecretKey(NamedTuple):
+    namespace: str
+    name: str
+
+
+class SecretKeyRef(NamedTuple):
+    """A value in a Secret of the same namespace."""
+
+    name: str
+    key: str
+
+
+class InvalidSpec(ValueError):
+    """A field that admission let through cannot be read; the text names field and remedy."""
+
+
+def issuer_key(namespace: str, name: str) -> ObjectKey | None:
+    """The issuer that an annotation of a Secret in `namespace` calls `Kind/name`; None if it is no issuer's name."""
+    kind, _, name = name.partition("/")
+    if kind not in (Kind.ISSUER, Kind.CLUSTER_ISSUER) or not name:
+        return None
+    return IssuerRef(name, Kind(kind)).key(namespace)
+
+
+def is_newer(resource_version: str, than: str) -> bool:
+    """Resource versions of one resource compare as integers (Kubernetes KEP-5504); others count as newer."""
+    return not (resource_version.isdigit() and than.isdigit()) or int(resource_version) > int(than)

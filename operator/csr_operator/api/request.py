@@ -1,0 +1,253 @@
+"""A CertificateRequest as frozen values: what its user asks for."""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from enum import StrEnum
+
+from csr_operator.pki.csr import CsrTemplate
+from csr_operator.pki.keys import KeyEncoding, KeyParameters
+
+from .conditions import Condition
+from .digests import digest_of, essence_of, template_digest
+from .keys import Kind, ObjectKey, SecretKey, SecretKeyRef, issuer_key
+from .names import REVOCATION_FINALIZER, SUPERSEDED
+from .secrets import Record
+
+DEFAULT_DURATION = timedelta(days=90)
+
+
+class RotationPolicy(StrEnum):
+    ALWAYS = "Always"
+    NEVER = "Never"
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerRef:
+    name: str
+    kind: Kind = Kind.ISSUER
+
+    def key(self, namespace: str) -> ObjectKey:
+        """The issuer that a request in `namespace` means."""
+        return ObjectKey(self.kind, "" if self.kind is Kind.CLUSTER_ISSUER else namespace, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretTemplate:
+    labels: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+
+    def digest(self) -> str:
+        return template_digest(self.labels, self.annotations)
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKeySpec:
+    """secret_ref: the key is there already, and is used without being copied."""
+
+    parameters: KeyParameters = field(default_factory=KeyParameters)
+    encoding: KeyEncoding = KeyEncoding.PKCS1
+    rotation_policy: RotationPolicy = RotationPolicy.ALWAYS
+    secret_ref: SecretKeyRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeystoreSpec:
+    """profile: empty for the default."""
+
+    password: SecretKeyRef
+    alias: str = ""
+    profile: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the Secret holds besides tls.crt, tls.key and ca.crt."""
+
+    pkcs12: KeystoreSpec | None = None
+    jks: KeystoreSpec | None = None
+    der: bool = False
+    combined_pem: bool = False
+
+    def digest(self) -> str:
+        """Empty for nothing besides."""
+        return digest_of(essence_of(self))[:32] if self != Outputs() else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    on_delete: bool = False
+    on_rotation: bool = False
+
+
+_OF_THE_CA = frozenset(("ca.crt", "truststore.p12", "truststore.jks"))
+
+_HASHED = frozenset(("issuer_refs", "template", "csr_pem", "private_key", "duration"))
+
+_HASHED_OF_KEY = frozenset(("parameters", "encoding", "secret_ref"))
+
+REISSUES_NOTHING = frozenset(
+    (
+        *("secret_name", "secret_template", "outputs"),  # written anew, with the certificate that there is
+        *("renew_before", "renew_before_percentage", "retain", "revocation"),
+    )
+)
+"""Fields of RequestSpec that `issuance_hash` leaves out. A change of any other field has another certificate issued."""
+
+KEY_REISSUES_NOTHING = frozenset(("rotation_policy",))
+"""The same of PrivateKeySpec."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSpec:
+    """`spec` of a CertificateRequest.
+
+    issuer_refs: in order of preference. csr_pem: the user's own CSR; the key never enters the cluster.
+    retain: the Secret outlives the request.
+    """
+
+    secret_name: str
+    issuer_refs: tuple[IssuerRef, ...]
+    template: CsrTemplate
+    csr_pem: str = ""
+    private_key: PrivateKeySpec = field(default_factory=PrivateKeySpec)
+    secret_template: SecretTemplate = field(default_factory=SecretTemplate)
+    outputs: Outputs = field(default_factory=Outputs)
+    duration: timedelta = DEFAULT_DURATION
+    renew_before: timedelta | None = None
+    renew_before_percentage: int | None = None
+    retain: bool = False
+    revocation: Revocation = field(default_factory=Revocation)
+
+    @property
+    def weight(self) -> int:
+        """How much there is to look at, as `offload.weight_of` counts it."""
+        names = self.template.names
+        lists = (names.dns_names, names.ip_addresses, names.uris, names.email_addresses, names.other_names)
+        return len(self.csr_pem) + sum(map(len, names.dns_names)) + 64 * sum(map(len, lists))
+
+    @property
+    def key_is_ours(self) -> bool:
+        """The operator makes the key and stores it."""
+        return not self.csr_pem and self.private_key.secret_ref is None
+
+    @property
+    def data_keys(self) -> frozenset[str]:
+        """What the Secret holds if the CA's certificate is known."""
+        keys = {"tls.crt", "ca.crt"}
+        if self.key_is_ours:
+            keys.add("tls.key")
+        if self.outputs.pkcs12:
+            keys |= {"keystore.p12", "truststore.p12"}
+        if self.outputs.jks:
+            keys |= {"keystore.jks", "truststore.jks"}
+        if self.outputs.der:
+            keys.add("key.der")
+        if self.outputs.combined_pem:
+            keys.add("tls-combined.pem")
+        return frozenset(keys)
+
+    def stored_keys(self, record: "Record") -> frozenset[str]:
+        """What the Secret holds with that certificate in it."""
+        return self.data_keys if record.issuer_fingerprint else self.data_keys - _OF_THE_CA
+
+    def issuance_hash(self) -> str:
+        """SHA-256 (hex) of all that another certificate would have to be issued for.
+
+        Only what differs from its default counts, so that neither a default spelled out nor a field that a later
+        version adds reissues anything.
+        """
+        private_key = self.private_key
+        hashed = [
+            essence_of(self.issuer_refs),
+            essence_of(self.template),
+            self.csr_pem,
+            essence_of(private_key.parameters.normalized()),
+            private_key.encoding.value,
+            private_key.secret_ref,
+            self.duration.total_seconds(),
+        ]
+        # These stand there even at their defaults, for good: what was added since comes after them, if it is used.
+        later = essence_of(self, without=_HASHED | REISSUES_NOTHING)
+        if of_key := essence_of(private_key, without=_HASHED_OF_KEY | KEY_REISSUES_NOTHING):
+            later["private_key"] = of_key
+        return digest_of([*hashed, later] if later else hashed)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStatus:
+    """`status` as it is in the cluster: compared with what it should be, never believed.
+
+    csr_digest: of the CSR (`pki.csr.csr_digest`), which is too long to keep. pace: see `pace.Pace`.
+    """
+
+    conditions: tuple[Condition, ...] = ()
+    observed_generation: int = 0
+    serial_number: str = ""
+    not_before: str = ""
+    not_after: str = ""
+    renewal_time: str = ""
+    revision: int = 0
+    sha256_fingerprint: str = ""
+    csr_digest: str = ""
+    pace: str = ""
+
+    def without_times(self) -> "RequestStatus":
+        """To compare what is said, whenever it is."""
+        return replace(self, conditions=tuple(replace(c, last_transition_time="") for c in self.conditions))
+
+    def condition(self, kind: str) -> Condition | None:
+        return next((c for c in self.conditions if c.type == kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a user asks for by annotations: see RENEW_ANNOTATION and the like.
+
+    revoke_because: one of REVOCATION_REASONS; None for what is none.
+    """
+
+    renew: str = ""
+    revoke: str = ""
+    revoke_because: str | None = SUPERSEDED
+    imported: str = ""
+    abandon_revocation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRequest:
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    generation: int
+    created: str
+    spec: RequestSpec
+    issuance_hash: str
+    status: RequestStatus
+    wishes: Wishes = field(default_factory=Wishes)
+    being_deleted: bool = False
+    finalizers: tuple[str, ...] = ()
+    problem: str = ""
+    """Why `spec` could not be read, where admission let it through; names, key and profile are then empty."""
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(Kind.CERTIFICATE_REQUEST, self.namespace, self.name)
+
+    @property
+    def secret(self) -> SecretKey:
+        return SecretKey(self.namespace, self.spec.secret_name)
+
+    @property
+    def issuers(self) -> tuple[ObjectKey, ...]:
+        """In order of preference."""
+        return tuple(ref.key(self.namespace) for ref in self.spec.issuer_refs)
+
+    @property
+    def is_guarded(self) -> bool:
+        """It stays until the operator lets it go."""
+        return REVOCATION_FINALIZER in self.finalizers
+
+    def issuer_key(self, name: str) -> ObjectKey | None:
+        """The issuer that an annotation of the Secret calls `Kind/name`; None if it is no issuer's name."""
+        return issuer_key(self.namespace, name)

@@ -1,0 +1,274 @@
+"""Answers the challenges for which a CA connects to the name itself, whichever replica presented them."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from csr_operator.api.issuer import Issuer
+from csr_operator.api.keys import Kind
+from csr_operator.kube.client import KubeError, RouteKind, RouteKube, Unreachable
+from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
+
+from .alpn import AlpnCertificates
+from .routes import (
+    CHALLENGE_LABEL,
+    Challenge,
+    check_route,
+    host_name,
+    is_answer,
+    is_token,
+    note_object,
+    noted_route,
+    parse_challenge,
+    presented_at,
+    route_kind,
+    route_namespace,
+    route_object,
+)
+
+logger = logging.getLogger(__name__)
+
+_LIST_PAUSE = 1.0
+"""Seconds from one look at what other replicas presented to the next, however often unknown tokens are asked for."""
+
+_FRESH = timedelta(hours=6)
+"""After this an object that is still needed is written again, which tells the other replicas that it is."""
+
+_FORGOTTEN = timedelta(hours=24)
+"""An object that nobody wrote for so long is of no order any more."""
+
+_LONGEST = timedelta(days=7)
+"""No order waits longer than that (Let's Encrypt's own limit); its backend went without withdrawing the challenge."""
+
+_SWEEP = 3600.0
+
+_Key = tuple[str, str]  # host and token
+
+
+@dataclass(frozen=True, slots=True)
+class _Presented:
+    challenge: Challenge
+    route: Mapping[str, Any]
+    issuer: Issuer
+    since: datetime
+    written: datetime
+
+
+class Challenges:
+    """What this process answers.
+
+    namespace: the operator's own. clock: the time now, in UTC. for_issuers: not only for ClusterIssuers.
+    """
+
+    def __init__(
+        self,
+        kube: RouteKube,
+        namespace: str,
+        clock: Callable[[], datetime],
+        alpn: AlpnCertificates | None,
+        *,
+        for_issuers: bool = False,
+    ) -> None:
+        self._kube, self._namespace, self._clock = kube, namespace, clock
+        self.alpn = alpn
+        self._for_issuers = for_issuers
+        self._presented: dict[_Key, _Presented] = {}
+        self._seen: Mapping[_Key, Challenge] = {}
+        self._queued: asyncio.Task[None] | None = None
+        self._looking = asyncio.Lock()
+        self._next_look = 0.0
+
+    async def answer(self, host: str, token: str) -> str | None:
+        """The key authorization for `token` at `host` (a header Host); None if nobody presented that.
+
+        What is not in memory is looked up in the cluster, where at most one look a second serves all who ask.
+        """
+        if not is_token(token):
+            return None
+        key = (host_name(host), token)
+        if key in self._presented:
+            return self._presented[key].challenge.answer
+        if key not in self._seen:
+            if self._queued is None:
+                self._queued = asyncio.create_task(self._look())
+            await asyncio.shield(self._queued)
+        return self._seen[key].answer if key in self._seen else None
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        async with self._looking:
+            await asyncio.sleep(self._next_look - loop.time())
+            self._queued = None  # who comes from now on needs a look that begins later
+            self._next_look = loop.time() + _LIST_PAUSE
+            seen: dict[_Key, Challenge] = {}
+            for kind in RouteKind:
+                try:
+                    async for obj in self._kube.list_routes(kind, self._namespace, CHALLENGE_LABEL):
+                        if (found := parse_challenge(obj)) is not None:
+                            seen[found.key] = found
+                except (KubeError, Unreachable) as error:
+                    logger.warning("cannot look up a challenge: %s", error)
+            self._seen = seen
+
+    def must_answer_for(self, issuer: Issuer, solver: str) -> None:
+        """Raises Misconfigured if challenges of this issuer are not answered."""
+        if issuer.kind is Kind.CLUSTER_ISSUER or self._for_issuers:
+            return
+        raise Misconfigured(
+            f"spec.acme.solvers: {solver}: the operator answers for ClusterIssuers only, as an Issuer could prove the "
+            "hosts of other namespaces by it: use a ClusterIssuer or dns01, or have the operator started with "
+            "--http01-issuers=All"
+        )
+
+    async def present(self, challenge: Challenge, route: Mapping[str, Any], issuer: Issuer) -> None:
+        """Raises Rejected, Retryable, Misconfigured."""
+        self.must_answer_for(issuer, "http01")
+        check_route(route, issuer)
+        if not (is_token(challenge.token) and is_answer(challenge.answer)):
+            raise Rejected("the CA's token is not base64url (RFC 8555, section 8.3), and so is not answered")
+        known, now = self._presented.get(challenge.key), self._clock()
+        if known is not None and known.issuer.key != issuer.key:
+            if known.challenge.answer == challenge.answer:
+                return  # of the same account
+            # Nothing in what a CA asks tells whose challenge it looks at.
+            raise Retryable(
+                f"http01: {known.issuer.key} has a challenge at {challenge.host} with the same token, and is answered "
+                "first"
+            )
+        if known is None or (known.challenge, known.route) != (challenge, route):
+            if known is not None and route_kind(known.route) is not route_kind(route) and issuer.namespace:
+                await self.withdraw(*challenge.key, issuer)  # what is in the issuer's namespace no sweep would find
+            presented = _Presented(challenge, route, issuer, since=now, written=now)
+            await self._write(presented)
+            self._presented[challenge.key] = presented
+
+    async def _write(self, presented: _Presented) -> None:
+        challenge, issuer, home, now = presented.challenge, presented.issuer, self._namespace, presented.written
+        kind = route_kind(presented.route)
+        bodies = [(kind, route_object(challenge, presented.route, issuer, home, now))]
+        if route_namespace(kind, issuer, home) != home:
+            bodies.insert(0, (RouteKind.CONFIG_MAP, note_object(challenge, kind, issuer, home, now)))
+        for each, body in bodies:
+            try:
+                await self._kube.apply_route(each, body["metadata"]["namespace"], body)
+            except (KubeError, Unreachable) as error:
+                raise _in_words(error, each, body["metadata"]["namespace"]) from None
+
+    async def withdraw(self, host: str, token: str, issuer: Issuer) -> None:
+        """Raises Retryable, Misconfigured."""
+        asked = Challenge(host_name(host), token, "")
+        known = self._presented.get(asked.key)
+        if known is not None and known.issuer.key != issuer.key:
+            return
+        kinds = list(RouteKind) if known is None else [route_kind(known.route)]
+        if known is not None and route_namespace(kinds[0], issuer, self._namespace) != self._namespace:
+            kinds.append(RouteKind.CONFIG_MAP)
+        for kind in kinds:
+            namespace = route_namespace(kind, issuer, self._namespace)
+            try:
+                await self._kube.delete_route(kind, namespace, asked.object_name)
+            except (KubeError, Unreachable) as error:
+                raise _in_words(error, kind, namespace) from None
+        self._presented.pop(asked.key, None)
+
+    async def forget(self, issuer: Issuer) -> None:
+        """Remove what is there for an issuer that is gone. What cannot be, now, the sweep removes after a day."""
+        for key, presented in list(self._presented.items()):
+            if presented.issuer.uid == issuer.uid:
+                try:
+                    await self.withdraw(*key, issuer)
+                except BackendError as error:
+                    logger.warning("%s is gone: %s", issuer.key, error)
+                    self._presented.pop(key, None)  # or it would be refreshed for a week
+
+    async def sweep_for_ever(self) -> None:
+        """Now and every hour: remove what no order needs any more, as a crash or a deleted issuer left it behind.
+
+        An owner reference cannot do that: the request is in another namespace.
+        """
+        while True:
+            await self.sweep()
+            await asyncio.sleep(_SWEEP)
+
+    async def sweep(self) -> None:
+        for key in list(self._presented):
+            try:
+                await self._refresh(key)
+            except BackendError as error:
+                logger.warning("%s", error)
+        for kind in RouteKind:
+            try:
+                await self._remove_old(kind)
+            except (KubeError, Unreachable) as error:
+                logger.warning("cannot remove old challenges of kind %s in %s: %s", kind, self._namespace, error)
+
+    async def _refresh(self, key: _Key) -> None:
+        presented, now = self._presented.get(key), self._clock()
+        if presented is None:
+            return
+        if now - presented.since >= _LONGEST:
+            await self.withdraw(*key, presented.issuer)
+        elif now - presented.written >= _FRESH:
+            renewed = replace(presented, written=now)
+            await self._write(renewed)
+            if self._presented.get(key) is presented:  # not withdrawn meanwhile
+                self._presented[key] = renewed
+
+    async def _remove_old(self, kind: RouteKind) -> None:
+        async for obj in self._kube.list_routes(kind, self._namespace, CHALLENGE_LABEL):
+            challenge, metadata = parse_challenge(obj), obj["metadata"]
+            known = self._presented.get(challenge.key) if challenge is not None else None
+            needed = known is not None and (
+                route_kind(known.route) is kind
+                or (kind is RouteKind.CONFIG_MAP and route_namespace(route_kind(known.route), known.issuer, "") != "")
+            )
+            if not needed and self._clock() - presented_at(obj) >= _FORGOTTEN:
+                logger.info("removing %s %s/%s of an old challenge", kind, self._namespace, metadata["name"])
+                if (elsewhere := noted_route(obj)) is not None:
+                    await self._kube.delete_route(*elsewhere, metadata["name"])
+                # One that is presented again just now has another version.
+                await self._kube.delete_route(kind, self._namespace, metadata["name"], metadata["resourceVersion"])
+
+
+class IssuerResponder:
+    """`backends.base.Responder` for one issuer."""
+
+    def __init__(self, challenges: Challenges, issuer: Issuer) -> None:
+        self._challenges, self._issuer = challenges, issuer
+
+    def check_http(self, route: Mapping[str, Any]) -> None:
+        self._challenges.must_answer_for(self._issuer, "http01")
+        check_route(route, self._issuer)
+
+    async def present_http(self, host: str, token: str, answer: str, route: Mapping[str, Any]) -> None:
+        await self._challenges.present(Challenge(host_name(host), token, answer), route, self._issuer)
+
+    async def withdraw_http(self, host: str, token: str) -> None:
+        await self._challenges.withdraw(host, token, self._issuer)
+
+    def present_alpn(self, identifier: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        self._challenges.must_answer_for(self._issuer, "tlsALPN01")
+        if self._challenges.alpn is None:
+            raise Misconfigured("tls-alpn-01: the operator listens nowhere for it: start it with --acme-tls-address")
+        self._challenges.alpn.present(identifier, certificate, key)
+
+    def withdraw_alpn(self, identifier: str) -> None:
+        if self._challenges.alpn is not None:
+            self._challenges.alpn.withdraw(identifier)
+
+
+def _in_words(error: KubeError | Unreachable, kind: RouteKind, namespace: str) -> BackendError:
+    text = f"http01: the {kind} of the challenge, in namespace {namespace}: {error}"
+    if isinstance(error, Unreachable):
+        return Retryable(text)
+    if error.status == 404 and kind is RouteKind.HTTP_ROUTE:
+        return Misconfigured(f"{text}: is the Gateway API (gateway.networking.k8s.io/v1) installed?")
+    if error.status in (403, 404):
+        return Misconfigured(f"{text}: apply deploy/ to the namespace that the operator runs in")
+    return Rejected(text) if error.status == 422 else Retryable(text)

@@ -1,0 +1,1 @@
+"""Which object is looked at when, and what became of it."""

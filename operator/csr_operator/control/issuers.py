@@ -1,0 +1,306 @@
+"""The issuers: their backends, and what the last check of each said."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
+
+import aiohttp
+
+from csr_operator.api.conditions import Condition
+from csr_operator.api.issuer import Issuer
+from csr_operator.api.keys import ObjectKey, SecretKey, is_newer
+from csr_operator.backends.registry import backend as backend_class
+from csr_operator.challenges.responder import Challenges, IssuerResponder
+from csr_operator.decisions.decide import IssuerState, issuer_name
+from csr_operator.decisions.status import condition_bodies, issuer_conditions
+from csr_operator.issuance.backend_calls import Ca, unexpected
+from csr_operator.kube.client import Kube, KubeError, Unreachable, secret_data
+from csr_operator.kube.issuer_secrets import write_issuer_secret
+from csr_operator.metrics import CA_CALLS, IssuerSample
+from csr_operator.pki.errors import quoted
+from csr_operator.plugin.backend import Backend, Health, SuggestsRenewal
+from csr_operator.plugin.context import Context
+from csr_operator.plugin.errors import BackendError, Misconfigured, SecretNotFound
+from csr_operator.plugin.http import http_session
+from csr_operator.plugin.text import shown
+
+from .issuer_credentials import refusal
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE = 30.0
+"""Seconds that a check may take."""
+
+_NEWS = timedelta(minutes=10)
+"""How often the status of an issuer whose CA is away tells in which words it was told so: they may change each time."""
+
+_REWORDED = 5
+"""How often within that time any other one changes by its words alone, such as while its user corrects a Secret."""
+
+
+@dataclass(slots=True)
+class Live:
+    """An issuer as it was last seen, its backend (None: see `problem`), and its state (None: not yet checked)."""
+
+    issuer: Issuer
+    backend: Backend | None
+    problem: str
+    state: IssuerState | None = None
+    refused: str = ""
+    """The message of the status that the API server refused last."""
+    not_after: datetime | None = None
+    """Until when the CA certificate is valid that signs now, as far as it is known."""
+    told: datetime | None = None
+    """When its status was written, or last seen to be right."""
+    reworded: tuple[datetime, ...] = ()
+    """When nothing but the words of its status changed."""
+
+    @property
+    def is_ready(self) -> bool:
+        return self.state is not None and self.state.ready
+
+    @property
+    def ca(self) -> Ca:
+        assert self.backend is not None
+        version = self.state.version if self.state is not None else ""
+        return Ca(issuer_name(self.issuer.key), self.issuer.backend, self.backend, self.issuer.policy, version)
+
+
+class Issuers:
+    """changed: called with the key of an issuer of which requests may now get another answer."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        cluster_resource_namespace: str,
+        clock: Callable[[], datetime],
+        changed: Callable[[ObjectKey], None],
+        challenges: Challenges,
+        programs: Path | None,
+    ) -> None:
+        self._kube, self._clock, self._changed, self._challenges = kube, clock, changed, challenges
+        self._programs = programs
+        self._cluster_resource_namespace = cluster_resource_namespace
+        self._session: aiohttp.ClientSession | None = None
+        self._live: dict[ObjectKey, Live] = {}
+        self._readers: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
+        self._forgetting: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._forgetting, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    def _http(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = http_session()
+        return self._session
+
+    def get(self, key: ObjectKey) -> Live | None:
+        return self._live.get(key)
+
+    def samples(self) -> Iterator[IssuerSample]:
+        """For the metrics: each issuer as it stands now. Called in a thread, so nothing is changed here."""
+        for key, live in list(self._live.items()):
+            expiry = live.not_after.timestamp() if live.not_after is not None else None
+            yield IssuerSample(key.kind, key.namespace, key.name, live.is_ready, expiry)
+
+    def uids(self) -> Iterator[tuple[ObjectKey, str]]:
+        """All there are, with their UIDs."""
+        return ((key, live.issuer.uid) for key, live in self._live.items())
+
+    def readers(self, secret: SecretKey) -> set[ObjectKey]:
+        """The issuers that read `secret` at their last check."""
+        return self._readers.get(secret, set())
+
+    def observe(self, issuer: Issuer) -> bool:
+        """File what the watch showed; True if the issuer has to be checked."""
+        live = self._live.get(issuer.key)
+        if live is not None and live.issuer.uid == issuer.uid:
+            if not is_newer(issuer.resource_version, live.issuer.resource_version):
+                return False
+            if live.issuer.generation == issuer.generation:
+                live.issuer = issuer
+                return False
+        self._live[issuer.key] = self._start(issuer)
+        return True
+
+    def forget(self, key: ObjectKey, uid: str) -> bool:
+        """False if the issuer there is another one, or there is none."""
+        live = self._live.get(key)
+        if live is None or live.issuer.uid != uid:
+            return False
+        del self._live[key]
+        for readers in self._readers.values():
+            readers.discard(key)
+        forgetting = asyncio.create_task(self._challenges.forget(live.issuer))
+        self._forgetting.add(forgetting)
+        forgetting.add_done_callback(self._forgetting.discard)
+        self._changed(key)
+        return True
+
+    async def check(self, key: ObjectKey) -> None:
+        """Ask the backend how it is, and write the issuer's status if that is news. Raises Unreachable, KubeError."""
+        live = self._live.get(key)
+        if live is None:
+            return
+        ready, reason, health = await self._ask(live)
+        message = _bounded(live, ready, reason, health.message, self._clock())
+        state = IssuerState(
+            ready=ready,
+            message=_first_words(live, ready, reason, message),
+            version=f"{live.issuer.uid}/{live.issuer.generation}/{health.fingerprint}",
+            fingerprint=health.fingerprint,
+            rotated_at=self._rotated_at(live.state, health.fingerprint),
+            costs=live.backend is not None and live.backend.costs,
+            revokes=live.backend is not None and live.backend.revokes,
+            suggests=isinstance(live.backend, SuggestsRenewal),
+            needs_approval=live.issuer.needs_approval,
+            policy=live.issuer.policy,
+            backend=live.issuer.backend if live.backend is not None else "",
+        )
+        live.not_after = health.not_after
+        if state != live.state:
+            live.state = state
+            self._changed(key)
+        await self._write_status(live, ready, reason, message)
+
+    def _start(self, issuer: Issuer) -> Live:
+        namespace = issuer.namespace or self._cluster_resource_namespace
+
+        async def read_secret(name: str) -> Mapping[str, bytes] | None:
+            secret_key = SecretKey(namespace, name)
+            self._readers[secret_key].add(issuer.key)
+            secret = await self._kube.get_secret(secret_key)
+            if secret is None:
+                return None
+            if why := refusal(secret, issuer):
+                raise Misconfigured(why)
+            return secret_data(secret)
+
+        async def write_secret(name: str, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
+            await write_issuer_secret(self._kube, SecretKey(namespace, name), issuer, change)
+
+        if issuer.problem:
+            return Live(issuer, None, issuer.problem)
+        try:
+            responder = IssuerResponder(self._challenges, issuer)
+            context = Context(read_secret, write_secret, self._clock, self._http, responder, self._programs, namespace)
+            backend = backend_class(issuer.backend).create(issuer.config, context)
+        except Misconfigured as error:
+            return Live(issuer, None, shown(str(error)))
+        except Exception as error:
+            logger.exception("%s: backend %s: unexpected, at create", issuer.key, issuer.backend)
+            return Live(issuer, None, unexpected(issuer.backend, error))
+        return Live(issuer, backend, "")
+
+    async def _ask(self, live: Live) -> tuple[bool, str, Health]:
+        if live.backend is None:
+            return False, "Misconfigured", Health(live.problem)
+        outcome = "error"
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                said = await live.backend.check()
+            health = Health(shown(said.message), shown(said.fingerprint), said.not_after)
+            outcome = "ok"
+            return True, "Ready", health
+        except TimeoutError:
+            outcome = "unavailable"
+            return False, "Unavailable", Health(f"the CA did not answer within {_PATIENCE:.0f} s")
+        except SecretNotFound as error:
+            outcome = "misconfigured"
+            return False, "SecretNotFound", Health(shown(str(error)))
+        except Misconfigured as error:
+            outcome = "misconfigured"
+            return False, "Misconfigured", Health(shown(str(error)))
+        except BackendError as error:
+            outcome = "unavailable"
+            return False, "Unavailable", Health(shown(str(error)))
+        except KubeError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            outcome = "misconfigured"
+            text = f"the operator lacks a permission: {shown(str(error))}: grant it, see docs/operations.md, Rights"
+            return False, "Misconfigured", Health(text)
+        except Unreachable:
+            raise
+        except Exception as error:
+            logger.exception("%s: backend %s: unexpected, at check", live.issuer.key, live.issuer.backend)
+            return False, "Unavailable", Health(unexpected(live.issuer.backend, error))
+        finally:
+            CA_CALLS.labels(live.issuer.backend, "check", outcome).inc()
+
+    def _rotated_at(self, before: IssuerState | None, fingerprint: str) -> datetime | None:
+        if before is not None and fingerprint in ("", before.fingerprint):
+            return before.rotated_at
+        return self._clock()
+
+    async def _write_status(self, live: Live, ready: bool, reason: str, message: str) -> None:
+        issuer, now = live.issuer, self._clock()
+        conditions = issuer_conditions(issuer.generation, ready, reason, message, issuer.conditions, now)
+        if live.told is None or conditions == issuer.conditions:
+            live.told = live.told or now
+        if conditions == issuer.conditions:
+            return
+        if _still_away(issuer, ready, reason) and timedelta(0) <= now - live.told < _NEWS:
+            return
+        body = {"conditions": condition_bodies(conditions), "observedGeneration": issuer.generation}
+        try:
+            answer = await self._kube.patch_status(issuer.key, issuer.resource_version, body)
+        except KubeError as error:
+            if error.status in (404, 409):
+                return  # gone, or newer: the watch shows it
+            if error.status == 422:
+                if live.refused != message:
+                    logger.warning(
+                        "%s: the API server refuses its status, which stays as it is: %s",
+                        issuer.key,
+                        quoted(error, 500),
+                    )
+                live.refused = message
+                return
+            raise
+        if live.issuer is issuer:
+            live.issuer = replace(issuer, resource_version=answer["metadata"]["resourceVersion"], conditions=conditions)
+            live.told = now
+        logger.log(logging.INFO if ready else logging.WARNING, "%s: %s: %s", issuer.key, reason, message)
+
+
+def _bounded(live: Live, ready: bool, reason: str, message: str, now: datetime) -> str:
+    """What to say: the message, or that of the status, if those of a backend are other ones again and again.
+
+    All that wait for the issuer are told of each change.
+    """
+    before = _said(live.issuer, ready, reason)
+    if before is None or before.message == message or _still_away(live.issuer, ready, reason):
+        return message
+    live.reworded = tuple(at for at in live.reworded if timedelta(0) <= now - at < _NEWS)
+    if len(live.reworded) >= _REWORDED:
+        return before.message
+    live.reworded += (now,)
+    return message
+
+
+def _said(issuer: Issuer, ready: bool, reason: str) -> Condition | None:
+    """The condition Ready of its status, if that says what is to be said but for the words."""
+    wanted = ("Ready", str(ready), reason, issuer.generation)
+    return next((c for c in issuer.conditions if (c.type, c.status, c.reason, c.observed_generation) == wanted), None)
+
+
+def _still_away(issuer: Issuer, ready: bool, reason: str) -> bool:
+    """Its status says what is to be said but for the words, which are the CA's, and may be others each time."""
+    return reason == "Unavailable" and _said(issuer, ready, reason) is not None
+
+
+def _first_words(live: Live, ready: bool, reason: str, message: str) -> str:
+    """What requests that wait for it are told: in which words it became so, and not each time anew."""
+    if not _still_away(live.issuer, ready, reason):
+        return message
+    if live.state is not None and not live.state.ready:
+        return live.state.message
+    return next((c.message for c in live.issuer.conditions if c.type == "Ready"), message)

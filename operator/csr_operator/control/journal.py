@@ -1,0 +1,65 @@
+"""The log's lines about one object: what became of it, for whoever reads the log after the events are gone.
+
+Whatever its user does to an object, it writes no more than so many lines in an hour.
+"""
+
+import logging
+from collections.abc import Callable
+
+from csr_operator.api.keys import ObjectKey
+from csr_operator.api.request import CertificateRequest
+from csr_operator.api.secrets import Record
+from csr_operator.plugin.text import shown
+
+logger = logging.getLogger(__name__)
+
+_MOST = 30
+_HOUR = 3600.0
+
+_MOST_NAMES = 3
+
+
+class Journal:
+    """clock: seconds that only grow."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._written: dict[ObjectKey, tuple[float, int]] = {}  # since when, and how many
+
+    def say(self, level: int, key: ObjectKey, text: str) -> None:
+        now = self._clock()
+        since, count = self._written.get(key, (now, 0))
+        if now - since >= _HOUR:
+            since, count = now, 0
+        self._written[key] = since, count + 1
+        if count < _MOST:
+            logger.log(level, "%s: %s", key, text)
+        elif count == _MOST:
+            logger.warning("%s: more than %d lines in an hour: what follows is left out", key, _MOST)
+
+    def forget(self, key: ObjectKey) -> None:
+        """It is gone. What it wrote within the last hour still counts for one that is made anew."""
+        if self._clock() - self._written.get(key, (0.0, 0))[0] >= _HOUR:
+            self._written.pop(key, None)
+
+
+def issued_text(request: CertificateRequest, record: Record, reason: str) -> str:
+    """What was issued, by whom, for which names and why; never a key."""
+    why = f" because of {reason}" if reason else ""
+    return (
+        f"issued by {record.issuer}{why}: revision {record.revision}, serial number {record.serial_number}, "
+        f"valid until {record.not_after}, {_names(request)}"
+    )
+
+
+def _names(request: CertificateRequest) -> str:
+    names = request.spec.template.names
+    listed = (names.dns_names, names.ip_addresses, names.uris, names.email_addresses)
+    count = sum(map(len, (*listed, names.other_names)))
+    if request.spec.csr_pem:
+        return "the names of its own CSR"
+    if not count:
+        return f"subject {shown(names.literal_subject or names.common_name) or 'as asked for'}"
+    first = [shown(name) for each in listed for name in each[:_MOST_NAMES]][:_MOST_NAMES]
+    rest = ", ..." if count > len(first) else ""
+    return f"{count} name{'' if count == 1 else 's'}: {', '.join(first)}{rest}"

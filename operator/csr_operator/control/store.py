@@ -1,0 +1,234 @@
+"""What the watches showed of requests and Secrets, and who depends on what."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+from csr_operator.api.keys import ObjectKey, SecretKey, is_newer
+from csr_operator.api.request import CertificateRequest, RequestStatus
+from csr_operator.api.secrets import SecretMeta, Staged
+from csr_operator.decisions.decide import owns, precedence
+from csr_operator.issuance.secret_body import staging_key
+
+K = TypeVar("K", ObjectKey, SecretKey)
+
+
+class Store:
+    """changed: called with the key of each request about which there is news."""
+
+    def __init__(self, changed: Callable[[ObjectKey], None]) -> None:
+        self._changed = changed
+        self._requests: dict[ObjectKey, CertificateRequest] = {}
+        self._secrets: dict[SecretKey, SecretMeta] = {}
+        self._staged: dict[SecretKey, Staged] = {}
+        self._finished: dict[SecretKey, str] = {}  # UIDs of staging Secrets that were deleted, and may still be shown
+        self._shown: dict[str, str] = {}  # by namespace, the newest resource version that a watch of Secrets showed
+        self._by_issuer: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
+        self._by_secret: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
+        self._by_uid: dict[str, ObjectKey] = {}
+        self._at_work: dict[SecretKey, CertificateRequest] = {}
+        self._bereft: set[str] = set()  # UIDs of requests of which a Secret went
+
+    # Requests.
+
+    def request(self, key: ObjectKey) -> CertificateRequest | None:
+        return self._requests.get(key)
+
+    def requests(self) -> Iterable[CertificateRequest]:
+        return self._requests.values()
+
+    def dependents(self, issuer: ObjectKey) -> Iterable[ObjectKey]:
+        return self._by_issuer.get(issuer, ())
+
+    def namesakes(self, issuer: ObjectKey) -> list[ObjectKey]:
+        """The issuers of its name and of the other kind that requests name, whether there are such or not."""
+        return [key for key in self._by_issuer if key.name == issuer.name and key.kind is not issuer.kind]
+
+    def has_seen(self, key: ObjectKey, uid: str, resource_version: str) -> bool:
+        """It is known as it was then, or as it is since: this is our own write, or what it overtook."""
+        known = self._requests.get(key)
+        return known is not None and known.uid == uid and not is_newer(resource_version, known.resource_version)
+
+    def put_request(self, request: CertificateRequest) -> None:
+        known = self._requests.get(request.key)
+        if known is not None:
+            self._unindex(known)
+        self._requests[request.key] = request
+        self._by_uid[request.uid] = request.key
+        for issuer in request.issuers:
+            self._by_issuer[issuer].add(request.key)
+        self._by_secret[request.secret].add(request.key)
+        self._changed(request.key)
+
+    def wrote_request(self, before: CertificateRequest, resource_version: str, status: RequestStatus) -> None:
+        """The operator wrote to `before`, and nothing else of it changed by that."""
+        if self._requests.get(before.key) is before:
+            self._requests[before.key] = replace(before, resource_version=resource_version, status=status)
+
+    def drop_request(self, key: ObjectKey, uid: str) -> bool:
+        """False if the request there is another one, or there is none."""
+        known = self._requests.get(key)
+        if known is None or known.uid != uid:
+            return False
+        del self._requests[key]
+        self._unindex(known)
+        self._bereft.discard(uid)
+        return True
+
+    def knows(self, uid: str) -> bool:
+        """The request with this UID is there."""
+        return uid in self._by_uid
+
+    def is_bereft(self, request: CertificateRequest) -> bool:
+        """A Secret of it was there, and went: as it does when its request is deleted."""
+        return request.uid in self._bereft
+
+    def rival(self, request: CertificateRequest) -> str:
+        """The name of another request for the same Secret that comes first. Empty if there is none.
+
+        That is the one that is at it already, and else the first by `precedence`.
+        """
+        first = self._at_work.get(request.secret)
+        if first is None:
+            keys = self._by_secret[request.secret]
+            if len(keys) < 2:
+                return ""
+            secret = self._secrets.get(request.secret)
+            first = min((self._requests[key] for key in keys), key=lambda r: precedence(r, secret))
+        return "" if first.uid == request.uid else first.name
+
+    def of_secret(self, key: SecretKey) -> list[CertificateRequest]:
+        """Those that name this Secret as theirs."""
+        return [self._requests[request] for request in self._by_secret.get(key, ())]
+
+    def begin(self, request: CertificateRequest) -> None:
+        """Until `end`, the Secret is being written for `request`, and for no other.
+
+        To be called right after the decision: whatever is decided later has to know of it.
+        """
+        self._at_work[request.secret] = request
+
+    def end(self, request: CertificateRequest) -> None:
+        del self._at_work[request.secret]
+        for rival in self._by_secret.get(request.secret, set()) - {request.key}:
+            self._changed(rival)
+
+    def _unindex(self, request: CertificateRequest) -> None:
+        self._by_uid.pop(request.uid, None)
+        for issuer in request.issuers:
+            _discard(self._by_issuer, issuer, request.key)
+        _discard(self._by_secret, request.secret, request.key)
+        for rival in self._by_secret.get(request.secret, ()):
+            self._changed(rival)
+
+    # Secrets.
+
+    def secret(self, request: CertificateRequest) -> SecretMeta | None:
+        """The Secret of the name that `request` wants, whosever it is."""
+        return self._secrets.get(request.secret)
+
+    def own_secret(self, request: CertificateRequest) -> SecretMeta | None:
+        secret = self._secrets.get(request.secret)
+        return secret if secret is not None and owns(request, secret) else None
+
+    def staged(self, request: CertificateRequest) -> Staged | None:
+        """The order under way. A Secret of another name is none, whatever it says."""
+        staged = self._staged.get(staging_key(request))
+        return staged if staged is not None and staged.owner_uid == request.uid else None
+
+    def staged_at(self, key: SecretKey) -> Staged | None:
+        return self._staged.get(key)
+
+    def secret_at(self, key: SecretKey) -> SecretMeta | None:
+        return self._secrets.get(key)
+
+    def abandon(self, staged: Staged, now: str) -> None:
+        """It is to go, and stays until its order was taken back."""
+        known = self._staged.get(staged.key)
+        if known is not None and known.uid == staged.uid and not known.deleted:
+            self._staged[staged.key] = replace(known, deleted=now)
+            self._tell(staged.key)
+
+    def secret_keys(self, namespace: str) -> set[SecretKey]:
+        """Those in `namespace`; empty: all."""
+        return {key for key in (*self._secrets, *self._staged) if namespace in ("", key.namespace)}
+
+    def saw_secret(self, meta: SecretMeta | Staged) -> None:
+        """A list or a watch shows it."""
+        self._saw(meta.key, meta.resource_version)
+        self.put_secret(meta)
+
+    def saw_no_secret(self, key: SecretKey, resource_version: str) -> None:
+        """A list or a watch shows that it is gone since then."""
+        self._saw(key, resource_version)
+        known = self._known(key)
+        self._finished.pop(key, None)
+        if known is None or not is_newer(known.resource_version, resource_version):
+            self.drop_secret(key)
+
+    def wrote_secret(self, meta: SecretMeta | Staged) -> None:
+        """A write was answered with it; if the watch is further than that and shows none, it is gone by now."""
+        shown = self._shown.get(meta.namespace, "0")
+        if self._known(meta.key) is not None or is_newer(meta.resource_version, shown):
+            self.put_secret(meta)
+
+    def put_secret(self, meta: SecretMeta | Staged) -> bool:
+        """False if nothing is new about it."""
+        if self._finished.get(meta.key) == meta.uid:
+            return False
+        known = self._staged.get(meta.key) if isinstance(meta, Staged) else self._secrets.get(meta.key)
+        if known is not None and not is_newer(meta.resource_version, known.resource_version):
+            return False  # our own write, or what it overtook
+        if isinstance(meta, Staged):
+            self._staged[meta.key] = meta
+        else:
+            self._secrets[meta.key] = meta
+        self._tell(meta.key)
+        return True
+
+    def drop_secret(self, key: SecretKey) -> None:
+        known = self._known(key)
+        if known is not None and known.owner_uid in self._by_uid:
+            self._bereft.add(known.owner_uid)
+        self._secrets.pop(key, None)
+        self._tell(key)
+        self._staged.pop(key, None)
+
+    def finish(self, staged: Staged) -> None:
+        """The operator deleted it, and it is gone. One that was made anew since under its name stays."""
+        self._finished[staged.key] = staged.uid
+        self.drop_staged(staged)
+
+    def drop_staged(self, staged: Staged) -> None:
+        """The operator deleted it."""
+        known = self._staged.get(staged.key)
+        if known is not None and known.uid == staged.uid:
+            self._tell(staged.key)
+            del self._staged[staged.key]
+
+    def spoil(self, secret: SecretMeta) -> None:
+        """What is in it does not serve any more."""
+        self._secrets[secret.key] = replace(secret, beyond_repair=True)
+
+    def _known(self, key: SecretKey) -> SecretMeta | Staged | None:
+        return self._secrets.get(key) or self._staged.get(key)
+
+    def _saw(self, key: SecretKey, resource_version: str) -> None:
+        if is_newer(resource_version, self._shown.get(key.namespace, "0")):
+            self._shown[key.namespace] = resource_version
+
+    def _tell(self, key: SecretKey) -> None:
+        for request in self._by_secret.get(key, ()):
+            self._changed(request)
+        staged = self._staged.get(key)
+        if staged is not None and staged.owner_uid in self._by_uid:
+            self._changed(self._by_uid[staged.owner_uid])
+
+
+def _discard(index: defaultdict[K, set[ObjectKey]], where: K, key: ObjectKey) -> None:
+    members = index.get(where)
+    if members is not None:
+        members.discard(key)
+        if not members:
+            del index[where]

@@ -1,0 +1,1 @@
+"""Carries one decision out: keys, orders, Secrets, revocations."""

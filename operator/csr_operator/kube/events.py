@@ -1,0 +1,89 @@
+"""Kubernetes Events for what a user wants to find in `kubectl describe`: transitions and failures only.
+
+Best effort: an event that the API server does not take is lost, and nothing waits for it.
+"""
+
+import asyncio
+import logging
+import os
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+
+from csr_operator.api.fit import fit
+from csr_operator.api.names import API_VERSION, GROUP
+from csr_operator.api.request import CertificateRequest
+
+from .client import Kube, KubeError, Object, Unreachable
+
+logger = logging.getLogger(__name__)
+
+# Bytes; events.k8s.io/v1 refuses what is longer (ValidateEventCreate of k8s.io/kubernetes).
+_NOTE_LIMIT = 1024
+_WORD_LIMIT = 128
+_WAITING_LIMIT = 200
+"""Of one namespace: what goes beyond is lost, and nobody else's."""
+_LAST_WORDS = 2.0
+
+
+class Events:
+    def __init__(self, kube: Kube, clock: Callable[[], datetime]) -> None:
+        self._kube, self._clock = kube, clock
+        self._instance = fit(os.environ.get("HOSTNAME") or "csr-operator", _WORD_LIMIT)
+        self._sending: dict[asyncio.Task[None], str] = {}
+        self._waiting: Counter[str] = Counter()  # by namespace
+
+    def normal(self, request: CertificateRequest, reason: str, note: str) -> None:
+        self._post(request, "Normal", reason, note)
+
+    def warning(self, request: CertificateRequest, reason: str, note: str) -> None:
+        self._post(request, "Warning", reason, note)
+
+    async def drain(self) -> None:
+        """Wait a moment for what is under way to be sent."""
+        if self._sending:
+            _, late = await asyncio.wait(self._sending, timeout=_LAST_WORDS)
+            for task in late:
+                task.cancel()
+
+    def _post(self, request: CertificateRequest, kind: str, reason: str, note: str) -> None:
+        if self._waiting[request.namespace] >= _WAITING_LIMIT:
+            return
+        prefix = request.name[:200].rstrip("-.")  # each part of a name ends in a letter or digit
+        body: Object = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": f"{prefix}.{uuid.uuid4().hex[:16]}", "namespace": request.namespace},
+            "eventTime": self._clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "reportingController": GROUP,
+            "reportingInstance": self._instance,
+            "action": "Reconcile",
+            "type": kind,
+            "reason": fit(reason, _WORD_LIMIT),
+            "note": fit(note, _NOTE_LIMIT),
+            "regarding": {
+                "apiVersion": API_VERSION,
+                "kind": "CertificateRequest",
+                "namespace": request.namespace,
+                "name": request.name,
+                "uid": request.uid,
+                "resourceVersion": request.resource_version,
+            },
+        }
+        task = asyncio.create_task(self._send(request.namespace, body))
+        self._sending[task] = request.namespace
+        self._waiting[request.namespace] += 1
+        task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        namespace = self._sending.pop(task)
+        self._waiting[namespace] -= 1
+        if not self._waiting[namespace]:
+            del self._waiting[namespace]
+
+    async def _send(self, namespace: str, body: Object) -> None:
+        try:
+            await self._kube.create_event(namespace, body)
+        except (KubeError, Unreachable) as error:
+            logger.info("an event was lost: %s", error)

@@ -1,0 +1,1 @@
+"""One process of the operator: what starts, watches and ends."""

@@ -1,0 +1,228 @@
+"""The watches: CertificateRequests, issuers, and the operator's own Secrets, of which only the metadata is asked for.
+
+The server filters Secrets by label, so that the Secrets of others cost nothing, and no key is ever sent here. Whatever
+goes wrong on a watch, an answer that makes no sense included, ends no more than this watch: everything is listed anew.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection
+
+from csr_operator.api.keys import Kind, ObjectKey, Raw, SecretKey
+from csr_operator.api.names import GROUP
+from csr_operator.control.controller import Controller
+from csr_operator.kube.client import KubeClient, KubeError, Object, Source, Unreachable
+from csr_operator.plugin.offload import where
+
+logger = logging.getLogger(__name__)
+
+_CLUSTERED = Kind.CLUSTER_ISSUER
+
+_PAUSE = 1.0
+_LONGEST_PAUSE = 10.0
+_RELIST = 600.0
+"""Seconds after which is listed anew what went well: an event that a watch lost is made up for."""
+
+_AT_ONCE = 16
+"""Objects that are looked at before others have their turn."""
+
+_LONGEST_QUIET = 300.0
+"""Seconds until the log says the same of a watch again; at first it does after a few."""
+
+_SILENCES = 3
+"""So many times the longest silence of a healthy watch, and the operator is not ready."""
+
+_STANDSTILLS = 10
+"""So many, without even an attempt, and it is not alive: a bug."""
+
+
+class _Expired(Exception):
+    """The server no longer has the changes since our resource version: list again."""
+
+
+def sources(namespaces: Collection[str]) -> list[Source]:
+    """What is watched. namespaces: none for all."""
+    return [
+        *(Source(kind, namespace) for namespace in namespaces or ("",) for kind in (None, *Kind) if kind != _CLUSTERED),
+        Source(_CLUSTERED, ""),
+    ]
+
+
+class Pulse:
+    """Whether the watches live. silence: seconds after which one that shows nothing is given up, and listed anew."""
+
+    def __init__(self, watched: Collection[Source], silence: float) -> None:
+        self._silence, self._clock = silence, asyncio.get_running_loop().time
+        now = self._clock()
+        self._unlisted = dict.fromkeys(watched, "has not been listed yet")
+        self._alive = dict.fromkeys(watched, now)
+        self._tried = dict.fromkeys(watched, now)
+        self._changed = asyncio.Event()
+
+    def beats(self, source: Source) -> None:
+        """The API server showed something of it: a page of a list, a change, or that nothing changed (bookmark)."""
+        self._alive[source] = self._tried[source] = self._clock()
+
+    def is_listed(self, source: Source) -> None:
+        self.beats(source)
+        self._unlisted.pop(source, None)
+        if not self._unlisted:
+            self._changed.set()
+
+    def fails(self, source: Source, words: str, *, gone: bool = False) -> None:
+        """gone: the API server has nothing of that kind any more, so that what was listed is of no use."""
+        self._tried[source] = self._clock()
+        if gone or source in self._unlisted:
+            self._unlisted[source] = words
+
+    async def all_listed(self) -> None:
+        """Return when all that there is has been listed once."""
+        await self._changed.wait()
+
+    def unready(self) -> str:
+        """Why what is known may be out of date; empty if it is not."""
+        for source, words in self._unlisted.items():
+            return f"{source}: {words}"
+        return self._late(self._alive, _SILENCES * self._silence, "the API server has shown nothing of them for")
+
+    def standstill(self) -> str:
+        """Which watch is not even tried any more; empty if none."""
+        return self._late(self._tried, _STANDSTILLS * self._silence, "nothing was tried for")
+
+    def _late(self, last: dict[Source, float], patience: float, words: str) -> str:
+        source, since = min(last.items(), key=lambda entry: entry[1])
+        silent = self._clock() - since
+        return f"{source}: {words} {silent:.0f} s" if silent > patience else ""
+
+
+async def follow(kube: KubeClient, controller: Controller, source: Source, pulse: Pulse) -> None:
+    """List, then watch, for ever."""
+    pause, clock, voice = _PAUSE, asyncio.get_running_loop().time, _Voice(source)
+    while True:
+        began, gone = clock(), False
+        try:
+            version = await _list(kube, controller, source, pulse)
+            pulse.is_listed(source)
+            voice.recovered()
+            while clock() - began < _RELIST:
+                since = clock()
+                version = await _watch(kube, controller, source, version, pulse)
+                if clock() - since < _PAUSE:
+                    await asyncio.sleep(_PAUSE)  # a server that ends each watch at once is not asked without end
+            continue
+        except _Expired:
+            words = "" if clock() - began > _LONGEST_PAUSE else "the server has forgotten what it told just now"
+        except Exception as error:  # whatever it is, the other objects are to be seen
+            words, gone = _words(source, error), isinstance(error, KubeError) and error.status == 404
+        if clock() - began > _LONGEST_PAUSE:  # it went well for a while
+            pause = _PAUSE
+        if words:
+            pulse.fails(source, words, gone=gone)
+            voice.says(words)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+class _Voice:
+    """Warnings about one watch; of an outage that lasts, ever fewer."""
+
+    def __init__(self, source: Source) -> None:
+        self._source, self._clock = source, asyncio.get_running_loop().time
+        self._last, self._next, self._quiet = "", 0.0, 0.0
+
+    def says(self, words: str) -> None:
+        now = self._clock()
+        if words == self._last and now < self._next:
+            return
+        self._quiet = min(max(self._quiet * 2, 10.0), _LONGEST_QUIET) if words == self._last else 0.0
+        self._last, self._next = words, now + self._quiet
+        logger.warning("%s: %s; trying again", self._source, words)
+
+    def recovered(self) -> None:
+        self._last = ""
+
+
+async def _list(kube: KubeClient, controller: Controller, source: Source, pulse: Pulse) -> str:
+    version = ""
+    gone = _known(controller, source)
+    async for page in kube.pages(source):
+        for count, item in enumerate(page["items"] or ()):
+            if count % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            key = _key(source, item)
+            uid = gone.pop(key, "")
+            if uid not in ("", item["metadata"]["uid"]):
+                _forget(controller, key, uid, item["metadata"]["resourceVersion"])
+            _show(controller, source, item)
+        version = page["metadata"]["resourceVersion"]
+        pulse.beats(source)
+    for key, uid in gone.items():
+        _forget(controller, key, uid, version)
+    return version
+
+
+async def _watch(kube: KubeClient, controller: Controller, source: Source, version: str, pulse: Pulse) -> str:
+    """Follow one watch to its end; returns the resource version to go on from."""
+    count = 0
+    try:
+        async for event in kube.watch(source, version):
+            count += 1
+            if count % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            obj = event["object"]
+            if event["type"] == "ERROR":
+                raise KubeError(obj.get("code", 0), obj.get("reason", ""), obj.get("message", ""))
+            version = obj["metadata"]["resourceVersion"]
+            pulse.beats(source)
+            if event["type"] == "BOOKMARK":
+                continue
+            if event["type"] == "DELETED":
+                _forget(controller, _key(source, obj), obj["metadata"]["uid"], version)
+            else:
+                _show(controller, source, obj)
+    except KubeError as error:
+        if error.status == 410:
+            raise _Expired from None
+        raise
+    return version
+
+
+def _known(controller: Controller, source: Source) -> dict[ObjectKey | SecretKey, str]:
+    """With the UIDs of those that are told apart by them."""
+    if source.kind is None:
+        return dict.fromkeys(controller.known_secrets(source.namespace), "")
+    known = controller.known(source.kind)
+    return {key: uid for key, uid in known.items() if source.namespace in ("", key.namespace)}
+
+
+def _show(controller: Controller, source: Source, obj: Object) -> None:
+    if source.kind is None:
+        controller.observe_secret(obj)
+    else:
+        controller.observe(source.kind, obj)
+
+
+def _forget(controller: Controller, key: ObjectKey | SecretKey, uid: str, version: str) -> None:
+    if isinstance(key, SecretKey):
+        controller.forget_secret(key, version)
+    else:
+        controller.forget(key, uid)
+
+
+def _key(source: Source, obj: Raw) -> ObjectKey | SecretKey:
+    metadata = obj["metadata"]
+    if source.kind is None:
+        return SecretKey(metadata["namespace"], metadata["name"])
+    return ObjectKey(source.kind, metadata.get("namespace", ""), metadata["name"])
+
+
+def _words(source: Source, error: Exception) -> str:
+    """What the API server, or the way to it, said; of any other error only where it is from."""
+    if isinstance(error, KubeError):
+        if error.status == 404 and source.kind is not None:
+            name = f"{source.resource}.{GROUP}"
+            return f"the CustomResourceDefinition {name} is not installed: kubectl apply --server-side -k deploy/"
+        if error.status == 401:
+            return "the API server refuses the operator's credentials (401 Unauthorized)"
+        return str(error)
+    return str(error) if isinstance(error, Unreachable) else where(error)

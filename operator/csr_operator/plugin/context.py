@@ -1,0 +1,87 @@
+"""What an issuer's backend is given of the world: Secrets, time, an HTTP session, answers to challenges."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from .errors import Misconfigured
+
+
+class Responder(Protocol):
+    """Answers the challenges for which a CA connects to the name itself. A name may be an IP address."""
+
+    def check_http(self, route: Mapping[str, Any]) -> None:
+        """Raises Misconfigured if `present_http` would never do for this `route`. No I/O."""
+        ...
+
+    async def present_http(self, host: str, token: str, answer: str, route: Mapping[str, Any]) -> None:
+        """Answer http-01 (RFC 8555, section 8.3) at http://host/.well-known/acme-challenge/token with `answer`.
+
+        route: the `http01` of an ACME solver; makes the Ingress or HTTPRoute that it asks for. There already counts as
+        done, and costs no call. Raises Rejected, Retryable, Misconfigured.
+        """
+        ...
+
+    async def withdraw_http(self, host: str, token: str) -> None:
+        """Stop answering, and remove what was made for it. Gone already counts as done. Raises Retryable,
+        Misconfigured."""
+        ...
+
+    def present_alpn(self, identifier: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        """Answer tls-alpn-01 (RFC 8737, RFC 8738) with this certificate. Raises Misconfigured if nothing listens."""
+        ...
+
+    def withdraw_alpn(self, identifier: str) -> None:
+        """Gone already counts as done."""
+        ...
+
+
+class NoResponder:
+    """A `Responder` where no CA can connect, such as in a command or a test."""
+
+    def check_http(self, route: Mapping[str, Any]) -> None:
+        pass
+
+    async def present_http(self, host: str, token: str, answer: str, route: Mapping[str, Any]) -> None:
+        raise Misconfigured(f"http-01: nothing answers for {host} here")
+
+    async def withdraw_http(self, host: str, token: str) -> None:
+        pass
+
+    def present_alpn(self, identifier: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        raise Misconfigured(f"tls-alpn-01: nothing answers for {identifier} here")
+
+    def withdraw_alpn(self, identifier: str) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a backend is given.
+
+    read_secret: the data of a Secret in the issuer's namespace (a ClusterIssuer's: the cluster resource namespace);
+    None if it does not exist. Raises Misconfigured for one that is not allowed as a credential. write_secret: change
+    the data of a Secret there that is the issuer's own, and made if it is missing; the change is a function of the data
+    so far, and is made again if somebody else was faster. clock: the time now, in UTC. session: for HTTP
+    (`http.py`); it is shared by all issuers, so that each call says whom it trusts. responder: for ACME. programs: the
+    folder of those that issuers may have run to write DNS records; None if they may not. namespace: where its Secrets
+    are, for messages.
+    """
+
+    read_secret: Callable[[str], Awaitable[Mapping[str, bytes] | None]]
+    write_secret: Callable[[str, Callable[[Mapping[str, bytes]], Mapping[str, bytes]]], Awaitable[None]]
+    clock: Callable[[], datetime]
+    session: Callable[[], aiohttp.ClientSession]
+    responder: Responder
+    programs: Path | None = None
+    namespace: str = ""
+
+    def secret(self, name: str) -> str:
+        """How a message names a Secret of the issuer: `Secret namespace/name`."""
+        return f"Secret {self.namespace}/{name}" if self.namespace else f"Secret {name}"

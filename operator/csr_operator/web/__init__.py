@@ -1,0 +1,1 @@
+"""What the process serves by HTTP, and the ports that others connect to."""
