@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from csr_operator.api.keys import SecretKeyRef
+from csr_operator.api.keys import IssuerRef, SecretKeyRef
 from csr_operator.api.parse_request import parse_request
 from csr_operator.api.request import (
     KEY_REISSUES_NOTHING,
     REISSUES_NOTHING,
-    IssuerRef,
     Outputs,
     PrivateKeySpec,
     RequestSpec,

@@ -1,10 +1,9 @@
 """What tells one object from another."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
-
-from .request import IssuerRef
 
 Raw = Mapping[str, Any]
 
@@ -24,6 +23,16 @@ class ObjectKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerRef:
+    name: str
+    kind: Kind = Kind.ISSUER
+
+    def key(self, namespace: str) -> ObjectKey:
+        """The issuer that a request in `namespace` means."""
+        return ObjectKey(self.kind, "" if self.kind is Kind.CLUSTER_ISSUER else namespace, self.name)
 
 
 class SecretKey(NamedTuple):

@@ -12,7 +12,7 @@ from csr_operator.pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters
 from csr_operator.pki.names import Names, OtherName, Subject
 from csr_operator.pki.profile import CustomExtension, NameConstraints, Profile, Subtrees
 
-from .keys import InvalidSpec, Kind, Raw, SecretKeyRef
+from .keys import InvalidSpec, IssuerRef, Kind, Raw, SecretKeyRef
 from .names import (
     ABANDON_ANNOTATION,
     IMPORT_ANNOTATION,
@@ -40,7 +40,6 @@ from .reading import (
 from .request import (
     DEFAULT_DURATION,
     CertificateRequest,
-    IssuerRef,
     KeystoreSpec,
     Outputs,
     PrivateKeySpec,

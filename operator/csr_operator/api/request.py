@@ -9,7 +9,7 @@ from csr_operator.pki.keys import KeyEncoding, KeyParameters
 
 from .conditions import Condition
 from .digests import digest_of, essence_of, template_digest
-from .keys import Kind, ObjectKey, SecretKey, SecretKeyRef, issuer_key
+from .keys import IssuerRef, Kind, ObjectKey, SecretKey, SecretKeyRef, issuer_key
 from .names import REVOCATION_FINALIZER, SUPERSEDED
 from .secrets import Record
 
@@ -19,16 +19,6 @@ DEFAULT_DURATION = timedelta(days=90)
 class RotationPolicy(StrEnum):
     ALWAYS = "Always"
     NEVER = "Never"
-
-
-@dataclass(frozen=True, slots=True)
-class IssuerRef:
-    name: str
-    kind: Kind = Kind.ISSUER
-
-    def key(self, namespace: str) -> ObjectKey:
-        """The issuer that a request in `namespace` means."""
-        return ObjectKey(self.kind, "" if self.kind is Kind.CLUSTER_ISSUER else namespace, self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from csr_operator.api.conditions import Condition
-from csr_operator.api.keys import Kind, ObjectKey
+from csr_operator.api.keys import IssuerRef, Kind, ObjectKey
 from csr_operator.api.names import REVOCATION_REASONS, REVOKE_ANNOTATION, REVOKED_ANNOTATION
 from csr_operator.api.policy import Policy
-from csr_operator.api.request import CertificateRequest, IssuerRef, Wishes
+from csr_operator.api.request import CertificateRequest, Wishes
 from csr_operator.api.secrets import NEVER, Debt, Record, SecretMeta, Staged
 from csr_operator.api.times import format_time, parse_time
 
