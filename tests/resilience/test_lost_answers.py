@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
-from csr_operator.pki.fingerprint import whole_octets
+from csr_operator.pki.fingerprint import serial_octets, whole_octets
 from devcluster import ControlPlane
 from tests.support.api_proxy import ApiProxy
 from tests.support.kubectl import Kubectl, wait_until
@@ -39,6 +40,11 @@ class Scene:
 
     def revoked(self) -> list[str]:
         return [whole_octets(serial) for serial in self.branch.revoked]
+
+    def issued(self) -> list[str]:
+        """The serial numbers of all that the CA signed, in order."""
+        certificates = [certificate for _, certificate in self.branch.orders.values()]
+        return [serial_octets(x509.load_pem_x509_certificate(pem.encode())) for pem in certificates]
 
     def revision(self, name: str) -> int:
         return int(self.site.status(name)["revision"])
@@ -100,12 +106,16 @@ def test_nor_do_two_operators_at_once(scene: Scene, operator_credentials: Path, 
     names = [f"shared-{n}" for n in range(3)]
     arguments = (tmp_path / "second.log", "--namespace", scene.site.kubectl.namespace)
     with OperatorProcess(operator_credentials, *arguments, installed=scene.installed):
-        before = len(scene.branch.revoked)
+        revoked, issued = len(scene.revoked()), len(scene.issued())
         scene.site.kubectl.apply(*(request(name, "orders", **SPEC) for name in names))
         scene.site.kubectl.wait_ready(*names)
         serials = scene.renewed(*names)
 
-    replaced = {serial for each in serials.values() for serial in each[:-1]}
-    assert replaced <= set(scene.revoked()[before:])
+    def all_but_those_in_use_are_revoked() -> bool:
+        in_use = {scene.in_use(name) for name in names}
+        return set(scene.revoked()[revoked:]) == set(scene.issued()[issued:]) - in_use
+
+    scene.site.wait("all that was replaced is revoked, and nothing else", all_but_those_in_use_are_revoked)
+    assert {serial for each in serials.values() for serial in each[:-1]} <= set(scene.revoked()[revoked:])
     notes = [event["note"] for name in names for event in scene.site.warnings(name)]
     assert [note for note in notes if "delete it" in note] == []
