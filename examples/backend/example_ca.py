@@ -13,12 +13,19 @@ import aiohttp
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from csr_operator.pki.chain import load_bundle
-from csr_operator.pki.errors import PkiError
-from csr_operator.pki.fingerprint import sha256_fingerprint
-from csr_operator.plugin.backend import Health, Issued, Order, Pending
-from csr_operator.plugin.context import Context
-from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
+from csr_operator.plugin import (
+    Context,
+    Health,
+    Issued,
+    Misconfigured,
+    Order,
+    Pending,
+    PkiError,
+    Rejected,
+    Retryable,
+    load_bundle,
+    sha256_fingerprint,
+)
 
 _PATIENCE = aiohttp.ClientTimeout(total=60)
 _LARGEST = 1 << 20

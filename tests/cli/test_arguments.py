@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from csr_operator import cli, model
+from csr_operator import cli
+from csr_operator.api import names
 from csr_operator.cli import main
 from csr_operator.cli.arguments import REVOCATION_REASONS, parse
 
@@ -143,7 +144,7 @@ def test_the_version_is_that_of_the_installed_distribution(
 
 
 def test_the_reasons_to_revoke_are_those_that_the_operator_knows() -> None:
-    assert REVOCATION_REASONS == model.REVOCATION_REASONS
+    assert REVOCATION_REASONS == names.REVOCATION_REASONS
 
 
 def test_the_connection_may_be_given_before_and_after_the_command() -> None:

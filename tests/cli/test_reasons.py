@@ -38,7 +38,7 @@ def _words(arguments: list[ast.expr]) -> Iterator[str]:
 
 def _in_issuers() -> set[str]:
     """Those that `_ask` returns: a tuple of ready, reason and health."""
-    tree = ast.parse((OPERATOR / "issuers.py").read_text())
+    tree = ast.parse((OPERATOR / "control" / "issuers.py").read_text())
     (ask,) = (node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef) and node.name == "_ask")
     returned = [node.value for node in ast.walk(ask) if isinstance(node, ast.Return)]
     return {word for value in returned if isinstance(value, ast.Tuple) for word in _words(value.elts)}

@@ -1,1 +1,55 @@
-"""What a CA backend is, and what it is written with: the API for third parties."""
+"""What a CA backend is, and what it is written with: the API for third parties.
+
+Only what this package exports is promised to packages of others; its modules are not. `http` and `text` are modules.
+"""
+
+from csr_operator.pki.chain import load_bundle
+from csr_operator.pki.errors import PkiError
+from csr_operator.pki.fingerprint import sha256_fingerprint
+from csr_operator.pki.profile import Profile
+from csr_operator.pki.verify import Rules
+
+from . import http, text
+from .backend import (
+    Abandons,
+    Backend,
+    Health,
+    Issued,
+    KnowsRoots,
+    Order,
+    Pending,
+    Renewal,
+    RepeatsCommonName,
+    SuggestsRenewal,
+)
+from .context import Context, NoResponder, Responder
+from .errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable, SecretNotFound
+
+__all__ = [
+    "Abandons",
+    "Backend",
+    "BackendError",
+    "Context",
+    "Health",
+    "Issued",
+    "KnowsRoots",
+    "Lapsed",
+    "Misconfigured",
+    "NoResponder",
+    "Order",
+    "Pending",
+    "PkiError",
+    "Profile",
+    "Rejected",
+    "Renewal",
+    "RepeatsCommonName",
+    "Responder",
+    "Retryable",
+    "Rules",
+    "SecretNotFound",
+    "SuggestsRenewal",
+    "http",
+    "load_bundle",
+    "sha256_fingerprint",
+    "text",
+]
