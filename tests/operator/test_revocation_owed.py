@@ -53,7 +53,8 @@ def test_a_crash_between_the_new_secret_and_the_revocation_forgets_nothing(site:
 
     wait_until("the request is released", lambda: finalizers(site, "moved") == [])
     assert checked(tmp_path, old, crl(site, "moved-crl")) == "certificate revoked"
-    assert [c["type"] for c in site.status("moved")["conditions"]] == ["Ready"]
+    # The status is written after the request is released.
+    wait_until("only Ready is told", lambda: [c["type"] for c in site.status("moved")["conditions"]] == ["Ready"])
 
 
 def test_while_a_revocation_is_owed_the_certificate_is_renewed_all_the_same(site: Site, tmp_path: Path) -> None:
