@@ -30,7 +30,15 @@ class LoopThread:
         self.loop.close()
 
     async def _abort(self) -> None:
-        """What a client that was killed has left, in the middle of TLS maybe, is no server's to close."""
+        """What a client that was killed has left, in the middle of TLS maybe, is no server's to close.
+
+        A connection that was accepted just now is a task before it is a transport.
+        """
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for transport in list(self.loop._transports.values()):  # type: ignore[attr-defined]
             transport.abort()
-        await asyncio.sleep(0)
+        for _ in range(3):  # a TLS transport is told by the one below it
+            await asyncio.sleep(0)
