@@ -12,11 +12,12 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from csr_operator import metrics
 from csr_operator.__main__ import _parser
+from csr_operator.api.keys import Kind
+from csr_operator.kube.resources import OURS
 
 TOP = Path(__file__).parents[1]
 REFERENCE = TOP / "docs" / "reference.md"
 
-_PLURALS = {"CertificateRequest": "certificaterequests", "Issuer": "issuers", "ClusterIssuer": "clusterissuers"}
 _SECTION = re.compile(r"(<!-- generated: (\w+)(?: (\w+))? -->\n).*?(\n<!-- end -->)", re.DOTALL)
 
 Schema = dict[str, Any]
@@ -39,7 +40,7 @@ def _table(*rows: tuple[str, ...]) -> str:
 
 
 def _fields(kind: str, part: str) -> str:
-    crd = yaml.safe_load((TOP / "crds" / f"csr-operator.dev_{_PLURALS[kind]}.yaml").read_text())
+    crd = yaml.safe_load((TOP / "crds" / f"csr-operator.dev_{OURS[Kind(kind)].plural}.yaml").read_text())
     (version,) = crd["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]["properties"][part]
     return _table(("Field", "Type", "Meaning"), *_walk("", schema))

@@ -13,7 +13,7 @@ from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
-from .kube.client import NoConfiguration
+from .kube.errors import NoConfiguration
 from .manager import logs
 from .manager.operator import Operator, OperatorFailed, utc_now
 from .metrics import BUILD_INFO

@@ -8,7 +8,7 @@ import pytest
 from csr_operator.api.parse_request import parse_request
 from csr_operator.cli.output import facts
 from csr_operator.cli.review import Change, all_of_it, asks, last_change, unusual
-from csr_operator.kube.client import Object
+from csr_operator.kube.objects import Object
 from tests.support.openssl import openssl
 
 

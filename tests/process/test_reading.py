@@ -10,7 +10,8 @@ from csr_operator.api.keys import Kind, ObjectKey
 from csr_operator.api.seal import Seal
 from csr_operator.challenges.responder import Challenges
 from csr_operator.control.controller import Controller
-from csr_operator.kube.client import KubeClient
+from csr_operator.kube.client import Kube
+from csr_operator.kube.transport import Transport
 from csr_operator.plugin.offload import LARGE, weight_of
 from csr_operator.settings import Settings
 from tests.support.manifests import request
@@ -22,7 +23,7 @@ WWW = ObjectKey(KIND, "web", "www")
 @pytest.fixture
 async def controller() -> AsyncIterator[Controller]:
     """One that has not begun to work."""
-    kube, challenges = cast(KubeClient, None), cast(Challenges, None)
+    kube, challenges = Kube.over(cast(Transport, None)), cast(Challenges, None)
     controller = Controller(Settings(), kube, lambda: datetime.now(UTC), challenges, Seal())
     yield controller
     await controller.stop()

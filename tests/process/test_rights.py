@@ -9,7 +9,8 @@ from csr_operator.api.keys import ObjectKey, SecretKey
 from csr_operator.api.parse_issuer import parse_issuer
 from csr_operator.challenges.responder import Challenges
 from csr_operator.control.issuers import Issuers
-from csr_operator.kube.client import Kube, KubeError
+from csr_operator.kube.client import Kube
+from csr_operator.kube.errors import KubeError
 from tests.support.manifests import issuer
 
 _DENIED = (
@@ -23,8 +24,9 @@ class Forbidding:
     def __init__(self, status: int) -> None:
         self._status = status
         self.said: list[dict[str, Any]] = []
+        self.secrets = self.custom_objects = self
 
-    async def get_secret(self, _: SecretKey) -> None:
+    async def get(self, _: SecretKey) -> None:
         raise KubeError(self._status, "", _DENIED)
 
     async def patch_status(self, _: ObjectKey, __: str, status: dict[str, Any]) -> dict[str, Any]:

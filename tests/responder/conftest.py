@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from csr_acme import AcmeClient
 from csr_operator.challenges.responder import Challenges
 from csr_operator.challenges.routes import CHALLENGE_LABEL
-from csr_operator.kube.client import KubeClient
+from csr_operator.kube.routes import Routes
+from csr_operator.kube.transport import Transport
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl
 from tests.support.operator import NAMESPACE
@@ -20,16 +21,21 @@ from tests.support.pebble import Pebble
 
 
 @pytest.fixture
-async def kube(operator_credentials: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KubeClient]:
+async def transport(operator_credentials: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Transport]:
     monkeypatch.setenv("KUBECONFIG", str(operator_credentials))
-    client = await KubeClient.connect(connections=8, patience=30, silence=90)
-    yield client
-    await client.close()
+    connected = await Transport.connect(connections=8, patience=30, silence=90)
+    yield connected
+    await connected.close()
 
 
 @pytest.fixture
-def challenges(kube: KubeClient) -> Challenges:
-    return Challenges(kube, NAMESPACE, lambda: datetime.now(UTC), None)
+def routes(transport: Transport) -> Routes:
+    return Routes(transport)
+
+
+@pytest.fixture
+def challenges(routes: Routes) -> Challenges:
+    return Challenges(routes, NAMESPACE, lambda: datetime.now(UTC), None)
 
 
 @pytest.fixture

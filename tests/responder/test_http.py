@@ -7,7 +7,7 @@ import pytest
 
 from csr_operator.challenges.responder import Challenges, IssuerResponder
 from csr_operator.challenges.routes import CHALLENGE_LABEL
-from csr_operator.kube.client import KubeClient
+from csr_operator.kube.routes import Routes
 from devcluster import ControlPlane
 from tests.responder.support import ISSUER, PATH, ask, challenge
 from tests.support.audit import writes
@@ -57,11 +57,11 @@ async def test_one_write_makes_it_and_one_removes_it(
 
 
 async def test_after_a_crash_it_is_presented_and_withdrawn_all_the_same(
-    kube: KubeClient, challenges: Challenges, home: Kubectl
+    routes: Routes, challenges: Challenges, home: Kubectl
 ) -> None:
     presented = challenge()
     await challenges.present(presented, INGRESS, ISSUER)
-    restarted, again = (Challenges(kube, NAMESPACE, challenges._clock, None) for _ in range(2))
+    restarted, again = (Challenges(routes, NAMESPACE, challenges._clock, None) for _ in range(2))
 
     await restarted.present(presented, INGRESS, ISSUER)
     assert await restarted.answer(presented.host, presented.token) == presented.answer

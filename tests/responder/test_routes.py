@@ -12,7 +12,7 @@ from csr_operator.api.issuer import Issuer
 from csr_operator.api.names import GROUP
 from csr_operator.challenges.responder import Challenges, IssuerResponder
 from csr_operator.challenges.routes import CHALLENGE_LABEL, Challenge
-from csr_operator.kube.client import KubeClient
+from csr_operator.kube.routes import Routes
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected
 from devcluster import ControlPlane
 from tests.responder.support import ISSUER, TENANT, challenge
@@ -78,11 +78,11 @@ async def test_the_gateway_is_the_one_that_is_named(
     assert found["spec"]["hostnames"] == ["www.example.com"]
 
 
-async def test_an_issuer_sets_no_annotations(kube: KubeClient, home: Kubectl) -> None:
+async def test_an_issuer_sets_no_annotations(routes: Routes, home: Kubectl) -> None:
     """By some of them a controller reads the Secrets beside the Ingress."""
     route = ingress(ingressTemplate={"metadata": {"annotations": {"a": "b"}}})
     words = "annotations: only a ClusterIssuer sets annotations"
-    challenges = Challenges(kube, NAMESPACE, lambda: NOW, None, for_issuers=True)
+    challenges = Challenges(routes, NAMESPACE, lambda: NOW, None, for_issuers=True)
     responder = IssuerResponder(challenges, TENANT)
     with pytest.raises(Misconfigured, match=words):
         responder.check_http(route)
@@ -109,8 +109,8 @@ async def test_a_challenge_that_cannot_be(
     assert await challenges.answer(asked.host, asked.token) is None
 
 
-async def test_rights_that_are_missing(kube: KubeClient) -> None:
-    elsewhere = Challenges(kube, "kube-public", lambda: NOW, None)
+async def test_rights_that_are_missing(routes: Routes) -> None:
+    elsewhere = Challenges(routes, "kube-public", lambda: NOW, None)
     for route in (ingress(), {}):
         with pytest.raises(Misconfigured, match=r"forbidden.*kube-public.*apply deploy/"):
             await elsewhere.present(challenge(), route, ISSUER)
@@ -135,7 +135,7 @@ async def test_a_cluster_without_the_gateway_api(challenges: Challenges, home: K
         await challenges.present(challenge(), gateway(), ISSUER)
     presented = challenge()
     await challenges.present(presented, {}, ISSUER)
-    others = Challenges(challenges._kube, NAMESPACE, lambda: NOW, None)
+    others = Challenges(challenges._routes, NAMESPACE, lambda: NOW, None)
     assert await others.answer(presented.host, presented.token) == presented.answer
     await others.withdraw(presented.host, presented.token, ISSUER)
 

@@ -9,7 +9,8 @@ import pytest
 
 from csr_operator.challenges.responder import Challenges
 from csr_operator.challenges.routes import CHALLENGE_LABEL
-from csr_operator.kube.client import KubeClient
+from csr_operator.kube.routes import Routes
+from csr_operator.kube.transport import Transport
 from devcluster import ControlPlane
 from tests.responder.support import ISSUER, challenge
 from tests.support.audit import api_calls, writes
@@ -43,13 +44,13 @@ def ingress(name: str, **labels: str) -> dict[str, object]:
 
 
 async def test_what_nobody_presented_for_a_day_is_removed_at_the_start(
-    kube: KubeClient, operator_credentials: Path, home: Kubectl, tmp_path: Path
+    routes: Routes, operator_credentials: Path, home: Kubectl, tmp_path: Path
 ) -> None:
     old, recent = challenge(), challenge()
     clock = Clock(ago=DAY + timedelta(minutes=5))
     for kept, route in ((old, INGRESS), (challenge(), {})):
-        await Challenges(kube, NAMESPACE, clock, None).present(kept, route, ISSUER)
-    await Challenges(kube, NAMESPACE, Clock(ago=DAY / 2), None).present(recent, INGRESS, ISSUER)
+        await Challenges(routes, NAMESPACE, clock, None).present(kept, route, ISSUER)
+    await Challenges(routes, NAMESPACE, Clock(ago=DAY / 2), None).present(recent, INGRESS, ISSUER)
     home.apply(ingress("of-somebody-else"), ingress("spoiled", **{CHALLENGE_LABEL: "http-01"}))
 
     with OperatorProcess(operator_credentials, tmp_path / "log", "--namespace", "kube-public"):
@@ -63,9 +64,9 @@ async def test_what_nobody_presented_for_a_day_is_removed_at_the_start(
     home("delete", "ingress", *left)
 
 
-async def test_what_is_still_presented_stays_until_no_order_can_wait_for_it(kube: KubeClient, home: Kubectl) -> None:
+async def test_what_is_still_presented_stays_until_no_order_can_wait_for_it(routes: Routes, home: Kubectl) -> None:
     clock, waiting = Clock(ago=10 * DAY), challenge()
-    at_work, another = (Challenges(kube, NAMESPACE, clock, None) for _ in range(2))
+    at_work, another = (Challenges(routes, NAMESPACE, clock, None) for _ in range(2))
     await at_work.present(waiting, INGRESS, ISSUER)
 
     for _ in range(5):
@@ -85,10 +86,10 @@ async def test_what_is_still_presented_stays_until_no_order_can_wait_for_it(kube
     assert await at_work.answer(waiting.host, waiting.token) is None
 
 
-async def test_what_a_process_left_behind_is_removed_by_another(kube: KubeClient, home: Kubectl) -> None:
+async def test_what_a_process_left_behind_is_removed_by_another(routes: Routes, home: Kubectl) -> None:
     clock, left = Clock(ago=2 * DAY), challenge()
-    await Challenges(kube, NAMESPACE, clock, None).present(left, INGRESS, ISSUER)
-    another = Challenges(kube, NAMESPACE, clock, None)
+    await Challenges(routes, NAMESPACE, clock, None).present(left, INGRESS, ISSUER)
+    another = Challenges(routes, NAMESPACE, clock, None)
     clock.now += DAY - timedelta(minutes=1)
     await another.sweep()
     assert home.get("ingress", left.object_name)
@@ -97,10 +98,10 @@ async def test_what_a_process_left_behind_is_removed_by_another(kube: KubeClient
     assert not home.get("ingress", left.object_name)
 
 
-async def test_a_challenge_of_another_route_is_made_anew_and_the_old_one_goes(kube: KubeClient, home: Kubectl) -> None:
+async def test_a_challenge_of_another_route_is_made_anew_and_the_old_one_goes(routes: Routes, home: Kubectl) -> None:
     """The issuer was changed while an order was under way."""
     clock, moved = Clock(ago=2 * DAY), challenge()
-    at_work = Challenges(kube, NAMESPACE, clock, None)
+    at_work = Challenges(routes, NAMESPACE, clock, None)
     await at_work.present(moved, INGRESS, ISSUER)
     clock.now += 2 * DAY
     await at_work.present(moved, {}, ISSUER)
@@ -111,12 +112,12 @@ async def test_a_challenge_of_another_route_is_made_anew_and_the_old_one_goes(ku
 
 
 async def test_unknown_tokens_cost_at_most_one_look_a_second(
-    kube: KubeClient, cluster: ControlPlane, monkeypatch: pytest.MonkeyPatch
+    transport: Transport, routes: Routes, cluster: ControlPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = unique("scanned")
-    monkeypatch.setattr(kube, "agent", agent)
-    scanned, real = Challenges(kube, NAMESPACE, Clock(), None), challenge()
-    await Challenges(kube, NAMESPACE, Clock(), None).present(real, {}, ISSUER)
+    monkeypatch.setattr(transport, "agent", agent)
+    scanned, real = Challenges(routes, NAMESPACE, Clock(), None), challenge()
+    await Challenges(routes, NAMESPACE, Clock(), None).present(real, {}, ISSUER)
     clock = asyncio.get_running_loop().time
     began = clock()
 
@@ -130,7 +131,7 @@ async def test_unknown_tokens_cost_at_most_one_look_a_second(
 
     lists = api_calls(cluster, user_agent=agent, verb="list")
     assert 3 <= len(lists) <= 3 * looks
-    await Challenges(kube, NAMESPACE, Clock(), None).withdraw(real.host, real.token, ISSUER)
+    await Challenges(routes, NAMESPACE, Clock(), None).withdraw(real.host, real.token, ISSUER)
 
 
 async def test_a_start_without_challenges_writes_nothing(

@@ -19,7 +19,8 @@ from csr_operator.api.keys import Kind
 from csr_operator.challenges.alpn import AlpnCertificates
 from csr_operator.challenges.responder import Challenges, IssuerResponder
 from csr_operator.challenges.routes import CHALLENGE_LABEL, Challenge
-from csr_operator.kube.client import KubeClient
+from csr_operator.kube.routes import Routes
+from csr_operator.kube.transport import Transport
 from csr_operator.plugin.errors import Misconfigured, Retryable
 from devcluster import ControlPlane
 from tests.responder.support import ISSUER, challenge
@@ -36,11 +37,11 @@ GATEWAY: dict[str, Any] = {"gatewayHTTPRoute": {"parentRefs": [{"name": "web", "
 
 
 @pytest.fixture
-async def kube(operator_credentials: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KubeClient]:
+async def routes(operator_credentials: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Routes]:
     monkeypatch.setenv("KUBECONFIG", str(operator_credentials))
-    client = await KubeClient.connect(connections=8, patience=30, silence=90)
-    yield client
-    await client.close()
+    transport = await Transport.connect(connections=8, patience=30, silence=90)
+    yield Routes(transport)
+    await transport.close()
 
 
 @pytest.fixture
@@ -64,8 +65,8 @@ def rights(cluster: ControlPlane, operator_credentials: Path) -> Iterator[None]:
     kubectl("delete", "-f", str(COMPONENT / "rbac.yaml"))
 
 
-def for_issuers(kube: KubeClient, clock: Any = lambda: datetime.now(UTC)) -> Challenges:
-    return Challenges(kube, NAMESPACE, clock, None, for_issuers=True)
+def for_issuers(routes: Routes, clock: Any = lambda: datetime.now(UTC)) -> Challenges:
+    return Challenges(routes, NAMESPACE, clock, None, for_issuers=True)
 
 
 @pytest.mark.parametrize("route", [INGRESS, GATEWAY, {}], ids=["Ingress", "HTTPRoute", "{}"])
@@ -83,8 +84,8 @@ def test_an_issuer_makes_no_route_for_the_host_of_another(site: Site, home: Kube
     assert "--http01-issuers=All" in ready["message"]
 
 
-async def test_nor_does_it_by_any_other_way_to_the_operator(kube: KubeClient, home: Kubectl, tenant: Issuer) -> None:
-    challenges = Challenges(kube, NAMESPACE, lambda: datetime.now(UTC), AlpnCertificates())
+async def test_nor_does_it_by_any_other_way_to_the_operator(routes: Routes, home: Kubectl, tenant: Issuer) -> None:
+    challenges = Challenges(routes, NAMESPACE, lambda: datetime.now(UTC), AlpnCertificates())
     responder, presented = IssuerResponder(challenges, tenant), challenge("shop.team-b.example.com")
     for route in (INGRESS, {}):
         with pytest.raises(Misconfigured, match="ClusterIssuers only"):
@@ -99,12 +100,12 @@ async def test_nor_does_it_by_any_other_way_to_the_operator(kube: KubeClient, ho
 @pytest.mark.usefixtures("rights")
 @pytest.mark.parametrize(("kind", "route"), [("ingress", INGRESS), ("httproute", GATEWAY)])
 async def test_where_it_may_its_route_is_in_its_own_namespace(
-    kube: KubeClient, home: Kubectl, tenant: Issuer, cluster: ControlPlane, kind: str, route: dict[str, Any]
+    routes: Routes, home: Kubectl, tenant: Issuer, cluster: ControlPlane, kind: str, route: dict[str, Any]
 ) -> None:
     """Where admission, and who may let routes into a Gateway, see whose it is."""
     install_gateway_api(cluster)
     there, presented = Kubectl(cluster, tenant.namespace), challenge()
-    challenges = for_issuers(kube)
+    challenges = for_issuers(routes)
     await challenges.present(presented, route, tenant)
 
     made = there.get(kind, presented.object_name)
@@ -113,7 +114,7 @@ async def test_where_it_may_its_route_is_in_its_own_namespace(
         assert backend["namespace"] == NAMESPACE
         assert made["spec"]["parentRefs"][0]["namespace"] == "infra"
     assert home.get(kind, presented.object_name) == {}
-    assert await for_issuers(kube).answer(presented.host, presented.token) == presented.answer
+    assert await for_issuers(routes).answer(presented.host, presented.token) == presented.answer
 
     await challenges.withdraw(presented.host, presented.token, tenant)
     assert there.get(kind, presented.object_name) == {}
@@ -122,20 +123,20 @@ async def test_where_it_may_its_route_is_in_its_own_namespace(
 
 @pytest.mark.usefixtures("rights")
 async def test_what_a_crash_left_behind_in_its_namespace_is_removed(
-    kube: KubeClient, home: Kubectl, tenant: Issuer, cluster: ControlPlane
+    routes: Routes, home: Kubectl, tenant: Issuer, cluster: ControlPlane
 ) -> None:
     presented = challenge()
     two_days_ago = datetime.now(UTC) - timedelta(days=2)
-    await for_issuers(kube, lambda: two_days_ago).present(presented, INGRESS, tenant)
+    await for_issuers(routes, lambda: two_days_ago).present(presented, INGRESS, tenant)
     there = Kubectl(cluster, tenant.namespace)
     assert there.get("ingress", presented.object_name)
-    await for_issuers(kube).sweep()
+    await for_issuers(routes).sweep()
     assert there.get("ingress", presented.object_name) == {}
     assert home.get("configmap", presented.object_name) == {}
 
 
 async def test_an_answer_that_a_tenant_wrote_is_not_given(
-    kube: KubeClient, tenant: Issuer, cluster: ControlPlane
+    routes: Routes, tenant: Issuer, cluster: ControlPlane
 ) -> None:
     """An Ingress like the operator's, in mallory's namespace, for a host that somebody else leads to the operator."""
     forged = challenge("shop.team-b.example.com")
@@ -156,12 +157,12 @@ async def test_an_answer_that_a_tenant_wrote_is_not_given(
             "spec": {"defaultBackend": backend},
         },
     )
-    assert await for_issuers(kube).answer(forged.host, forged.token) is None
+    assert await for_issuers(routes).answer(forged.host, forged.token) is None
 
 
-async def test_two_issuers_with_one_token_the_first_is_answered(kube: KubeClient, home: Kubectl) -> None:
+async def test_two_issuers_with_one_token_the_first_is_answered(routes: Routes, home: Kubectl) -> None:
     """Tokens are in Ingresses and in the logs of CAs."""
-    challenges = Challenges(kube, NAMESPACE, lambda: datetime.now(UTC), None)
+    challenges = Challenges(routes, NAMESPACE, lambda: datetime.now(UTC), None)
     first = challenge()
     other = Issuer(Kind.CLUSTER_ISSUER, "", "other", "uid2", "1", 1, "acme", {})
     await challenges.present(first, INGRESS, ISSUER)

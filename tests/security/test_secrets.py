@@ -13,7 +13,8 @@ from cryptography.x509.oid import NameOID
 from csr_operator.api.keys import SecretKey
 from csr_operator.api.parse_request import parse_request
 from csr_operator.issuance.secret_body import staging_key
-from csr_operator.kube.client import KubeClient
+from csr_operator.kube.client import Kube
+from csr_operator.kube.transport import Transport
 from csr_operator.pki import asn1
 from tests.support.authorities import authority, opaque
 from tests.support.kubectl import Kubectl, condition
@@ -45,14 +46,14 @@ async def test_no_name_leads_out_of_the_namespace(
     other = Kubectl(site.kubectl.cluster, unique_name)
     other.apply(opaque(unique_name, password="secret"))
     monkeypatch.setenv("KUBECONFIG", str(operator_credentials))
-    kube = await KubeClient.connect(connections=2, patience=10, silence=10)
+    kube = Kube.over(await Transport.connect(connections=2, patience=10, silence=10))
     try:
-        assert await kube.get_secret(SecretKey(unique_name, unique_name)) is not None
-        reached = await kube.get_secret(
+        assert await kube.secrets.get(SecretKey(unique_name, unique_name)) is not None
+        reached = await kube.secrets.get(
             SecretKey(site.kubectl.namespace, path.format(other=unique_name, name=unique_name))
         )
     finally:
-        await kube.close()
+        await kube.transport.close()
     assert reached is None
 
 

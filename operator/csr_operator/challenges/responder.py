@@ -12,7 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_operator.api.issuer import Issuer
 from csr_operator.api.keys import Kind
-from csr_operator.kube.client import KubeError, RouteKind, RouteKube, Unreachable
+from csr_operator.kube.errors import KubeError, Unreachable
+from csr_operator.kube.resources import RouteKind
+from csr_operator.kube.routes import Routes
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
 
 from .alpn import AlpnCertificates
@@ -68,14 +70,14 @@ class Challenges:
 
     def __init__(
         self,
-        kube: RouteKube,
+        routes: Routes,
         namespace: str,
         clock: Callable[[], datetime],
         alpn: AlpnCertificates | None,
         *,
         for_issuers: bool = False,
     ) -> None:
-        self._kube, self._namespace, self._clock = kube, namespace, clock
+        self._routes, self._namespace, self._clock = routes, namespace, clock
         self.alpn = alpn
         self._for_issuers = for_issuers
         self._presented: dict[_Key, _Presented] = {}
@@ -109,7 +111,7 @@ class Challenges:
             seen: dict[_Key, Challenge] = {}
             for kind in RouteKind:
                 try:
-                    async for obj in self._kube.list_routes(kind, self._namespace, CHALLENGE_LABEL):
+                    async for obj in self._routes.list(kind, self._namespace, CHALLENGE_LABEL):
                         if (found := parse_challenge(obj)) is not None:
                             seen[found.key] = found
                 except (KubeError, Unreachable) as error:
@@ -156,7 +158,7 @@ class Challenges:
             bodies.insert(0, (RouteKind.CONFIG_MAP, note_object(challenge, kind, issuer, home, now)))
         for each, body in bodies:
             try:
-                await self._kube.apply_route(each, body["metadata"]["namespace"], body)
+                await self._routes.apply(each, body["metadata"]["namespace"], body)
             except (KubeError, Unreachable) as error:
                 raise _in_words(error, each, body["metadata"]["namespace"]) from None
 
@@ -172,7 +174,7 @@ class Challenges:
         for kind in kinds:
             namespace = route_namespace(kind, issuer, self._namespace)
             try:
-                await self._kube.delete_route(kind, namespace, asked.object_name)
+                await self._routes.delete(kind, namespace, asked.object_name)
             except (KubeError, Unreachable) as error:
                 raise _in_words(error, kind, namespace) from None
         self._presented.pop(asked.key, None)
@@ -221,7 +223,7 @@ class Challenges:
                 self._presented[key] = renewed
 
     async def _remove_old(self, kind: RouteKind) -> None:
-        async for obj in self._kube.list_routes(kind, self._namespace, CHALLENGE_LABEL):
+        async for obj in self._routes.list(kind, self._namespace, CHALLENGE_LABEL):
             challenge, metadata = parse_challenge(obj), obj["metadata"]
             known = self._presented.get(challenge.key) if challenge is not None else None
             needed = known is not None and (
@@ -231,9 +233,9 @@ class Challenges:
             if not needed and self._clock() - presented_at(obj) >= _FORGOTTEN:
                 logger.info("removing %s %s/%s of an old challenge", kind, self._namespace, metadata["name"])
                 if (elsewhere := noted_route(obj)) is not None:
-                    await self._kube.delete_route(*elsewhere, metadata["name"])
+                    await self._routes.delete(*elsewhere, metadata["name"])
                 # One that is presented again just now has another version.
-                await self._kube.delete_route(kind, self._namespace, metadata["name"], metadata["resourceVersion"])
+                await self._routes.delete(kind, self._namespace, metadata["name"], metadata["resourceVersion"])
 
 
 class IssuerResponder:

@@ -19,7 +19,8 @@ from csr_operator.api.issuer import Issuer
 from csr_operator.api.keys import Kind
 from csr_operator.api.names import GROUP, MANAGER
 from csr_operator.api.times import format_time, parse_time
-from csr_operator.kube.client import Object, RouteKind
+from csr_operator.kube.objects import Object
+from csr_operator.kube.resources import RouteKind
 from csr_operator.pki.general_names import is_address
 from csr_operator.plugin.errors import Misconfigured
 

@@ -14,7 +14,7 @@ from csr_operator.api.secrets import SecretMeta
 from csr_operator.decisions import adoption
 from csr_operator.decisions.decide import owner_of, owns
 from csr_operator.issuance.secret_body import secret_type
-from csr_operator.kube.client import Object, secret_data
+from csr_operator.kube.objects import Object, secret_data
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.csr import build_csr
 from csr_operator.pki.errors import Mismatch, PkiError

@@ -9,7 +9,8 @@ from csr_operator.api.parse_issuer import parse_issuer
 from csr_operator.api.parse_request import parse_request
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.times import format_time
-from csr_operator.kube.client import KubeError, Object
+from csr_operator.kube.errors import KubeError
+from csr_operator.kube.objects import Object
 
 from .cluster import Cluster, Reader
 from .describe import names

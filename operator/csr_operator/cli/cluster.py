@@ -2,35 +2,33 @@
 
 import asyncio
 import json
-import re
-from collections.abc import AsyncIterator, Awaitable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, TypeVar
-from urllib.parse import urlencode
+from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 import yaml
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
-from multidict import CIMultiDict
 
-from csr_operator.api.keys import Kind, ObjectKey
-from csr_operator.api.names import GROUP, VERSION
-from csr_operator.kube.client import KubeClient, KubeError, NoConfiguration, Object, kubeconfigs, load_kubeconfig
+from csr_operator.api.keys import Kind, ObjectKey, SecretKey
+from csr_operator.kube.custom_objects import CustomObjects
+from csr_operator.kube.errors import KubeError, NoConfiguration
+from csr_operator.kube.kubeconfig import kubeconfigs, load_kubeconfig
+from csr_operator.kube.objects import Object
+from csr_operator.kube.resources import EVENTS, OURS, SELF_SUBJECT_REVIEWS
+from csr_operator.kube.secrets import Secrets
+from csr_operator.kube.transport import JSON, Transport
 
 from .errors import CommandFailed
 
 T = TypeVar("T")
 
-_MERGE = "application/merge-patch+json"
-_PLURALS = {
-    Kind.CERTIFICATE_REQUEST: "certificaterequests",
-    Kind.ISSUER: "issuers",
-    Kind.CLUSTER_ISSUER: "clusterissuers",
-}
+# Flux takes the fields of managers whose name begins with `kubectl` away, and with them what a user asked for.
+_AGENT = "csr-operator-cli"
+_REQUESTS = OURS[Kind.CERTIFICATE_REQUEST]
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _PAGE = 500
 _PATIENCE = 30.0
 _WATCH_SECONDS = 240
@@ -43,31 +41,39 @@ class Impersonated(NamedTuple):
     user: str = ""
     groups: tuple[str, ...] = ()
 
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Those that say so."""
+        if not self.user:
+            return ()
+        return (("Impersonate-User", self.user), *(("Impersonate-Group", group) for group in self.groups))
 
-class Cluster(KubeClient):
+
+class Cluster:
     """namespace: where a request is looked for. All calls raise KubeError and Unreachable."""
 
-    # Flux takes the fields of managers whose name begins with `kubectl` away, and with them what a user asked for.
-    agent: ClassVar[str] = "csr-operator-cli"
+    def __init__(self, transport: Transport, namespace: str) -> None:
+        self._transport, self.namespace = transport, namespace
+        self._secrets, self._objects = Secrets(transport), CustomObjects(transport)
 
-    namespace: str
-    impersonated = Impersonated()
+    async def close(self) -> None:
+        """End all connections."""
+        await self._transport.close()
 
     def key(self, name: str) -> ObjectKey:
         """The request of this name."""
         return ObjectKey(Kind.CERTIFICATE_REQUEST, self.namespace, name)
 
     async def get(self, key: ObjectKey) -> Object:
-        return await self._call("get", "GET", _PLURALS[key.kind], _path(key))
+        """A request or an issuer; KubeError with status 404 if there is none."""
+        return await self._transport.call("get", "GET", OURS[key.kind].plural, _path(key))
 
     async def list_requests(self, selector: str, *, everywhere: bool = False) -> list[Object]:
         """Those of the namespace, or of all, that the label selector selects (empty: all), by namespace and name."""
-        scope = "" if everywhere else f"namespaces/{self.namespace}/"
-        path = f"/apis/{GROUP}/{VERSION}/{scope}certificaterequests"
+        path = _REQUESTS.path("" if everywhere else self.namespace)
         query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
         found: list[Object] = []
         while True:
-            page = await self._call("list", "GET", "certificaterequests", path, query=query)
+            page = await self._transport.call("list", "GET", _REQUESTS.plural, path, query=query)
             found += page["items"]
             token = page["metadata"].get("continue")
             if not token:
@@ -76,25 +82,38 @@ class Cluster(KubeClient):
 
     async def annotate(self, key: ObjectKey, name: str, value: str) -> Object:
         """Returns the request as it is then."""
-        body = {"metadata": {"annotations": {name: value}}}
-        query = {"fieldManager": self.agent}
-        return await self._call(
-            "patch", "PATCH", _PLURALS[key.kind], _path(key), query=query, body=body, content_type=_MERGE
+        return await self._transport.patch(
+            OURS[key.kind].plural, _path(key), {"metadata": {"annotations": {name: value}}}, accept=JSON
         )
+
+    async def patch_status(self, key: ObjectKey, resource_version: str, status: Object) -> None:
+        """Refused with 409 if the object changed since `resource_version`."""
+        await self._objects.patch_status(key, resource_version, status)
+
+    async def get_secret(self, key: SecretKey) -> Object | None:
+        """None if there is none."""
+        return await self._secrets.get(key)
+
+    async def secret_metadata(self, key: SecretKey) -> Object | None:
+        """None if there is none."""
+        return await self._secrets.get_metadata(key)
+
+    async def annotate_secret(self, secret: Object, annotation: str, value: str) -> None:
+        """Set one annotation; 409 if `secret` changed since it was read."""
+        await self._secrets.annotate(secret, annotation, value)
 
     async def events(self, key: ObjectKey, uid: str) -> list[Object]:
         """Of one object, oldest first."""
-        path = f"/apis/events.k8s.io/v1/namespaces/{key.namespace}/events"
         query = {"fieldSelector": f"regarding.name={key.name},regarding.uid={uid}"}
-        answer = await self._call("list", "GET", "events", path, query=query)
+        answer = await self._transport.call("list", "GET", EVENTS.plural, EVENTS.path(key.namespace), query=query)
         return sorted(answer["items"], key=lambda event: str(event.get("eventTime")))
 
     async def user(self) -> str:
         """Who the API server takes us for; empty if it does not tell."""
-        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-        body: Object = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        review = SELF_SUBJECT_REVIEWS
+        body: Object = {"apiVersion": f"{review.group}/{review.version}", "kind": review.kind}
         try:
-            answer = await self._call("create", "POST", "selfsubjectreviews", path, body=body)
+            answer = await self._transport.call("create", "POST", review.plural, review.path(), body=body)
         except KubeError:
             return ""
         return str(answer["status"]["userInfo"].get("username") or "")
@@ -105,15 +124,12 @@ class Cluster(KubeClient):
             obj = await self.get(key)
             yield obj
             query = {
-                "watch": "true",
                 "fieldSelector": f"metadata.name={key.name}",
                 "resourceVersion": obj["metadata"]["resourceVersion"],
                 "timeoutSeconds": str(_WATCH_SECONDS),
             }
-            path = f"{_path(key).rpartition('/')[0]}?{urlencode(query)}"
-            response = await self._send(
-                "watch", "GET", _PLURALS[key.kind], path, None, {"Accept": "application/json"}, self._watch_limits
-            )
+            resource = OURS[key.kind]
+            response = await self._transport.watch(resource.plural, resource.path(key.namespace), query)
             try:
                 async for line in response.content:
                     event = json.loads(line)
@@ -127,25 +143,6 @@ class Cluster(KubeClient):
             finally:
                 response.close()
             await asyncio.sleep(1.0)
-
-    async def _send(
-        self,
-        verb: str,
-        method: str,
-        resource: str,
-        path: str,
-        body: Object | str | None,
-        headers: MutableMapping[str, str],
-        limits: aiohttp.ClientTimeout,
-    ) -> aiohttp.ClientResponse:
-        whom = self.impersonated
-        if whom.user:
-            several = CIMultiDict(headers)
-            several["Impersonate-User"] = whom.user
-            for group in whom.groups:
-                several.add("Impersonate-Group", group)
-            headers = several
-        return await super()._send(verb, method, resource, path, body, headers, limits)
 
 
 class Reader:
@@ -184,8 +181,9 @@ async def connected(kubeconfig: str, context: str | None, namespace: str, whom: 
     else:
         chosen = _of_the_pod(configuration, paths)
     configuration.connection_pool_maxsize = 8
-    cluster = Cluster(kubernetes_client.ApiClient(configuration=configuration), _PATIENCE, float(_WATCH_SECONDS + 30))
-    cluster.namespace, cluster.impersonated = namespace or chosen or "default", whom
+    client = kubernetes_client.ApiClient(configuration=configuration)
+    transport = Transport(client, _PATIENCE, float(_WATCH_SECONDS + 30), _AGENT, whom.headers())
+    cluster = Cluster(transport, namespace or chosen or "default")
     try:
         yield cluster
     finally:
@@ -217,12 +215,4 @@ def _of_the_pod(configuration: kubernetes_client.Configuration, paths: Sequence[
 
 
 def _path(key: ObjectKey) -> str:
-    scope = f"namespaces/{key.namespace}/" if key.namespace else ""
-    return f"/apis/{GROUP}/{VERSION}/{scope}{_PLURALS[key.kind]}/{_part(key.name)}"
-
-
-def _part(name: str) -> str:
-    """Raises KubeError for what is no name: `..` in a path would lead elsewhere."""
-    if not _NAME.fullmatch(name):
-        raise KubeError(404, "NotFound", f"{name!r} is not a name of an object of {GROUP}")
-    return name
+    return OURS[key.kind].path(key.namespace, key.name)

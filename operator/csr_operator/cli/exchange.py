@@ -15,7 +15,7 @@ from csr_operator.api.parse_secret import parse_staged
 from csr_operator.api.request import CertificateRequest
 from csr_operator.issuance.performer import check_answer
 from csr_operator.issuance.secret_body import staging_key
-from csr_operator.kube.client import Object, secret_data
+from csr_operator.kube.objects import Object, secret_data
 from csr_operator.pki.chain import load_bundle, to_pem
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.errors import Mismatch, PkiError

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from csr_operator.api.parse_request import parse_request
-from csr_operator.kube.client import Object, secret_data
+from csr_operator.kube.objects import Object, secret_data
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.errors import PkiError

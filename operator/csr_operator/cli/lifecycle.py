@@ -15,7 +15,8 @@ from csr_operator.api.parse_secret import parse_secret_meta
 from csr_operator.api.request import CertificateRequest
 from csr_operator.backends.registry import backend
 from csr_operator.decisions.decide import cannot_revoke, issuer_name, owns
-from csr_operator.kube.client import KubeError, Object, secret_data
+from csr_operator.kube.errors import KubeError
+from csr_operator.kube.objects import Object, secret_data
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.errors import PkiError
 from csr_operator.plugin.context import Context, NoResponder

@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 from csr_operator.api.request import DEFAULT_DURATION, CertificateRequest, RotationPolicy
 from csr_operator.decisions.decide import issuer_name
 from csr_operator.decisions.policy_facts import asked
-from csr_operator.kube.client import Object
+from csr_operator.kube.objects import Object
 from csr_operator.pki.constraints import Subtrees
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.errors import PkiError

@@ -7,7 +7,7 @@ from argparse import Namespace
 from datetime import UTC, datetime
 
 from csr_operator.api.names import GROUP
-from csr_operator.kube.client import KubeError, NoConfiguration, Unreachable
+from csr_operator.kube.errors import KubeError, NoConfiguration, Unreachable
 
 from .cluster import Cluster, Impersonated, connected
 from .errors import CommandFailed

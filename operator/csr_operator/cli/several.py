@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from csr_operator.kube.client import KubeError
+from csr_operator.kube.errors import KubeError
 
 from .errors import CommandFailed
 from .output import Report, note

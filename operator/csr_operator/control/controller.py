@@ -66,9 +66,9 @@ from csr_operator.issuance.failures import Failed, Overtaken
 from csr_operator.issuance.keymaker import KeyMaker, takes_long
 from csr_operator.issuance.performer import NeedsKey, Ordered, Performer, Written
 from csr_operator.issuance.secret_body import staging_key
-from csr_operator.kube.client import KubeClient, KubeError, Unreachable
+from csr_operator.kube.client import Kube
+from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.kube.events import Events
-from csr_operator.kube.namespace_labels import NamespaceLabels
 from csr_operator.metrics import SKIPPED_SAMPLES, UNREADABLE, IssuerSample, RequestSample
 from csr_operator.pki.csr import csr_digest
 from csr_operator.pki.errors import quoted
@@ -139,13 +139,12 @@ class Controller:
     """clock: the time now, in UTC. seal: has its keys before the first Secret is shown."""
 
     def __init__(
-        self, settings: Settings, kube: KubeClient, clock: Callable[[], datetime], challenges: Challenges, seal: Seal
+        self, settings: Settings, kube: Kube, clock: Callable[[], datetime], challenges: Challenges, seal: Seal
     ) -> None:
         self._settings, self._kube, self._clock, self._seal = settings, kube, clock, seal
         self._cpu = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="signatures")
-        self._labels = NamespaceLabels(kube)
         self._performer = Performer(kube, self._cpu, clock, seal, self._must_be_allowed)
-        self._events = Events(kube, clock)
+        self._events = Events(kube.transport, clock)
         self._journal = Journal(asyncio.get_running_loop().time)
         self._queue: WorkQueue[ObjectKey | SecretKey] = WorkQueue(lambda key: key.namespace)
         self._store = Store(changed=self._queue.add)
@@ -443,7 +442,7 @@ class Controller:
         if not staged.owner:
             return True
         # It may be one that another operator works on, and that the watch is about to show.
-        there = await self._kube.get_request(ObjectKey(Kind.CERTIFICATE_REQUEST, staged.namespace, staged.owner))
+        there = await self._kube.custom_objects.get(ObjectKey(Kind.CERTIFICATE_REQUEST, staged.namespace, staged.owner))
         return there is None or there["metadata"]["uid"] != staged.owner_uid
 
     async def _let_go(self, key: SecretKey) -> bool:
@@ -453,7 +452,7 @@ class Controller:
             return False
         kind, _, name = secret.owner.partition(" ")
         if kind == Kind.CERTIFICATE_REQUEST:
-            there = await self._kube.get_request(ObjectKey(Kind.CERTIFICATE_REQUEST, key.namespace, name))
+            there = await self._kube.custom_objects.get(ObjectKey(Kind.CERTIFICATE_REQUEST, key.namespace, name))
             if there is not None and there["metadata"]["uid"] == secret.owner_uid:
                 self._queue.retry(key)  # the watch is about to show it
                 return False
@@ -646,7 +645,7 @@ class Controller:
         if isinstance(action, Hold) and self._may_have_one(request, world) and await self._look(request) is not None:
             return await self._decided(request)
         waits = isinstance(action, Hold) and action.reason == "RevocationPending" and request.being_deleted
-        if waits and await self._kube.namespace_is_going(request.namespace):
+        if waits and await self._kube.namespaces.is_going(request.namespace):
             return world, decide(request, replace(world, leaving=True))
         return world, action
 
@@ -662,7 +661,7 @@ class Controller:
                 return None
             states[key] = live.state
             if live.state.policy is not None and live.state.policy.needs_labels and labels is None:
-                labels = await self._labels.of(request.namespace)
+                labels = await self._kube.namespaces.get_labels(request.namespace)
         # Whose Secret it is, that counts.
         unshown = await self._unshown(request) if self._may_be_unshown(request) else None
         secret = self._store.secret(request) or unshown
@@ -731,7 +730,8 @@ class Controller:
         if key is None or live is None or live.state is None or live.ca.backend is not ca.backend:
             raise Overtaken
         policy = live.state.policy
-        labels = await self._labels.of(request.namespace) if policy is not None and policy.needs_labels else {}
+        needs_labels = policy is not None and policy.needs_labels
+        labels = await self._kube.namespaces.get_labels(request.namespace) if needs_labels else {}
         if policy is not None:
             what = await offload(request.spec.weight, asked_for, csr, request)
             denials = await offload(request.spec.weight, violations, policy, what, request.namespace, labels)
@@ -892,7 +892,7 @@ class Controller:
 
     async def _is_still_wanted(self, request: CertificateRequest) -> bool:
         """Its Secret is gone, which may be because it is to go itself: the watches tell of that in any order."""
-        there = await self._kube.get_request(request.key)
+        there = await self._kube.custom_objects.get(request.key)
         if there is None or there["metadata"]["uid"] != request.uid:
             self.forget(request.key, request.uid)
             return False
@@ -905,7 +905,7 @@ class Controller:
         if secret.deleted:
             if not await self._is_still_wanted(request):
                 return
-            if await self._kube.namespace_is_going(request.namespace):
+            if await self._kube.namespaces.is_going(request.namespace):
                 # So is the request, soon, and then the certificate is revoked if that can be done.
                 raise KubeError(409, "", f"namespace {request.namespace} is being deleted")
             for serial_number in await self._performer.owed_serials(request) if secret.owed else ():
@@ -991,7 +991,7 @@ class Controller:
 
     async def _look(self, request: CertificateRequest) -> SecretMeta | None:
         """The Secret that no watch shows: somebody else's, or the request's own that lost its label."""
-        obj = await self._kube.secret_metadata(request.secret)
+        obj = await self._kube.secrets.get_metadata(request.secret)
         found = None if obj is None else self._understood(obj, lambda: parse_secret_meta(obj, self._seal))
         if found is not None and owns(request, found):
             self._store.put_secret(found)
@@ -1060,7 +1060,7 @@ class Controller:
         if add:
             finalizers.append(REVOCATION_FINALIZER)
         try:
-            await self._kube.patch_finalizers(request.key, request.resource_version, finalizers)
+            await self._kube.custom_objects.patch_finalizers(request.key, request.resource_version, finalizers)
         except KubeError as error:
             if error.status not in (404, 409):
                 raise
@@ -1121,7 +1121,8 @@ class Controller:
         if self._refused.get(request.key) == said:
             return  # it would be refused again
         try:
-            answer = await self._kube.patch_status(request.key, request.resource_version, status_body(status, csr_pem))
+            body = status_body(status, csr_pem)
+            answer = await self._kube.custom_objects.patch_status(request.key, request.resource_version, body)
         except KubeError as error:
             if error.status in (404, 409):
                 return  # gone, or newer: the watch shows it

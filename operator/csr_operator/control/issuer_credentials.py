@@ -7,8 +7,8 @@ whoever made it says so, and creating Issuers is no way of reading Secrets.
 from csr_operator.api.issuer import Issuer
 from csr_operator.api.keys import Kind
 from csr_operator.api.names import CREDENTIAL_LABEL, CREDENTIAL_TYPE, STATE_KEY
-from csr_operator.kube.client import Object
 from csr_operator.kube.issuer_secrets import is_written_by
+from csr_operator.kube.objects import Object
 
 _OF_KUBERNETES = frozenset(
     (

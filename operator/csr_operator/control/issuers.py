@@ -19,8 +19,10 @@ from csr_operator.challenges.responder import Challenges, IssuerResponder
 from csr_operator.decisions.decide import IssuerState, issuer_name
 from csr_operator.decisions.status import condition_bodies, issuer_conditions
 from csr_operator.issuance.backend_calls import Ca, unexpected
-from csr_operator.kube.client import Kube, KubeError, Unreachable, secret_data
+from csr_operator.kube.client import Kube
+from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.kube.issuer_secrets import write_issuer_secret
+from csr_operator.kube.objects import secret_data
 from csr_operator.metrics import CA_CALLS, IssuerSample
 from csr_operator.pki.errors import quoted
 from csr_operator.plugin.backend import Backend, Health, SuggestsRenewal
@@ -176,7 +178,7 @@ class Issuers:
         async def read_secret(name: str) -> Mapping[str, bytes] | None:
             secret_key = SecretKey(namespace, name)
             self._readers[secret_key].add(issuer.key)
-            secret = await self._kube.get_secret(secret_key)
+            secret = await self._kube.secrets.get(secret_key)
             if secret is None:
                 return None
             if why := refusal(secret, issuer):
@@ -184,7 +186,7 @@ class Issuers:
             return secret_data(secret)
 
         async def write_secret(name: str, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
-            await write_issuer_secret(self._kube, SecretKey(namespace, name), issuer, change)
+            await write_issuer_secret(self._kube.secrets, SecretKey(namespace, name), issuer, change)
 
         if issuer.problem:
             return Live(issuer, None, issuer.problem)
@@ -251,7 +253,7 @@ class Issuers:
             return
         body = {"conditions": condition_bodies(conditions), "observedGeneration": issuer.generation}
         try:
-            answer = await self._kube.patch_status(issuer.key, issuer.resource_version, body)
+            answer = await self._kube.custom_objects.patch_status(issuer.key, issuer.resource_version, body)
         except KubeError as error:
             if error.status in (404, 409):
                 return  # gone, or newer: the watch shows it

@@ -9,7 +9,7 @@ from typing import TypeVar
 from cryptography import x509
 
 from csr_operator.api.policy import Policy
-from csr_operator.kube.client import KubeError, Unreachable
+from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.metrics import CA_CALLS
 from csr_operator.pki.verify import CA_DECIDES, Rules
 from csr_operator.plugin.backend import (

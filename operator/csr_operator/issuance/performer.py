@@ -31,7 +31,9 @@ from csr_operator.api.times import format_time, parse_time
 from csr_operator.decisions import adoption
 from csr_operator.decisions.decide import not_owned, owner_of, owns
 from csr_operator.decisions.pace import Pace, asked_of, order_pause
-from csr_operator.kube.client import Kube, KubeError, Object, secret_data
+from csr_operator.kube.client import Kube
+from csr_operator.kube.errors import KubeError
+from csr_operator.kube.objects import Object, secret_data
 from csr_operator.metrics import ISSUANCE_SECONDS
 from csr_operator.pki.chain import Chain, build_chain, load_bundle
 from csr_operator.pki.csr import CsrTemplate, build_csr, csr_digest, is_built_from, load_csr, with_common_name
@@ -120,7 +122,7 @@ class Performer:
         may_send: Callable[[CertificateRequest, Ca, x509.CertificateSigningRequest], Awaitable[None]],
     ) -> None:
         self._kube, self._cpu, self._clock, self._seal, self._may_send = kube, cpu, clock, seal, may_send
-        self._references = References(kube)
+        self._references = References(kube.secrets)
 
     async def issue(
         self,
@@ -157,7 +159,7 @@ class Performer:
         self, request: CertificateRequest, secret: SecretMeta | None, staged: Staged, ca: Ca, *, revoke_old: bool
     ) -> Written | Ordered | None:
         """Go on with an order; None if there is none any more, or none that can be gone on with."""
-        stored = await self._kube.get_secret(staged.key)
+        stored = await self._kube.secrets.get(staged.key)
         if stored is None or stored["metadata"]["uid"] != staged.uid:
             return None
         data = secret_data(stored)
@@ -189,11 +191,11 @@ class Performer:
         return await self._order(request, plan, secret, ca, basis, staged, begun, repeated=not staged.handle)
 
     async def discard(self, staged: Staged) -> None:
-        await self._kube.delete_secret(staged.key, staged.uid)
+        await self._kube.secrets.delete(staged.key, staged.uid)
 
     async def abandon(self, staged: Staged, ca: Ca) -> None:
         """Have the CA take back what its order left behind."""
-        stored = await self._kube.get_secret(staged.key)
+        stored = await self._kube.secrets.get(staged.key)
         if stored is None or stored["metadata"]["uid"] != staged.uid:
             return
         try:
@@ -206,7 +208,7 @@ class Performer:
 
     async def release(self, staged: Staged) -> None:
         """Let a staging Secret go whose order left nothing behind."""
-        await self._kube.release_secret(staged.key, staged.uid)
+        await self._kube.secrets.remove_finalizers(staged.key, staged.uid)
 
     async def note_renewal(self, request: CertificateRequest, renewal: Renewal | None) -> SecretMeta | None:
         """Keep when the CA wants the certificate renewed; None if that is what is kept already."""
@@ -217,7 +219,7 @@ class Performer:
         text = None
         if window is not None:
             text = outputs.window_text(request.secret, record.serial_number, window, self._seal)
-        return self._meta(await self._kube.annotate_secret(existing, RENEWAL_WINDOW_ANNOTATION, text))
+        return self._meta(await self._kube.secrets.annotate(existing, RENEWAL_WINDOW_ANNOTATION, text))
 
     async def restore(
         self, request: CertificateRequest, revision: int, secret: SecretMeta, pace: Pace | None, ca: Ca | None
@@ -270,7 +272,7 @@ class Performer:
 
         cas: of which the certificate may be. Raises KubeError (409) if the Secret is not there to be taken any more.
         """
-        existing = await self._kube.get_secret(request.secret)
+        existing = await self._kube.secrets.get(request.secret)
         if existing is None or not adoption.may_be_taken(request, secret := self._meta(existing)):
             raise KubeError(409, "", f"Secret {request.secret.name} has changed just now")
         if existing["type"] != outputs.secret_type(request):
@@ -313,13 +315,13 @@ class Performer:
         body["metadata"] |= {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
         # Kubernetes may have taken the owner from the Secret just now, because this very request is being deleted, of
         # which another watch tells. Given back to it, the Secret would be collected.
-        there = (await self._kube.get_request(request.key) or {}).get("metadata", {})
+        there = (await self._kube.custom_objects.get(request.key) or {}).get("metadata", {})
         if there.get("uid") != request.uid or "deletionTimestamp" in there:
             raise KubeError(409, "", f"{request.name} no longer owns Secret {request.secret.name}")
         if ADOPT_ANNOTATION in (metadata.get("annotations") or {}):
             body["metadata"]["annotations"][ADOPT_ANNOTATION] = ""  # fulfilled; the next write removes it
         try:
-            return self._meta(await self._kube.apply_secret(request.secret, body, new=False))
+            return self._meta(await self._kube.secrets.apply(request.secret, body, new=False))
         except KubeError as error:
             if error.status == 422 and (why := _in_the_way(existing, body)):
                 raise Failed("SecretConflict", why, needs_user=True) from None
@@ -373,7 +375,7 @@ class Performer:
             # First: one that is revoked is not to be taken over by the next request.
             text = f"{record.sha256_fingerprint} "
             text += self._seal.code("revoked", *request.secret, record.sha256_fingerprint)
-            await self._kube.annotate_secret(existing, REVOKED_ANNOTATION, text)
+            await self._kube.secrets.annotate(existing, REVOKED_ANNOTATION, text)
         if certificate is None:
             return Revocations((), {record.serial_number: f"Secret {request.secret.name} no longer holds it"})
         reason = _reason_asked_for(request, record.serial_number) or "cessationOfOperation"
@@ -396,7 +398,7 @@ class Performer:
     async def guard(self, secret: SecretMeta, *, guarded: bool) -> SecretMeta | None:
         """Have a Secret held, or let go, should it be deleted; None if it is gone, or going. Raises KubeError."""
         try:
-            return self._meta(await self._kube.guard_secret(secret.key, secret.uid, guarded=guarded))
+            return self._meta(await self._kube.secrets.guard(secret.key, secret.uid, guarded=guarded))
         except KubeError as error:
             if error.status not in (404, 409, 422):
                 raise
@@ -404,7 +406,7 @@ class Performer:
 
     async def let_go(self, request: CertificateRequest) -> None:
         """Take the finalizer from the request's Secret, also from one that has lost its owner, or its label."""
-        stored = await self._kube.get_secret(request.secret)
+        stored = await self._kube.secrets.get(request.secret)
         if stored is None:
             return
         found = self._meta(stored)
@@ -424,7 +426,7 @@ class Performer:
         return existing
 
     async def _remember(self, existing: Object, owed: str | None) -> SecretMeta:
-        return self._meta(await self._kube.annotate_secret(existing, OWED_ANNOTATION, owed))
+        return self._meta(await self._kube.secrets.annotate(existing, OWED_ANNOTATION, owed))
 
     def _to_revoke(
         self, request: CertificateRequest, existing: Object | None, revoke_old: bool
@@ -456,7 +458,7 @@ class Performer:
         """The CSR of the order under way, or for the key in use; empty if there is none, or it cannot be read."""
         try:
             if staged is not None:
-                stored = await self._kube.get_secret(staged.key)
+                stored = await self._kube.secrets.get(staged.key)
                 return _pem(load_csr(secret_data(stored).get("tls.csr", b""))) if stored is not None else ""
             if record is None:
                 return ""
@@ -565,10 +567,10 @@ class Performer:
         if before is not None:
             body["metadata"]["uid"] = before.uid
         try:
-            staged = parse_staged(await self._kube.apply_secret(where, body, new=before is None), self._seal)
+            staged = parse_staged(await self._kube.secrets.apply(where, body, new=before is None), self._seal)
         except KubeError as error:
             if error.status == 409:
-                there = await self._kube.get_secret(where)
+                there = await self._kube.secrets.get(where)
                 found = parse_staged(there, self._seal) if there is not None else None
                 if there is None and before is not None:
                     # Somebody deleted it. The order is there nevertheless, unless its request went as well.
@@ -601,7 +603,7 @@ class Performer:
         return found
 
     async def _own_secret(self, request: CertificateRequest) -> Object | None:
-        existing = await self._kube.get_secret(request.secret)
+        existing = await self._kube.secrets.get(request.secret)
         if existing is not None and not owns(request, meta := self._meta(existing)):
             raise Failed("SecretNotOwned", not_owned(meta.name, owner_of(meta)), needs_user=True)
         return existing
@@ -681,7 +683,7 @@ class Performer:
                 # Only this very Secret, as it was when it was read: whoever wrote to it since is looked at first.
                 body["metadata"] |= {"uid": secret.uid, "resourceVersion": secret.resource_version}
             try:
-                return self._meta(await self._kube.apply_secret(request.secret, body, new=secret is None))
+                return self._meta(await self._kube.secrets.apply(request.secret, body, new=secret is None))
             except KubeError as error:
                 refused = error
             secret = await self._unchanged(request, body, secret, refused)

@@ -9,7 +9,8 @@ from cryptography import x509
 
 from csr_operator.api.keys import SecretKey, SecretKeyRef
 from csr_operator.api.request import CertificateRequest
-from csr_operator.kube.client import Kube, secret_data
+from csr_operator.kube.objects import secret_data
+from csr_operator.kube.secrets import Secrets
 from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import extension_of
@@ -27,8 +28,8 @@ _KEY = "spec.privateKey.secretRef"
 class References:
     """All methods raise Failed, and KubeError and Unreachable where trying again is all there is to do."""
 
-    def __init__(self, kube: Kube) -> None:
-        self._kube = kube
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
 
     async def key(self, request: CertificateRequest, ca: Ca | None) -> PrivateKey:
         """The key that `privateKey.secretRef` names. ca: who is to sign, if it is to be used."""
@@ -65,7 +66,7 @@ class References:
     async def _data(self, request: CertificateRequest, ref: SecretKeyRef, field: str) -> dict[str, bytes]:
         """All of the Secret, in which there is something under the key."""
         secret, name = (
-            await self._kube.get_secret(SecretKey(request.namespace, ref.name)),
+            await self._secrets.get(SecretKey(request.namespace, ref.name)),
             f"{request.namespace}/{ref.name}",
         )
         if secret is None:

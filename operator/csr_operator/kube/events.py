@@ -15,7 +15,10 @@ from csr_operator.api.fit import fit
 from csr_operator.api.names import API_VERSION, GROUP
 from csr_operator.api.request import CertificateRequest
 
-from .client import Kube, KubeError, Object, Unreachable
+from .errors import KubeError, Unreachable
+from .objects import Object
+from .resources import EVENTS
+from .transport import METADATA, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +31,8 @@ _LAST_WORDS = 2.0
 
 
 class Events:
-    def __init__(self, kube: Kube, clock: Callable[[], datetime]) -> None:
-        self._kube, self._clock = kube, clock
+    def __init__(self, transport: Transport, clock: Callable[[], datetime]) -> None:
+        self._transport, self._clock = transport, clock
         self._instance = fit(os.environ.get("HOSTNAME") or "csr-operator", _WORD_LIMIT)
         self._sending: dict[asyncio.Task[None], str] = {}
         self._waiting: Counter[str] = Counter()  # by namespace
@@ -84,6 +87,8 @@ class Events:
 
     async def _send(self, namespace: str, body: Object) -> None:
         try:
-            await self._kube.create_event(namespace, body)
+            await self._transport.call(
+                "create", "POST", EVENTS.plural, EVENTS.path(namespace), body=body, accept=METADATA
+            )
         except (KubeError, Unreachable) as error:
             logger.info("an event was lost: %s", error)

@@ -9,7 +9,9 @@ from csr_operator.api.keys import SecretKey
 from csr_operator.api.names import GROUP, MANAGED_LABEL
 from csr_operator.plugin.errors import Misconfigured, Retryable
 
-from .client import Kube, KubeError, Object, secret_data
+from .errors import KubeError
+from .objects import Object, secret_data
+from .secrets import Secrets
 
 _WRITER_ANNOTATION = f"{GROUP}/published-by"
 _ATTEMPTS = 5
@@ -24,14 +26,14 @@ def is_written_by(secret: Object, issuer: Issuer) -> bool:
     return (secret["metadata"].get("annotations") or {}).get(_WRITER_ANNOTATION) == f"{issuer.kind}/{issuer.name}"
 
 
-async def write_issuer_secret(kube: Kube, key: SecretKey, issuer: Issuer, change: Change) -> None:
+async def write_issuer_secret(secrets: Secrets, key: SecretKey, issuer: Issuer, change: Change) -> None:
     """Write `change` of the data so far; again if somebody else was faster.
 
     Raises Misconfigured if the Secret is not this issuer's, Retryable if others are always faster.
     """
     whose = f"{issuer.kind}/{issuer.name}"
     for _ in range(_ATTEMPTS):
-        existing = await kube.get_secret(key)
+        existing = await secrets.get(key)
         metadata = existing["metadata"] if existing is not None else {}
         if existing is not None and not is_written_by(existing, issuer):
             raise Misconfigured(
@@ -56,7 +58,7 @@ async def write_issuer_secret(kube: Kube, key: SecretKey, issuer: Issuer, change
             "data": {name: base64.b64encode(value).decode() for name, value in after.items()},
         }
         try:
-            await kube.apply_secret(key, body, new=existing is None)
+            await secrets.apply(key, body, new=existing is None)
             return
         except KubeError as error:
             if error.status != 409:

@@ -20,7 +20,9 @@ from csr_operator.challenges.alpn import AlpnCertificates
 from csr_operator.challenges.responder import Challenges
 from csr_operator.challenges.server import serve_http, serve_tls
 from csr_operator.control.controller import Controller
-from csr_operator.kube.client import KubeClient, KubeError, Unreachable
+from csr_operator.kube.client import Kube
+from csr_operator.kube.errors import KubeError, Unreachable
+from csr_operator.kube.transport import Transport
 from csr_operator.metrics import REGISTRY, RequestCollector
 from csr_operator.settings import Settings
 from csr_operator.web.probes import serve_metrics, serve_probes
@@ -77,14 +79,15 @@ class Operator:
         sys.setswitchinterval(_SWITCH)
         watched = sources(self._settings.namespaces)
         self._pulse = Pulse(watched, self._settings.watch_silence)
-        self._kube = await KubeClient.connect(
+        transport = await Transport.connect(
             connections=len(watched) + self._settings.workers + 8,
             patience=self._settings.api_timeout,
             silence=self._settings.watch_silence,
         )
+        self._kube = Kube.over(transport)
         alpn = AlpnCertificates() if self._settings.acme_tls_host else None
         self._challenges = Challenges(
-            self._kube,
+            self._kube.routes,
             self._settings.namespace,
             self._clock,
             alpn,
@@ -110,7 +113,7 @@ class Operator:
             raise OperatorFailed(_REFUSED) from error
         finally:
             REGISTRY.unregister(collector)
-            await self._kube.close()
+            await self._kube.transport.close()
         if self._failure is not None:
             raise OperatorFailed(str(self._failure)) from self._failure
 
@@ -130,7 +133,7 @@ class Operator:
 
     async def _check_credentials(self) -> None:
         try:
-            await self._kube.check_credentials()
+            await self._kube.transport.check_credentials()
         except Unreachable:
             pass  # it may come yet; kopf waits for it
         except KubeError as error:
@@ -160,12 +163,12 @@ class Operator:
         """For kopf's own look at what the API server has, which it ends at if that is not well."""
         while True:
             try:
-                await self._kube.check_discovery()
+                await self._kube.transport.check_discovery()
                 break
             except (KubeError, Unreachable) as error:
                 logger.warning("the API server: %s; trying again", error)
                 await asyncio.sleep(_PAUSE)
-        server, session = await self._kube.session()
+        server, session = await self._kube.transport.session()
         return kopf.AiohttpSession(server=server, aiohttp_session=session)
 
     async def _started(self, **_: Any) -> None:
@@ -188,7 +191,7 @@ class Operator:
         for namespace in namespaces:
             await self._look_for(namespace)
         for source in sources(namespaces):
-            self._begin(f"watch {source}", follow(self._kube, self._controller, source, self._pulse))
+            self._begin(f"watch {source}", follow(self._kube.transport, self._controller, source, self._pulse))
         await self._pulse.all_listed()
         await self._controller.all_filed()
         self._controller.start()
@@ -199,7 +202,7 @@ class Operator:
     async def _look_for(self, namespace: str) -> None:
         """Tell of one that is not there: it may be misspelled, or come later."""
         try:
-            await self._kube.namespace_labels(namespace)
+            await self._kube.namespaces.get_labels(namespace)
         except KubeError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 logger.warning("--namespace %s: there is no such namespace yet", namespace)
@@ -209,7 +212,7 @@ class Operator:
     async def _read_state_keys(self) -> None:
         while True:
             try:
-                self._seal.use(await read_state_keys(self._kube, self._settings.namespace))
+                self._seal.use(await read_state_keys(self._kube.secrets, self._settings.namespace))
                 return
             except UnusableKey as error:
                 raise OperatorFailed(str(error)) from error

@@ -3,12 +3,14 @@
 import base64
 import binascii
 import logging
-import secrets
 from collections.abc import Mapping
+from secrets import token_bytes
 
 from csr_operator.api.keys import SecretKey
 from csr_operator.api.names import STATE_KEY
-from csr_operator.kube.client import Kube, KubeError, Object, secret_data
+from csr_operator.kube.errors import KubeError
+from csr_operator.kube.objects import Object, secret_data
+from csr_operator.kube.secrets import Secrets
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +24,7 @@ class UnusableKey(Exception):
     """The Secret cannot be read, made or used; the text says what to do."""
 
 
-async def read_state_keys(kube: Kube, namespace: str) -> list[bytes]:
+async def read_state_keys(secrets: Secrets, namespace: str) -> list[bytes]:
     """The keys to seal and verify with: `key`, which is made if it is not there, and whatever else is in the Secret.
 
     Raises UnusableKey, and Unreachable where trying again is all there is to do.
@@ -30,7 +32,7 @@ async def read_state_keys(kube: Kube, namespace: str) -> list[bytes]:
     where = SecretKey(namespace, STATE_KEY)
     try:
         for _ in range(_ATTEMPTS):
-            existing = await kube.get_secret(where)
+            existing = await secrets.get(where)
             data = secret_data(existing) if existing is not None else {}
             if "key" in data:
                 names = ["key", *sorted(data.keys() - {"key"})]
@@ -39,7 +41,7 @@ async def read_state_keys(kube: Kube, namespace: str) -> list[bytes]:
                 logger.info("Secret %s: it does not exist yet, and is made with a new key", where.name)
             else:
                 logger.info("Secret %s: a new key is made; older keys that stay valid: %d", where.name, len(data))
-            fresh = {"key": secrets.token_bytes(_LENGTH), **data}
+            fresh = {"key": token_bytes(_LENGTH), **data}
             body: Object = {
                 "apiVersion": "v1",
                 "kind": "Secret",
@@ -50,7 +52,7 @@ async def read_state_keys(kube: Kube, namespace: str) -> list[bytes]:
             if existing is not None:
                 body["metadata"]["resourceVersion"] = existing["metadata"]["resourceVersion"]
             try:
-                await kube.apply_secret(where, body, new=existing is None)
+                await secrets.apply(where, body, new=existing is None)
             except KubeError as error:
                 if error.status != 409:
                     raise

@@ -9,9 +9,11 @@ import logging
 from collections.abc import Collection
 
 from csr_operator.api.keys import Kind, ObjectKey, Raw, SecretKey
-from csr_operator.api.names import GROUP
 from csr_operator.control.controller import Controller
-from csr_operator.kube.client import KubeClient, KubeError, Object, Source, Unreachable
+from csr_operator.kube.errors import KubeError, Unreachable
+from csr_operator.kube.objects import Object
+from csr_operator.kube.sources import Source, list_pages, watch_events
+from csr_operator.kube.transport import Transport
 from csr_operator.plugin.offload import where
 
 logger = logging.getLogger(__name__)
@@ -95,18 +97,18 @@ class Pulse:
         return f"{source}: {words} {silent:.0f} s" if silent > patience else ""
 
 
-async def follow(kube: KubeClient, controller: Controller, source: Source, pulse: Pulse) -> None:
+async def follow(transport: Transport, controller: Controller, source: Source, pulse: Pulse) -> None:
     """List, then watch, for ever."""
     pause, clock, voice = _PAUSE, asyncio.get_running_loop().time, _Voice(source)
     while True:
         began, gone = clock(), False
         try:
-            version = await _list(kube, controller, source, pulse)
+            version = await _list(transport, controller, source, pulse)
             pulse.is_listed(source)
             voice.recovered()
             while clock() - began < _RELIST:
                 since = clock()
-                version = await _watch(kube, controller, source, version, pulse)
+                version = await _watch(transport, controller, source, version, pulse)
                 if clock() - since < _PAUSE:
                     await asyncio.sleep(_PAUSE)  # a server that ends each watch at once is not asked without end
             continue
@@ -142,10 +144,10 @@ class _Voice:
         self._last = ""
 
 
-async def _list(kube: KubeClient, controller: Controller, source: Source, pulse: Pulse) -> str:
+async def _list(transport: Transport, controller: Controller, source: Source, pulse: Pulse) -> str:
     version = ""
     gone = _known(controller, source)
-    async for page in kube.pages(source):
+    async for page in list_pages(transport, source):
         for count, item in enumerate(page["items"] or ()):
             if count % _AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -161,11 +163,11 @@ async def _list(kube: KubeClient, controller: Controller, source: Source, pulse:
     return version
 
 
-async def _watch(kube: KubeClient, controller: Controller, source: Source, version: str, pulse: Pulse) -> str:
+async def _watch(transport: Transport, controller: Controller, source: Source, version: str, pulse: Pulse) -> str:
     """Follow one watch to its end; returns the resource version to go on from."""
     count = 0
     try:
-        async for event in kube.watch(source, version):
+        async for event in watch_events(transport, source, version):
             count += 1
             if count % _AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -220,7 +222,7 @@ def _words(source: Source, error: Exception) -> str:
     """What the API server, or the way to it, said; of any other error only where it is from."""
     if isinstance(error, KubeError):
         if error.status == 404 and source.kind is not None:
-            name = f"{source.resource}.{GROUP}"
+            name = f"{source.resource.plural}.{source.resource.group}"
             return f"the CustomResourceDefinition {name} is not installed: kubectl apply --server-side -k deploy/"
         if error.status == 401:
             return "the API server refuses the operator's credentials (401 Unauthorized)"

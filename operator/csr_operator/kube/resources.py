@@ -1,0 +1,71 @@
+"""The kinds of objects that the operator reads and writes, and where the Kubernetes API has them: the one table."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from csr_operator.api.keys import Kind
+from csr_operator.api.names import GROUP, VERSION
+
+from .errors import KubeError
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource of the Kubernetes API (https://kubernetes.io/docs/reference/using-api/api-concepts/)."""
+
+    group: str
+    """Empty for the core group."""
+
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    def path(self, namespace: str = "", name: str = "") -> str:
+        """Of all objects in the cluster or, with `namespace`, of those in one; with `name` that of one object.
+
+        Raises KubeError for what is no name of an object: `..` in a path would lead to another namespace.
+        """
+        if name and not is_name(name):
+            raise KubeError(404, "NotFound", f"{name!r} is not a valid name of a {self.kind}")
+        root = f"/apis/{self.group}" if self.group else "/api"
+        scope = f"namespaces/{namespace}/" if namespace and self.namespaced else ""
+        return f"{root}/{self.version}/{scope}{self.plural}" + (f"/{name}" if name else "")
+
+
+def is_name(text: str) -> bool:
+    """It can be the name of an object: a DNS subdomain (RFC 1123), of any length."""
+    return _NAME.fullmatch(text) is not None
+
+
+OURS = {
+    Kind.CERTIFICATE_REQUEST: Resource(GROUP, VERSION, "certificaterequests", "CertificateRequest"),
+    Kind.ISSUER: Resource(GROUP, VERSION, "issuers", "Issuer"),
+    Kind.CLUSTER_ISSUER: Resource(GROUP, VERSION, "clusterissuers", "ClusterIssuer", namespaced=False),
+}
+"""What the operator defines, and watches whole."""
+
+SECRETS = Resource("", "v1", "secrets", "Secret")
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
+SELF_SUBJECT_REVIEWS = Resource(
+    "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
+)
+
+
+class RouteKind(StrEnum):
+    """What leads a CA's challenge to the operator, or only remembers it; `challenges/routes.py` says which."""
+
+    INGRESS = "Ingress"
+    HTTP_ROUTE = "HTTPRoute"
+    CONFIG_MAP = "ConfigMap"
+
+
+ROUTES = {
+    RouteKind.INGRESS: Resource("networking.k8s.io", "v1", "ingresses", "Ingress"),
+    RouteKind.HTTP_ROUTE: Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute"),
+    RouteKind.CONFIG_MAP: Resource("", "v1", "configmaps", "ConfigMap"),
+}
