@@ -19,7 +19,7 @@ TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:
 # Debian keeps nginx and debootstrap where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help setup tools lint crds test test-vendor soak demo demo-acme shell run bench image clean
+.PHONY: help setup tools lint crds test test-quick test-vendor soak demo demo-acme shell run bench image clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -57,6 +57,9 @@ crds: .venv/.operator  ## the definitions of Issuer and ClusterIssuer, from crds
 test: setup tools  ## all tests, or those of ARGS; the first time builds the control plane for minutes
 	$(BIN)/python -m devcluster build
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+
+test-quick: setup  ## tests that neither need a control plane nor build or start servers; beside .venv they need openssl
+	$(BIN)/python -m pytest -m "not cluster and not slow" -n 2 --dist loadfile $(ARGS)
 
 test-vendor: setup  ## orders from the accounts at CA vendors that environment variables name: see tests/live_accounts
 	CSR_OPERATOR_VENDOR_TESTS=1 $(BIN)/python -m pytest tests/live_accounts $(ARGS)
