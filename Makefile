@@ -59,7 +59,7 @@ test: setup tools  ## all tests, or those of ARGS; the first time builds the con
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 test-quick: setup  ## tests that neither need a control plane nor build or start servers; beside .venv they need openssl
-	$(BIN)/python -m pytest -m "not cluster and not slow" -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not cluster and not slow" -n 2 $(ARGS)
 
 test-vendor: setup  ## orders from the accounts at CA vendors that environment variables name: see tests/live_accounts
 	CSR_OPERATOR_VENDOR_TESTS=1 $(BIN)/python -m pytest tests/live_accounts $(ARGS)

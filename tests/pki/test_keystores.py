@@ -149,6 +149,7 @@ def test_the_longest_password_opens_the_stores(tmp_path: Path) -> None:
         assert "PrivateKeyEntry" in text
 
 
+@pytest.mark.slow("starts Java")
 def test_a_self_signed_certificate_makes_a_keystore_of_one_entry(tmp_path: Path) -> None:
     chain = Chain(ROOT.certificate, (), ROOT.certificate)
     (tmp_path / "one.jks").write_bytes(jks_keystore(chain, ROOT.key, PASSWORD))
