@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 IMAGE ?= csr-operator:latest
-# Further arguments: ARGS for run, test, bench and demo, IMAGE_ARGS for the image's builder.
+# Further arguments: ARGS for run, test, coverage, bench and demo, IMAGE_ARGS for the image's builder.
 ARGS ?=
 IMAGE_ARGS ?=
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -19,7 +19,7 @@ TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:
 # Debian keeps nginx and debootstrap where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help setup tools lint crds test test-vendor soak demo demo-acme shell run bench image clean
+.PHONY: help setup tools lint crds test test-quick coverage test-vendor soak demo demo-acme shell run bench image clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -58,6 +58,17 @@ test: setup tools  ## all tests, or those of ARGS; the first time builds the con
 	$(BIN)/python -m devcluster build
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
+test-quick: setup  ## tests that neither need a control plane nor build or start servers; beside .venv they need openssl
+	$(BIN)/python -m pytest -m "not cluster and not slow" -n 2 $(ARGS)
+
+coverage: setup tools  ## the same as test, and then which lines and branches of the operator ran, in whatever process
+	@$(BIN)/python -c 'import sys; sys.version_info >= (3, 12) or sys.exit("Python 3.11 loses sight of coroutines that \
+	were cancelled (CPython issue 106749): coverage needs Python 3.12 or newer. make clean setup PYTHON=python3.13")'
+	$(BIN)/python -m devcluster build
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 3 --dist loadfile $(ARGS); status=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$status
+
 test-vendor: setup  ## orders from the accounts at CA vendors that environment variables name: see tests/live_accounts
 	CSR_OPERATOR_VENDOR_TESTS=1 $(BIN)/python -m pytest tests/live_accounts $(ARGS)
 
@@ -86,5 +97,5 @@ image:  ## build IMAGE with docker, or without its daemon with buildah
 	$(BUILDER) build --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) $(IMAGE_ARGS) .
 
 clean:  ## remove .venv and what the tools left here; the cache under ~/.cache/csr-operator stays
-	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -10,11 +10,13 @@ import os
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from csr_operator.__main__ import main
 from csr_operator.control import controller
 from csr_operator.control.queue import WorkQueue
+from csr_operator.manager.operator import Operator
 
 _LOOKS = 3
 """So often in a row has nothing to be found to do; what was just woken is in the queue by then."""
@@ -75,4 +77,4 @@ class Hurried(WorkQueue[Any]):
 
 if __name__ == "__main__":
     controller.WorkQueue = Hurried  # type: ignore[attr-defined]
-    sys.exit(main(sys.argv[1:], clock=lambda: datetime.now(UTC) + timedelta(seconds=Hurried.ahead)))
+    sys.exit(main(sys.argv[1:], partial(Operator, clock=lambda: datetime.now(UTC) + timedelta(seconds=Hurried.ahead))))

@@ -23,6 +23,13 @@ settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs a control plane, for `make test-quick` to leave it out."""
+    for item in items:
+        if "cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker("cluster")
+
+
 @pytest.hookimpl(trylast=True)  # what is still there at the end of an interrupted run needs them
 def pytest_sessionfinish() -> None:
     """Ends what all tests share."""

@@ -9,13 +9,12 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
 from .kube.errors import NoConfiguration
 from .manager import logs
-from .manager.operator import Operator, OperatorFailed, utc_now
+from .manager.operator import Operator, OperatorFailed
 from .metrics import BUILD_INFO
 from .settings import Settings, own_namespace
 from .web.ports import CannotListen
@@ -24,8 +23,11 @@ VERSION = metadata.version("csr-operator")
 _PYTHON = platform.python_version()
 
 
-def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc_now) -> int:
-    """Returns the exit status: 0 after SIGINT or SIGTERM, 1 after a failure. `clock` gives the time in UTC."""
+def main(arguments: list[str] | None = None, operator: Callable[[Settings], Operator] = Operator) -> int:
+    """Returns the exit status: 0 after SIGINT or SIGTERM, 1 after a failure.
+
+    operator: makes what is run of what the arguments say.
+    """
     options = _parser().parse_args(arguments)
     logs.configure(options.log_level, options.log_format)
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("kopf", "kubernetes", "cryptography"))
@@ -59,7 +61,7 @@ def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc
     gc.freeze()
     gc.set_threshold(20_000)
     try:
-        asyncio.run(_run(settings, clock))
+        asyncio.run(_run(settings, operator))
     except (NoConfiguration, CannotListen, OperatorFailed) as error:
         logging.getLogger(__name__).error("%s", error)
         return 1
@@ -68,8 +70,8 @@ def main(arguments: list[str] | None = None, clock: Callable[[], datetime] = utc
     return 0
 
 
-async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
-    await Operator(settings, clock).run()
+async def _run(settings: Settings, operator: Callable[[Settings], Operator]) -> None:
+    await operator(settings).run()
 
 
 def _keep_to_itself() -> None:

@@ -33,6 +33,8 @@ class Settings:
     rotation_spread: leaves of a rotated CA are reissued at moments spread over this time.
     api_timeout: a call that the API server has not answered by then has failed.
     watch_silence: a watch that shows nothing for so long is dead; the API server sends a bookmark about once a minute.
+    watch_pause: the longest pause between two attempts at a watch.
+    metrics_kept: metrics that were rendered once serve all who ask within this time.
     """
 
     namespace: str = "csr-operator-system"
@@ -53,3 +55,5 @@ class Settings:
     workers: int = 32
     api_timeout: float = 30.0
     watch_silence: float = 90.0
+    watch_pause: float = 10.0
+    metrics_kept: float = 5.0

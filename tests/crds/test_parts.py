@@ -55,6 +55,7 @@ def test_the_file_is_what_the_parts_make(kind: str) -> None:
     assert destination(kind).read_text() == render(kind)
 
 
+@pytest.mark.slow("makes all definitions for each case, for seconds")
 @KINDS
 @pytest.mark.parametrize("file", ["mint.yaml", "mint/schema.yaml"])
 def test_a_ca_is_one_more_file(kind: str, file: str, tmp_path: Path) -> None:
@@ -76,6 +77,7 @@ def test_a_ca_is_one_more_file(kind: str, file: str, tmp_path: Path) -> None:
     assert after == before
 
 
+@pytest.mark.slow("makes all definitions for each case, for seconds")
 @KINDS
 def test_a_dns_provider_is_one_more_file_for_all_that_set_records(kind: str, tmp_path: Path) -> None:
     (tmp_path / "pigeon.yaml").write_text(A_PROVIDER)

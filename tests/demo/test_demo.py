@@ -14,6 +14,8 @@ from demo.terminal import fold
 from devcluster import ControlPlane, control_plane
 from tests.support.kubectl import wait_until
 
+pytestmark = pytest.mark.slow("starts control planes and servers")
+
 TOP = Path(__file__).parents[2]
 DEMO = [sys.executable, "-m", "demo"]
 IN_DEVCLUSTER = [sys.executable, "-m", "devcluster", "run", "--", *DEMO]

@@ -20,7 +20,10 @@ from tests.support.kubectl import Kubectl
 from tests.support.manifests import issuer, request
 from tests.support.ports import free_ports
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="debootstrap and buildah need root")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="debootstrap and buildah need root"),
+    pytest.mark.slow("builds an image"),
+]
 
 PATIENCE = 120.0
 

@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.kubectl import wait_until
 
+pytestmark = pytest.mark.slow("builds, and waits for builds")
+
 TOP = Path(__file__).parents[2]
 Start = Callable[..., Any]
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.kubectl import wait_until
 
+pytestmark = pytest.mark.slow("starts programs with terminals of their own")
+
 TOP = Path(__file__).parents[2]
 RUN = """
 import os, sys

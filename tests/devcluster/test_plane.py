@@ -24,6 +24,8 @@ from cryptography.x509.oid import NameOID
 from devcluster import ControlPlane, DevclusterError, control_plane
 from tests.support.kubectl import Kubectl, wait_until
 
+pytestmark = pytest.mark.slow("starts control planes")
+
 CRDS = Path(__file__).parents[2] / "crds"
 CRD = """
 apiVersion: apiextensions.k8s.io/v1

@@ -11,6 +11,8 @@ import pytest
 from devcluster.build import ensure_binary, kubernetes_version
 from tests.support.kubectl import wait_until
 
+pytestmark = pytest.mark.slow("starts control planes")
+
 Start = Callable[..., Any]
 SH = ("sh", "-c")
 # For a front that is not started from the top of the checkout.

@@ -14,6 +14,8 @@ from tests.support.acme_dns import AcmeDnsServer
 from tests.support.bind import Bind
 from tests.support.contract import Damage, Reply
 
+pytestmark = pytest.mark.slow("starts BIND")
+
 ZONE = "acme.example.net"
 ONE, TWO, THREE = ("1" * 43, "2" * 43, "3" * 43)
 

@@ -110,6 +110,7 @@ async def test_what_a_program_says_reaches_the_user_without_the_credentials(worl
         await world.provider(solver(), folder).present(NAME, VALUE)
 
 
+@pytest.mark.slow("waits for a limit of seconds")
 async def test_a_program_that_hangs_ends_with_all_that_it_started(
     world: World, folder: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,8 @@ from tests.dns.conftest import World
 from tests.support.bind import Bind
 from tests.support.powerdns import PowerDns, powerdns
 
+pytestmark = pytest.mark.slow("starts PowerDNS")
+
 ZONE = "example.com"
 
 

@@ -13,6 +13,8 @@ from tests.support.bind import Bind, bind
 from tests.support.kubectl import wait_until
 from tests.support.ports import free_ports
 
+pytestmark = pytest.mark.slow("starts BIND")
+
 PRIMARY, SECONDARY, LAME = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 
 

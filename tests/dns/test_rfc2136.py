@@ -18,6 +18,8 @@ from csr_operator.plugin.errors import Misconfigured, Retryable
 from tests.dns.conftest import World
 from tests.support.bind import Bind, bind
 
+pytestmark = pytest.mark.slow("starts BIND")
+
 
 def solver(server: Bind, **changes: Any) -> dict[str, Any]:
     """The issuer's `dns01` object."""

@@ -12,6 +12,8 @@ from tests.support.bind import Bind
 from tests.support.contract import Reply
 from tests.support.webhook import Webhook
 
+pytestmark = pytest.mark.slow("starts BIND")
+
 
 @pytest.fixture(scope="module")
 def service(server: Bind) -> Iterator[Webhook]:

@@ -20,6 +20,8 @@ from tests.support.openssl import OpensslCa
 from tests.support.operator import NAMESPACE, OperatorProcess, operator_kubeconfig
 from tests.support.ports import free_ports
 
+pytestmark = pytest.mark.slow("starts a control plane")
+
 TOP = Path(__file__).parents[2]
 PAGE, README = TOP / "docs" / "operations.md", TOP / "README.md"
 FIRST = "Your first certificate"

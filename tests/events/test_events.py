@@ -5,6 +5,8 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import pytest
+
 from csr_operator.api.parse_request import parse_request
 from csr_operator.api.request import CertificateRequest
 from csr_operator.kube.events import Events
@@ -37,6 +39,7 @@ def of(namespace: str) -> CertificateRequest:
     return parse_request(obj)
 
 
+@pytest.mark.slow("takes seconds")
 async def test_a_flood_of_one_namespace_takes_nothing_from_another() -> None:
     deaf = Deaf()
     events = Events(cast(Transport, deaf), lambda: datetime(2026, 1, 1, tzinfo=UTC))

@@ -113,6 +113,7 @@ def _is_taken(kubectl: Kubectl, one: dict[str, Any]) -> bool:
     return True
 
 
+@pytest.mark.slow("starts a control plane")
 def test_our_short_names_are_ours_where_the_long_ones_are_not(beside: Kubectl) -> None:
     long = ("certificaterequest", "issuer", "clusterissuer")
     assert [beside("get", word, "-o", "name").strip() for word in long] == [
@@ -124,6 +125,7 @@ def test_our_short_names_are_ours_where_the_long_ones_are_not(beside: Kubectl) -
         assert beside("get", word, "-o", "name").strip() == f"{name}.csr-operator.dev/ours"
 
 
+@pytest.mark.slow("starts a control plane")
 def test_the_other_commands_take_them_as_well(beside: Kubectl) -> None:
     assert "API Version:  csr-operator.dev/v1alpha1" in beside("describe", "csrissuer", "ours")
     assert "GROUP:      csr-operator.dev" in beside("explain", "csreq.spec")

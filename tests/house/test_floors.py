@@ -41,6 +41,7 @@ CONTRACTS = {
 }
 
 
+@pytest.mark.slow("starts the linter for each case")
 @pytest.mark.parametrize(("file", "line", "contract"), CONTRACTS.values(), ids=CONTRACTS)
 def test_lint_fails_on(file: str, line: str, contract: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "operator", tmp_path / "operator", ignore=shutil.ignore_patterns("__pycache__"))

@@ -4,6 +4,7 @@ import ipaddress
 import re
 import string
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from csr_operator.pki.names import Names, Subject, general_names, subject_name
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.usages import EXTENDED_KEY_USAGES
 from tests.pki.support import ED25519, P256, P384, RSA, key_of, openssl, pem
+
+pytestmark = pytest.mark.slow("starts openssl hundreds of times")
 
 LABELS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True).filter(lambda one: "--" not in one)
 DOMAINS = st.builds(lambda labels: ".".join(labels) + ".example", st.lists(LABELS, min_size=1, max_size=3))

@@ -69,6 +69,7 @@ def test_openssl_reads_the_pkcs12_keystore(
     assert public == openssl("x509", "-pubkey", "-noout", stdin=pem(chain.leaf))
 
 
+@pytest.mark.slow("starts Java")
 @ALGORITHMS
 def test_keytool_reads_the_pkcs12_keystore_and_opens_the_key(parameters: KeyParameters, tmp_path: Path) -> None:
     asked, chain = answer(parameters)
@@ -82,6 +83,7 @@ def test_keytool_reads_the_pkcs12_keystore_and_opens_the_key(parameters: KeyPara
     assert "BEGIN NEW CERTIFICATE REQUEST" in keytool("-certreq", "-keystore", store, "-alias", "web")
 
 
+@pytest.mark.slow("starts Java")
 @ALGORITHMS
 def test_keytool_reads_the_jks_keystore_and_opens_the_key(parameters: KeyParameters, tmp_path: Path) -> None:
     asked, chain = answer(parameters)
@@ -99,6 +101,7 @@ def test_keytool_reads_the_jks_keystore_and_opens_the_key(parameters: KeyParamet
     assert openssl("x509", "-pubkey", "-noout", stdin=pem(chain.leaf)).strip() in public
 
 
+@pytest.mark.slow("starts Java")
 @pytest.mark.parametrize("kind", ["JKS", "PKCS12"])
 @pytest.mark.parametrize("alias", ["Web Server", "CA"])
 def test_keytool_finds_the_key_by_any_alias(kind: str, alias: str, tmp_path: Path) -> None:
@@ -112,6 +115,7 @@ def test_keytool_finds_the_key_by_any_alias(kind: str, alias: str, tmp_path: Pat
     assert ("Your keystore contains 2 entries" in listing(store, kind)) == (kind == "JKS")
 
 
+@pytest.mark.slow("starts Java")
 @pytest.mark.parametrize("kind", ["JKS", "PKCS12"])
 def test_keytool_trusts_what_is_in_the_truststore(kind: str, tmp_path: Path) -> None:
     write = jks_truststore if kind == "JKS" else pkcs12_truststore
@@ -123,6 +127,7 @@ def test_keytool_trusts_what_is_in_the_truststore(kind: str, tmp_path: Path) -> 
     assert "Owner: CN=Test Root, O=Example Ltd, C=DE" in text
 
 
+@pytest.mark.slow("starts Java")
 @pytest.mark.parametrize("kind", ["JKS", "PKCS12"])
 def test_a_wrong_password_does_not_open_the_store(kind: str, tmp_path: Path) -> None:
     asked, chain = answer(P256)
@@ -133,6 +138,7 @@ def test_a_wrong_password_does_not_open_the_store(kind: str, tmp_path: Path) -> 
         keytool("-list", "-keystore", store, "-storetype", kind, password="wrong password")
 
 
+@pytest.mark.slow("starts Java")
 def test_the_longest_password_opens_the_stores(tmp_path: Path) -> None:
     asked, chain = answer(P256)
     longest = "x" * 256
@@ -143,6 +149,7 @@ def test_the_longest_password_opens_the_stores(tmp_path: Path) -> None:
         assert "PrivateKeyEntry" in text
 
 
+@pytest.mark.slow("starts Java")
 def test_a_self_signed_certificate_makes_a_keystore_of_one_entry(tmp_path: Path) -> None:
     chain = Chain(ROOT.certificate, (), ROOT.certificate)
     (tmp_path / "one.jks").write_bytes(jks_keystore(chain, ROOT.key, PASSWORD))

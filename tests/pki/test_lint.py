@@ -16,6 +16,8 @@ from tests.pki.support import DAY, ED25519, ML_DSA, NOW, P256, P384, RSA, WWW, R
 from tests.pki.test_csr import EVERY_NAME
 from tests.support.tools import ZLINT, go_tool
 
+pytestmark = pytest.mark.slow("builds zlint")
+
 # Public CAs must add what browsers ask for (policies, revocation, transparency); a private CA is held to the RFCs.
 ZLINT_SOURCES = "RFC3279,RFC5280,RFC5480,RFC5891,RFC6962,RFC8813,Community"
 TLS = Profile(usages=("digital signature", "key encipherment", "server auth", "client auth"))

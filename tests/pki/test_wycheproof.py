@@ -15,6 +15,8 @@ from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import parameters_of
 from tests.support.tools import go_module
 
+pytestmark = pytest.mark.slow("loads vectors with Go")
+
 MODULE = "github.com/c2sp/wycheproof@v0.0.0-20260902155932-3fa63dd0344a"
 CURVES = {"secp256r1": ("ECDSA", 256), "secp384r1": ("ECDSA", 384), "secp521r1": ("ECDSA", 521)}
 

@@ -116,6 +116,7 @@ def test_a_csr_asks_for_what_its_spec_asks_for(spec: dict[str, Any]) -> None:
     assert asked_for(csr, request) == asked(request)
 
 
+@pytest.mark.slow("takes seconds")
 @given(BOTH)
 def test_ones_own_csr_asks_for_the_same(spec: dict[str, Any]) -> None:
     made = parsed(spec)

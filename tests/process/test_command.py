@@ -44,6 +44,7 @@ def test_a_line_of_the_log_as_json() -> None:
     assert "ValueError" in line["exception"]
 
 
+@pytest.mark.slow("starts the operator, imports and all")
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_the_formats_of_the_log(form: str) -> None:
     done = subprocess.run(

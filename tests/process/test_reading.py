@@ -12,6 +12,7 @@ from csr_operator.challenges.responder import Challenges
 from csr_operator.control.controller import Controller
 from csr_operator.kube.client import Kube
 from csr_operator.kube.transport import Transport
+from csr_operator.plugin.http import http_session
 from csr_operator.plugin.offload import LARGE, weight_of
 from csr_operator.settings import Settings
 from tests.support.manifests import request
@@ -24,7 +25,7 @@ WWW = ObjectKey(KIND, "web", "www")
 async def controller() -> AsyncIterator[Controller]:
     """One that has not begun to work."""
     kube, challenges = Kube.over(cast(Transport, None)), cast(Challenges, None)
-    controller = Controller(Settings(), kube, lambda: datetime.now(UTC), challenges, Seal())
+    controller = Controller(Settings(), kube, lambda: datetime.now(UTC), challenges, Seal(), http_session)
     yield controller
     await controller.stop()
 

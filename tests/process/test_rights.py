@@ -11,6 +11,7 @@ from csr_operator.challenges.responder import Challenges
 from csr_operator.control.issuers import Issuers
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError
+from csr_operator.plugin.http import http_session
 from tests.support.manifests import issuer
 
 _DENIED = (
@@ -39,7 +40,13 @@ def _issuers(kube: Forbidding) -> tuple[Issuers, ObjectKey]:
     obj["metadata"] |= {"uid": "1", "resourceVersion": "1", "generation": 1}
     found = parse_issuer(obj)
     issuers = Issuers(
-        cast(Kube, kube), "system", lambda: datetime.now(UTC), lambda _: None, cast(Challenges, None), None
+        cast(Kube, kube),
+        "system",
+        lambda: datetime.now(UTC),
+        lambda _: None,
+        cast(Challenges, None),
+        None,
+        http_session,
     )
     issuers.observe(found)
     return issuers, found.key

@@ -43,6 +43,7 @@ def _failed_start(kubeconfig: Path, **ports: int) -> str:
     return done.stderr
 
 
+@pytest.mark.slow("starts the operator, imports and all")
 @pytest.mark.parametrize("case", KUBECONFIGS)
 def test_a_kubeconfig_that_cannot_be_used(case: str, tmp_path: Path) -> None:
     path, text = tmp_path / "kubeconfig", KUBECONFIGS[case]

@@ -213,6 +213,7 @@ async def test_what_the_ca_says_is_one_short_line(world: World) -> None:
     assert len(str(lapsed.value)) < 520
 
 
+@pytest.mark.slow("takes more than ten seconds")
 async def test_a_persistent_record_is_of_this_ca_and_this_account_alone(world: World) -> None:
     """No DNS server is needed to refuse: what a solver would write is looked at first."""
     dns = {"challengeType": "dns-persist-01", "recursiveNameservers": ["127.0.0.1:1"], "recursiveNameserversOnly": True}

@@ -18,6 +18,8 @@ from tests.support.manifests import issuer, request
 from tests.support.names import unique
 from tests.support.site import Site
 
+pytestmark = pytest.mark.slow("starts Python for each key that is read")
+
 ALGORITHMS = {"DSA": "1.2.840.10040.4.1", "DH": "1.2.840.113549.1.3.1", "X9.42 DH": "1.2.840.10046.2.1"}
 WORDS = "keys of this kind are not accepted: use one of RSA, ECDSA, Ed25519, ML-DSA-44, ML-DSA-65, ML-DSA-87"
 BITS = 32768

@@ -38,7 +38,10 @@ from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import CA_DECIDES, verify
 
 # A certificate with a serial number that is none is looked at all the same.
-pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning"),
+    pytest.mark.slow("takes as long as it is given"),
+]
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "15"))
 SEED = int(os.environ.get("FUZZ_SEED", "20261128"))

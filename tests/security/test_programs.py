@@ -111,6 +111,7 @@ async def test_without_landlock_none_runs_unless_the_administrator_says_so(
     assert (await does(folder, "echo ran")).output == b"ran\n"
 
 
+@pytest.mark.slow("starts the operator, imports and all")
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes the place of another user")
 def test_the_operator_is_closed_to_its_own_user() -> None:
     """Also to a program that is not confined. It still takes a certificate from memory, and shows its open files."""

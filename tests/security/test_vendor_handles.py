@@ -69,6 +69,7 @@ def dns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bind]:
         yield running
 
 
+@pytest.mark.slow("starts BIND")
 async def test_no_record_is_written_that_a_handle_asks_for(tmp_path: Path, dns: Bind) -> None:
     async with cert_central(tmp_path) as scene:
         scene.server.txt = lambda name: set()  # DigiCert sees none of them

@@ -4,14 +4,13 @@ Whatever port is asked for. It is for the self-check of http-01, which asks for 
 """
 
 import socket
-from unittest.mock import patch
+from dataclasses import replace
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from csr_operator.__main__ import main
-from csr_operator.control import issuers
-from tests.support.fresh_metrics import keep_nothing
+from csr_operator.manager.operator import Operator
 
 
 class Loopback(AbstractResolver):
@@ -36,6 +35,4 @@ def session(port: int) -> aiohttp.ClientSession:
 
 def run(port: float, arguments: list[str]) -> int:
     """To `port`."""
-    keep_nothing()
-    with patch.object(issuers, "http_session", lambda: session(int(port))):
-        return main(arguments)
+    return main(arguments, lambda given: Operator(replace(given, metrics_kept=0.0), session=lambda: session(int(port))))

@@ -1,13 +1,15 @@
 """csr-operator with its clock ahead."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from csr_operator.__main__ import main
-from tests.support.fresh_metrics import keep_nothing
+from csr_operator.manager.operator import Operator
 
 
 def run(seconds: float, arguments: list[str]) -> int:
     """By `seconds`."""
-    keep_nothing()
     ahead = timedelta(seconds=seconds)
-    return main(arguments, clock=lambda: datetime.now(UTC) + ahead)
+    return main(
+        arguments, lambda given: Operator(replace(given, metrics_kept=0.0), clock=lambda: datetime.now(UTC) + ahead)
+    )

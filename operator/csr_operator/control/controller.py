@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import aiohttp
 from cryptography import x509
 
 from csr_operator.api.issuer import Issuer
@@ -136,10 +137,16 @@ _Call = tuple[CertificateRequest, _CaAction, Live]
 
 
 class Controller:
-    """clock: the time now, in UTC. seal: has its keys before the first Secret is shown."""
+    """clock: the time now, in UTC. seal: has its keys before the first Secret is shown. session: for all backends."""
 
     def __init__(
-        self, settings: Settings, kube: Kube, clock: Callable[[], datetime], challenges: Challenges, seal: Seal
+        self,
+        settings: Settings,
+        kube: Kube,
+        clock: Callable[[], datetime],
+        challenges: Challenges,
+        seal: Seal,
+        session: Callable[[], aiohttp.ClientSession],
     ) -> None:
         self._settings, self._kube, self._clock, self._seal = settings, kube, clock, seal
         self._cpu = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="signatures")
@@ -149,7 +156,13 @@ class Controller:
         self._queue: WorkQueue[ObjectKey | SecretKey] = WorkQueue(lambda key: key.namespace)
         self._store = Store(changed=self._queue.add)
         self._issuers = Issuers(
-            kube, settings.cluster_resource_namespace, clock, self._wake_dependents, challenges, settings.dns_programs
+            kube,
+            settings.cluster_resource_namespace,
+            clock,
+            self._wake_dependents,
+            challenges,
+            settings.dns_programs,
+            session,
         )
         later = asyncio.get_running_loop().call_later
         self._slots = Slots(wake=self._queue.add, later=later)

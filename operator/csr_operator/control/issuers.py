@@ -28,7 +28,6 @@ from csr_operator.pki.errors import quoted
 from csr_operator.plugin.backend import Backend, Health, SuggestsRenewal
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Misconfigured, SecretNotFound
-from csr_operator.plugin.http import http_session
 from csr_operator.plugin.text import shown
 
 from .issuer_credentials import refusal
@@ -74,7 +73,10 @@ class Live:
 
 
 class Issuers:
-    """changed: called with the key of an issuer of which requests may now get another answer."""
+    """changed: called with the key of an issuer of which requests may now get another answer.
+
+    session: makes what all backends share, when the first of them asks for it.
+    """
 
     def __init__(
         self,
@@ -84,9 +86,10 @@ class Issuers:
         changed: Callable[[ObjectKey], None],
         challenges: Challenges,
         programs: Path | None,
+        session: Callable[[], aiohttp.ClientSession],
     ) -> None:
         self._kube, self._clock, self._changed, self._challenges = kube, clock, changed, challenges
-        self._programs = programs
+        self._programs, self._make_session = programs, session
         self._cluster_resource_namespace = cluster_resource_namespace
         self._session: aiohttp.ClientSession | None = None
         self._live: dict[ObjectKey, Live] = {}
@@ -100,7 +103,7 @@ class Issuers:
 
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = http_session()
+            self._session = self._make_session()
         return self._session
 
     def get(self, key: ObjectKey) -> Live | None:

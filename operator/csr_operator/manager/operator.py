@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
+import aiohttp
 import kopf
 
 from csr_operator.api.names import MANAGER, STATE_KEY
@@ -24,6 +25,7 @@ from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.kube.transport import Transport
 from csr_operator.metrics import REGISTRY, RequestCollector
+from csr_operator.plugin.http import http_session
 from csr_operator.settings import Settings
 from csr_operator.web.probes import serve_metrics, serve_probes
 
@@ -62,10 +64,20 @@ def utc_now() -> datetime:
 
 
 class Operator:
-    """One run of the operator. clock: the time now, in UTC."""
+    """One run of the operator.
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
-        self._settings, self._clock = settings, clock
+    clock: the time now, in UTC.
+    session: makes what backends ask their CAs and DNS services with.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        session: Callable[[], aiohttp.ClientSession] = http_session,
+    ) -> None:
+        self._settings, self._clock, self._session = settings, clock, session
         self._stop = asyncio.Event()
         self._synced = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -94,7 +106,9 @@ class Operator:
             for_issuers=self._settings.http01_for_issuers,
         )
         self._seal = Seal()
-        self._controller = Controller(self._settings, self._kube, self._clock, self._challenges, self._seal)
+        self._controller = Controller(
+            self._settings, self._kube, self._clock, self._challenges, self._seal, self._session
+        )
         collector = RequestCollector(self._controller.samples, self._controller.issuer_samples)
         REGISTRY.register(collector)
         try:
@@ -124,7 +138,7 @@ class Operator:
             await stack.enter_async_context(
                 serve_probes(ours.probe_host, ours.probe_port, self._not_ready, self._not_alive)
             )
-            await stack.enter_async_context(serve_metrics(ours.metrics_host, ours.metrics_port))
+            await stack.enter_async_context(serve_metrics(ours.metrics_host, ours.metrics_port, ours.metrics_kept))
             http = serve_http(ours.acme_http_host, ours.acme_http_port, self._challenges.answer)
             await stack.enter_async_context(http)
             if alpn is not None:
@@ -191,7 +205,8 @@ class Operator:
         for namespace in namespaces:
             await self._look_for(namespace)
         for source in sources(namespaces):
-            self._begin(f"watch {source}", follow(self._kube.transport, self._controller, source, self._pulse))
+            watch = follow(self._kube.transport, self._controller, source, self._pulse, self._settings.watch_pause)
+            self._begin(f"watch {source}", watch)
         await self._pulse.all_listed()
         await self._controller.all_filed()
         self._controller.start()

@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 _CLUSTERED = Kind.CLUSTER_ISSUER
 
 _PAUSE = 1.0
-_LONGEST_PAUSE = 10.0
 _RELIST = 600.0
 """Seconds after which is listed anew what went well: an event that a watch lost is made up for."""
 
@@ -97,8 +96,10 @@ class Pulse:
         return f"{source}: {words} {silent:.0f} s" if silent > patience else ""
 
 
-async def follow(transport: Transport, controller: Controller, source: Source, pulse: Pulse) -> None:
-    """List, then watch, for ever."""
+async def follow(
+    transport: Transport, controller: Controller, source: Source, pulse: Pulse, longest_pause: float
+) -> None:
+    """List, then watch, for ever. longest_pause: seconds between two attempts, at the most."""
     pause, clock, voice = _PAUSE, asyncio.get_running_loop().time, _Voice(source)
     while True:
         began, gone = clock(), False
@@ -113,16 +114,16 @@ async def follow(transport: Transport, controller: Controller, source: Source, p
                     await asyncio.sleep(_PAUSE)  # a server that ends each watch at once is not asked without end
             continue
         except _Expired:
-            words = "" if clock() - began > _LONGEST_PAUSE else "the server has forgotten what it told just now"
+            words = "" if clock() - began > longest_pause else "the server has forgotten what it told just now"
         except Exception as error:  # whatever it is, the other objects are to be seen
             words, gone = _words(source, error), isinstance(error, KubeError) and error.status == 404
-        if clock() - began > _LONGEST_PAUSE:  # it went well for a while
+        if clock() - began > longest_pause:  # it went well for a while
             pause = _PAUSE
         if words:
             pulse.fails(source, words, gone=gone)
             voice.says(words)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = min(pause * 2, longest_pause)
 
 
 class _Voice:

@@ -11,9 +11,6 @@ from csr_operator.metrics import REGISTRY
 
 from .ports import Port, serve_requests
 
-_KEPT = 5.0
-"""Seconds for which what was rendered once serves all who ask."""
-
 _MOST_SCRAPES = 16
 """Connections at once. Each may hold all that there is to show until it has been sent."""
 
@@ -22,9 +19,12 @@ _MOST_PROBES = 32
 _OPEN_METRICS = "application/openmetrics-text"
 
 
-def serve_metrics(host: str, port: int) -> AbstractAsyncContextManager[None]:
-    """Serve while the context lasts, which raises CannotListen."""
-    exposition = _Exposition()
+def serve_metrics(host: str, port: int, kept: float) -> AbstractAsyncContextManager[None]:
+    """Serve while the context lasts, which raises CannotListen.
+
+    kept: seconds for which what was rendered once serves all who ask.
+    """
+    exposition = _Exposition(kept)
 
     async def respond(request: web.BaseRequest) -> web.Response:
         if request.rel_url.raw_path != "/metrics":
@@ -61,7 +61,8 @@ def serve_probes(
 class _Exposition:
     """The metrics as text. That of thousands of requests takes a while: a thread renders, one form at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._kept: dict[str, asyncio.Task[bytes]] = {}
         self._one = asyncio.Lock()
 
@@ -77,4 +78,4 @@ class _Exposition:
             async with self._one:
                 return await asyncio.to_thread(encode, REGISTRY)
         finally:
-            asyncio.get_running_loop().call_later(_KEPT, self._kept.pop, accepted)
+            asyncio.get_running_loop().call_later(self._seconds, self._kept.pop, accepted)

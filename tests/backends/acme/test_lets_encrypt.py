@@ -534,6 +534,7 @@ async def test_types_of_challenges_are_told_in_one_order(world: World) -> None:
     assert said == {f"{NAME}: the CA offers {offered}, and the issuer's solvers support tls-alpn-01: add one that fits"}
 
 
+@pytest.mark.slow("takes seconds")
 @pytest.mark.parametrize("field", ["issuerDomainNames", "issuer-domain-names"])
 async def test_a_persistent_record_follows_either_draft(world: World, field: str) -> None:
     dns = {"challengeType": "dns-persist-01", "recursiveNameservers": ["127.0.0.1:1"], "recursiveNameserversOnly": True}

@@ -26,6 +26,8 @@ from csr_acme.client import renewal_id
 from csr_acme.jose import AccountKey
 from tests.support.pebble import EXTERNAL_KEY, EXTERNAL_KEY_ID, Pebble, pebble
 
+pytestmark = pytest.mark.slow("builds and starts Pebble")
+
 DEADLINE = 30
 
 

@@ -18,6 +18,7 @@ NEVER = after((0, "pending"))
 CHANGES = "/status-changes$"
 
 
+@pytest.mark.slow("takes more than ten seconds")
 async def test_500_orders_pending_for_a_week_cost_400_calls_and_change_nothing(
     backend: Make, server: DigicertServer, clock: Clock
 ) -> None:

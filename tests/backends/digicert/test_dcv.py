@@ -12,6 +12,8 @@ from tests.backends.digicert.support import Clock, World, order
 from tests.emulators.digicert_server import DV, DigicertServer
 from tests.support.bind import Bind, bind
 
+pytestmark = pytest.mark.slow("starts BIND")
+
 Make = Callable[..., DigicertBackend]
 NAMES = ("example.com", "*.example.com", "www.example.com")
 RECORDS = ("_dnsauth.example.com", "_dnsauth.www.example.com")

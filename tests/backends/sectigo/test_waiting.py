@@ -66,6 +66,7 @@ async def test_many_that_are_approved_at_once_are_looked_at_by_a_list(world: Wor
     assert len(world.server.calls) <= 15
 
 
+@pytest.mark.slow("takes seconds")
 async def test_100_orders_pending_for_a_week_cost_few_calls_and_change_nothing(world: World) -> None:
     world.server.steps = (("Requested", 0),)
     backend, wanted = world.backend(), orders(100)
