@@ -62,8 +62,6 @@ test-quick: setup  ## tests that neither need a control plane nor build or start
 	$(BIN)/python -m pytest -m "not cluster and not slow" -n 2 $(ARGS)
 
 coverage: setup tools  ## the same as test, and then which lines and branches of the operator ran, in whatever process
-	@$(BIN)/python -c 'import sys; sys.version_info >= (3, 12) or sys.exit("Python 3.11 loses sight of coroutines that \
-	were cancelled (CPython issue 106749): coverage needs Python 3.12 or newer. make clean setup PYTHON=python3.13")'
 	$(BIN)/python -m devcluster build
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 3 --dist loadfile $(ARGS); status=$$?; \
