@@ -32,7 +32,6 @@ def condition(kind: str, status: str, reason: str, message: str = "words", gener
     }
 
 
-READY = condition("Ready", "True", "Issued")
 CERTIFICATE = {
     "serialNumber": "1F",
     "revision": 2,
@@ -40,6 +39,7 @@ CERTIFICATE = {
     "notAfter": at(days=60),
     "renewalTime": at(days=30),
 }
+READY = condition("Ready", "True", "Issued", f"valid until {CERTIFICATE['notAfter']}")
 
 
 def seen(*conditions: dict[str, Any], issuer: dict[str, Any] | None = None, **parts: Any) -> Seen:
@@ -293,6 +293,8 @@ def test_whose_the_secret_is(metadata: dict[str, Any] | None, words: str) -> Non
 
 
 def test_an_event_says_why_a_certificate_took_anothers_place() -> None:
-    event = Happening("2026-05-31T23:00:00.123456Z", "Normal", "Issued", "revision 2, because of SecretMissing")
+    event = Happening(
+        "2026-05-31T23:00:00.123456Z", "Normal", "Issued", "revision 2, because of SecretMissing", "SecretMissing"
+    )
     words = event_words(event, NOW)
     assert words == "59m ago: Issued: revision 2, because of SecretMissing: the Secret was not there"

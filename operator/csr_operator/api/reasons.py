@@ -131,7 +131,6 @@ _AGAIN = (
     "failed last."
 )
 _EDIT = "`kubectl edit csreq {request}`"
-_CHECKED = "Looked at again with every check."
 _TAKE_OVER = "[taken over](operations.md#take-over-existing-secrets)"
 
 ROWS: Mapping[Reason, Row] = {
@@ -167,7 +166,7 @@ ROWS: Mapping[Reason, Row] = {
         "The certificate has expired and no other has taken its place: whoever uses Secret {secret} serves one that "
         "clients refuse.",
         "Remove what keeps the operator from issuing another, which is said here as well; it then does so at once.",
-        "That is the reason of `Stalled` or `Reconciling` beside it.",
+        "What keeps it is the reason of `Stalled` or `Reconciling` beside it.",
     ),
     Reason.ISSUER_NOT_FOUND: Row(
         Seen.REQUEST,
@@ -187,8 +186,8 @@ ROWS: Mapping[Reason, Row] = {
         "The CA took the order and could not fulfil it, for the reason given here. Another one is placed at the "
         "time that is given: soon at first, then after hours, then once a day.",
         "Fix what the CA names: most often it could not verify that the name is yours.",
-        "After 5 minutes from the second failure on, then after 30 minutes, 1 hour, 6 hours and a day each, also over "
-        "restarts.",
+        "From the second failure on, that is after 5 minutes, then after 30 minutes, 1 hour, 6 hours and a day each, "
+        "also over restarts.",
         With.RECONCILING,
         by_issuer=True,
         lapsed=True,
@@ -298,7 +297,7 @@ ROWS: Mapping[Reason, Row] = {
         Seen.REQUEST,
         "No certificate signing request, or no Secret, can be made of this spec. The CA was not asked.",
         f"Correct the field that is named: {_EDIT}.",
-        "Such as for a usage that the key cannot serve for.",
+        "For example, the key cannot serve for a usage that is asked for.",
         With.STALLED,
         permanent=True,
     ),
@@ -329,7 +328,7 @@ ROWS: Mapping[Reason, Row] = {
         "A Secret that the request needs the name of is somebody else's, or another request's, and is left untouched. "
         "Nothing is issued until the name is free.",
         "Do what the message says. spec.secretName cannot be changed.",
-        f"That is to delete that Secret, to name another one in another request, or to have it {_TAKE_OVER}.",
+        f"It helps to delete that Secret, to name another one in another request, or to have it {_TAKE_OVER}.",
         With.STALLED,
     ),
     Reason.ADOPTION_REFUSED: Row(
@@ -337,8 +336,8 @@ ROWS: Mapping[Reason, Row] = {
         "Secret {secret} is to be taken over with the certificate in it, but cannot be, for the reasons listed. "
         "It is left untouched, and no CA was asked. The operator looks at it again at intervals.",
         f"Ask for what is in the Secret ({_EDIT}), or have it corrected.",
-        f"What is to be {_TAKE_OVER} holds what is asked for, and has no other owner. Or delete the Secret, to get "
-        "another certificate.",
+        f"What is to be {_TAKE_OVER} has to hold what is asked for, and to have no other owner. To delete the Secret "
+        "helps as well: another certificate is issued.",
         With.STALLED,
     ),
     Reason.SECRET_NOT_COLLECTED: Row(
@@ -370,7 +369,7 @@ ROWS: Mapping[Reason, Row] = {
         "the request is being deleted, the deletion waits for that.",
         "Fix what the message names. If its CA is gone for good, abandon the revocation: "
         "`kubectl annotate csreq {request} csr-operator.dev/abandon-revocation=true`.",
-        "Also if the annotation `csr-operator.dev/revoke` has an unknown reason, or no serial number.",
+        "It is told also if the annotation `csr-operator.dev/revoke` has an unknown reason, or no serial number.",
         With.EITHER,
     ),
     Reason.NOT_REVOKED: Row(
@@ -421,14 +420,15 @@ ROWS: Mapping[Reason, Row] = {
         "required, or an expired CA.",
         "Correct what its message names. The operator sees a change of the issuer at once, and one of a Secret within "
         "half a minute.",
-        f"Such a Secret may have a key that does not belong to its certificate, or one that is not a CA's. {_CHECKED}",
+        "Such a Secret may have a key that does not belong to its certificate, or one that is not a CA's. It is looked "
+        "at again with every check.",
         With.STALLED,
     ),
     Reason.SECRET_NOT_FOUND: Row(
         Seen.ISSUER,
         "A Secret that the issuer names is not there yet. The operator looks again by itself.",
         "Create the Secret that its message names, or correct the name in the issuer.",
-        _CHECKED,
+        "It does so with every check.",
         With.RECONCILING,
     ),
     Reason.UNAVAILABLE: Row(
@@ -451,7 +451,7 @@ ROWS: Mapping[Reason, Row] = {
     Reason.SPEC_CHANGED: Row(
         Seen.CERTIFICATE,
         "The spec asked for something else.",
-        detail="A name, the key, `duration`, the issuer ...",
+        detail="Such as for a name, the key, `duration` or the issuer.",
     ),
     Reason.SECRET_MISSING: Row(Seen.CERTIFICATE, "The Secret was not there.", detail="Somebody deleted it."),
     Reason.SECRET_DAMAGED: Row(
@@ -460,7 +460,7 @@ ROWS: Mapping[Reason, Row] = {
     Reason.CLOCK_SET_BACK: Row(
         Seen.CERTIFICATE,
         "The previous certificate becomes valid much later: a clock was wrong.",
-        detail="More than an hour from then: it was made by a clock that was ahead.",
+        detail="By more than an hour: it was made by a clock that was ahead.",
     ),
     Reason.ISSUER_ROTATED: Row(
         Seen.CERTIFICATE,

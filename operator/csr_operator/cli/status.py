@@ -111,7 +111,13 @@ async def _look(cluster: Cluster, name: str) -> Seen:
         secret_read=secret_read,
         staged=parse_staged(order, None) if order is not None else None,
         events=tuple(
-            Happening(event["eventTime"], event.get("type", ""), event.get("reason", ""), event.get("note", ""))
+            Happening(
+                event["eventTime"],
+                event.get("type", ""),
+                event.get("reason", ""),
+                event.get("note", ""),
+                event.get("action", ""),
+            )
             for event in (events or ())[-_EVENTS:]
             if event.get("eventTime")
         ),

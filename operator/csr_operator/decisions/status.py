@@ -138,7 +138,7 @@ def _ready(
 ) -> Condition:
     record = secret.record if secret is not None else None
     if record is not None and is_served(request, secret, now):
-        parts = [f"valid until {record.not_after}"]
+        parts = [validity(record.not_after)]
         if len(request.issuers) > 1 and record.issuer:
             parts.append(f"signed by {record.issuer}")
         parts.append(renewal_note(request, record))
@@ -162,6 +162,11 @@ def _ready(
     if isinstance(action, Hold):
         return _condition("Ready", False, action.reason, action.message, request.generation)
     return _condition("Ready", False, Reason.ISSUING, "the certificate is being issued", request.generation)
+
+
+def validity(not_after: str) -> str:
+    """What Ready says where there is nothing else to say."""
+    return f"valid until {not_after}"
 
 
 def _condition(kind: str, true: bool, reason: Reason, message: str, generation: int) -> Condition:
