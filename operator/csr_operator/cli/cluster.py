@@ -60,11 +60,15 @@ class Cluster(KubeClient):
     async def get(self, key: ObjectKey) -> Object:
         return await self._call("get", "GET", _PLURALS[key.kind], _path(key))
 
-    async def list_requests(self, selector: str, *, everywhere: bool = False) -> list[Object]:
-        """Those of the namespace, or of all, that the label selector selects (empty: all), by namespace and name."""
+    async def list_requests(self, selector: str, *, everywhere: bool = False, secret_name: str = "") -> list[Object]:
+        """Those of the namespace, or of all, that the label selector selects (empty: all), by namespace and name.
+
+        secret_name: only those that name this Secret; empty: all.
+        """
         scope = "" if everywhere else f"namespaces/{self.namespace}/"
         path = f"/apis/{GROUP}/{VERSION}/{scope}certificaterequests"
         query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+        query |= {"fieldSelector": f"spec.secretName={secret_name}"} if secret_name else {}
         found: list[Object] = []
         while True:
             page = await self._call("list", "GET", "certificaterequests", path, query=query)

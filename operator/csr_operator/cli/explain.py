@@ -1,16 +1,17 @@
 """Why a request stands as it does, and what to do about it: pure, from what was read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from csr_operator.api.conditions import Condition
 from csr_operator.api.issuer import Issuer
-from csr_operator.api.keys import Kind, ObjectKey
+from csr_operator.api.keys import ObjectKey
 from csr_operator.api.names import REVOCATION_FINALIZER
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import SecretMeta, Staged
+from csr_operator.decisions.decide import precedence
 from csr_operator.decisions.status import validity
 
 from . import reasons
@@ -36,8 +37,9 @@ class Seen:
     """What could be read about a request.
 
     issuers: None for one that does not exist; absent if it could not be read. secret_read: whether `secret` is
-    what there is. staged: the order under way. unread: what could not be read, and why. change: of the
-    spec, the last one.
+    what there is. staged: the order under way. unread: what could not be read, and why; closed: what of
+    that is the Secret. change: of the spec, the last one. contested: the Secret is, or may be, to be another request's,
+    or it is the Secret of the order that somebody else has.
     """
 
     request: CertificateRequest
@@ -47,6 +49,8 @@ class Seen:
     staged: Staged | None = None
     events: tuple[Happening, ...] = ()
     unread: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    contested: bool = False
     change: Change | None = None
 
 
@@ -80,7 +84,7 @@ def findings(seen: Seen, now: datetime) -> Iterator[Finding]:
         case Unsaid.LATE:
             yield _unsaid(seen, Unsaid.LATE, state.message)
     if held is not None:
-        yield _finding(seen, held.reason, _advice_here(seen, held.reason, held.message), held.message)
+        yield _finding(seen, held.reason, _advice_here(seen, held.reason), held.message)
         if held.reason == Reason.ISSUER_NOT_READY:
             yield from _issuer_findings(seen)
         if state.ready:
@@ -121,13 +125,22 @@ def _advice(reason: str) -> Advice:
     return reasons.REQUEST.get(reason, unknown)
 
 
-def _advice_here(seen: Seen, reason: str, message: str) -> Advice:
-    """A Secret that nobody else owns can be had, or be deleted."""
+def is_nobodys(secret: SecretMeta) -> bool:
+    """As far as the Secret itself says."""
+    return not secret.owner_uid and not secret.retained_for
+
+
+def is_contested(request: CertificateRequest, secret: SecretMeta, others: Iterable[CertificateRequest]) -> bool:
+    """One of `others` that name this Secret is to have it before `request`."""
+    mine = precedence(request, secret)
+    return any(precedence(other, secret) < mine for other in others if other.uid != request.uid)
+
+
+def _advice_here(seen: Seen, reason: str) -> Advice:
+    """A Secret that nobody else owns, or is about to have, can be had, or be deleted."""
     advice, secret = _advice(reason), seen.secret
-    if secret is None or secret.owner_uid or secret.retained_for or reason not in reasons.UNOWNED:
+    if secret is None or not is_nobodys(secret) or seen.contested or reason not in reasons.UNOWNED:
         return advice
-    if f" {Kind.CERTIFICATE_REQUEST} " in message or not message.startswith(f"Secret {secret.name} "):
-        return advice  # another request is about to have it; or another Secret is meant
     return Advice(advice.meaning, reasons.UNOWNED[reason])
 
 

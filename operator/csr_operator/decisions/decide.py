@@ -414,12 +414,17 @@ def owner_of(secret: SecretMeta) -> str:
 
 def not_owned(name: str, owner: str) -> str:
     """The words for a Secret that is somebody else's."""
+    return f"Secret {name} {of_somebody_else(owner)}"
+
+
+def of_somebody_else(owner: str) -> str:
+    """What such a Secret does: whose it is, and what may be done."""
     whose = f"belongs to {owner}" if owner else "was not made by the operator"
     # spec.secretName cannot be changed; and what is another request's would only be made again.
     remedy = "delete this request, and create it with another spec.secretName"
     if not owner.startswith(f"{Kind.CERTIFICATE_REQUEST} "):
         remedy = f"delete the Secret if nobody needs it; or {remedy}"
-    return f"Secret {name} {whose} and is left untouched: {remedy}"
+    return f"{whose} and is left untouched: {remedy}"
 
 
 def issuer_name(key: ObjectKey) -> str:

@@ -15,7 +15,7 @@ from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import extension_of
 from csr_operator.pki.keys import PrivateKey, load_private_key, public_key_der
-from csr_operator.pki.keystores import checked_password
+from csr_operator.pki.keystores import password_problem
 from csr_operator.pki.signatures import folded
 from csr_operator.plugin.offload import offload
 
@@ -55,12 +55,11 @@ class References:
                 continue
             where = f"spec.keystores.{kind}.passwordSecretRef"
             data = await self._data(request, ref, where)
-            try:
-                passwords[ref] = checked_password(data[ref.key].decode(errors="replace"))
-            except PkiError as error:
-                secret, why = f"Secret {request.namespace}/{ref.name}", str(error).removeprefix("keystores: ")
-                text = f"{where}: {ref.key} in {secret}: {why}"
-                raise Failed(Reason.PASSWORD_UNUSABLE, text) from None
+            password = data[ref.key].decode(errors="replace")
+            if problem := password_problem(password):
+                text = f"{where}: {ref.key} in Secret {request.namespace}/{ref.name}: {problem}"
+                raise Failed(Reason.PASSWORD_UNUSABLE, text)
+            passwords[ref] = password
         return passwords
 
     async def _data(self, request: CertificateRequest, ref: SecretKeyRef, field: str) -> dict[str, bytes]:
