@@ -286,8 +286,10 @@ def test_what_an_order_was_refused_holds_over_a_restart() -> None:
     assert ask(asked, None, staged=refused) == Discard()
     assert ask(request, None, replace(READY, version="2"), staged=refused) == Resume(1, CA)
     assert ask(make_request(dnsNames=["b.example.com"]), None, staged=refused) == Discard()
+    other = replace(refused, setback=Setback(NEVER, asked_of("", "1"), "OfAnotherVersion", "no: blocked"))
+    assert ask(request, None, staged=other) == Hold(Reason.ORDER_FAILED, "no: blocked", needs_user=True)
     # What is known to have happened since counts.
-    busy = failure(reason="IssuerUnavailable", retry_at=NOW + timedelta(seconds=9), needs_user=False)
+    busy = failure(reason=Reason.ISSUER_UNAVAILABLE, retry_at=NOW + timedelta(seconds=9), needs_user=False)
     assert isinstance(held := ask(request, None, failure=busy, staged=refused), Hold)
     assert held.reason == "IssuerUnavailable"
 
@@ -481,6 +483,11 @@ def test_the_first_issuer_that_can_is_asked() -> None:
     refused = {key: failure(issuer=key) for key in (dead, CA)}
     refusing = ask(request, None, issuers={dead: READY, CA: READY}, failures=refused)
     assert refusing == Hold(Reason.REJECTED, "Issuer n/dead: no; Issuer n/ca: no", needs_user=True)
+    refused[dead] = failure(issuer=dead, message="Issuer n/dead does not allow it", names_issuer=True)
+    refused[CA] = failure(message="better than Issuer n/ca2")
+    refusing = ask(request, None, issuers={dead: READY, CA: READY}, failures=refused)
+    words = "Issuer n/dead does not allow it; Issuer n/ca: better than Issuer n/ca2"
+    assert refusing == Hold(Reason.REJECTED, words, needs_user=True)
 
 
 def test_who_signed_signs_on_until_another_certificate_is_due() -> None:
@@ -796,7 +803,7 @@ def test_a_request_whose_issuers_are_all_gone_says_so_before_it_matters() -> Non
     assert kept.note == ""
 
 
-OUTAGE = failure(reason="IssuerUnavailable", retry_at=NOW + DAY, needs_user=False)
+OUTAGE = failure(reason=Reason.ISSUER_UNAVAILABLE, retry_at=NOW + DAY, needs_user=False)
 TWO = {CA: READY, B: READY}
 
 
