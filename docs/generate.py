@@ -1,4 +1,4 @@
-"""`python -m docs.generate` writes what docs/reference.md takes from the code: fields, arguments, metrics."""
+"""`python -m docs.generate` writes what docs/reference.md takes from the code: fields, arguments, metrics, reasons."""
 
 import argparse
 import re
@@ -13,6 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from csr_operator import metrics
 from csr_operator.__main__ import _parser
 from csr_operator.api.keys import Kind
+from csr_operator.api.reasons import ROWS, Seen, With
 from csr_operator.kube.resources import OURS
 
 TOP = Path(__file__).parents[1]
@@ -30,6 +31,7 @@ def render(text: str) -> str:
         "status": lambda kind: _fields(kind, "status"),
         "arguments": lambda _: _arguments(),
         "metrics": lambda _: _metrics(),
+        "reasons": lambda of: _reasons(of),
     }
     return _SECTION.sub(lambda match: match[1] + writers[match[2]](match[3] or "") + match[4], text)
 
@@ -96,6 +98,32 @@ def _exposed(metric: MetricWrapperBase) -> str:
 
 def _metric(name: str, kind: str | None, labels: tuple[str, ...], documentation: str) -> tuple[str, str, str, str]:
     return f"`{name}`", str(kind), ", ".join(f"`{label}`" for label in labels), documentation
+
+
+_REASONS = {"request": (Seen.REQUEST, Seen.EVENT), "issuer": (Seen.ISSUER,), "certificate": (Seen.CERTIFICATE,)}
+_WORDS = {
+    "request": "REQUEST -n NAMESPACE",
+    "secret": "SECRET_NAME",
+    "issuer": "csrissuer ISSUER -n NAMESPACE",
+    "namespace": "NAMESPACE",
+    "generation": "GENERATION",
+}
+
+
+def _reasons(of: str) -> str:
+    rows = []
+    for reason, row in ROWS.items():
+        if row.seen in _REASONS[of]:
+            beside = "an event" if row.seen is Seen.EVENT else _beside(row.beside)
+            meaning = " ".join(filter(None, (row.meaning.format(**_WORDS), row.detail)))
+            rows.append((f"`{reason}`", beside, meaning, row.remedy.format(**_WORDS)))
+    if of == "certificate":
+        return _table(("Reason", "Meaning"), *((reason, meaning) for reason, _, meaning, _ in rows))
+    return _table(("Reason", "With", "Meaning", "What to do"), *rows)
+
+
+def _beside(condition: With) -> str:
+    return f"`{condition}`" if condition in (With.STALLED, With.RECONCILING) else condition
 
 
 if __name__ == "__main__":

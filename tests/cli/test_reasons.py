@@ -1,69 +1,56 @@
-"""No reason of the operator is without a paragraph, and no paragraph is about a reason that there is not."""
+"""Each reason has its row, and each row says what there is to say."""
 
-import ast
-import re
-from collections.abc import Iterator
-from pathlib import Path
+import string
 
-import csr_operator
+import pytest
+
+from csr_operator.api.reasons import ROWS, Reason, Row, Seen, With
 from csr_operator.cli import reasons
 from csr_operator.control.queue import LAST_RETRY
 
-OPERATOR = Path(csr_operator.__file__).parent
-LOOKS_LIKE_A_REASON = re.compile(r"([A-Z][a-z]+)+")
-# Words within these calls that look like a reason, and are something else.
-NO_REASONS = {"Ready", "Reconciling", "Renewing", "Stalled", "True", "False", "Approved", "Secret"}
+WORDS = {"request", "secret", "issuer", "namespace", "generation"}
 
 
-def called(*names: str) -> set[str]:
-    """The words that look like a reason among the arguments of the calls of these names."""
-    found = set()
-    for file in OPERATOR.rglob("*.py"):
-        if "cli" in file.relative_to(OPERATOR).parts:
-            continue
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and _name(node.func) in names:
-                found |= set(_words(node.args)) | set(_words([keyword.value for keyword in node.keywords]))
-    return found
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
-def _name(function: ast.expr) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+def test_every_reason_has_a_row() -> None:
+    assert {*ROWS} == {*Reason}
 
 
-def _words(arguments: list[ast.expr]) -> Iterator[str]:
-    strings = (node.value for node in arguments if isinstance(node, ast.Constant) and isinstance(node.value, str))
-    return (word for word in strings if LOOKS_LIKE_A_REASON.fullmatch(word))
+def test_every_reason_of_the_plug_in_is_explained() -> None:
+    assert reasons.UNSAID.keys() == {*reasons.Unsaid}
 
 
-def _in_issuers() -> set[str]:
-    """Those that `_ask` returns: a tuple of ready, reason and health."""
-    tree = ast.parse((OPERATOR / "control" / "issuers.py").read_text())
-    (ask,) = (node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef) and node.name == "_ask")
-    returned = [node.value for node in ast.walk(ask) if isinstance(node, ast.Return)]
-    return {word for value in returned if isinstance(value, ast.Tuple) for word in _words(value.elts)}
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_every_row_says_what_it_means_and_what_to_do(row: Row) -> None:
+    assert row.meaning.endswith(".")
+    assert row.meaning[0].isupper()
+    assert not row.detail or row.detail.endswith(".")
+    assert not row.remedy or row.remedy.endswith(".")
+    assert bool(row.remedy) is (row.seen is not Seen.CERTIFICATE)
+    assert placeholders(row.meaning) | placeholders(row.remedy) <= WORDS
 
 
-def test_every_reason_of_a_request_is_explained() -> None:
-    assert called("Hold", "Failed", "_condition") - NO_REASONS == reasons.REQUEST.keys()
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_what_only_somebody_else_can_mend_is_stalled(row: Row) -> None:
+    """Nothing is tried again, so nothing may say that it goes on by itself."""
+    assert not row.permanent or row.beside is With.STALLED
 
 
-def test_every_reason_of_an_issuer_is_explained() -> None:
-    assert _in_issuers() == reasons.ISSUER.keys()
+@pytest.mark.parametrize("advice", reasons.UNSAID.values(), ids=reasons.UNSAID)
+def test_what_the_plug_in_finds_says_what_to_do(advice: reasons.Advice) -> None:
+    assert advice.meaning.endswith(".")
+    assert advice.remedy.endswith(".")
+    assert placeholders(advice.meaning) | placeholders(advice.remedy) <= WORDS
 
 
-def test_every_reason_for_another_certificate_is_explained() -> None:
-    assert called("Issue", "_issue") == reasons.REISSUED.keys()
+@pytest.mark.parametrize("remedy", reasons.UNOWNED.values(), ids=reasons.UNOWNED)
+def test_what_to_do_with_a_secret_of_nobody_has_known_placeholders_only(remedy: str) -> None:
+    assert placeholders(remedy) <= WORDS
 
 
 def test_how_long_a_retry_takes_at_most_is_what_is_said() -> None:
     assert LAST_RETRY == 60.0
     assert "at most a minute" in reasons.REQUEST["IssuerUnavailable"].meaning
-
-
-def test_every_reason_says_what_to_do() -> None:
-    advice = [*reasons.REQUEST.values(), *reasons.ISSUER.values(), reasons.UNSEEN, reasons.OUTDATED, reasons.LATE]
-    for one in advice:
-        assert one.meaning.endswith(".")
-        assert one.remedy
-        one.remedy.format(request="", secret="", issuer="", namespace="", generation=1)  # no other placeholder

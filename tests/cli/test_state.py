@@ -11,7 +11,7 @@ from csr_operator.api.parse_secret import parse_secret_meta
 from csr_operator.api.times import format_time
 from csr_operator.cli import reasons
 from csr_operator.cli.describe import facts
-from csr_operator.cli.explain import Finding, Happening, Seen, event_words, findings
+from csr_operator.cli.explain import Finding, Happening, Seen, event_words, findings, is_contested
 from csr_operator.cli.state import Rank, headline, state_of
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -32,7 +32,6 @@ def condition(kind: str, status: str, reason: str, message: str = "words", gener
     }
 
 
-READY = condition("Ready", "True", "Issued")
 CERTIFICATE = {
     "serialNumber": "1F",
     "revision": 2,
@@ -40,6 +39,7 @@ CERTIFICATE = {
     "notAfter": at(days=60),
     "renewalTime": at(days=30),
 }
+READY = condition("Ready", "True", "Issued", f"valid until {CERTIFICATE['notAfter']}")
 
 
 def seen(*conditions: dict[str, Any], issuer: dict[str, Any] | None = None, **parts: Any) -> Seen:
@@ -189,27 +189,41 @@ def test_what_there_is_to_know_of_one_that_is_well_is_told() -> None:
 
 @pytest.mark.parametrize("reason", ["SecretNotOwned", "AdoptionRefused"])
 @pytest.mark.parametrize(
-    ("metadata", "message", "offered"),
+    ("metadata", "contested", "offered"),
     [
-        ({}, "Secret www-tls was not made by the operator and is left untouched", True),
-        ({}, "Secret www-tls is not taken over, as it does not hold what www asks for", True),
-        ({}, "Secret www-tls belongs to CertificateRequest other and is left untouched", False),  # which is to have it
-        ({}, "Secret www-0123456789ab-order is there already, where key and CSR are to be kept", False),
-        (owner("CertificateRequest"), "Secret www-tls belongs to CertificateRequest other and is left", False),
-        (owner("Certificate"), "Secret www-tls is to be taken over for www, and belongs to Certificate other", False),
-        ({"annotations": {"csr-operator.dev/retained-for": "other"}}, "Secret www-tls belongs to other", False),
-        (None, "Secret www-tls belongs to CertificateRequest other and is left untouched", False),
+        ({}, False, True),
+        ({}, True, False),  # another request is to have it, or another Secret is in the way
+        (owner("CertificateRequest"), False, False),
+        (owner("Certificate"), False, False),
+        ({"annotations": {"csr-operator.dev/retained-for": "other"}}, False, False),
+        (None, False, False),
     ],
 )
 def test_no_secret_is_offered_for_deletion_that_may_be_anothers(
-    metadata: dict[str, Any] | None, message: str, offered: bool, reason: str
+    metadata: dict[str, Any] | None, contested: bool, offered: bool, reason: str
 ) -> None:
     base = {"namespace": "shop", "name": "www-tls", "uid": "s", "resourceVersion": "1", "managedFields": RETAINED}
     secret = parse_secret_meta({"metadata": base | metadata}, None) if metadata is not None else None
-    held = (condition("Ready", "False", reason), condition("Stalled", "True", reason, message))
-    (one,) = found(seen(*held, secret=secret))
+    held = (condition("Ready", "False", reason), condition("Stalled", "True", reason, "no"))
+    (one,) = found(seen(*held, secret=secret, contested=contested))
     assert ("kubectl delete secret www-tls -n shop" in one.remedy) is offered
     assert "spec.secretName" in one.remedy or reason == "AdoptionRefused"
+
+
+@pytest.mark.parametrize(
+    ("created", "annotations", "contested"),
+    [
+        (at(days=-31), {}, True),  # the older one is to have it
+        (at(days=-29), {}, False),
+        (at(days=-31), {"csr-operator.dev/adopt": "www"}, False),
+        (at(days=-29), {"csr-operator.dev/adopt": "other"}, True),
+    ],
+)
+def test_which_other_request_is_to_have_the_secret(created: str, annotations: dict[str, str], contested: bool) -> None:
+    metadata = {"namespace": "shop", "name": "www-tls", "uid": "s", "resourceVersion": "1", "annotations": annotations}
+    uid = "6f1c2f4e-0000-4000-8000-000000000002"
+    request, other = seen().request, seen(metadata={"name": "other", "uid": uid, "creationTimestamp": created}).request
+    assert is_contested(request, parse_secret_meta({"metadata": metadata}, None), [request, other]) is contested
 
 
 def test_what_is_gone_is_told_by_its_last_revision() -> None:
@@ -293,6 +307,8 @@ def test_whose_the_secret_is(metadata: dict[str, Any] | None, words: str) -> Non
 
 
 def test_an_event_says_why_a_certificate_took_anothers_place() -> None:
-    event = Happening("2026-05-31T23:00:00.123456Z", "Normal", "Issued", "revision 2, because of SecretMissing")
+    event = Happening(
+        "2026-05-31T23:00:00.123456Z", "Normal", "Issued", "revision 2, because of SecretMissing", "SecretMissing"
+    )
     words = event_words(event, NOW)
     assert words == "59m ago: Issued: revision 2, because of SecretMissing: the Secret was not there"

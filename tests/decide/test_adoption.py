@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from csr_operator.api.names import REVOKED_ANNOTATION
+from csr_operator.api.reasons import Reason
 from csr_operator.decisions import adoption
 from csr_operator.decisions.decide import Adopt, Hold, Issue, IssuerState, Keep, Restore, owns
 from csr_operator.issuance.backend_calls import TAKEN_OVER
@@ -104,7 +105,7 @@ def test_what_was_revoked_and_retained_is_replaced_if_the_operator_says_so() -> 
     request = make_request(deletionPolicy="Retain")
     retained = make_secret(request, owner_uid="", retained_for="www")
     assert isinstance(ask(request, retained), Keep)
-    assert ask(request, replace(retained, revoked="F")) == Issue("SecretDamaged", 2, CA)
+    assert ask(request, replace(retained, revoked="F")) == Issue(Reason.SECRET_DAMAGED, 2, CA)
     assert isinstance(ask(request, replace(retained, revoked="of another")), Keep)
     assert isinstance(ask(request, replace(retained, revoked="F", forged=(REVOKED_ANNOTATION,))), Keep)
 

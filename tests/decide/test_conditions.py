@@ -9,6 +9,7 @@ import pytest
 from csr_operator.api.keys import Kind, ObjectKey
 from csr_operator.api.parse_issuer import parse_issuer
 from csr_operator.api.parse_request import parse_request
+from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest, Wishes
 from csr_operator.api.secrets import Record, SecretMeta
 from csr_operator.api.times import format_time
@@ -28,8 +29,8 @@ from csr_operator.decisions.status import issuer_conditions, request_status
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CA = ObjectKey(Kind.ISSUER, "n", "ca")
-BY_ITSELF = Hold("IssuerUnavailable", "no answer", needs_user=False)
-BY_SOMEBODY = Hold("PolicyDenied", "rule 1", needs_user=True)
+BY_ITSELF = Hold(Reason.ISSUER_UNAVAILABLE, "no answer", needs_user=False)
+BY_SOMEBODY = Hold(Reason.POLICY_DENIED, "rule 1", needs_user=True)
 
 
 def a_request(status: Any = None, **spec: Any) -> CertificateRequest:
@@ -176,7 +177,7 @@ def test_once_it_has_expired_nothing_serves() -> None:
 @pytest.mark.parametrize("needs_user", [False, True])
 def test_a_revocation_that_waits_keeps_nobody_waiting_but_the_deletion(needs_user: bool) -> None:
     request = a_request()
-    hold = Hold("RevocationPending", "it is gone", needs_user)
+    hold = Hold(Reason.REVOCATION_PENDING, "it is gone", needs_user)
     almost_over = its_secret(request, timedelta(days=89))
     assert told(request, almost_over, hold) == {"Ready": "True", "Renewing": "False" if needs_user else "True"}
     deleted = told(replace(request, being_deleted=True), almost_over, hold)
@@ -197,7 +198,7 @@ def test_who_signed_is_told_where_several_may() -> None:
 
 def test_the_operator_looks_again_when_little_is_left_and_when_it_expires() -> None:
     request = a_request()
-    refused = Failure("Rejected", "no", CA, 1, Wishes(), "1", retry_at=None, needs_user=True)
+    refused = Failure(Reason.REJECTED, "no", CA, 1, Wishes(), "1", retry_at=None, needs_user=True)
     issuer = IssuerState(ready=True, message="", version="1", fingerprint="CA", rotated_at=NOW - timedelta(days=99))
     for age, left in ((65, 16), (80, 1), (81, 9), (85, 5)):  # at 81 it is late already
         world = World(NOW, timedelta(0), {CA: issuer}, its_secret(request, timedelta(days=age)), failures={CA: refused})
@@ -216,21 +217,26 @@ def test_a_status_that_says_only_that_nobody_looked_is_none() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "beside"),
-    [("Ready", None), ("Misconfigured", "Stalled"), ("SecretNotFound", "Reconciling"), ("Unavailable", "Reconciling")],
+    [
+        (Reason.READY, None),
+        (Reason.MISCONFIGURED, "Stalled"),
+        (Reason.SECRET_NOT_FOUND, "Reconciling"),
+        (Reason.UNAVAILABLE, "Reconciling"),
+    ],
 )
-def test_an_issuer_says_whether_somebody_has_to_change_it(reason: str, beside: str | None) -> None:
-    said = issuer_conditions(3, reason == "Ready", reason, "words", (), NOW)
+def test_an_issuer_says_whether_somebody_has_to_change_it(reason: Reason, beside: str | None) -> None:
+    said = issuer_conditions(3, reason is Reason.READY, reason, "words", (), NOW)
     found = {c.type: (c.status, c.reason, c.message, c.observed_generation) for c in said}
-    assert found.pop("Ready") == (str(reason == "Ready"), reason, "words", 3)
+    assert found.pop("Ready") == (str(reason is Reason.READY), reason, "words", 3)
     assert found == ({} if beside is None else {beside: ("True", reason, "words", 3)})
-    later = issuer_conditions(3, True, "Ready", "well", said, NOW + timedelta(hours=1))
+    later = issuer_conditions(3, True, Reason.READY, "well", said, NOW + timedelta(hours=1))
     assert [c.type for c in later] == ["Ready"]
 
 
 def test_a_secret_that_cannot_be_restored_is_not_ready_while_its_replacement_waits() -> None:
     request = a_request()
     whole = its_secret(request, timedelta(days=65))
-    hold = Hold("RenewalLoop", "the next one is issued later", needs_user=False)
+    hold = Hold(Reason.RENEWAL_LOOP, "the next one is issued later", needs_user=False)
     damaged = replace(whole, intact_data=whole.intact_data - {"tls.crt"}, beyond_repair=True)
 
     assert told(request, damaged, hold) == {"Ready": "False", "Reconciling": "True"}

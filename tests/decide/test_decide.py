@@ -13,6 +13,7 @@ from csr_operator.api.keys import Kind, ObjectKey
 from csr_operator.api.names import REVOCATION_FINALIZER
 from csr_operator.api.parse_request import parse_request
 from csr_operator.api.policy import AllowedNames, Default, Namespaces, Policy, Requirement, Rule
+from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest, SecretTemplate, Wishes
 from csr_operator.api.secrets import NEVER, Debt, Record, SecretMeta, Setback, Staged
 from csr_operator.api.times import format_time
@@ -125,7 +126,7 @@ def ask(
 
 
 def test_a_new_request_is_issued() -> None:
-    assert ask(make_request(), None) == Issue("SecretMissing", 1, CA)
+    assert ask(make_request(), None) == Issue(Reason.SECRET_MISSING, 1, CA)
 
 
 def test_what_is_in_order_is_left_alone_until_two_thirds_of_its_life() -> None:
@@ -139,12 +140,12 @@ def test_what_is_in_order_is_left_alone_until_two_thirds_of_its_life() -> None:
 @pytest.mark.parametrize("days", [61, 89, 91])
 def test_what_is_due_or_expired_is_renewed(days: int) -> None:
     request = make_request()
-    assert ask(request, make_secret(request, timedelta(days=days))) == Issue("Renewal", 2, CA)
+    assert ask(request, make_secret(request, timedelta(days=days))) == Issue(Reason.RENEWAL, 2, CA)
 
 
 def test_a_changed_spec_is_issued_anew() -> None:
     secret = make_secret(make_request())
-    assert ask(make_request(dnsNames=["other.example.com"]), secret) == Issue("SpecChanged", 2, CA)
+    assert ask(make_request(dnsNames=["other.example.com"]), secret) == Issue(Reason.SPEC_CHANGED, 2, CA)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_a_secret_beyond_repair_is_issued_anew() -> None:
 def test_what_replaces_a_damaged_one_is_newer_than_it_whatever_status_says() -> None:
     request = make_request()
     assert request.status.revision == 0
-    assert ask(request, make_secret(request, beyond_repair=True)) == Issue("SecretDamaged", 2, CA)
+    assert ask(request, make_secret(request, beyond_repair=True)) == Issue(Reason.SECRET_DAMAGED, 2, CA)
 
 
 def test_another_template_is_a_restore() -> None:
@@ -196,7 +197,7 @@ def test_the_leaves_of_a_rotated_ca_are_reissued_spread_over_time() -> None:
     secret = make_secret(request)
     just_rotated = replace(READY, fingerprint="NEW", rotated_at=NOW)
     assert ask(request, secret, just_rotated) == Keep(until=NOW + SPREAD / 2)
-    assert ask(request, secret, replace(just_rotated, rotated_at=NOW - SPREAD)) == Issue("IssuerRotated", 2, CA)
+    assert ask(request, secret, replace(just_rotated, rotated_at=NOW - SPREAD)) == Issue(Reason.ISSUER_ROTATED, 2, CA)
 
 
 def test_an_issuer_that_is_not_ready_says_nothing_of_a_rotation() -> None:
@@ -231,7 +232,7 @@ def test_of_two_requests_for_one_secret_the_older_comes_first() -> None:
 
 def test_a_missing_and_an_unready_issuer_are_waited_for_in_words() -> None:
     missing = ask(make_request(), None, None)
-    assert missing == Hold("IssuerNotFound", f"spec.issuerRef.name: {CA} {MISSING}", needs_user=False)
+    assert missing == Hold(Reason.ISSUER_NOT_FOUND, f"spec.issuerRef.name: {CA} {MISSING}", needs_user=False)
 
 
 NAME, MISSING = "spec.issuerRef.name", "does not exist: create it, or correct the name"
@@ -267,12 +268,12 @@ def test_a_secret_that_nothing_is_on_record_of_has_a_revision_all_the_same() -> 
     request = make_request()
     assert ask(request, make_secret(request, record=None)) == Restore(1)
     unready = ask(make_request(), None, replace(READY, ready=False, message="sealed"))
-    assert unready == Hold("IssuerNotReady", "Issuer n/ca is not ready: sealed", needs_user=False)
+    assert unready == Hold(Reason.ISSUER_NOT_READY, "Issuer n/ca is not ready: sealed", needs_user=False)
 
 
 def failure(**changes: Any) -> Failure:
     return replace(
-        Failure("Rejected", "no", CA, generation=1, wishes=Wishes(), version="1", retry_at=None, needs_user=True),
+        Failure(Reason.REJECTED, "no", CA, generation=1, wishes=Wishes(), version="1", retry_at=None, needs_user=True),
         **changes,
     )
 
@@ -280,13 +281,15 @@ def failure(**changes: Any) -> Failure:
 def test_what_an_order_was_refused_holds_over_a_restart() -> None:
     request = make_request()
     refused = staged(request, handle="", setback=Setback(NEVER, asked_of("", "1"), "Rejected", "no: blocked"))
-    assert ask(request, None, staged=refused) == Hold("Rejected", "no: blocked", needs_user=True)
+    assert ask(request, None, staged=refused) == Hold(Reason.REJECTED, "no: blocked", needs_user=True)
     asked = replace(request, wishes=Wishes(renew="now"))
     assert ask(asked, None, staged=refused) == Discard()
     assert ask(request, None, replace(READY, version="2"), staged=refused) == Resume(1, CA)
     assert ask(make_request(dnsNames=["b.example.com"]), None, staged=refused) == Discard()
+    other = replace(refused, setback=Setback(NEVER, asked_of("", "1"), "OfAnotherVersion", "no: blocked"))
+    assert ask(request, None, staged=other) == Hold(Reason.ORDER_FAILED, "no: blocked", needs_user=True)
     # What is known to have happened since counts.
-    busy = failure(reason="IssuerUnavailable", retry_at=NOW + timedelta(seconds=9), needs_user=False)
+    busy = failure(reason=Reason.ISSUER_UNAVAILABLE, retry_at=NOW + timedelta(seconds=9), needs_user=False)
     assert isinstance(held := ask(request, None, failure=busy, staged=refused), Hold)
     assert held.reason == "IssuerUnavailable"
 
@@ -328,7 +331,7 @@ def test_a_resumed_order_knows_why_it_was_placed() -> None:
 
 def test_a_permanent_failure_holds_until_spec_or_issuer_change() -> None:
     request = make_request()
-    assert ask(request, None, failure=failure()) == Hold("Rejected", "no", needs_user=True)
+    assert ask(request, None, failure=failure()) == Hold(Reason.REJECTED, "no", needs_user=True)
     assert isinstance(ask(replace(request, generation=2), None, failure=failure()), Issue)
     assert isinstance(ask(request, None, replace(READY, version="2"), failure=failure()), Issue)
     assert isinstance(ask(replace(request, wishes=Wishes(renew="now")), None, failure=failure()), Issue)
@@ -337,14 +340,14 @@ def test_a_permanent_failure_holds_until_spec_or_issuer_change() -> None:
 def test_a_passing_failure_holds_until_it_is_time() -> None:
     soon = NOW + timedelta(seconds=5)
     held = ask(make_request(), None, failure=failure(retry_at=soon, needs_user=False))
-    assert held == Hold("Rejected", "no", needs_user=False, until=soon)
+    assert held == Hold(Reason.REJECTED, "no", needs_user=False, until=soon)
     assert isinstance(ask(make_request(), None, failure=failure(retry_at=NOW)), Issue)
 
 
 def test_what_failed_before_an_issuer_was_asked_holds_whatever_is_to_be_done() -> None:
     soon = NOW + timedelta(seconds=5)
     missing = failure(issuer=None, version="", retry_at=soon)
-    held = Hold("Rejected", "no", needs_user=True, until=soon)
+    held = Hold(Reason.REJECTED, "no", needs_user=True, until=soon)
     request, revoking = make_request(), replace(READY, revokes=True)
     secret = make_secret(request)
     damaged = replace(secret, intact_data=frozenset({"tls.crt"}))
@@ -450,9 +453,9 @@ def test_a_pending_order_is_asked_for_in_time_or_when_a_person_brings_something(
     request = make_request()
     waiting = Waiting("o", "approval", poll_at=NOW + timedelta(minutes=1), imported="", remind_at=NOW)
     held = ask(request, None, staged=staged(request), waiting=waiting)
-    assert held == Hold("ActionRequired", "approval", needs_user=False, until=waiting.poll_at)
+    assert held == Hold(Reason.ACTION_REQUIRED, "approval", needs_user=False, until=waiting.poll_at)
     by_the_ca = ask(request, None, staged=staged(request), waiting=replace(waiting, remind_at=None))
-    assert by_the_ca == Hold("Pending", "approval", needs_user=False, until=waiting.poll_at)
+    assert by_the_ca == Hold(Reason.PENDING, "approval", needs_user=False, until=waiting.poll_at)
     brought = replace(request, wishes=Wishes(imported="PEM"))
     assert isinstance(ask(brought, None, staged=staged(request), waiting=waiting), Resume)
     assert isinstance(ask(request, None, staged=staged(request), waiting=replace(waiting, poll_at=NOW)), Resume)
@@ -470,16 +473,21 @@ def test_the_first_issuer_that_can_is_asked() -> None:
     request = make_request(issuerRefs=[{"name": "dead"}, {"name": "ca"}])
     dead = ObjectKey(Kind.ISSUER, "n", "dead")
     both = {dead: replace(READY, ready=False, message="down"), CA: READY}
-    assert ask(request, None, issuers=both) == Issue("SecretMissing", 1, CA)
-    assert ask(request, None, issuers={dead: READY, CA: READY}) == Issue("SecretMissing", 1, dead)
+    assert ask(request, None, issuers=both) == Issue(Reason.SECRET_MISSING, 1, CA)
+    assert ask(request, None, issuers={dead: READY, CA: READY}) == Issue(Reason.SECRET_MISSING, 1, dead)
     failed = {dead: failure(issuer=dead)}
-    assert ask(request, None, issuers={dead: READY, CA: READY}, failures=failed) == Issue("SecretMissing", 1, CA)
+    assert ask(request, None, issuers={dead: READY, CA: READY}, failures=failed) == Issue(Reason.SECRET_MISSING, 1, CA)
     nobody = ask(request, None, issuers={dead: both[dead]})
     assert isinstance(nobody, Hold)
     assert nobody.message == f"Issuer n/dead is not ready: down; spec.issuerRefs[1].name: {CA} {MISSING}"
     refused = {key: failure(issuer=key) for key in (dead, CA)}
     refusing = ask(request, None, issuers={dead: READY, CA: READY}, failures=refused)
-    assert refusing == Hold("Rejected", "Issuer n/dead: no; Issuer n/ca: no", needs_user=True)
+    assert refusing == Hold(Reason.REJECTED, "Issuer n/dead: no; Issuer n/ca: no", needs_user=True)
+    refused[dead] = failure(issuer=dead, message="Issuer n/dead does not allow it", names_issuer=True)
+    refused[CA] = failure(message="better than Issuer n/ca2")
+    refusing = ask(request, None, issuers={dead: READY, CA: READY}, failures=refused)
+    words = "Issuer n/dead does not allow it; Issuer n/ca: better than Issuer n/ca2"
+    assert refusing == Hold(Reason.REJECTED, words, needs_user=True)
 
 
 def test_who_signed_signs_on_until_another_certificate_is_due() -> None:
@@ -487,7 +495,7 @@ def test_who_signed_signs_on_until_another_certificate_is_due() -> None:
     request = make_request(issuerRefs=[{"name": "b"}, {"name": "ca"}])
     issuers = {B: replace(READY, fingerprint="B"), CA: READY}
     assert isinstance(ask(request, make_secret(request), issuers=issuers), Keep)
-    assert ask(request, make_secret(request, timedelta(days=70)), issuers=issuers) == Issue("Renewal", 2, B)
+    assert ask(request, make_secret(request, timedelta(days=70)), issuers=issuers) == Issue(Reason.RENEWAL, 2, B)
 
 
 def test_an_order_that_gets_nowhere_is_left_only_if_another_issuer_can_be_asked() -> None:
@@ -571,7 +579,7 @@ def test_what_needs_approval_waits_for_it_and_it_holds_for_one_spec_only() -> No
 def test_a_wish_renews_once() -> None:
     request = replace(make_request(), wishes=Wishes(renew="2026-06-01"))
     secret = make_secret(request)
-    assert ask(request, secret) == Issue("RenewalRequested", 2, CA)
+    assert ask(request, secret) == Issue(Reason.RENEWAL_REQUESTED, 2, CA)
     assert secret.record is not None
     renewed = replace(secret, record=replace(secret.record, renew="2026-06-01"))
     assert isinstance(ask(request, renewed), Keep)
@@ -580,8 +588,8 @@ def test_a_wish_renews_once() -> None:
 def test_a_wish_to_revoke_replaces_that_certificate_and_owes_its_revocation() -> None:
     request = replace(make_request(), wishes=Wishes(revoke="1"))
     assert ask(request, make_secret(request), REVOKES) == Guard()
-    assert ask(guarded(request), make_secret(request), REVOKES) == Issue("Revoked", 2, CA, revoke_old=True)
-    assert ask(request, make_secret(request), READY) == Issue("Revoked", 2, CA, revoke_old=False)
+    assert ask(guarded(request), make_secret(request), REVOKES) == Issue(Reason.REVOKED, 2, CA, revoke_old=True)
+    assert ask(request, make_secret(request), READY) == Issue(Reason.REVOKED, 2, CA, revoke_old=False)
     assert isinstance(ask(replace(request, wishes=Wishes(revoke="2")), make_secret(request), REVOKES), Keep)
 
 
@@ -639,7 +647,7 @@ def test_what_is_owed_is_revoked_and_can_be_given_up() -> None:
 def test_what_is_owed_holds_up_no_renewal() -> None:
     request = guarded(make_request())
     due = make_secret(request, timedelta(days=70), owed=(Debt("Issuer/gone", format_time(NOW + DAY)),))
-    assert ask(request, due, REVOKES) == Issue("Renewal", 2, CA)
+    assert ask(request, due, REVOKES) == Issue(Reason.RENEWAL, 2, CA)
     edited = replace(due, intact_data=frozenset())
     assert isinstance(ask(request, edited, REVOKES), Restore)
     held = ask(request, due, failure=failure(retry_at=NOW + DAY, needs_user=False))
@@ -658,10 +666,10 @@ def test_who_issued_has_to_revoke_and_not_who_is_asked_now() -> None:
     assert secret.record is not None
     assert ask(request, secret, issuers=issuers) == Revoke(CA)
     old = replace(secret, owed=(), record=replace(secret.record, issuance_hash="other"))
-    assert ask(request, old, issuers=issuers) == Issue("SpecChanged", 2, B, revoke_old=True)
-    assert ask(request, old, issuers={B: issuers[B]}) == Issue("SpecChanged", 2, B, revoke_old=True)
+    assert ask(request, old, issuers=issuers) == Issue(Reason.SPEC_CHANGED, 2, B, revoke_old=True)
+    assert ask(request, old, issuers={B: issuers[B]}) == Issue(Reason.SPEC_CHANGED, 2, B, revoke_old=True)
     cannot = {**issuers, CA: READY}
-    assert ask(request, old, issuers=cannot) == Issue("SpecChanged", 2, B, revoke_old=False)
+    assert ask(request, old, issuers=cannot) == Issue(Reason.SPEC_CHANGED, 2, B, revoke_old=False)
 
 
 def test_a_revocation_that_failed_is_tried_again_and_holds_up_no_issuance() -> None:
@@ -673,7 +681,7 @@ def test_a_revocation_that_failed_is_tried_again_and_holds_up_no_issuance() -> N
     assert (pending.reason, pending.until) == ("RevocationPending", soon)
     assert ask(request, secret, REVOKES, unrevoked={CA: failure(retry_at=NOW)}) == Revoke(CA)
     due = make_secret(request, timedelta(days=70), owed=OWED)
-    assert ask(request, due, REVOKES, unrevoked={CA: failure()}) == Issue("Renewal", 2, CA)
+    assert ask(request, due, REVOKES, unrevoked={CA: failure()}) == Issue(Reason.RENEWAL, 2, CA)
 
 
 @pytest.mark.parametrize("revocation", [{"onDelete": True}, {"onRotation": True}])
@@ -683,7 +691,7 @@ def test_a_finalizer_is_there_while_a_revocation_may_be_owed(revocation: dict[st
     due = make_secret(request, timedelta(days=70))
     assert ask(request, due, REVOKES) == Guard()
     assert isinstance(ask(request, due, READY), Issue)  # it cannot revoke
-    assert ask(guarded(request), due, REVOKES) == Issue("Renewal", 2, CA, revoke_old=not on_delete)
+    assert ask(guarded(request), due, REVOKES) == Issue(Reason.RENEWAL, 2, CA, revoke_old=not on_delete)
     assert isinstance(ask(guarded(request), due, failure=failure()), Hold)
     new = ask(request, None, REVOKES)
     assert new == Guard() if on_delete else isinstance(new, Issue)
@@ -760,7 +768,7 @@ def test_a_certificate_that_begins_later_is_waited_for_and_one_that_begins_much_
     assert not is_current(request, record, NOW)
     assert is_current(request, record, NOW + timedelta(minutes=2))
     late = make_secret(request, -timedelta(days=10))
-    assert ask(request, late) == Issue("ClockSetBack", 2, CA)
+    assert ask(request, late) == Issue(Reason.CLOCK_SET_BACK, 2, CA)
     # Another one would have to be paid for: it is told of.
     assert isinstance(ask(request, late, replace(READY, costs=True)), Keep)
     held = ask(request, soon, replace(READY, ready=False), failure=failure(issuer=None, version=""))
@@ -795,7 +803,7 @@ def test_a_request_whose_issuers_are_all_gone_says_so_before_it_matters() -> Non
     assert kept.note == ""
 
 
-OUTAGE = failure(reason="IssuerUnavailable", retry_at=NOW + DAY, needs_user=False)
+OUTAGE = failure(reason=Reason.ISSUER_UNAVAILABLE, retry_at=NOW + DAY, needs_user=False)
 TWO = {CA: READY, B: READY}
 
 
@@ -808,7 +816,7 @@ def test_where_nothing_was_ordered_for_sure_the_next_issuer_is_asked_at_once() -
     order = staged(request, handle="")
     unplaced = {CA: replace(OUTAGE, unplaced=True)}
     assert ask(request, None, issuers=TWO, failures=unplaced, staged=order) == Discard()
-    assert ask(request, None, issuers=TWO, failures=unplaced) == Issue("SecretMissing", 1, B)
+    assert ask(request, None, issuers=TWO, failures=unplaced) == Issue(Reason.SECRET_MISSING, 1, B)
     # An order that is there is not given up for that.
     placed = ask(request, None, issuers=TWO, failures=unplaced, staged=staged(request))
     assert isinstance(placed, Hold)

@@ -260,9 +260,10 @@ def test_going_on_to_fail_is_no_news(site: Site) -> None:
 
 def test_a_new_revision_is_told_with_its_cause(site: Site) -> None:
     events = site.kubectl.list("events.events.k8s.io", "--field-selector=type=Normal")
-    told = {event["regarding"]["name"]: event["note"] for event in events if event["reason"] == "Issued"}
+    told = {event["regarding"]["name"]: event for event in events if event["reason"] == "Issued"}
     assert set(told) == {"rsa", "ecdsa", "kept"}
-    assert told["rsa"] == "revision 2, because of SecretMissing"
+    assert told["rsa"]["note"] == "revision 2, because of SecretMissing"
+    assert told["rsa"]["action"] == "SecretMissing"
 
 
 def test_no_private_key_is_told_to_anybody(site: Site) -> None:

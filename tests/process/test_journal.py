@@ -6,6 +6,7 @@ import pytest
 
 from csr_operator.api.keys import Kind, ObjectKey
 from csr_operator.api.parse_request import parse_request
+from csr_operator.api.reasons import Reason
 from csr_operator.api.secrets import Record
 from csr_operator.control.journal import Journal, issued_text
 from tests.support.manifests import request
@@ -67,7 +68,7 @@ def test_an_issuance_in_one_line(spec: dict[str, object], names: str) -> None:
         stored="2026-01-01T00:00:00Z",
     )
 
-    said = issued_text(parse_request(obj), record, "Renewal")
+    said = issued_text(parse_request(obj), record, Reason.RENEWAL)
 
     assert said == (
         "issued by Issuer/ca because of Renewal: revision 2, serial number 0AB1, valid until 2026-04-01T00:00:00Z, "

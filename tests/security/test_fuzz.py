@@ -25,6 +25,7 @@ from csr_operator.api.names import GROUP
 from csr_operator.api.parse_issuer import parse_issuer
 from csr_operator.api.parse_request import parse_request
 from csr_operator.api.policy import Policy
+from csr_operator.api.reasons import Reason
 from csr_operator.decisions.policy import violations
 from csr_operator.decisions.policy_facts import asked
 from csr_operator.decisions.status import request_status, status_body
@@ -259,7 +260,7 @@ def test_requests_and_issuers_of_any_shape(rng: random.Random) -> None:
 def _hold(message: str) -> Any:
     from csr_operator.decisions.decide import Hold
 
-    return Hold("InvalidSpec", message or "x", needs_user=True)
+    return Hold(Reason.INVALID_SPEC, message or "x", needs_user=True)
 
 
 def _in_words(work: Callable[[], object]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from cryptography import x509
 
 from csr_operator.pki.chain import load_bundle
-from csr_operator.pki.errors import Mismatch, PkiError
+from csr_operator.pki.errors import Added, Mismatch, Missing, PkiError
 from csr_operator.pki.verify import accepted, clock_words
 from csr_operator.plugin.backend import Health, Issued, Order, Pending
 from csr_operator.plugin.context import Context
@@ -86,10 +86,9 @@ _WANTED = "have the CSR in status.csr signed, and import the chain with `kubectl
 
 def _remedy(refusal: Mismatch) -> str:
     """What else may be done than to have the CSR signed again; it follows what is refused."""
-    subject = any(one.startswith("subject: ") for one in refusal.differences)
-    added = any(one.endswith(" was not asked for") for one in refusal.differences if not one.startswith("usages: "))
-    missing = any(one.endswith(" is missing") for one in refusal.differences)
-    if not (subject or added or missing):
+    added = any(isinstance(one, Added) for one in refusal.differences)
+    missing = any(isinstance(one, Missing) for one in refusal.differences)
+    if not (added or missing):
         return ""
     ways = [
         *(("ask for what the CA adds",) if added else ()),

@@ -67,10 +67,14 @@ class Cluster:
         """A request or an issuer; KubeError with status 404 if there is none."""
         return await self._transport.call("get", "GET", OURS[key.kind].plural, _path(key))
 
-    async def list_requests(self, selector: str, *, everywhere: bool = False) -> list[Object]:
-        """Those of the namespace, or of all, that the label selector selects (empty: all), by namespace and name."""
+    async def list_requests(self, selector: str, *, everywhere: bool = False, secret_name: str = "") -> list[Object]:
+        """Those of the namespace, or of all, that the label selector selects (empty: all), by namespace and name.
+
+        secret_name: only those that name this Secret; empty: all.
+        """
         path = _REQUESTS.path("" if everywhere else self.namespace)
         query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+        query |= {"fieldSelector": f"spec.secretName={secret_name}"} if secret_name else {}
         found: list[Object] = []
         while True:
             page = await self._transport.call("list", "GET", _REQUESTS.plural, path, query=query)

@@ -7,7 +7,7 @@ from typing import Any
 from csr_operator.api.conditions import Condition
 from csr_operator.api.keys import ObjectKey
 from csr_operator.api.request import CertificateRequest, RotationPolicy
-from csr_operator.decisions.decide import not_owned, owner_of, owns
+from csr_operator.decisions.decide import of_somebody_else, owner_of, owns
 from csr_operator.decisions.policy_facts import asked
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.errors import PkiError
@@ -65,7 +65,7 @@ def secret_words(seen: Seen) -> str:
     if secret is None:
         return f"{name} does not exist"
     if not owns(request, secret):
-        return not_owned(name, owner_of(secret)).removeprefix("Secret ")
+        return f"{name} {of_somebody_else(owner_of(secret))}"
     keys = request.spec.data_keys if secret.record is None else request.spec.stored_keys(secret.record)
     lost = sorted(keys - secret.intact_data)
     if lost:

@@ -12,6 +12,7 @@ from csr_operator.api.names import IMPORT_ANNOTATION
 from csr_operator.api.parse_issuer import parse_issuer
 from csr_operator.api.parse_request import parse_request
 from csr_operator.api.parse_secret import parse_staged
+from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 from csr_operator.issuance.performer import check_answer
 from csr_operator.issuance.secret_body import staging_key
@@ -32,7 +33,7 @@ from .waiting import Patience, wait_for
 _MOST = 200 * 1024
 """Bytes of a chain: all annotations of an object may have 256 KiB together."""
 
-_WAITS = {"ActionRequired", "Pending", "AnswerMismatch"}
+_WAITS = {Reason.ACTION_REQUIRED, Reason.PENDING, Reason.ANSWER_MISMATCH}
 """Reasons with which the operator takes what is brought."""
 
 
@@ -75,7 +76,7 @@ async def bring(cluster: Cluster, options: Namespace, now: datetime) -> Report:
             before,
             lambda r: state_of(r, now).ready and r.status.sha256_fingerprint == fingerprint,
             Patience(options.timeout),
-            refusal="what was imported is refused",
+            refusal=Reason.ACTION_REQUIRED,  # still, of a manual issuer that has seen what was brought,
         )
         data["revision"] = after.status.revision
         text = f"{request.namespace}/{name}: {title(chain.leaf)}: revision {after.status.revision} is in the Secret"

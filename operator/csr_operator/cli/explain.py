@@ -1,31 +1,35 @@
 """Why a request stands as it does, and what to do about it: pure, from what was read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from csr_operator.api.conditions import Condition
 from csr_operator.api.issuer import Issuer
-from csr_operator.api.keys import Kind, ObjectKey
+from csr_operator.api.keys import ObjectKey
 from csr_operator.api.names import REVOCATION_FINALIZER
+from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import SecretMeta, Staged
+from csr_operator.decisions.decide import precedence
+from csr_operator.decisions.status import validity
 
 from . import reasons
 from .output import when
-from .reasons import Advice
+from .reasons import Advice, Unsaid
 from .review import Change
 from .state import distance, held_by, moment, state_of
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """An event. time: RFC 3339 with fractions."""
+    """An event. time: RFC 3339 with fractions. action: of another certificate, why it was issued."""
 
     time: str
     kind: str
     reason: str
     note: str
+    action: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,9 @@ class Seen:
     """What could be read about a request.
 
     issuers: None for one that does not exist; absent if it could not be read. secret_read: whether `secret` is
-    what there is. staged: the order under way. unread: what could not be read, and why. change: of the
-    spec, the last one.
+    what there is. staged: the order under way. unread: what could not be read, and why; closed: what of
+    that is the Secret. change: of the spec, the last one. contested: the Secret is, or may be, to be another request's,
+    or it is the Secret of the order that somebody else has.
     """
 
     request: CertificateRequest
@@ -44,6 +49,8 @@ class Seen:
     staged: Staged | None = None
     events: tuple[Happening, ...] = ()
     unread: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    contested: bool = False
     change: Change | None = None
 
 
@@ -62,36 +69,36 @@ def findings(seen: Seen, now: datetime) -> Iterator[Finding]:
     request, status = seen.request, seen.request.status
     state, held = state_of(request, now), held_by(request)
     if request.being_deleted:
-        yield _finding(seen, "BeingDeleted", reasons.BEING_DELETED)
+        yield _unsaid(seen, Unsaid.BEING_DELETED)
         if REVOCATION_FINALIZER in request.finalizers and held is not None:
             yield _finding(seen, held.reason, _advice(held.reason), held.message)
         return
     match state.reason:
-        case "Unseen":
-            yield _finding(seen, "Unseen", reasons.UNSEEN)
+        case Unsaid.UNSEEN:
+            yield _unsaid(seen, Unsaid.UNSEEN)
             return
-        case "Outdated":
-            yield _finding(seen, "Outdated", reasons.OUTDATED)
-        case "Expired":
-            yield _finding(seen, "Expired", reasons.REQUEST["Expired"], f"expired at {status.not_after}")
-        case "Late":
-            yield _finding(seen, "Late", reasons.LATE, state.message)
+        case Unsaid.OUTDATED:
+            yield _unsaid(seen, Unsaid.OUTDATED)
+        case Reason.EXPIRED:
+            yield _finding(seen, state.reason, _advice(state.reason), f"expired at {status.not_after}")
+        case Unsaid.LATE:
+            yield _unsaid(seen, Unsaid.LATE, state.message)
     if held is not None:
-        yield _finding(seen, held.reason, _advice_here(seen, held.reason, held.message), held.message)
-        if held.reason == "IssuerNotReady":
+        yield _finding(seen, held.reason, _advice_here(seen, held.reason), held.message)
+        if held.reason == Reason.ISSUER_NOT_READY:
             yield from _issuer_findings(seen)
         if state.ready:
             left = f"{status.not_after}, {distance(status.not_after, now)}"
-            yield Finding("Issued", f"The certificate that is there goes on serving until it expires ({left}).")
-    elif state.reason == "Expired":
-        yield _finding(seen, "Late", reasons.LATE)
-    elif state.reason == "Issued" and (missing := tuple(_missing_issuers(seen))):
+            yield Finding(Reason.ISSUED, f"The certificate that is there goes on serving until it expires ({left}).")
+    elif state.reason == Reason.EXPIRED:
+        yield _unsaid(seen, Unsaid.LATE)
+    elif state.reason == Reason.ISSUED and (missing := tuple(_missing_issuers(seen))):
         yield from missing
-    elif state.reason in ("Issued", "Issuing"):
+    elif state.reason in (Reason.ISSUED, Reason.ISSUING):
         advice = _advice(state.reason)
-        if state.reason == "Issued" and "; " in state.message:  # more than how long it is valid
+        if state.reason == Reason.ISSUED and state.message != validity(status.not_after):
             advice = Advice(advice.meaning, "Nothing, unless the message asks for something.")
-            yield _finding(seen, "Issued", advice, state.message)
+            yield _finding(seen, state.reason, advice, state.message)
         else:
             yield _finding(seen, state.reason, advice)
     yield from _decision_without_effect(seen)
@@ -100,11 +107,8 @@ def findings(seen: Seen, now: datetime) -> Iterator[Finding]:
 def event_words(event: Happening, now: datetime) -> str:
     """When, what, and why a certificate took another's place."""
     text = f"{when(moment(event.time) - now)}: {event.reason}: {event.note}"
-    if event.reason == "Issued" and (
-        why := reasons.REISSUED.get(event.note.rpartition("because of ")[2].partition(",")[0])
-    ):
-        return f"{text}: {why}"
-    return text
+    why = reasons.REISSUED.get(event.action) if event.reason == Reason.ISSUED else None
+    return f"{text}: {why}" if why is not None else text
 
 
 def ready_condition(issuer: Issuer) -> Condition | None:
@@ -121,14 +125,27 @@ def _advice(reason: str) -> Advice:
     return reasons.REQUEST.get(reason, unknown)
 
 
-def _advice_here(seen: Seen, reason: str, message: str) -> Advice:
-    """A Secret that nobody else owns can be had, or be deleted."""
+def is_nobodys(secret: SecretMeta) -> bool:
+    """As far as the Secret itself says."""
+    return not secret.owner_uid and not secret.retained_for
+
+
+def is_contested(request: CertificateRequest, secret: SecretMeta, others: Iterable[CertificateRequest]) -> bool:
+    """One of `others` that name this Secret is to have it before `request`."""
+    mine = precedence(request, secret)
+    return any(precedence(other, secret) < mine for other in others if other.uid != request.uid)
+
+
+def _advice_here(seen: Seen, reason: str) -> Advice:
+    """A Secret that nobody else owns, or is about to have, can be had, or be deleted."""
     advice, secret = _advice(reason), seen.secret
-    if secret is None or secret.owner_uid or secret.retained_for or reason not in reasons.UNOWNED:
+    if secret is None or not is_nobodys(secret) or seen.contested or reason not in reasons.UNOWNED:
         return advice
-    if f" {Kind.CERTIFICATE_REQUEST} " in message or not message.startswith(f"Secret {secret.name} "):
-        return advice  # another request is about to have it; or another Secret is meant
     return Advice(advice.meaning, reasons.UNOWNED[reason])
+
+
+def _unsaid(seen: Seen, reason: Unsaid, message: str = "") -> Finding:
+    return _finding(seen, reason, reasons.UNSAID[reason], message)
 
 
 def _finding(seen: Seen, reason: str, advice: Advice, message: str = "", issuer: ObjectKey | None = None) -> Finding:
@@ -156,10 +173,10 @@ def _missing_issuers(seen: Seen) -> Iterator[Finding]:
     """What a request that is well cannot tell yet: nobody is there who could renew it."""
     known = seen.request.issuers
     if known and all(key in seen.issuers and seen.issuers[key] is None for key in known):
-        advice = reasons.REQUEST["IssuerNotFound"]
+        reason = Reason.ISSUER_NOT_FOUND
         for key in known:
             yield _finding(
-                seen, "IssuerNotFound", advice, f"{key} does not exist: the certificate will not be renewed", key
+                seen, reason, _advice(reason), f"{key} does not exist: the certificate will not be renewed", key
             )
 
 
@@ -180,7 +197,7 @@ def _decision_without_effect(seen: Seen) -> Iterator[Finding]:
     known = [seen.issuers.get(key) for key in request.issuers]
     if all(issuer is not None and not issuer.needs_approval for issuer in known):
         yield Finding(
-            "Denied",
+            Reason.DENIED,
             "It is denied, but spec.approval of none of its issuers is Manual: the denial has no effect.",
             denied.message,
             "If decisions are to count, have the issuer's owner set spec.approval to Manual.",

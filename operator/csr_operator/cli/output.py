@@ -50,6 +50,7 @@ def as_yaml(data: Any) -> str:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     Dumper.add_representer(str, scalar)
+    Dumper.add_multi_representer(str, scalar)  # also of a member of an enum, or of a difference
     return yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
 

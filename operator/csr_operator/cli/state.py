@@ -6,9 +6,11 @@ from enum import IntEnum
 from typing import Any
 
 from csr_operator.api.conditions import Condition
+from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 
 from .output import span, when
+from .reasons import Unsaid
 
 _LATE = timedelta(minutes=15)
 """A renewal that is due for longer, without a word of the operator, is one that it does not work on."""
@@ -45,26 +47,26 @@ def state_of(request: CertificateRequest, now: datetime) -> State:
         return State(
             Rank.WAITING,
             False,
-            held.reason if held is not None else "BeingDeleted",
+            held.reason if held is not None else Unsaid.BEING_DELETED,
             held.message if held is not None else "it is being deleted",
         )
     if ready is None:
-        return State(Rank.WAITING, False, "Unseen", "the operator has not looked at it yet")
+        return State(Rank.WAITING, False, Unsaid.UNSEEN, "the operator has not looked at it yet")
     serves = ready.status == "True"
     if serves and status.not_after and now >= moment(status.not_after):
-        return State(Rank.STALLED, False, "Expired", f"expired at {status.not_after}", status.not_after)
+        return State(Rank.STALLED, False, Reason.EXPIRED, f"expired at {status.not_after}", status.not_after)
     if status.observed_generation < request.generation:
-        return State(Rank.WAITING, False, "Outdated", "the operator has not looked at the newest spec yet")
+        return State(Rank.WAITING, False, Unsaid.OUTDATED, "the operator has not looked at the newest spec yet")
     if held is not None:
         stalled = needs_somebody(held)
         if serves:
             rank = Rank.STALLED_BUT_SERVING if stalled else Rank.WAITING_BUT_SERVING
             return State(rank, True, held.reason, held.message, held.last_transition_time)
-        rank = Rank.STALLED if stalled or ready.reason == "Expired" else Rank.WAITING
+        rank = Rank.STALLED if stalled or ready.reason == Reason.EXPIRED else Rank.WAITING
         return State(rank, False, ready.reason, ready.message, ready.last_transition_time)
     if serves and status.renewal_time and now > moment(status.renewal_time) + _LATE:
         message = f"the renewal was due at {status.renewal_time}"
-        return State(Rank.WAITING_BUT_SERVING, True, "Late", message, status.renewal_time)
+        return State(Rank.WAITING_BUT_SERVING, True, Unsaid.LATE, message, status.renewal_time)
     rank = Rank.WELL if serves else Rank.WAITING
     return State(rank, serves, ready.reason, ready.message, ready.last_transition_time)
 

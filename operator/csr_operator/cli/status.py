@@ -9,11 +9,12 @@ from csr_operator.api.parse_issuer import parse_issuer
 from csr_operator.api.parse_request import parse_request
 from csr_operator.api.parse_secret import parse_secret_meta, parse_staged
 from csr_operator.api.request import CertificateRequest
+from csr_operator.decisions.decide import owns
 from csr_operator.issuance.secret_body import staging_key
 
 from . import describe
 from .cluster import Cluster, Reader
-from .explain import Finding, Happening, Seen, event_words, findings
+from .explain import Finding, Happening, Seen, event_words, findings, is_contested, is_nobodys
 from .output import Report, facts, one_line, span, table
 from .review import last_change
 from .state import Rank, State, headline, moment, state_of, summary
@@ -41,7 +42,7 @@ async def status_of(cluster: Cluster, name: str, now: datetime) -> Report:
     if seen.events:
         parts.append("Events:\n" + "\n".join(f"  {one_line(event_words(event, now))}" for event in seen.events))
     # That Secrets stay closed to most users is as it should be, and stands among the facts.
-    if told := [text for text in seen.unread if seen.secret_read or not text.startswith(_secret(request))]:
+    if told := [text for text in seen.unread if text not in seen.closed]:
         parts.append("\n".join(f"({one_line(text)})" for text in told))
     return Report(data, "\n\n".join(parts))
 
@@ -94,33 +95,44 @@ def _paragraph(finding: Finding) -> str:
 async def _look(cluster: Cluster, name: str) -> Seen:
     obj = await cluster.get(cluster.key(name))
     request = parse_request(obj)
-    reader = Reader()
+    reader, closed = Reader(), Reader()
     issuers, (secret_read, secret), (_, events) = await asyncio.gather(
         _issuers(cluster, reader, request),
-        reader.try_to(_secret(request), cluster.secret_metadata(request.secret)),
+        closed.try_to(f"Secret {request.spec.secret_name}", cluster.secret_metadata(request.secret)),
         reader.try_to("events", cluster.events(request.key, request.uid)),
     )
     order = None
     if secret_read:  # else it is said already that Secrets cannot be read
         _, order = await reader.try_to("the order's Secret", cluster.secret_metadata(staging_key(request)))
+    meta = parse_secret_meta(secret, None) if secret is not None else None
+    staged = parse_staged(order, None) if order is not None else None
+    contested = False
+    if meta is not None and is_nobodys(meta) and not owns(request, meta):
+        others = cluster.list_requests("", secret_name=request.spec.secret_name)
+        listed, found = await reader.try_to("other requests for this Secret", others)
+        contested = not listed or is_contested(request, meta, map(parse_request, found or ()))
     return Seen(
         request=request,
         change=last_change(obj),
         issuers=issuers,
-        secret=parse_secret_meta(secret, None) if secret is not None else None,
+        secret=meta,
         secret_read=secret_read,
-        staged=parse_staged(order, None) if order is not None else None,
+        contested=contested or (order is not None and staged is None),
+        staged=staged,
         events=tuple(
-            Happening(event["eventTime"], event.get("type", ""), event.get("reason", ""), event.get("note", ""))
+            Happening(
+                event["eventTime"],
+                event.get("type", ""),
+                event.get("reason", ""),
+                event.get("note", ""),
+                event.get("action", ""),
+            )
             for event in (events or ())[-_EVENTS:]
             if event.get("eventTime")
         ),
-        unread=tuple(reader.unread),
+        unread=(*closed.unread, *reader.unread),
+        closed=tuple(closed.unread),
     )
-
-
-def _secret(request: CertificateRequest) -> str:
-    return f"Secret {request.spec.secret_name}"
 
 
 async def _issuers(cluster: Cluster, reader: Reader, request: CertificateRequest) -> dict[ObjectKey, Issuer | None]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from csr_operator.api.conditions import Condition
 from csr_operator.api.parse_request import parse_request
+from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.times import parse_duration
 
@@ -27,12 +28,12 @@ async def wait_for(
     before: CertificateRequest,
     done: Callable[[CertificateRequest], bool],
     patience: Patience,
-    refusal: str = "",
+    refusal: Reason | None = None,
 ) -> CertificateRequest:
     """The request as soon as `done` says so.
 
     Raises CommandFailed when that takes too long, and when the operator says something new that the user has to see to:
-    it is Stalled, it cannot be renewed, or its message has `refusal` in it.
+    it is Stalled, it cannot be renewed, or the reason is `refusal`.
     """
     known, latest = held_by(before), parse_request(await cluster.get(before.key))
     try:
@@ -47,7 +48,7 @@ async def wait_for(
                 if held is None or (known is not None and held.says_the_same(known)):
                     continue
                 stuck = needs_somebody(held) and not _goes_on(latest)
-                if stuck or (refusal and refusal in held.message):
+                if stuck or held.reason == refusal:
                     raise CommandFailed(f"{before.name}: {_words(held)}")
     except TimeoutError:
         pass

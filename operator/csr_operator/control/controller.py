@@ -21,6 +21,7 @@ from csr_operator.api.names import REVOCATION_FINALIZER, STATE_KEY
 from csr_operator.api.parse_issuer import parse_issuer
 from csr_operator.api.parse_request import parse_request
 from csr_operator.api.parse_secret import parse_secret_meta, parse_staged
+from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest, RequestStatus, RotationPolicy
 from csr_operator.api.seal import Seal
 from csr_operator.api.secrets import Record, SecretMeta, Staged
@@ -95,7 +96,7 @@ _PATIENCE = 10.0
 _SOON = timedelta(seconds=15)
 """A pending order that is looked at again so soon is not worth a write, unless it has been so for a while."""
 
-_ORDERED = ("Pending", "ActionRequired")
+_ORDERED = (Reason.PENDING, Reason.ACTION_REQUIRED)
 """The reasons of an order that is placed, and waits."""
 
 _BRIEF = timedelta(seconds=20)
@@ -537,13 +538,13 @@ class Controller:
         if not isinstance(action, Issue) or not request.spec.key_is_ours or not takes_long(wanted.parameters):
             return False
         keeps = wanted.rotation_policy is RotationPolicy.NEVER and self._store.own_secret(request) is not None
-        return not keeps or action.reason == "Revoked" or request.key in self._keys
+        return not keeps or action.reason is Reason.REVOKED or request.key in self._keys
 
     async def _wait_for_key(self, request: CertificateRequest) -> None:
         self._queue.add_after(request.key, _KEY_PATIENCE)
         if self._keys.waited(request.key) >= _KEY_PATIENCE:
             message = "its RSA key is being generated, or is queued behind those of other requests"
-            await self._tell(request, Hold("Issuing", message, needs_user=False))
+            await self._tell(request, Hold.of(Reason.ISSUING, message))
 
     async def _call(self, request: CertificateRequest, action: _CaAction, live: Live, made: PrivateKey | None) -> bool:
         """Begin, if it is its turn; returns whether."""
@@ -557,7 +558,7 @@ class Controller:
         queued = self._slots.acquire(action.issuer, key, live.issuer.limits, counted=not begun)
         if queued is not None:
             if queued.message:
-                await self._write_status(request, Hold("Queued", queued.message, needs_user=False), None)
+                await self._write_status(request, Hold.of(Reason.QUEUED, queued.message), None)
             self._queue.add_after(key, queued.seconds)
             return False
         self._keys.drop(key)
@@ -596,7 +597,7 @@ class Controller:
                 if renewal is not None and renewal.explanation:
                     when = f"between {format_time(renewal.start)} and {format_time(renewal.end)}"
                     text = f"{live.issuer.key} asks to renew the certificate {when}: {renewal.explanation}"
-                    self._events.normal(request, "RenewalSuggested", text)
+                    self._events.normal(request, Reason.RENEWAL_SUGGESTED, text)
         except Failed as failed:
             again = min(again, timedelta(seconds=max(failed.after, 600.0)))
             logger.info("%s: %s does not say when to renew: %s", request.key, live.issuer.key, failed.message)
@@ -606,7 +607,7 @@ class Controller:
 
     def _tell_that_it_takes_long(self, request: CertificateRequest, action: Action, live: Live) -> None:
         message = f"{live.issuer.key} was asked {_PATIENCE:.0f} s ago, and has not answered yet"
-        reason = "RevocationPending" if isinstance(action, Revoke) else "Issuing"
+        reason = Reason.REVOCATION_PENDING if isinstance(action, Revoke) else Reason.ISSUING
         self._set_apart(self._tell(request, Hold(reason, message, needs_user=False)))
 
     async def _tell(self, request: CertificateRequest, hold: Hold) -> None:
@@ -657,7 +658,7 @@ class Controller:
         action = decide(request, world)
         if isinstance(action, Hold) and self._may_have_one(request, world) and await self._look(request) is not None:
             return await self._decided(request)
-        waits = isinstance(action, Hold) and action.reason == "RevocationPending" and request.being_deleted
+        waits = isinstance(action, Hold) and action.reason is Reason.REVOCATION_PENDING and request.being_deleted
         if waits and await self._kube.namespaces.is_going(request.namespace):
             return world, decide(request, replace(world, leaving=True))
         return world, action
@@ -727,7 +728,7 @@ class Controller:
             self._warned[request.key] = seen
             names = " and ".join(secret.forged)
             text = f"a part of Secret {secret.name} {_NOT_OURS}, and is ignored: {names}"
-            self._events.warning(request, "StateNotAuthentic", text)
+            self._events.warning(request, Reason.STATE_NOT_AUTHENTIC, text)
 
     async def _must_be_allowed(self, request: CertificateRequest, ca: Ca, csr: x509.CertificateSigningRequest) -> None:
         """Policy and approval, of the very CSR that is about to be sent, at this moment. Raises Failed, Overtaken."""
@@ -752,7 +753,7 @@ class Controller:
             denials = key_violations(parameters_of(csr.public_key()))
         hold = forbidden(there, key, live.state, denials)
         if hold is not None:
-            raise Failed(hold.reason, hold.message, needs_user=hold.needs_user, by_issuer=True)
+            raise Failed(hold.reason, hold.message, names_issuer=hold.names_issuer)
 
     def _consult_at(
         self, request: CertificateRequest, secret: SecretMeta | None, states: Mapping[ObjectKey, IssuerState]
@@ -789,7 +790,7 @@ class Controller:
                     live.ca,
                     revoke_old=action.revoke_old,
                     hurries=action.hurries,
-                    new_key=action.reason == "Revoked",
+                    new_key=action.reason is Reason.REVOKED,
                     made=made,
                 )
             case Resume():
@@ -804,7 +805,7 @@ class Controller:
                 assert staged is not None
                 if not staged.authentic:
                     text = f"Secret {staged.name} {_NOT_OURS}: the order in it is abandoned; the next has another CSR"
-                    self._events.warning(request, "StateNotAuthentic", text)
+                    self._events.warning(request, Reason.STATE_NOT_AUTHENTIC, text)
                 await self._performer.discard(staged)
                 self._drop(staged)
                 self._waiting.pop(request.key, None)
@@ -888,19 +889,19 @@ class Controller:
         if isinstance(action, Adopt) and done.secret.record is not None:
             text = f"Secret {request.spec.secret_name} with its certificate {done.secret.record.serial_number}"
             text += " was there already, and was taken over"
-            self._events.normal(request, "Adopted", text)
+            self._events.normal(request, Reason.ADOPTED, text)
             self._journal.say(logging.INFO, request.key, f"adopted: {text}")
         if isinstance(action, Issue | Resume) and done.secret.record is not None:
             again = action.revision > 1
-            reason = action.reason if again else ""
+            reason = action.reason if again else None
             self._journal.say(logging.INFO, request.key, issued_text(request, done.secret.record, reason))
             if again:
                 why = f", because of {reason}" if reason else ""
-                if reason == "Renewal" and before is not None and before.window is not None:
+                if reason is Reason.RENEWAL and before is not None and before.window is not None:
                     why += ", at the time that the CA asks for (renewal information, RFC 9773)"
-                self._events.normal(request, "Issued", f"revision {action.revision}{why}")
+                self._events.normal(request, Reason.ISSUED, f"revision {action.revision}{why}", because=reason)
             elif live is not None and live.backend is not None and live.backend.costs and _shows_trouble(request):
-                self._events.normal(request, "Issued", "revision 1")  # else the trouble would have the last word
+                self._events.normal(request, Reason.ISSUED, "revision 1")  # else the trouble would have the last word
         return done.csr_pem
 
     async def _is_still_wanted(self, request: CertificateRequest) -> bool:
@@ -942,7 +943,7 @@ class Controller:
 
     def _note_unrevoked(self, request: CertificateRequest, note: str) -> None:
         self._journal.say(logging.WARNING, request.key, note)  # there may be no events any more where it was
-        self._events.warning(request, "NotRevoked", note)
+        self._events.warning(request, Reason.NOT_REVOKED, note)
 
     def _tell_what_stays_valid(self, request: CertificateRequest) -> None:
         """It is gone. Where its CA cannot revoke, no finalizer kept it for that."""
@@ -1031,7 +1032,7 @@ class Controller:
             done, meta = await self._performer.revoke_owed(request, live.ca)
         for serial_number in done.revoked:
             text = f"{live.ca.issuer} revoked the certificate {serial_number}"
-            self._events.normal(request, "Revoked", text)
+            self._events.normal(request, Reason.REVOKED, text)
             self._journal.say(logging.INFO, request.key, text)
         for serial_number, why in done.refused.items():
             self._tell_unrevoked(request, serial_number, why)
@@ -1059,12 +1060,13 @@ class Controller:
             needs_user=failed.needs_user,
             since=now,
             unplaced=failed.unplaced,
+            names_issuer=failed.names_issuer,
         )
         if issuer is not None and isinstance(action, Revoke):
             self._unrevoked.setdefault(request.key, {})[issuer] = failure
         else:
             self._failures.setdefault(request.key, {})[issuer] = failure
-        if issuer is not None and failed.reason == "IssuerNotReady":
+        if issuer is not None and failed.reason is Reason.ISSUER_NOT_READY:
             self._queue.add(issuer)  # what it found, the issuer's own status should say
 
     async def _finalize(self, request: CertificateRequest, *, add: bool) -> bool:
@@ -1090,7 +1092,7 @@ class Controller:
         remind_at = waiting.remind_at if waiting is not None else None
         if waiting is not None and remind_at is not None and staged is not None and until is not None:
             if now >= remind_at:
-                self._events.warning(request, "StillPending", f"since {staged.created}: {waiting.message}")
+                self._events.warning(request, Reason.STILL_PENDING, f"since {staged.created}: {waiting.message}")
                 remind_at = _next_reminder(staged, now)
                 self._waiting[request.key] = replace(waiting, remind_at=remind_at)
             until = min(until, remind_at)
@@ -1108,7 +1110,7 @@ class Controller:
     def _is_routine(self, hold: Hold) -> bool:
         """It goes on by itself, and soon: the condition says enough."""
         soon = hold.until is not None and hold.until - self._clock() <= _SOON
-        return hold.reason in ("Queued", "Issuing") or (hold.reason == "Pending" and soon)
+        return hold.reason in (Reason.QUEUED, Reason.ISSUING) or (hold.reason is Reason.PENDING and soon)
 
     def _is_brief(self, rest: Rest, staged: Staged | None, now: datetime) -> bool:
         """It waits for a CA that has usually answered before anybody has read that."""
@@ -1166,7 +1168,9 @@ def _parsed(kind: Kind, obj: Raw) -> CertificateRequest | Issuer | Exception:
 def _shows_trouble(request: CertificateRequest) -> bool:
     """What stands in its status is that something is wrong, or lacking."""
     ready = request.status.condition("Ready")
-    return ready is not None and ready.status != "True" and ready.reason not in ("Queued", "Issuing", *_ORDERED)
+    return (
+        ready is not None and ready.status != "True" and ready.reason not in (Reason.QUEUED, Reason.ISSUING, *_ORDERED)
+    )
 
 
 def _not_understood(obj: Raw) -> SecretMeta:

@@ -14,6 +14,7 @@ import aiohttp
 from csr_operator.api.conditions import Condition
 from csr_operator.api.issuer import Issuer
 from csr_operator.api.keys import ObjectKey, SecretKey, is_newer
+from csr_operator.api.reasons import Reason
 from csr_operator.backends.registry import backend as backend_class
 from csr_operator.challenges.responder import Challenges, IssuerResponder
 from csr_operator.decisions.decide import IssuerState, issuer_name
@@ -204,39 +205,39 @@ class Issuers:
             return Live(issuer, None, unexpected(issuer.backend, error))
         return Live(issuer, backend, "")
 
-    async def _ask(self, live: Live) -> tuple[bool, str, Health]:
+    async def _ask(self, live: Live) -> tuple[bool, Reason, Health]:
         if live.backend is None:
-            return False, "Misconfigured", Health(live.problem)
+            return False, Reason.MISCONFIGURED, Health(live.problem)
         outcome = "error"
         try:
             async with asyncio.timeout(_PATIENCE):
                 said = await live.backend.check()
             health = Health(shown(said.message), shown(said.fingerprint), said.not_after)
             outcome = "ok"
-            return True, "Ready", health
+            return True, Reason.READY, health
         except TimeoutError:
             outcome = "unavailable"
-            return False, "Unavailable", Health(f"the CA did not answer within {_PATIENCE:.0f} s")
+            return False, Reason.UNAVAILABLE, Health(f"the CA did not answer within {_PATIENCE:.0f} s")
         except SecretNotFound as error:
             outcome = "misconfigured"
-            return False, "SecretNotFound", Health(shown(str(error)))
+            return False, Reason.SECRET_NOT_FOUND, Health(shown(str(error)))
         except Misconfigured as error:
             outcome = "misconfigured"
-            return False, "Misconfigured", Health(shown(str(error)))
+            return False, Reason.MISCONFIGURED, Health(shown(str(error)))
         except BackendError as error:
             outcome = "unavailable"
-            return False, "Unavailable", Health(shown(str(error)))
+            return False, Reason.UNAVAILABLE, Health(shown(str(error)))
         except KubeError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
             outcome = "misconfigured"
             text = f"the operator lacks a permission: {shown(str(error))}: grant it, see docs/operations.md, Rights"
-            return False, "Misconfigured", Health(text)
+            return False, Reason.MISCONFIGURED, Health(text)
         except Unreachable:
             raise
         except Exception as error:
             logger.exception("%s: backend %s: unexpected, at check", live.issuer.key, live.issuer.backend)
-            return False, "Unavailable", Health(unexpected(live.issuer.backend, error))
+            return False, Reason.UNAVAILABLE, Health(unexpected(live.issuer.backend, error))
         finally:
             CA_CALLS.labels(live.issuer.backend, "check", outcome).inc()
 
@@ -245,7 +246,7 @@ class Issuers:
             return before.rotated_at
         return self._clock()
 
-    async def _write_status(self, live: Live, ready: bool, reason: str, message: str) -> None:
+    async def _write_status(self, live: Live, ready: bool, reason: Reason, message: str) -> None:
         issuer, now = live.issuer, self._clock()
         conditions = issuer_conditions(issuer.generation, ready, reason, message, issuer.conditions, now)
         if live.told is None or conditions == issuer.conditions:
@@ -276,7 +277,7 @@ class Issuers:
         logger.log(logging.INFO if ready else logging.WARNING, "%s: %s: %s", issuer.key, reason, message)
 
 
-def _bounded(live: Live, ready: bool, reason: str, message: str, now: datetime) -> str:
+def _bounded(live: Live, ready: bool, reason: Reason, message: str, now: datetime) -> str:
     """What to say: the message, or that of the status, if those of a backend are other ones again and again.
 
     All that wait for the issuer are told of each change.
@@ -291,18 +292,18 @@ def _bounded(live: Live, ready: bool, reason: str, message: str, now: datetime) 
     return message
 
 
-def _said(issuer: Issuer, ready: bool, reason: str) -> Condition | None:
+def _said(issuer: Issuer, ready: bool, reason: Reason) -> Condition | None:
     """The condition Ready of its status, if that says what is to be said but for the words."""
     wanted = ("Ready", str(ready), reason, issuer.generation)
     return next((c for c in issuer.conditions if (c.type, c.status, c.reason, c.observed_generation) == wanted), None)
 
 
-def _still_away(issuer: Issuer, ready: bool, reason: str) -> bool:
+def _still_away(issuer: Issuer, ready: bool, reason: Reason) -> bool:
     """Its status says what is to be said but for the words, which are the CA's, and may be others each time."""
-    return reason == "Unavailable" and _said(issuer, ready, reason) is not None
+    return reason is Reason.UNAVAILABLE and _said(issuer, ready, reason) is not None
 
 
-def _first_words(live: Live, ready: bool, reason: str, message: str) -> str:
+def _first_words(live: Live, ready: bool, reason: Reason, message: str) -> str:
     """What requests that wait for it are told: in which words it became so, and not each time anew."""
     if not _still_away(live.issuer, ready, reason):
         return message

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 from csr_operator.api.keys import ObjectKey
+from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import Record
 from csr_operator.plugin.text import shown
@@ -43,7 +44,7 @@ class Journal:
             self._written.pop(key, None)
 
 
-def issued_text(request: CertificateRequest, record: Record, reason: str) -> str:
+def issued_text(request: CertificateRequest, record: Record, reason: Reason | None) -> str:
     """What was issued, by whom, for which names and why; never a key."""
     why = f" because of {reason}" if reason else ""
     return (

@@ -13,8 +13,9 @@ from csr_operator.api.conditions import Condition
 from csr_operator.api.keys import IssuerRef, Kind, ObjectKey
 from csr_operator.api.names import REVOCATION_REASONS, REVOKE_ANNOTATION, REVOKED_ANNOTATION
 from csr_operator.api.policy import Policy
+from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest, Wishes
-from csr_operator.api.secrets import NEVER, Debt, Record, SecretMeta, Staged
+from csr_operator.api.secrets import NEVER, Debt, Record, SecretMeta, Setback, Staged
 from csr_operator.api.times import format_time, parse_time
 
 from .adoption import is_left, is_wished, may_be_taken, still_owned
@@ -55,10 +56,10 @@ class Failure:
     needs_user: nothing will change by itself (`Stalled`), even if the operator looks again now and then.
     since: when it failed, by the clock that retry_at goes by: before that, the clock was put back, and it is tried
     again.
-    unplaced: nothing was ordered, for sure.
+    unplaced: nothing was ordered, for sure. names_issuer: so does the message.
     """
 
-    reason: str
+    reason: Reason
     message: str
     issuer: ObjectKey | None
     generation: int
@@ -68,6 +69,7 @@ class Failure:
     needs_user: bool
     since: datetime | None = None
     unplaced: bool = False
+    names_issuer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class Issue:
     revoke_old: the certificate that it replaces is to be revoked afterwards. hurries: as its Record is to say.
     """
 
-    reason: str
+    reason: Reason
     revision: int
     issuer: ObjectKey
     revoke_old: bool = False
@@ -135,7 +137,7 @@ class Resume:
     revision: int
     issuer: ObjectKey
     revoke_old: bool = False
-    reason: str = field(default="", compare=False)
+    reason: Reason | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +196,21 @@ class LetGo:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Wait for somebody or something that `message` names; at `until` look again by yourself."""
+    """Wait for somebody or something that `message` names; at `until` look again by yourself.
 
-    reason: str
+    names_issuer: the message says which issuer it is about.
+    """
+
+    reason: Reason
     message: str
     needs_user: bool
     until: datetime | None = None
+    names_issuer: bool = field(default=False, compare=False)
+
+    @classmethod
+    def of(cls, reason: Reason, message: str, until: datetime | None = None, *, names_issuer: bool = False) -> "Hold":
+        """For a reason that says by itself whether somebody has to do something."""
+        return cls(reason, message, reason.row.needs_user, until, names_issuer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,15 +247,15 @@ def _decide(request: CertificateRequest, world: World) -> Action:
     if request.being_deleted:
         return _farewell(request, world)
     if request.problem:
-        return Hold("InvalidSpec", request.problem, needs_user=True)
+        return Hold.of(Reason.INVALID_SPEC, request.problem)
     if secret is not None and not owns(request, secret):
         if secret.owner == f"{Kind.CERTIFICATE_REQUEST} {request.name}":
             text = f"Secret {secret.name} is that of an earlier request of this name, and waits to be garbage-collected"
-            return Hold("SecretNotCollected", text, needs_user=False)
+            return Hold.of(Reason.SECRET_NOT_COLLECTED, text)
         return _of_others(request, world, secret)
     if secret is None and world.rival:
         owner = f"{Kind.CERTIFICATE_REQUEST} {world.rival}"
-        return Hold("SecretNotOwned", not_owned(request.spec.secret_name, owner), needs_user=True)
+        return Hold.of(Reason.SECRET_NOT_OWNED, not_owned(request.spec.secret_name, owner))
     if secret is not None and secret.guarded and (secret.deleted or not request.is_guarded):
         # It can be had back, but not written to: what it owes is revoked if that can be done at once.
         step = _repay(request, world, secret.owed) if secret.owed else None
@@ -268,22 +279,22 @@ def _of_others(request: CertificateRequest, world: World, secret: SecretMeta) ->
     until = world.now + world.recheck  # of the Secrets of others, no watch shows what becomes of them
     wished = is_wished(request, secret)
     if wished and secret.owner_uid:
-        return Hold("AdoptionRefused", still_owned(request, secret), needs_user=True, until=until)
+        return Hold.of(Reason.ADOPTION_REFUSED, still_owned(request, secret), until=until)
     if not may_be_taken(request, secret):
         text = not_owned(secret.name, owner_of(secret))
         if not secret.owner_uid:
             text += f"; to take it over, if it holds what the request asks for: `kubectl csr adopt {request.name} "
             text += f"-n {request.namespace}`"
-        return Hold("SecretNotOwned", text, needs_user=True, until=until)
+        return Hold.of(Reason.SECRET_NOT_OWNED, text, until=until)
     if world.rival and not wished:
         owner = f"{Kind.CERTIFICATE_REQUEST} {world.rival}"
-        return Hold("SecretNotOwned", not_owned(secret.name, owner), needs_user=True, until=until)
+        return Hold.of(Reason.SECRET_NOT_OWNED, not_owned(secret.name, owner), until=until)
     if secret.record is None and not any(issuer.ready for issuer in world.issuers.values()):
         # Whose certificate it could be is not known otherwise.
         key = request.issuers[0]
         if (state := world.issuers.get(key)) is None:
-            return Hold("IssuerNotFound", _missing(request, world, key), needs_user=False, until=until)
-        return Hold("IssuerNotReady", f"{key} is not ready: {state.message}", needs_user=False, until=until)
+            return Hold.of(Reason.ISSUER_NOT_FOUND, _missing(request, world, key), until=until)
+        return Hold.of(Reason.ISSUER_NOT_READY, f"{key} is not ready: {state.message}", until=until)
     return Adopt()
 
 
@@ -403,12 +414,17 @@ def owner_of(secret: SecretMeta) -> str:
 
 def not_owned(name: str, owner: str) -> str:
     """The words for a Secret that is somebody else's."""
+    return f"Secret {name} {of_somebody_else(owner)}"
+
+
+def of_somebody_else(owner: str) -> str:
+    """What such a Secret does: whose it is, and what may be done."""
     whose = f"belongs to {owner}" if owner else "was not made by the operator"
     # spec.secretName cannot be changed; and what is another request's would only be made again.
     remedy = "delete this request, and create it with another spec.secretName"
     if not owner.startswith(f"{Kind.CERTIFICATE_REQUEST} "):
         remedy = f"delete the Secret if nobody needs it; or {remedy}"
-    return f"Secret {name} {whose} and is left untouched: {remedy}"
+    return f"{whose} and is left untouched: {remedy}"
 
 
 def issuer_name(key: ObjectKey) -> str:
@@ -419,7 +435,7 @@ def issuer_name(key: ObjectKey) -> str:
 def _wanted(request: CertificateRequest, world: World, record: Record | None) -> Issue | Restore | Consult | Rest:
     secret, now = world.secret, world.now
     if secret is None:
-        issue = _issue(request, world, "SecretMissing", request.status.revision + 1)
+        issue = _issue(request, world, Reason.SECRET_MISSING, request.status.revision + 1)
         return _paced(
             request, world, issue, now, f"Secret {request.spec.secret_name} is missing again: find out who deletes it"
         )
@@ -427,32 +443,34 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         revision = (record.revision if record else request.status.revision) + 1
         cause = f"what is in Secret {secret.name} is unusable again: "
         cause += f"changed by {secret.changed_by}" if secret.changed_by else "find out who changes it"
-        return _paced(request, world, _issue(request, world, "SecretDamaged", revision), now, cause)
+        return _paced(request, world, _issue(request, world, Reason.SECRET_DAMAGED, revision), now, cause)
     if record is None or _is_to_be_restored(request, secret, record):
         return Restore(record.revision if record else max(request.status.revision, 1))
     if record.issuance_hash != request.issuance_hash:
-        return _issue(request, world, "SpecChanged", record.revision + 1)
+        return _issue(request, world, Reason.SPEC_CHANGED, record.revision + 1)
     to_revoke = bool(request.wishes.revoke) and request.wishes.revoke == record.serial_number
     if to_revoke and request.wishes.revoke_because is not None:
-        return _issue(request, world, "Revoked", record.revision + 1, revoke_old=True)
+        return _issue(request, world, Reason.REVOKED, record.revision + 1, revoke_old=True)
     if request.wishes.renew not in ("", record.renew):
-        return _issue(request, world, "RenewalRequested", record.revision + 1)
+        return _issue(request, world, Reason.RENEWAL_REQUESTED, record.revision + 1)
     starts = parse_time(record.not_before)
     issuer = _issuer_of(request, world, record)
     if starts - now > _AHEAD and (issuer is None or not issuer.costs):
         cause = f"the certificate is valid only from {record.not_before} on, again: set the clocks right"
-        return _paced(request, world, _issue(request, world, "ClockSetBack", record.revision + 1), now, cause)
+        return _paced(request, world, _issue(request, world, Reason.CLOCK_SET_BACK, record.revision + 1), now, cause)
     due = renewal_time(request, record)
     if now >= due:
         cause = "the renewal time was reached again: see spec.renewBefore, and how long the CA's certificates are valid"
         if record.window is not None:
             cause = "the CA asked for renewal again: ask the CA why, or have the issuer ignore its renewal information"
-        return _paced(request, world, _issue(request, world, "Renewal", record.revision + 1), due, cause)
+        return _paced(request, world, _issue(request, world, Reason.RENEWAL, record.revision + 1), due, cause)
     if issuer is not None and issuer.ready and issuer.fingerprint not in ("", record.issuer_fingerprint):
         reissue = (issuer.rotated_at or now) + world.rotation_spread * fraction(request.uid)
         if now >= reissue:
             cause = f"{record.issuer} signs with another CA certificate again: find out why it changes"
-            return _paced(request, world, _issue(request, world, "IssuerRotated", record.revision + 1), now, cause)
+            return _paced(
+                request, world, _issue(request, world, Reason.ISSUER_ROTATED, record.revision + 1), now, cause
+            )
         due = min(due, reissue)
     if secret.template_digest != request.spec.secret_template.digest():
         return Restore(record.revision)
@@ -465,20 +483,20 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
     if to_revoke:
         text = f"the annotation {REVOKE_ANNOTATION} is not a serial number and a reason: give one of these reasons "
         text += f"after it, or none: {', '.join(REVOCATION_REASONS)}"
-        return Hold("RevocationPending", text, needs_user=True, until=due)
+        return Hold(Reason.REVOCATION_PENDING, text, needs_user=True, until=due)
     if not _HEXADECIMAL.issuperset(request.wishes.revoke):  # another number may be that of a certificate before
         text = f"the annotation {REVOKE_ANNOTATION} is not a serial number: give that of the certificate that is to be "
         text += f"revoked, which is {record.serial_number} now, or remove the annotation"
-        return Hold("RevocationPending", text, needs_user=True, until=due)
+        return Hold(Reason.REVOCATION_PENDING, text, needs_user=True, until=due)
     return Keep(due, "; ".join(_notes(request, world, record)))
 
 
 def _notes(request: CertificateRequest, world: World, record: Record) -> Iterator[str]:
     missing = [key for key in request.issuers if key not in world.issuers]
     if len(missing) == len(request.issuers):
-        where = _name_field(request, missing[0])
+        where = _ref_field(request, missing[0])
         remedy = "create it, or correct the name"
-        yield f"{where}: {missing[0]} does not exist, so the certificate cannot be renewed: {remedy}"
+        yield f"{where}.name: {missing[0]} does not exist, so the certificate cannot be renewed: {remedy}"
     revocation = request.spec.revocation
     if revocation.on_delete or revocation.on_rotation:
         key = request.issuer_key(record.issuer)
@@ -511,7 +529,7 @@ def _is_to_be_restored(request: CertificateRequest, secret: SecretMeta, record: 
 
 
 def _issue(
-    request: CertificateRequest, world: World, reason: str, revision: int, *, revoke_old: bool = False
+    request: CertificateRequest, world: World, reason: Reason, revision: int, *, revoke_old: bool = False
 ) -> Issue | Hold:
     """From the first issuer that can; else what stands in the way, for each of them."""
     obstacles = []
@@ -523,7 +541,7 @@ def _issue(
     if len(obstacles) == 1:
         return obstacles[0][1]
     holds = [hold for _, hold in obstacles]
-    messages = (hold.message if str(key) in hold.message else f"{key}: {hold.message}" for key, hold in obstacles)
+    messages = (hold.message if hold.names_issuer else f"{key}: {hold.message}" for key, hold in obstacles)
     untils = [hold.until for hold in holds if hold.until is not None]
     return Hold(
         holds[0].reason,
@@ -547,7 +565,7 @@ def _paced(request: CertificateRequest, world: World, action: Issue | Hold, due:
     )
     text += f"is issued at {format_time(pace.next)}: {cause}; "
     text += f"`kubectl csr renew {request.name} -n {request.namespace}` has it issued now"
-    return Hold("RenewalLoop", text, needs_user=False, until=pace.next)
+    return Hold.of(Reason.RENEWAL_LOOP, text, until=pace.next)
 
 
 def fought_over(secret: SecretMeta) -> Hold:
@@ -560,39 +578,37 @@ def fought_over(secret: SecretMeta) -> Hold:
     text = (
         f"Secret {secret.namespace}/{secret.name} is restored only after a pause, as it is changed again and again by "
     )
-    return Hold("RepairLoop", text + whom, needs_user=False)
+    return Hold.of(Reason.REPAIR_LOOP, text + whom)
 
 
 def _obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold | None:
     """Why `key` cannot be asked now."""
     issuer = world.issuers.get(key)
     if issuer is None:
-        return Hold("IssuerNotFound", _missing(request, world, key), needs_user=False)
+        return Hold.of(Reason.ISSUER_NOT_FOUND, _missing(request, world, key), names_issuer=True)
     failure = (world.failures or {}).get(key)
     if failure is not None and _counts(failure, request, issuer.version, world.now):
-        return Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
+        return Hold(failure.reason, failure.message, failure.needs_user, failure.retry_at, failure.names_issuer)
     # No watch shows when a namespace gets another label.
     until = world.now + world.recheck if issuer.policy is not None and issuer.policy.needs_labels else None
     denials = violations(issuer.policy, asked(request), request.namespace, world.labels or {})
     if (hold := forbidden(request, key, issuer, denials)) is not None:
-        return replace(hold, until=until) if hold.reason == "PolicyDenied" else hold
+        return replace(hold, until=until) if hold.reason is Reason.POLICY_DENIED else hold
     if not issuer.ready:
-        return Hold("IssuerNotReady", f"{key} is not ready: {issuer.message}", needs_user=False)
+        return Hold.of(Reason.ISSUER_NOT_READY, f"{key} is not ready: {issuer.message}", names_issuer=True)
     return None
 
 
 def _missing(request: CertificateRequest, world: World, key: ObjectKey) -> str:
     """The words for an issuer that does not exist."""
-    namesake, where = namesake_of(request, key), _name_field(request, key)
+    namesake, ref = namesake_of(request, key), _ref_field(request, key)
     if namesake not in world.namesakes:
-        return f"{where}: {key} does not exist: create it, or correct the name"
-    kind = f"{where.removesuffix('.name')}.kind"
-    return f"{where}: {key} does not exist: {namesake} does: set {kind} to {namesake.kind}, or create {key}"
+        return f"{ref}.name: {key} does not exist: create it, or correct the name"
+    return f"{ref}.name: {key} does not exist: {namesake} does: set {ref}.kind to {namesake.kind}, or create {key}"
 
 
-def _name_field(request: CertificateRequest, key: ObjectKey) -> str:
-    several = len(request.issuers) > 1
-    return f"spec.issuerRefs[{request.issuers.index(key)}].name" if several else "spec.issuerRef.name"
+def _ref_field(request: CertificateRequest, key: ObjectKey) -> str:
+    return f"spec.issuerRefs[{request.issuers.index(key)}]" if len(request.issuers) > 1 else "spec.issuerRef"
 
 
 def namesake_of(request: CertificateRequest, key: ObjectKey) -> ObjectKey:
@@ -604,7 +620,8 @@ def namesake_of(request: CertificateRequest, key: ObjectKey) -> ObjectKey:
 def forbidden(request: CertificateRequest, key: ObjectKey, issuer: IssuerState, denials: Sequence[str]) -> Hold | None:
     """Why this issuer may not be asked: its policy, of which `denials` are the violations, or an approval."""
     if denials:
-        return Hold("PolicyDenied", f"{key} does not allow it: {'; '.join(denials)}", needs_user=True)
+        message = f"{key} does not allow it: {'; '.join(denials)}"
+        return Hold.of(Reason.POLICY_DENIED, message, names_issuer=True)
     return _approval(request, key) if issuer.needs_approval else None
 
 
@@ -616,18 +633,18 @@ def _approval(request: CertificateRequest, key: ObjectKey) -> Hold | None:
         return condition
 
     if (denied := given("Denied")) is not None:
-        return Hold("Denied", f"{denied.message or 'denied'}; change the request, or have it approved", needs_user=True)
+        return Hold.of(Reason.DENIED, f"{denied.message or 'denied'}; change the request, or have it approved")
     if given("Approved") is None:
         command = f"kubectl csr approve {request.name} -n {request.namespace} --generation {request.generation}"
         message = f"{key} needs approval: somebody who may approve its requests has to run `{command}`"
-        return Hold("ApprovalPending", message, needs_user=False)
+        return Hold.of(Reason.APPROVAL_PENDING, message, names_issuer=True)
     return None
 
 
 def _continue(request: CertificateRequest, world: World, staged: Staged, record: Record | None) -> Action:
     if staged.deleted:
         message = "the order before this one is being taken back from the CA"
-        return Hold("AbandoningOrder", message, needs_user=False)
+        return Hold.of(Reason.ABANDONING_ORDER, message)
     if not staged.authentic:
         return Discard()
     stored = record is not None and record.revision >= staged.revision
@@ -642,7 +659,7 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
         return Discard()  # the same, after a restart
     # Also an order that was placed gets no further than it would today.
     if (obstacle := _obstacle(request, world, issuer)) is not None:
-        passes = not obstacle.needs_user and obstacle.reason != "IssuerNotFound"
+        passes = not obstacle.needs_user and obstacle.reason is not Reason.ISSUER_NOT_FOUND
         if obstacle.reason in _OUTAGES and _is_given_up(request, world, staged, record, failure):
             passes = False
         if not passes and any(_obstacle(request, world, k) is None for k in request.issuers if k != issuer):
@@ -659,11 +676,11 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
     ):
         # Not `needs_user`: what that person does somewhere else is seen without a change of anything here.
         if waiting.remind_at is not None:
-            return Hold("ActionRequired", waiting.message, needs_user=False, until=waiting.poll_at)
-        return Hold("Pending", waiting.message, needs_user=False, until=waiting.poll_at)
+            return Hold.of(Reason.ACTION_REQUIRED, waiting.message, until=waiting.poll_at)
+        return Hold.of(Reason.PENDING, waiting.message, until=waiting.poll_at)
     wished = record is not None and request.wishes.revoke == record.serial_number
     first = _wanted(request, replace(world, failures=None), record)
-    reason = first.reason if isinstance(first, Issue) else ""
+    reason = first.reason if isinstance(first, Issue) else None
     return Resume(staged.revision, issuer, _revokes_old(request, world, asked_to=wished), reason)
 
 
@@ -680,7 +697,7 @@ def _recalled(request: CertificateRequest, world: World) -> World:
         return world  # since then something has changed that it may depend on
     final = setback.again == NEVER
     failure = Failure(
-        reason=setback.reason or "OrderFailed",
+        reason=_reason_of(setback),
         message=setback.message or f"{staged.lapses} orders came to nothing; another one is placed at {setback.again}",
         issuer=issuer,
         generation=request.generation,
@@ -694,7 +711,15 @@ def _recalled(request: CertificateRequest, world: World) -> World:
     return replace(world, failures={**(world.failures or {}), issuer: failure})
 
 
-_OUTAGES = ("IssuerNotReady", "IssuerUnavailable")
+def _reason_of(setback: Setback) -> Reason:
+    """An older version gave none, and another one may give any."""
+    try:
+        return Reason(setback.reason)
+    except ValueError:
+        return Reason.ORDER_FAILED
+
+
+_OUTAGES = (Reason.ISSUER_NOT_READY, Reason.ISSUER_UNAVAILABLE)
 """What stands in the way of an order that is good, and may yet go away."""
 
 _PATIENCE = timedelta(minutes=10)
@@ -842,7 +867,7 @@ def _revocation(request: CertificateRequest, world: World, name: str, *, current
 
 def _pending(why: str, until: datetime | None, *, needs_user: bool) -> Hold:
     give_up = "fix it, or abandon the revocation with the annotation csr-operator.dev/abandon-revocation=true"
-    return Hold("RevocationPending", f"a certificate is to be revoked, but {why}: {give_up}", needs_user, until)
+    return Hold(Reason.REVOCATION_PENDING, f"a certificate is to be revoked, but {why}: {give_up}", needs_user, until)
 
 
 def _own_obstacle(request: CertificateRequest, world: World) -> Hold | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from csr_operator.api.conditions import Condition
 from csr_operator.api.fit import fit
+from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest, RequestStatus
 from csr_operator.api.secrets import Record, SecretMeta
 from csr_operator.api.times import format_time, parse_time
@@ -21,9 +22,6 @@ from .decide import Action, Hold, Keep, is_current, is_fulfilled, is_served, lat
 
 _MESSAGE_LIMIT = 4096
 """Bytes of a condition's message. The API takes 32,768 characters, of which nobody reads as many."""
-
-_REVOCATION = "RevocationPending"
-"""The reason of a Hold that is about a certificate that was replaced."""
 
 _MOST_REVISIONS = 1 << 63
 """What the API cannot store any more (int64)."""
@@ -116,12 +114,12 @@ def condition_bodies(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
 
 
 def issuer_conditions(
-    generation: int, ready: bool, reason: str, message: str, before: Sequence[Condition], now: datetime
+    generation: int, ready: bool, reason: Reason, message: str, before: Sequence[Condition], now: datetime
 ) -> tuple[Condition, ...]:
     """Ready, and while it is not, Stalled or Reconciling: whether somebody has to change the issuer."""
     conditions = [_condition("Ready", ready, reason, message, generation)]
     if not ready:
-        kind = "Stalled" if reason == "Misconfigured" else "Reconciling"
+        kind = "Stalled" if reason.row.needs_user else "Reconciling"
         conditions.append(_condition(kind, True, reason, message, generation))
     return keep_transition_times(conditions, before, now)
 
@@ -130,7 +128,7 @@ def _renewing(request: CertificateRequest, record: Record, hold: Hold, now: date
     """The certificate is what the spec asks for: `hold` is about the one after it, or the one before it."""
     # False, as nothing goes on until somebody changes something.
     yield _condition("Renewing", not hold.needs_user, hold.reason, hold.message, request.generation)
-    if hold.reason != _REVOCATION and now >= late_from(request, record):
+    if hold.reason is not Reason.REVOCATION_PENDING and now >= late_from(request, record):
         text = f"expires at {record.not_after}, and is not renewed: {hold.message}"
         yield _condition("Stalled", True, hold.reason, text, request.generation)
 
@@ -140,29 +138,36 @@ def _ready(
 ) -> Condition:
     record = secret.record if secret is not None else None
     if record is not None and is_served(request, secret, now):
-        parts = [f"valid until {record.not_after}"]
+        parts = [validity(record.not_after)]
         if len(request.issuers) > 1 and record.issuer:
             parts.append(f"signed by {record.issuer}")
         parts.append(renewal_note(request, record))
         if isinstance(action, Keep):
             parts.append(action.note)
         if isinstance(action, Hold) and not request.being_deleted:
-            about = "" if action.reason == _REVOCATION else "renewal: " if fulfilled else "not yet as the spec says: "
+            about = "renewal: " if fulfilled else "not yet as the spec says: "
+            if action.reason is Reason.REVOCATION_PENDING:  # of a certificate that was replaced
+                about = ""
             parts.append(about + action.message)
-        return _condition("Ready", True, "Issued", "; ".join(filter(None, parts)), request.generation)
+        return _condition("Ready", True, Reason.ISSUED, "; ".join(filter(None, parts)), request.generation)
     if record is not None and record.issuance_hash == request.issuance_hash and now < parse_time(record.not_before):
         text = f"valid only from {record.not_before} on; if that is far off, check the clocks of the CA and the nodes"
-        return _condition("Ready", False, "NotYetValid", text, request.generation)
+        return _condition("Ready", False, Reason.NOT_YET_VALID, text, request.generation)
     if secret is not None and is_current(request, record, now) and isinstance(action, Hold):
         text = f"Secret {secret.name} no longer holds what was issued: {action.message}"
         return _condition("Ready", False, action.reason, text, request.generation)
     if record is not None and record.issuance_hash == request.issuance_hash and isinstance(action, Hold):
         text = f"expired at {record.not_after}: {action.message}"
-        return _condition("Ready", False, "Expired", text, request.generation)
+        return _condition("Ready", False, Reason.EXPIRED, text, request.generation)
     if isinstance(action, Hold):
         return _condition("Ready", False, action.reason, action.message, request.generation)
-    return _condition("Ready", False, "Issuing", "the certificate is being issued", request.generation)
+    return _condition("Ready", False, Reason.ISSUING, "the certificate is being issued", request.generation)
 
 
-def _condition(kind: str, true: bool, reason: str, message: str, generation: int) -> Condition:
+def validity(not_after: str) -> str:
+    """What Ready says where there is nothing else to say."""
+    return f"valid until {not_after}"
+
+
+def _condition(kind: str, true: bool, reason: Reason, message: str, generation: int) -> Condition:
     return Condition(kind, "True" if true else "False", reason, fit(message, _MESSAGE_LIMIT), generation)

@@ -9,6 +9,7 @@ from typing import TypeVar
 from cryptography import x509
 
 from csr_operator.api.policy import Policy
+from csr_operator.api.reasons import Reason
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.metrics import CA_CALLS
 from csr_operator.pki.verify import CA_DECIDES, Rules
@@ -106,29 +107,29 @@ class Ca:
         except TimeoutError:
             outcome = "timeout"
             message = f"the CA did not answer within {_PATIENCE:.0f} s"
-            raise Failed("IssuerUnavailable", message, by_issuer=True) from None
+            raise Failed(Reason.ISSUER_UNAVAILABLE, message) from None
         except Retryable as error:
             outcome = "retryable"
             after = bounded_seconds(error.after)
             if isinstance(error, Lapsed):
-                raise Failed("OrderFailed", shown(str(error)), by_issuer=True, after=after, lapsed=True) from error
+                raise Failed(Reason.ORDER_FAILED, shown(str(error)), after=after) from error
             words, nothing = shown(str(error)), call == "submit" and error.unplaced
-            raise Failed("IssuerUnavailable", words, by_issuer=True, after=after, unplaced=nothing) from error
+            raise Failed(Reason.ISSUER_UNAVAILABLE, words, after=after, unplaced=nothing) from error
         except Rejected as error:
             outcome = "rejected"
-            raise Failed("Rejected", shown(str(error)), permanent=True, needs_user=True, by_issuer=True) from error
+            raise Failed(Reason.REJECTED, shown(str(error))) from error
         except BackendError as error:
             outcome = "misconfigured"
-            raise Failed("IssuerNotReady", shown(str(error)), by_issuer=True) from error
+            raise Failed(Reason.ISSUER_NOT_READY, shown(str(error)), by_issuer=True) from error
         except _OutOfBounds as error:
             text = f"backend {self.name} {error}"
-            raise Failed("AnswerMismatch", text, permanent=True, needs_user=True, by_issuer=True) from None
+            raise Failed(Reason.ANSWER_MISMATCH, text) from None
         except (KubeError, Unreachable):
             raise  # of a Secret that it reads: the API server's fault
         except Exception as error:
             # Its text may hold anything, so it goes to the log alone.
             logger.exception("%s: backend %s: unexpected, at %s", self.issuer, self.name, call)
-            raise Failed("IssuerUnavailable", unexpected(self.name, error), by_issuer=True) from error
+            raise Failed(Reason.ISSUER_UNAVAILABLE, unexpected(self.name, error)) from error
         finally:
             CA_CALLS.labels(self.name, call, outcome).inc()
 

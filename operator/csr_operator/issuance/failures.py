@@ -1,5 +1,6 @@
 """How an attempt ends that did not end in a certificate."""
 
+from csr_operator.api.reasons import Reason
 from csr_operator.api.secrets import SecretMeta, Staged
 from csr_operator.metrics import FAILURES
 
@@ -18,28 +19,33 @@ class Overtaken(Exception):
 class Failed(Exception):
     """What the user is told.
 
-    lapsed: the order is dead, and a new one has to be placed. staged: the order as it is kept from now on. unplaced:
-    nothing was ordered, for sure.
+    What follows from the reason is in its row (`api.reasons`): whether anything changes by itself (needs_user), only a
+    change of spec or issuer helps (permanent), another issuer may do (by_issuer), and whether the order is dead
+    (lapsed). None of these: as the row says; else it is another case than the usual one.
 
-    permanent: only a change of the spec or of the issuer helps. needs_user: nothing changes by itself.
-    by_issuer: it is this issuer's answer; another one may do. after: seconds that the CA asked to wait.
+    after: seconds that the CA asked to wait. unplaced: nothing was ordered, for sure. names_issuer: so does the
+    message. staged: the order as it is kept from now on.
     """
 
     def __init__(
         self,
-        reason: str,
+        reason: Reason,
         message: str,
         *,
-        permanent: bool = False,
-        needs_user: bool = False,
-        by_issuer: bool = False,
+        permanent: bool | None = None,
+        needs_user: bool | None = None,
+        by_issuer: bool | None = None,
         after: float = 0.0,
-        lapsed: bool = False,
         unplaced: bool = False,
+        names_issuer: bool = False,
     ) -> None:
         super().__init__(message)
+        row = reason.row
         self.reason, self.message = reason, message
-        self.permanent, self.needs_user, self.by_issuer, self.after = permanent, needs_user, by_issuer, after
-        self.lapsed, self.unplaced = lapsed, unplaced
+        self.permanent = row.permanent if permanent is None else permanent
+        self.needs_user = row.needs_user if needs_user is None else needs_user
+        self.by_issuer = row.by_issuer if by_issuer is None else by_issuer
+        self.lapsed = row.lapsed
+        self.after, self.unplaced, self.names_issuer = after, unplaced, names_issuer
         self.staged: Staged | None = None
         FAILURES.labels(reason).inc()

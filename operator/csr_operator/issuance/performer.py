@@ -23,6 +23,7 @@ from csr_operator.api.names import (
     SUPERSEDED,
 )
 from csr_operator.api.parse_secret import parse_secret_meta, parse_staged
+from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest, RotationPolicy
 from csr_operator.api.revocation_debts import Owed, read_owed, write_owed
 from csr_operator.api.seal import Seal
@@ -277,7 +278,7 @@ class Performer:
             raise KubeError(409, "", f"Secret {request.secret.name} has changed just now")
         if existing["type"] != outputs.secret_type(request):
             text = adoption.other_type(secret, existing["type"], outputs.secret_type(request))
-            raise Failed("AdoptionRefused", text, needs_user=True)
+            raise Failed(Reason.ADOPTION_REFUSED, text)
         data, before, spec = secret_data(existing), secret.record, request.spec
         stored = data.get("tls.crt", b"") + b"\n" + data.get("ca.crt", b"")
         differences: list[str] = []
@@ -295,7 +296,7 @@ class Performer:
         except PkiError as error:
             differences += error.differences if isinstance(error, Mismatch) else [str(error)]
             text = adoption.refused(request, secret, differences)
-            raise Failed("AdoptionRefused", text, needs_user=True) from None
+            raise Failed(Reason.ADOPTION_REFUSED, text) from None
         revision = before.revision if before is not None else request.status.revision or 1
         record = _kept(request, revision, issuer, chain, csr, before, pace)
         basis = _Basis(csr, key, await self._references.passwords(request), self._owed(existing))
@@ -310,7 +311,7 @@ class Performer:
             # In a thread, as a keystore takes long.
             data = await offload(LARGE + 1, outputs.secret_data, request, chain, key, basis.passwords)
         except PkiError as error:
-            raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
+            raise Failed(Reason.INVALID_REQUEST, str(error)) from None
         body = outputs.secret_body(request, record, data, basis.owed, self._seal)
         body["metadata"] |= {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
         # Kubernetes may have taken the owner from the Secret just now, because this very request is being deleted, of
@@ -324,9 +325,9 @@ class Performer:
             return self._meta(await self._kube.secrets.apply(request.secret, body, new=False))
         except KubeError as error:
             if error.status == 422 and (why := _in_the_way(existing, body)):
-                raise Failed("SecretConflict", why, needs_user=True) from None
+                raise Failed(Reason.SECRET_CONFLICT, why) from None
             if error.status in (403, 422):
-                raise Failed("SecretRefused", f"Secret {request.secret.name} was refused: {error}") from None
+                raise Failed(Reason.SECRET_REFUSED, f"Secret {request.secret.name} was refused: {error}") from None
             raise
 
     async def _vouched(
@@ -361,7 +362,7 @@ class Performer:
             return ca.issuer if request.spec.key_is_ours else "", chain
         if not refusals:
             text = f"Secret {secret.name} is taken over as soon as one of the issuers is ready"
-            raise Failed("IssuerNotReady", text)
+            raise Failed(Reason.ISSUER_NOT_READY, text)
         raise refusals[0]
 
     async def revoke_current(self, request: CertificateRequest, ca: Ca) -> Revocations:
@@ -509,7 +510,7 @@ class Performer:
         if isinstance(answer, Pending):
             if staged is None:
                 text = f"backend {ca.name} left an order pending, which only one that says that it `costs` may do"
-                raise Failed("IssuerNotReady", text, by_issuer=True)
+                raise Failed(Reason.ISSUER_NOT_READY, text, by_issuer=True)
             if answer.handle != staged.handle:
                 placed = replace(plan, handle=answer.handle, setback=None)
                 try:
@@ -579,9 +580,10 @@ class Performer:
                 if there is None or (found is not None and found.owner_uid == request.uid):
                     raise Overtaken(found) from None  # it is our own order, of which the watch has not told yet
                 text = f"Secret {where.name} is there already, where key and CSR are to be kept: delete that Secret"
-                raise Failed("SecretNotOwned", text, needs_user=True) from None
+                raise Failed(Reason.SECRET_NOT_OWNED, text) from None
             if error.status in (403, 422):
-                raise Failed("SecretRefused", f"Secret {where.name}, for the order, was refused: {error}") from None
+                text = f"Secret {where.name}, for the order, was refused: {error}"
+                raise Failed(Reason.SECRET_REFUSED, text) from None
             raise
         assert staged is not None
         return staged
@@ -605,7 +607,7 @@ class Performer:
     async def _own_secret(self, request: CertificateRequest) -> Object | None:
         existing = await self._kube.secrets.get(request.secret)
         if existing is not None and not owns(request, meta := self._meta(existing)):
-            raise Failed("SecretNotOwned", not_owned(meta.name, owner_of(meta)), needs_user=True)
+            raise Failed(Reason.SECRET_NOT_OWNED, not_owned(meta.name, owner_of(meta)))
         return existing
 
     async def _key_and_csr(
@@ -630,7 +632,7 @@ class Performer:
             template = _template(request, ca.repeats_common_name)
             return slow_key, await loop.run_in_executor(self._cpu, build_csr, template, slow_key)
         except PkiError as error:
-            raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
+            raise Failed(Reason.INVALID_REQUEST, str(error)) from None
 
     async def _key_in_use(self, request: CertificateRequest, data: Mapping[str, bytes]) -> PrivateKey | None:
         """None if it never enters the cluster."""
@@ -649,15 +651,15 @@ class Performer:
                 # It comes into force by itself, or once a clock is set right.
                 text = f"the CA's answer is not valid yet: {differences}; {clock_words(error, now)}"
                 wait = max((error.not_before - now).total_seconds(), 0.0)
-                raise Failed("AnswerMismatch", text, by_issuer=True, after=wait) from None
+                raise Failed(Reason.ANSWER_MISMATCH, text, permanent=False, needs_user=False, after=wait) from None
             if error.is_over:
                 text = f"the CA's answer is not valid any more: {differences}; {clock_words(error, now)}"
-                raise Failed("AnswerMismatch", text, needs_user=True, by_issuer=True) from None
+                raise Failed(Reason.ANSWER_MISMATCH, text, permanent=False) from None
             text = f"the CA's answer is not what was asked for: {differences}"
-            raise Failed("AnswerMismatch", text, permanent=True, needs_user=True, by_issuer=True) from None
+            raise Failed(Reason.ANSWER_MISMATCH, text) from None
         except PkiError as error:
             text = f"the CA's answer is unusable: {error}"
-            raise Failed("AnswerMismatch", text, permanent=True, needs_user=True, by_issuer=True) from None
+            raise Failed(Reason.ANSWER_MISMATCH, text) from None
 
     async def _write(
         self,
@@ -674,7 +676,7 @@ class Performer:
             weight = LARGE + 1 if stores.pkcs12 or stores.jks else 0
             data = await offload(weight, outputs.secret_data, request, chain, key, basis.passwords)
         except PkiError as error:
-            raise Failed("InvalidRequest", str(error), permanent=True, needs_user=True) from None
+            raise Failed(Reason.INVALID_REQUEST, str(error)) from None
         # What is in use is never to be revoked, whatever was to be before.
         owed = tuple(one for one in basis.owed if one.certificate != chain.leaf)
         body = outputs.secret_body(request, record, data, owed, self._seal)
@@ -704,9 +706,9 @@ class Performer:
             if found.resource_version != secret.resource_version:
                 return found
         if refused.status == 422 and existing is not None and (why := _in_the_way(existing, body)):
-            raise Failed("SecretConflict", why, needs_user=True)
+            raise Failed(Reason.SECRET_CONFLICT, why)
         if refused.status in (403, 422) or found is not None:
-            raise Failed("SecretRefused", f"Secret {request.secret.name} was refused: {refused}")
+            raise Failed(Reason.SECRET_REFUSED, f"Secret {request.secret.name} was refused: {refused}")
         raise refused
 
 

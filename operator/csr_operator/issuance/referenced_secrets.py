@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from cryptography import x509
 
 from csr_operator.api.keys import SecretKey, SecretKeyRef
+from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 from csr_operator.kube.objects import secret_data
 from csr_operator.kube.secrets import Secrets
@@ -15,7 +16,7 @@ from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import extension_of
 from csr_operator.pki.keys import PrivateKey, load_private_key, public_key_der
-from csr_operator.pki.keystores import checked_password
+from csr_operator.pki.keystores import password_problem
 from csr_operator.pki.signatures import folded
 from csr_operator.plugin.offload import offload
 
@@ -39,12 +40,12 @@ class References:
         try:
             key = load_private_key(data[ref.key])
         except PkiError as error:
-            raise Failed("KeyUnusable", f"{_KEY}: {ref.key} in {secret}: {error}", needs_user=True) from None
+            raise Failed(Reason.KEY_UNUSABLE, f"{_KEY}: {ref.key} in {secret}: {error}") from None
         weight = sum(map(len, data.values()))
         if ca is not None and ca.backend.needs_private_key and await offload(weight, _is_of_a_ca, key, data):
             # It would sign for any names, past whatever the issuer of that CA demands.
             text = f"{_KEY}: {secret} is that of a CA: name a key that is not beside a CA certificate"
-            raise Failed("KeyUnusable", text, needs_user=True, by_issuer=True)
+            raise Failed(Reason.KEY_UNUSABLE, text, by_issuer=True)
         return key
 
     async def passwords(self, request: CertificateRequest) -> dict[SecretKeyRef, str]:
@@ -55,12 +56,11 @@ class References:
                 continue
             where = f"spec.keystores.{kind}.passwordSecretRef"
             data = await self._data(request, ref, where)
-            try:
-                passwords[ref] = checked_password(data[ref.key].decode(errors="replace"))
-            except PkiError as error:
-                secret, why = f"Secret {request.namespace}/{ref.name}", str(error).removeprefix("keystores: ")
-                text = f"{where}: {ref.key} in {secret}: {why}"
-                raise Failed("PasswordUnusable", text, needs_user=True) from None
+            password = data[ref.key].decode(errors="replace")
+            if problem := password_problem(password):
+                text = f"{where}: {ref.key} in Secret {request.namespace}/{ref.name}: {problem}"
+                raise Failed(Reason.PASSWORD_UNUSABLE, text)
+            passwords[ref] = password
         return passwords
 
     async def _data(self, request: CertificateRequest, ref: SecretKeyRef, field: str) -> dict[str, bytes]:
@@ -71,11 +71,12 @@ class References:
         )
         if secret is None:
             text = f"{field}: Secret {name} does not exist: create it; it is looked for again within a minute"
-            raise Failed("ReferenceMissing", text)  # it may come yet, as with what is applied together with the request
+            # It may come yet, as with what is applied together with the request.
+            raise Failed(Reason.REFERENCE_MISSING, text, needs_user=False)
         data = secret_data(secret)
         if not data.get(ref.key):
             lacks = f": {ref.key} is empty: write it" if ref.key in data else f" has no {ref.key}: add it"
-            raise Failed("ReferenceMissing", f"{field}: Secret {name}{lacks}", needs_user=True)
+            raise Failed(Reason.REFERENCE_MISSING, f"{field}: Secret {name}{lacks}", needs_user=True)
         return data
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from csr_operator.api.fit import fit
 from csr_operator.api.names import API_VERSION, GROUP
+from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 
 from .errors import KubeError, Unreachable
@@ -29,6 +30,9 @@ _WAITING_LIMIT = 200
 """Of one namespace: what goes beyond is lost, and nobody else's."""
 _LAST_WORDS = 2.0
 
+_ACTION = "Reconcile"
+"""What was done, where nothing else is to be said of it."""
+
 
 class Events:
     def __init__(self, transport: Transport, clock: Callable[[], datetime]) -> None:
@@ -37,11 +41,13 @@ class Events:
         self._sending: dict[asyncio.Task[None], str] = {}
         self._waiting: Counter[str] = Counter()  # by namespace
 
-    def normal(self, request: CertificateRequest, reason: str, note: str) -> None:
-        self._post(request, "Normal", reason, note)
+    def normal(self, request: CertificateRequest, reason: Reason, note: str, *, because: Reason | None = None) -> None:
+        """because: why another certificate was issued, for programs."""
+        self._post(request, "Normal", reason, note, because or _ACTION)
 
     def warning(self, request: CertificateRequest, reason: str, note: str) -> None:
-        self._post(request, "Warning", reason, note)
+        """reason: mostly that of a condition."""
+        self._post(request, "Warning", reason, note, _ACTION)
 
     async def drain(self) -> None:
         """Wait a moment for what is under way to be sent."""
@@ -50,7 +56,7 @@ class Events:
             for task in late:
                 task.cancel()
 
-    def _post(self, request: CertificateRequest, kind: str, reason: str, note: str) -> None:
+    def _post(self, request: CertificateRequest, kind: str, reason: str, note: str, action: str) -> None:
         if self._waiting[request.namespace] >= _WAITING_LIMIT:
             return
         prefix = request.name[:200].rstrip("-.")  # each part of a name ends in a letter or digit
@@ -61,7 +67,7 @@ class Events:
             "eventTime": self._clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": GROUP,
             "reportingInstance": self._instance,
-            "action": "Reconcile",
+            "action": action,
             "type": kind,
             "reason": fit(reason, _WORD_LIMIT),
             "note": fit(note, _NOTE_LIMIT),

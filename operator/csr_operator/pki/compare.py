@@ -1,11 +1,12 @@
 """How a certificate differs from what was asked for, field by field, in words."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from csr_operator.pki.errors import quoted
+from csr_operator.pki.errors import Added, Missing, quoted
 from csr_operator.pki.extensions import alternative_names, extension_of, extensions_of
 from csr_operator.pki.keys import KeyAlgorithm
 from csr_operator.pki.profile import Profile, profile_extensions, wanted_usages
@@ -41,13 +42,13 @@ def names(leaf: x509.Certificate, csr: x509.CertificateSigningRequest, rule: Sub
     subject = csr.subject
     asked, got = _normalized(csr), _normalized(leaf)
     common_names = {str(one.value) for one in subject.get_attributes_for_oid(NameOID.COMMON_NAME)}
-    missing = [f"{kind}: {quoted(text)} is missing" for kind, text in asked if (kind, text) not in got]
+    missing = [Missing(f"{kind}: {quoted(text)} is missing") for kind, text in asked if (kind, text) not in got]
     lower = {one.lower() for one in common_names}
     added = [one for one in got if one not in asked and one[1] not in lower]
     return [
         *_subject(leaf.subject, subject, common_names | {text for _, text in asked}, rule),
         *_capped(missing),
-        *_capped([f"{kind}: {quoted(text)} was not asked for" for kind, text in added]),
+        *_capped([Added(f"{kind}: {quoted(text)} was not asked for") for kind, text in added]),
     ]
 
 
@@ -55,7 +56,7 @@ def _subject(given: x509.Name, wanted: x509.Name, common_names: set[str], rule: 
     asked, got = dict.fromkeys(wanted), dict.fromkeys(given)
     problems: list[str] = []
     if rule is SubjectRule.EXACT:
-        problems += [f"subject: {quoted(one.rfc4514_string())} is missing" for one in asked if one not in got]
+        problems += [Missing(f"subject: {quoted(one.rfc4514_string())} is missing") for one in asked if one not in got]
     for one in got:
         if one in asked:
             continue
@@ -64,7 +65,7 @@ def _subject(given: x509.Name, wanted: x509.Name, common_names: set[str], rule: 
         else:
             allowed = rule is SubjectRule.CA_DECIDES
         if not allowed:
-            problems.append(f"subject: {quoted(one.rfc4514_string())} was not asked for")
+            problems.append(Added(f"subject: {quoted(one.rfc4514_string())} was not asked for"))
     return problems
 
 
@@ -89,9 +90,9 @@ def _text(name: x509.GeneralName) -> str:
     return str(name.value)
 
 
-def _capped(sentences: list[str], most: int = 10) -> list[str]:
+def _capped(sentences: Sequence[str], most: int = 10) -> list[str]:
     rest = len(sentences) - most
-    return sentences if rest <= 0 else [*sentences[:most], f"and {rest} more such names"]
+    return [*sentences] if rest <= 0 else [*sentences[:most], f"and {rest} more such names"]
 
 
 def usages(leaf: x509.Certificate, profile: Profile, algorithm: KeyAlgorithm, allowed: frozenset[str]) -> list[str]:
@@ -112,19 +113,18 @@ def usages(leaf: x509.Certificate, profile: Profile, algorithm: KeyAlgorithm, al
         # The CA chooses; what it chooses must still serve the purpose.
         wanted = frozenset({"cert sign"} if profile.is_ca else {"digital signature"} if key_usage else ())
         allowed = frozenset(got) if profile.is_ca else frozenset(got) - {"cert sign", "crl sign"}
-    missing = [f"usages: {quoted(usage)} is missing" for usage in sorted(wanted - got)]
+    missing: list[str] = [Missing(f"usages: {quoted(usage)} is missing") for usage in sorted(wanted - got)]
     return missing + [f"usages: {quoted(usage)} was not asked for" for usage in sorted(got - wanted - allowed)]
 
 
 def other_extensions(leaf: x509.Certificate, profile: Profile, algorithm: KeyAlgorithm) -> list[str]:
     """How the CA bit, the path length, name constraints, must-staple and custom extensions differ."""
-    problems = []
+    problems: list[str] = []
     basic = extension_of(leaf, x509.BasicConstraints)
     is_ca = basic is not None and basic.ca
     if is_ca != profile.is_ca:
-        problems.append(
-            "CA bit: " + ("it is a CA certificate, which was not asked for" if is_ca else "it is not a CA certificate")
-        )
+        added = Added("CA bit: it is a CA certificate, which was not asked for")
+        problems.append(added if is_ca else "CA bit: it is not a CA certificate")
     elif basic is not None and profile.path_length is not None and basic.path_length != profile.path_length:
         got = "no limit" if basic.path_length is None else basic.path_length
         problems.append(f"path length: it is {got}, {profile.path_length} was asked for")
@@ -132,13 +132,13 @@ def other_extensions(leaf: x509.Certificate, profile: Profile, algorithm: KeyAlg
     found = {extension.oid: extension for extension in extensions_of(leaf)}
     for oid, label in _COMPARED.items():
         if oid in found and oid not in asked:
-            problems.append(f"{label}: it was not asked for")
+            problems.append(Added(f"{label}: it was not asked for"))
     for oid, (value, critical) in asked.items():
         if oid in _ELSEWHERE:
             continue
         label = _COMPARED.get(oid, f"extension {oid.dotted_string}")
         if oid not in found:
-            problems.append(f"{label}: it is missing")
+            problems.append(Missing(f"{label}: it is missing"))
         elif not _same(found[oid].value, value):
             problems.append(f"{label}: its value is not the one that was asked for")
         elif found[oid].critical != critical and oid not in _COMPARED:

@@ -42,6 +42,14 @@ class Over(str):
     """A difference of the time alone: something was valid once."""
 
 
+class Added(str):
+    """A difference: something is in the certificate that the request could have asked for, and did not."""
+
+
+class Missing(str):
+    """A difference: something that was asked for is not in the certificate."""
+
+
 def quoted(value: object, limit: int = 100) -> str:
     """Text from outside, made fit for a message: one line, printable, at most ``limit`` characters."""
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))

@@ -74,7 +74,7 @@ def jks_keystore(chain: Chain, key: PrivateKey, password: str, *, alias: str = D
     """
     created = chain.leaf.not_valid_before_utc
     sent = (chain.leaf, *chain.intermediates)
-    entries = [jks.key_entry(alias, private_key_der(key), sent, checked_password(password), created)]
+    entries = [jks.key_entry(alias, private_key_der(key), sent, _checked(password), created)]
     if chain.root is not None and chain.root != chain.leaf:
         trusted = _trusted_alias(0) if alias.lower() != _trusted_alias(0) else _trusted_alias(1)
         entries.append(jks.trusted_entry(trusted, chain.root, created))
@@ -89,7 +89,7 @@ def jks_truststore(certificates: Sequence[x509.Certificate], password: str) -> b
         jks.trusted_entry(_trusted_alias(index), one, one.not_valid_before_utc)
         for index, one in enumerate(certificates)
     ]
-    return jks.store(entries, checked_password(password))
+    return jks.store(entries, _checked(password))
 
 
 def combined_pem(chain: Chain, key: PrivateKey, encoding: KeyEncoding = KeyEncoding.PKCS8) -> bytes:
@@ -97,22 +97,27 @@ def combined_pem(chain: Chain, key: PrivateKey, encoding: KeyEncoding = KeyEncod
     return private_key_pem(key, encoding) + chain.pem
 
 
-def checked_password(password: str) -> str:
-    """The password; PkiError, which does not show it, if Java would not take it, or it is too long."""
+def password_problem(password: str) -> str:
+    """Why no keystore can have this password, in words that do not show it; empty if one can."""
     if not password:
-        raise PkiError("keystores: the password is empty")
+        return "the password is empty"
     if len(password) > MAX_PASSWORD:
-        raise PkiError(f"keystores: the password is longer than {MAX_PASSWORD} characters: use a shorter one")
+        return f"the password is longer than {MAX_PASSWORD} characters: use a shorter one"
     if password.endswith("\n"):
-        raise PkiError(
-            "keystores: the password ends with a line break, as echo and editors write one: make the Secret from a file"
-            " without it, such as printf writes: printf %s PASSWORD > FILE"
+        return (
+            "the password ends with a line break, as echo and editors write one: make the Secret from a file without "
+            "it, such as printf writes: printf %s PASSWORD > FILE"
         )
     if not password.isascii() or not password.isprintable():
         # Java derives PBES2 keys from printable ASCII alone, so such a keystore could be written but never opened.
-        raise PkiError(
-            "keystores: the password has characters other than printable ASCII, which Java does not take: use others"
-        )
+        return "the password has characters other than printable ASCII, which Java does not take: use others"
+    return ""
+
+
+def _checked(password: str) -> str:
+    """Raises PkiError."""
+    if problem := password_problem(password):
+        raise PkiError(f"keystores: {problem}")
     return password
 
 
@@ -127,4 +132,4 @@ def _encryption(profile: Pkcs12Profile, password: str) -> KeySerializationEncryp
             builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC).hmac_hash(hashes.SHA256())
         case Pkcs12Profile.LEGACY_DES:
             builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC).hmac_hash(hashes.SHA1())  # noqa: S303
-    return builder.kdf_rounds(10_000).build(checked_password(password).encode())
+    return builder.kdf_rounds(10_000).build(_checked(password).encode())
