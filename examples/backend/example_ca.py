@@ -23,6 +23,7 @@ from csr_operator.plugin import (
     PkiError,
     Rejected,
     Retryable,
+    bounded_pause,
     load_bundle,
     sha256_fingerprint,
 )
@@ -86,11 +87,11 @@ class ExampleCa:
         if answer.status in (401, 403):
             raise Misconfigured(f"{self._url} refuses the token (HTTP status {answer.status})")
         if answer.status == 429 or answer.status >= 500:
-            after = answer.headers.get("Retry-After", "")
+            said = answer.headers.get("Retry-After", "")
             # Only of 429 is it sure that it did not do what it was asked.
             raise Retryable(
                 f"{self._url}: {text or answer.reason}",
-                after=float(after) if after.isdigit() else 0.0,
+                after=bounded_pause(float(said) if said.isdecimal() else 0),
                 unplaced=answer.status == 429,
             )
         raise Rejected(f"{self._url}: {text or answer.reason}")

@@ -426,7 +426,7 @@ class Controller:
                     await self._performer.abandon(staged, live.ca)
         except Failed as failed:
             if not failed.permanent and self._clock() - parse_time(staged.deleted) < _GIVE_UP:
-                wait = self._queue.backoff(key, at_least=failed.after)
+                wait = self._queue.backoff(key, at_least=failed.after.total_seconds())
                 logger.info("%s: the order is not taken back yet: %s; again in %.0f s", key.name, failed.message, wait)
                 self._queue.add_after(key, wait)
                 return False
@@ -586,7 +586,7 @@ class Controller:
                     text = f"{live.issuer.key} asks to renew the certificate {when}: {renewal.explanation}"
                     self._events.normal(request, "RenewalSuggested", text)
         except Failed as failed:
-            again = min(again, timedelta(seconds=max(failed.after, 600.0)))
+            again = min(again, max(failed.after, timedelta(minutes=10)))
             logger.info("%s: %s does not say when to renew: %s", request.key, live.issuer.key, failed.message)
         self._consult[request.key] = (reference, self._clock() + again)
         self._queue.add(request.key)
@@ -1033,7 +1033,7 @@ class Controller:
             return  # it is gone, and one that is made anew under its name starts afresh
         issuer = live.issuer.key if live is not None and failed.by_issuer else None
         version = live.state.version if issuer is not None and live is not None and live.state is not None else ""
-        wait = None if failed.permanent else self._queue.backoff(request.key, at_least=failed.after)
+        wait = None if failed.permanent else self._queue.backoff(request.key, at_least=failed.after.total_seconds())
         now = self._clock()
         failure = Failure(
             reason=failed.reason,

@@ -24,7 +24,7 @@ from csr_operator.plugin.backend import (
     SuggestsRenewal,
 )
 from csr_operator.plugin.errors import BackendError, Lapsed, Rejected, Retryable
-from csr_operator.plugin.schedule import bounded_pause, bounded_seconds
+from csr_operator.plugin.schedule import SHORTEST, bounded_pause
 from csr_operator.plugin.text import shown
 
 from .failures import Failed
@@ -109,7 +109,7 @@ class Ca:
             raise Failed("IssuerUnavailable", message, by_issuer=True) from None
         except Retryable as error:
             outcome = "retryable"
-            after = bounded_seconds(error.after)
+            after = bounded_pause(error.after)
             if isinstance(error, Lapsed):
                 raise Failed("OrderFailed", shown(str(error)), by_issuer=True, after=after, lapsed=True) from error
             words, nothing = shown(str(error)), call == "submit" and error.unplaced
@@ -138,7 +138,7 @@ def _answer(answer: Issued | Pending) -> Issued | Pending:
     if isinstance(answer, Pending):
         if len(answer.handle.encode()) > _LARGEST_HANDLE:
             raise _OutOfBounds(f"asks to keep more of an order than the {_LARGEST_HANDLE} bytes available")
-        return replace(answer, message=shown(answer.message), poll_after=bounded_pause(answer.poll_after))
+        return replace(answer, message=shown(answer.message), poll_after=bounded_pause(answer.poll_after) or SHORTEST)
     for what, count, most in (
         ("certificates", len(answer.certificates), _MOST_CERTIFICATES),
         ("roots", len(answer.roots), _MOST_ROOTS),
@@ -168,4 +168,5 @@ def _renewal(renewal: Renewal | None) -> Renewal | None:
     start, end = renewal.start, renewal.end
     if start.tzinfo is None or end.tzinfo is None or start.year not in _YEARS or end.year not in _YEARS or start >= end:
         raise _OutOfBounds("suggests a renewal in a time that does not begin before it ends")
-    return replace(renewal, ask_after=bounded_pause(renewal.ask_after), explanation=shown(renewal.explanation))
+    again = bounded_pause(renewal.ask_after) or SHORTEST
+    return replace(renewal, ask_after=again, explanation=shown(renewal.explanation))

@@ -1,5 +1,7 @@
 """How an attempt ends that did not end in a certificate."""
 
+from datetime import timedelta
+
 from csr_operator.api.secrets import SecretMeta, Staged
 from csr_operator.metrics import FAILURES
 
@@ -22,7 +24,7 @@ class Failed(Exception):
     nothing was ordered, for sure.
 
     permanent: only a change of the spec or of the issuer helps. needs_user: nothing changes by itself.
-    by_issuer: it is this issuer's answer; another one may do. after: seconds that the CA asked to wait.
+    by_issuer: it is this issuer's answer; another one may do. after: how long the CA asked to wait.
     """
 
     def __init__(
@@ -33,7 +35,7 @@ class Failed(Exception):
         permanent: bool = False,
         needs_user: bool = False,
         by_issuer: bool = False,
-        after: float = 0.0,
+        after: timedelta = timedelta(0),
         lapsed: bool = False,
         unplaced: bool = False,
     ) -> None:

@@ -544,10 +544,10 @@ class Performer:
         asked = asked_of(request.wishes.renew, ca.version)
         if failed.permanent:
             return replace(plan, setback=Setback(NEVER, asked, failed.reason, failed.message))
-        failed.after = max(failed.after, order_pause(plan.lapses).total_seconds())
+        failed.after = max(failed.after, order_pause(plan.lapses))
         setback = None
         if failed.after:
-            again = format_time(self._clock() + timedelta(seconds=failed.after))
+            again = format_time(self._clock() + failed.after)
             failed.message += f"; another order is placed at {again}"
             setback = Setback(again, asked, failed.reason, failed.message)
         return replace(plan, handle="", lapses=plan.lapses + 1, setback=setback)
@@ -646,7 +646,7 @@ class Performer:
             if error.not_before is not None:
                 # It comes into force by itself, or once a clock is set right.
                 text = f"the CA's answer is not valid yet: {differences}; {clock_words(error, now)}"
-                wait = max((error.not_before - now).total_seconds(), 0.0)
+                wait = max(error.not_before - now, timedelta(0))
                 raise Failed("AnswerMismatch", text, by_issuer=True, after=wait) from None
             if error.is_over:
                 text = f"the CA's answer is not valid any more: {differences}; {clock_words(error, now)}"

@@ -24,6 +24,7 @@ from .backend import (
 )
 from .context import Context, NoResponder, Responder
 from .errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable, SecretNotFound
+from .schedule import bounded_pause
 
 __all__ = [
     "Abandons",
@@ -48,6 +49,7 @@ __all__ = [
     "Rules",
     "SecretNotFound",
     "SuggestsRenewal",
+    "bounded_pause",
     "http",
     "load_bundle",
     "sha256_fingerprint",

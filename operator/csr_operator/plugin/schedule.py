@@ -12,13 +12,12 @@ def last_multiple(now: datetime, every: timedelta) -> datetime:
 SHORTEST, LONGEST = timedelta(seconds=1), timedelta(days=1)
 
 
-def bounded_seconds(asked: float) -> float:
-    """Of a `Retry-After`: 0 if nothing is asked for that means anything (nothing, no number, what has passed)."""
-    if not isinstance(asked, int | float) or not asked > 0:  # as not-a-number is not
-        return 0.0
-    return min(max(asked, SHORTEST.total_seconds()), LONGEST.total_seconds())
+def bounded_pause(asked: timedelta | float | None) -> timedelta:
+    """How long to wait where somebody asked for that (a number: seconds): from a second to a day.
 
-
-def bounded_pause(asked: timedelta) -> timedelta:
-    """Until the next look."""
-    return min(max(asked, SHORTEST), LONGEST)
+    0 if what is asked for means nothing: nothing, no number, what has passed.
+    """
+    seconds = asked.total_seconds() if isinstance(asked, timedelta) else asked
+    if not isinstance(seconds, int | float) or not seconds > 0:  # as not-a-number is not
+        return timedelta(0)
+    return timedelta(seconds=min(max(seconds, SHORTEST.total_seconds()), LONGEST.total_seconds()))

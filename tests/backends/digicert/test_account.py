@@ -119,7 +119,7 @@ async def test_a_certificate_that_is_being_reissued_is_revoked_later(backend: Ma
     server.set_status(server.orders[0]["id"], "reissue_pending")
     with pytest.raises(Retryable) as failed:
         await ca.revoke(certificate, x509.ReasonFlags.key_compromise)
-    assert failed.value.after > 0
+    assert failed.value.after.total_seconds() > 0
 
 
 async def test_another_account_s_certificate_cannot_be_revoked(backend: Make, server: DigicertServer) -> None:

@@ -171,7 +171,7 @@ async def test_it_waits_as_it_is_told_to(one: Make, one_server: DigicertOneServe
     one_server.fail(reply, "POST")
     with pytest.raises(Retryable) as failed:
         await one().submit(order())
-    assert failed.value.after == 9.0
+    assert failed.value.after.total_seconds() == 9.0
 
 
 async def test_a_refusal_is_told_with_what_to_do(one: Make, one_server: DigicertOneServer) -> None:

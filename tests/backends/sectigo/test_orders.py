@@ -105,7 +105,7 @@ async def test_an_order_whose_answer_was_lost_is_found_and_not_placed_again(worl
     world.server.fail(damage, "POST", "/enroll", carried_out=True)
     with pytest.raises(Retryable) as lost:
         await world.backend().submit(order())
-    assert lost.value.after >= 60
+    assert lost.value.after.total_seconds() >= 60
     wanted = order(repeated=True)
     backend = world.backend()
     answer = await finish(backend, wanted, await backend.submit(wanted))
@@ -134,7 +134,7 @@ async def test_what_was_never_placed_is_placed_once_it_would_have_to_show(world:
     backend = world.backend()
     with pytest.raises(Retryable) as lost:
         await backend.submit(order())
-    world.clock.advance(seconds=lost.value.after)
+    world.clock.advance(seconds=lost.value.after.total_seconds())
     await backend.submit(order(repeated=True))
     assert len(placed(world)) == 1
 
@@ -147,7 +147,7 @@ async def test_an_order_of_before_a_crash_has_a_minute_to_show(world: World, sho
     with pytest.raises(Retryable) as sought:
         await backend.submit(order(repeated=True))
     assert "it is looked for at Sectigo again" in str(sought.value)
-    world.clock.advance(seconds=sought.value.after)
+    world.clock.advance(seconds=sought.value.after.total_seconds())
     world.server.lists = lambda ssl_id: shows
     await backend.submit(order(repeated=True))
     assert len(placed(world)) == (1 if shows else 2)  # the documented limit

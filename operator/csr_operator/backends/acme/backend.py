@@ -25,6 +25,7 @@ from csr_operator.plugin.backend import Health, Issued, Order, Pending, Renewal
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.http import trust
+from csr_operator.plugin.schedule import bounded_pause
 from csr_operator.plugin.text import shown
 
 from .account import Account
@@ -35,15 +36,15 @@ from .words import NAMED, Words, failure, is_final, is_of_the_account, translate
 
 V = TypeVar("V")
 
-_SOONEST, _LATEST = 1.0, 60.0
-"""Seconds between two looks at an order; more each time that nothing has changed."""
+_SOONEST, _LATEST = timedelta(seconds=1), timedelta(minutes=1)
+"""Between two looks at an order; more each time that nothing has changed."""
 
-_PAUSE = 60.0
-"""Seconds until another order after one that failed, as CAs allow few failures in an hour. How many did is kept with
+_PAUSE = timedelta(minutes=1)
+"""Until another order after one that failed, as CAs allow few failures in an hour. How many did is kept with
 the order (`pace.order_pause`), which makes it longer."""
 
-_LOOKS_AGAIN = (5.0, 60.0, 300.0, 1800.0, 3600.0, 6 * 3600.0, 86400.0)
-"""Seconds until an order is taken further again after the CA refused to, and after each further time."""
+_LOOKS_AGAIN = tuple(timedelta(seconds=after) for after in (5, 60, 300, 1800, 3600, 6 * 3600, 86400))
+"""Until an order is taken further again after the CA refused to, and after each further time."""
 
 _MOST_REMEMBERED = 10_000
 """Orders."""
@@ -68,8 +69,8 @@ _REASONS = {
 }
 """CRLReason (RFC 5280, section 5.3.1)."""
 
-_ASK_SOONEST, _ASK_LATEST = 60.0, 86400.0
-"""Seconds until a CA is asked again when it wants a certificate renewed, whatever it says (RFC 9773, section 4.3.2)."""
+_ASK_SOONEST, _ASK_LATEST = timedelta(minutes=1), timedelta(days=1)
+"""Until a CA is asked again when it wants a certificate renewed, whatever it says (RFC 9773, section 4.3.2)."""
 
 _MOST_LISTED = 30
 """Of the account's orders, how many of the last are looked at for one that was placed just before a crash."""
@@ -210,7 +211,7 @@ class AcmeBackend:
             return Rejected(text)
         times = self._refusals.get(handle, 0)
         _remember(self._refusals, handle, times + 1)
-        wait = max(error.retry_after or 0.0, _LOOKS_AGAIN[min(times, len(_LOOKS_AGAIN) - 1)])
+        wait = max(bounded_pause(error.retry_after), _LOOKS_AGAIN[min(times, len(_LOOKS_AGAIN) - 1)])
         return Retryable(text, wait)
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
@@ -234,8 +235,8 @@ class AcmeBackend:
             info = await client.renewal_info(reference)
         if info is None:
             return None
-        again = min(max(info.retry_after, _ASK_SOONEST), _ASK_LATEST)
-        return Renewal(info.start, info.end, timedelta(seconds=again), info.explanation)
+        again = min(max(bounded_pause(info.retry_after), _ASK_SOONEST), _ASK_LATEST)
+        return Renewal(info.start, info.end, again, info.explanation)
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         for known in (self._placed, self._behind):
@@ -331,7 +332,8 @@ class AcmeBackend:
                 ) from None
             if is_of_the_account(error) or is_final(error):
                 raise
-            raise Lapsed(text, max(error.retry_after or 0.0, _PAUSE)) from None  # as an order that was refused later
+            # As an order that was refused later.
+            raise Lapsed(text, max(bounded_pause(error.retry_after), _PAUSE)) from None
 
     async def _known(self, client: AcmeClient, handle: str, identifiers: Sequence[Identifier]) -> csr_acme.Order:
         """The order as it is. Raises Lapsed if the CA does not know it, _NoOrder if it is another one."""
@@ -454,8 +456,8 @@ class AcmeBackend:
     def _later(self, handle: str, message: str, retry_after: float | None) -> Pending:
         looks = self._looks.get(handle, 0)
         self._looks[handle] = looks + 1
-        wait = max(retry_after or 0.0, min(_SOONEST * 1.5 ** min(looks, 20), _LATEST))
-        return Pending(handle, timedelta(seconds=wait), message)
+        wait = max(bounded_pause(retry_after), min(_SOONEST * 1.5 ** min(looks, 20), _LATEST))
+        return Pending(handle, wait, message)
 
     @contextmanager
     def _in_words(self, key: str = "") -> Iterator[None]:

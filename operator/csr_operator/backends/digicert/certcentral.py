@@ -106,7 +106,7 @@ class DigicertBackend:
             number = number_of(answer["id"])
         except Refused as error:
             if re.search(_PAYMENT, error.said):
-                raise Retryable(str(error), _LATER.total_seconds()) from None  # nobody changes the request for that
+                raise Retryable(str(error), _LATER) from None  # nobody changes the request for that
             raise
         except (TypeError, KeyError, ValueError):
             raise Retryable("DigiCert's answer to the order is not of the published form") from None
@@ -240,7 +240,7 @@ class DigicertBackend:
             return await self._found(handle.order)
         except Refused as error:
             text = f"order {handle.order}: {error}: check whether the API key is still one of the same account"
-            raise Retryable(text, _SOON.total_seconds()) from None
+            raise Retryable(text, _SOON) from None
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
         kept, now = Handle.parse(handle), self._clock()
@@ -312,10 +312,10 @@ class DigicertBackend:
                 return answer
         except Refused as error:
             text = f"order {handle.order}: {error}: check whether the API key is still one of the same account"
-            raise Retryable(text, _SOON.total_seconds()) from None
+            raise Retryable(text, _SOON) from None
         except (TypeError, KeyError, ValueError, AttributeError):
             text = f"DigiCert's answer about order {handle.order} is not of the published form"
-            raise Retryable(text, _SOON.total_seconds()) from None
+            raise Retryable(text, _SOON) from None
         if status in DEAD:
             await self._over(order, handle)
             raise dead(handle, status)
@@ -344,7 +344,7 @@ class DigicertBackend:
             return []
         if len(listed) > _MOST_REISSUES:
             text = f"DigiCert order {number} has more reissues than the {_MOST_REISSUES} that are looked at"
-            raise Retryable(text, _MUCH_LATER.total_seconds())
+            raise Retryable(text, _MUCH_LATER)
         return [one for one in listed if isinstance(one, Mapping)]
 
     def _pending(self, handle: Handle, status: str) -> Pending:
@@ -377,7 +377,7 @@ class DigicertBackend:
             if "already" in error.said and "revoked" in error.said:
                 return
             if "reissue" in error.said:
-                raise Retryable(str(error), _MUCH_LATER.total_seconds()) from None
+                raise Retryable(str(error), _MUCH_LATER) from None
             raise
         if answer and answer.get("status") == "pending":
             raise Rejected(
@@ -413,7 +413,7 @@ class DigicertBackend:
                         return serial
         except (TypeError, KeyError, ValueError, AttributeError):
             text = f"what DigiCert says of the certificate with the serial number {serial} is not of the published form"
-            raise Retryable(text, _LATER.total_seconds()) from None
+            raise Retryable(text, _LATER) from None
         raise Rejected(
             f"DigiCert has no certificate that is the same as this one, with the serial number {serial}: nothing is "
             "revoked; if it should have, check whether the API key is of the account that ordered it"
@@ -428,7 +428,7 @@ def _referred(reference: str) -> tuple[int, int] | None:
 
 def _not_ours(handle: Handle) -> Lapsed:
     text = f"DigiCert order {handle.order} was not placed for this request, and is left alone"
-    return Lapsed(f"{text}: its own order is looked for", _SOON.total_seconds())
+    return Lapsed(f"{text}: its own order is looked for", _SOON)
 
 
 class AbandoningDigicertBackend(DigicertBackend):

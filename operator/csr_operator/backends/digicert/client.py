@@ -11,13 +11,13 @@ from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable, Secre
 from csr_operator.plugin.text import shown
 
 _KEY = "api-key"
-_RATE_LIMITED = 60.0
-"""Seconds to wait where DigiCert names none: its limits count over windows of up to three minutes."""
+_RATE_LIMITED = timedelta(minutes=1)
+"""How long to wait where DigiCert names none: its limits count over windows of up to three minutes."""
 
 _GOOD_FOR = timedelta(hours=1)
 _MOST_ERRORS = 10
 _MOST_PAGES, _MOST_BYTES = 50, 16 * 1024 * 1024
-_MUCH_LATER = 900.0
+_MUCH_LATER = timedelta(minutes=15)
 
 T = TypeVar("T")
 

@@ -34,7 +34,7 @@ from .words import (
     state_of,
 )
 
-_GONE = 3600.0
+_GONE = timedelta(hours=1)
 _REASONS = {
     x509.ReasonFlags.key_compromise: 1,
     x509.ReasonFlags.affiliation_changed: 3,

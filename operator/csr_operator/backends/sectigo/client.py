@@ -11,13 +11,13 @@ from typing import Any
 from csr_operator.plugin import http
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Retryable, SecretNotFound
-from csr_operator.plugin.schedule import bounded_seconds
+from csr_operator.plugin.schedule import bounded_pause
 
 from .settings import Access, Settings
 from .words import ROLE, Refusal, clean, said
 
-_BUSY = 60.0
-"""Seconds to leave a server alone that is overloaded or broken and does not say for how long."""
+_BUSY = timedelta(minutes=1)
+"""How long to leave a server alone that is overloaded or broken and does not say for how long."""
 _KEYS = {
     Access.LOGIN: ("login", "password"),
     Access.CLIENT_CERTIFICATE: ("tls.crt", "tls.key"),
@@ -170,8 +170,8 @@ class Client:
         token, lasts = (body.get("access_token"), body.get("expires_in")) if isinstance(body, dict) else (None, None)
         if not isinstance(token, str) or not token or not token.isprintable():
             raise Retryable("the token server's answer holds no access_token", _BUSY)
-        life = bounded_seconds(lasts) if isinstance(lasts, int | float) else 60.0
-        return _Token(token, (client_id, secret), now + timedelta(seconds=life * (1 - _EARLY)))
+        life = bounded_pause(lasts) if isinstance(lasts, int | float) else timedelta(minutes=1)
+        return _Token(token, (client_id, secret), now + life * (1 - _EARLY))
 
 
 def _refusal(answer: http.Answer, secrets: tuple[str, ...]) -> Refusal:

@@ -120,14 +120,14 @@ class Waiting:
         return seen[1] if seen is not None and self._clock() - seen[0] <= _BORNE else None
 
     async def _list(self, choice: Choice, states: Iterable[State], now: datetime) -> None:
-        if self._failure is not None and now < self._failed_at + timedelta(seconds=self._failure.after):
+        if self._failure is not None and now < self._failed_at + self._failure.after:
             raise self._failure  # all that wait would ask the same
         try:
             listed = await self._states(choice, states)
         except Refusal:
             listed = {}  # each is asked for by itself
         except Retryable as error:
-            self._failed_at, self._failure = now, Retryable(str(error), max(error.after, _FIRST.total_seconds()))
+            self._failed_at, self._failure = now, Retryable(str(error), max(error.after, _FIRST))
             raise
         self._failure, self._listed_at = None, now
         self._seen |= {one: (now, state) for one, state in listed.items()}
