@@ -19,7 +19,7 @@ import aiohttp
 import pytest
 from cryptography import x509
 
-from csr_operator.backends.digicert.certcentral import AbandoningDigicertBackend, DigicertBackend
+from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.backends.digicert.one import DigicertOneBackend
 from csr_operator.pki.chain import build_chain
 from csr_operator.pki.profile import Profile
@@ -140,7 +140,7 @@ async def test_cert_central_cancels_what_nobody_waits_for(cert_central: CertCent
     answer = await ca.submit(wanted)
     if not isinstance(answer, Pending):
         pytest.skip("the account issues at once: nothing is ever pending")
-    assert isinstance(ca, AbandoningDigicertBackend)
+    assert ca.traits.abandons
     await ca.abandon(wanted.key, wanted.csr, answer.handle)
     await ca.abandon(wanted.key, wanted.csr, answer.handle)
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from csr_operator.issuance.backend_calls import Ca
 from csr_operator.issuance.failures import Failed
 from csr_operator.plugin import http
-from csr_operator.plugin.backend import Issued, Pending, Renewal
+from csr_operator.plugin.backend import Issued, Pending, Renewal, Traits
 from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.schedule import bounded_pause
 from tests.backends.digicert.support import order
@@ -36,7 +36,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 class Odd:
     """A backend of a third party, that answers or raises what it is made with."""
 
-    needs_private_key, costs, revokes = False, True, True
+    traits = Traits(costs=True, revokes=True, suggests_renewal=True)
 
     def __init__(self, answer: Any) -> None:
         self._answer = answer

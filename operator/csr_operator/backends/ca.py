@@ -8,7 +8,7 @@ beside it when the certificates on it expire, after which they are dropped.
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -20,7 +20,7 @@ from csr_operator.pki.crl import Expiries, crl_number, is_signed_by, load_crl, r
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import extension_of
 from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
-from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable, SecretNotFound
 from csr_operator.plugin.offload import offload
@@ -37,16 +37,13 @@ _Entry = tuple[x509.ReasonFlags, datetime]
 """Why a certificate is revoked, and when it expires."""
 
 
-class CaBackend:
-    needs_private_key: ClassVar[bool] = False
-    costs: ClassVar[bool] = False
-
+class CaBackend(Backend):
     def __init__(
         self, secret_name: str, crl_name: str, crl_urls: Sequence[str], backdate: timedelta, context: Context
     ) -> None:
         self._backdate = backdate
         self._secret_name, self._crl_name, self._crl_urls = secret_name, crl_name, tuple(crl_urls)
-        self.revokes = bool(crl_name)
+        self.traits = Traits(revokes=bool(crl_name), knows_roots=True)
         self._context, self._secret = context, context.secret(secret_name)
         self._where = f"spec.ca.secretName: {self._secret}"
         self._loaded: tuple[Mapping[str, bytes], Authority] | None = None

@@ -886,7 +886,9 @@ class Controller:
                 if reason == "Renewal" and before is not None and before.window is not None:
                     why += ", at the time that the CA asks for (renewal information, RFC 9773)"
                 self._events.normal(request, "Issued", f"revision {action.revision}{why}")
-            elif live is not None and live.backend is not None and live.backend.costs and _shows_trouble(request):
+            elif (
+                live is not None and live.backend is not None and live.backend.traits.costs and _shows_trouble(request)
+            ):
                 self._events.normal(request, "Issued", "revision 1")  # else the trouble would have the last word
         return done.csr_pem
 

@@ -12,17 +12,7 @@ from csr_operator.api.policy import Policy
 from csr_operator.kube.client import KubeError, Unreachable
 from csr_operator.metrics import CA_CALLS
 from csr_operator.pki.verify import CA_DECIDES, Rules
-from csr_operator.plugin.backend import (
-    Abandons,
-    Backend,
-    Issued,
-    KnowsRoots,
-    Order,
-    Pending,
-    Renewal,
-    RepeatsCommonName,
-    SuggestsRenewal,
-)
+from csr_operator.plugin.backend import Backend, Issued, Order, Pending, Renewal, Traits
 from csr_operator.plugin.errors import BackendError, Lapsed, Rejected, Retryable
 from csr_operator.plugin.schedule import SHORTEST, bounded_pause
 from csr_operator.plugin.text import shown
@@ -63,9 +53,9 @@ class Ca:
         self.issuer, self.name, self.backend, self.policy, self.version = issuer, name, backend, policy, version
 
     @property
-    def repeats_common_name(self) -> bool:
-        """It takes a common name only if that is among the DNS names as well."""
-        return isinstance(self.backend, RepeatsCommonName) and self.backend.repeats_common_name
+    def traits(self) -> Traits:
+        """What the backend says of itself."""
+        return self.backend.traits
 
     async def ask(self, order: Order, handle: str) -> Issued | Pending:
         """Place the order, or ask how the one with `handle` stands. Raises Failed."""
@@ -79,20 +69,20 @@ class Ca:
 
     async def suggest_renewal(self, reference: str) -> Renewal | None:
         """Raises Failed."""
-        if not isinstance(self.backend, SuggestsRenewal):
+        if not self.traits.suggests_renewal:
             return None
         return await self._counted("suggest_renewal", self.backend.suggest_renewal(reference), _renewal)
 
     async def roots_of(self, leaf: x509.Certificate) -> tuple[Sequence[x509.Certificate] | None, Rules]:
         """What a certificate that could be this CA's leads to (None: not known), and what it may differ in. Raises
         Failed."""
-        if not isinstance(self.backend, KnowsRoots):
+        if not self.traits.knows_roots:
             return None, CA_DECIDES
         return await self._counted("roots_of", self.backend.roots_of(leaf)), TAKEN_OVER
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         """Raises Failed."""
-        if isinstance(self.backend, Abandons):
+        if self.traits.abandons:
             await self._counted("abandon", self.backend.abandon(key, csr, handle))
 
     async def _counted(self, call: str, answer: Awaitable[T], bounded: Callable[[T], T] = lambda given: given) -> T:

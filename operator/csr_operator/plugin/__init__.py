@@ -10,30 +10,17 @@ from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import Rules
 
 from . import http, text
-from .backend import (
-    Abandons,
-    Backend,
-    Health,
-    Issued,
-    KnowsRoots,
-    Order,
-    Pending,
-    Renewal,
-    RepeatsCommonName,
-    SuggestsRenewal,
-)
+from .backend import Backend, Health, Issued, Order, Pending, Renewal, Traits
 from .context import Context, NoResponder, Responder
 from .errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable, SecretNotFound
 from .schedule import bounded_pause
 
 __all__ = [
-    "Abandons",
     "Backend",
     "BackendError",
     "Context",
     "Health",
     "Issued",
-    "KnowsRoots",
     "Lapsed",
     "Misconfigured",
     "NoResponder",
@@ -43,12 +30,11 @@ __all__ = [
     "Profile",
     "Rejected",
     "Renewal",
-    "RepeatsCommonName",
     "Responder",
     "Retryable",
     "Rules",
     "SecretNotFound",
-    "SuggestsRenewal",
+    "Traits",
     "bounded_pause",
     "http",
     "load_bundle",

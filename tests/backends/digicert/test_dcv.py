@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from csr_operator.backends.digicert.certcentral import AbandoningDigicertBackend, DigicertBackend
+from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.plugin.backend import Issued, Order, Pending
 from csr_operator.plugin.errors import Misconfigured, Rejected
 from tests.backends.digicert.support import Clock, World, order
@@ -24,12 +24,12 @@ def dns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bind]:
 
 
 @pytest.fixture
-def dv(backend: Make, server: DigicertServer, dns: Bind, world: World) -> Callable[..., AbandoningDigicertBackend]:
+def dv(backend: Make, server: DigicertServer, dns: Bind, world: World) -> Callable[..., DigicertBackend]:
     """Makes a backend that orders from a CertCentral which looks records up in BIND."""
     server.txt = lambda name: set(dns.records(name))
     world.secrets["tsig"] = {"secret": dns.secret.encode()}
 
-    def make(**settings: Any) -> AbandoningDigicertBackend:
+    def make(**settings: Any) -> DigicertBackend:
         dns01 = {
             "rfc2136": {
                 "nameserver": dns.nameserver,
@@ -41,7 +41,7 @@ def dv(backend: Make, server: DigicertServer, dns: Bind, world: World) -> Callab
         }
         config = {"product": DV, "organizationId": None, "dcvMethod": "dns-txt-token", "dns01": dns01, **settings}
         ca = backend(**config)
-        assert isinstance(ca, AbandoningDigicertBackend)
+        assert ca.traits.abandons
         return ca
 
     return make
@@ -71,7 +71,7 @@ async def test_records_are_set_checked_and_removed(
 
 
 async def test_the_records_of_an_order_that_is_given_up_are_removed_after_a_crash(
-    dv: Callable[..., AbandoningDigicertBackend], server: DigicertServer, dns: Bind
+    dv: Callable[..., DigicertBackend], server: DigicertServer, dns: Bind
 ) -> None:
     ca = dv()
     server.txt = lambda name: set()  # it does not see them yet

@@ -13,7 +13,7 @@ from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import verify
 from csr_operator.plugin import http
-from csr_operator.plugin.backend import Abandons, Issued, Order, Pending
+from csr_operator.plugin.backend import Issued, Order, Pending
 from csr_operator.plugin.errors import Lapsed, Rejected, Retryable
 from tests.emulators.sectigo_server import PRIVATE
 from tests.emulators.sectigo_world import World, finish, order
@@ -443,12 +443,12 @@ async def test_a_replacement_that_is_under_way_is_waited_for_also_after_a_crash(
 
 
 async def test_an_order_that_is_given_up_is_declined_if_the_issuer_says_so(world: World) -> None:
-    assert not isinstance(world.backend(), Abandons)
+    assert not world.backend().traits.abandons
     world.server.steps = (("Requested", 0),)
     backend = world.backend(world.config(cancelPending=True))
     answer = await backend.submit(order())
     assert isinstance(answer, Pending)
-    assert isinstance(backend, Abandons)
+    assert backend.traits.abandons
     for _ in range(2):
         await backend.abandon(order().key, order().csr, answer.handle)
     assert world.server.orders[101]["steps"][-1][0] == "Declined"
@@ -460,7 +460,7 @@ async def test_an_order_at_the_ca_cannot_be_taken_back(world: World) -> None:
     backend = world.backend(world.config(cancelPending=True))
     answer = await backend.submit(order())
     assert isinstance(answer, Pending)
-    assert isinstance(backend, Abandons)
+    assert backend.traits.abandons
     await backend.abandon(order().key, order().csr, answer.handle)
     assert world.server.count("POST", "/decline/") == 0
 

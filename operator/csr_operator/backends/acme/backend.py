@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -21,7 +21,7 @@ from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import parameters_of, public_key_der
 from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
-from csr_operator.plugin.backend import Health, Issued, Order, Pending, Renewal
+from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Renewal, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.http import trust
@@ -95,11 +95,8 @@ class _NoOrder(Lapsed):
     """What is kept as an order's URL is not that of an order for the names in the CSR: nothing is done to it."""
 
 
-class AcmeBackend:
-    needs_private_key: ClassVar[bool] = False
-    costs: ClassVar[bool] = True
-    revokes: ClassVar[bool] = True
-    repeats_common_name: bool = True
+class AcmeBackend(Backend):
+    traits = Traits(costs=True, revokes=True, suggests_renewal=True, abandons=True, repeats_common_name=True)
 
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         self._config, self._clock = config, context.clock

@@ -8,7 +8,7 @@ import base64
 import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -21,7 +21,7 @@ from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
 from csr_operator.pki.keys import public_key_der
 from csr_operator.pki.signatures import is_self_signed
 from csr_operator.pki.verify import CA_DECIDES
-from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
 
@@ -70,10 +70,8 @@ _REASONS = {
 }
 
 
-class DigicertOneBackend:
-    needs_private_key: ClassVar[bool] = False
-    costs: ClassVar[bool] = True  # each certificate takes from the account's seats and licences
-    revokes: bool = True
+class DigicertOneBackend(Backend):
+    traits = Traits(costs=True, revokes=True)  # each certificate takes from the account's seats and licences
 
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         base = f"{(config.get('url') or DEFAULT_URL).rstrip('/')}/mpki/api/v1"

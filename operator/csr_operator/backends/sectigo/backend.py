@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, Self
 
 from cryptography import x509
 
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.verify import CA_DECIDES
-from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Lapsed, Misconfigured, Rejected, Retryable
 
@@ -44,7 +44,7 @@ _REASONS = {
 """Those that the API takes (Mozilla Root Store Policy 2.8, section 6.1.1); all others are unspecified, 0."""
 
 
-class SectigoBackend:
+class SectigoBackend(Backend):
     """An order is found again by the marker in its comments, which any administrator can change.
 
     A handle or a reference only says where to look: whose order it is, and which certificate, is seen at Sectigo before
@@ -54,11 +54,9 @@ class SectigoBackend:
     second time if it shows up in Sectigo's lists only after that.
     """
 
-    needs_private_key: ClassVar[bool] = False
-    costs: ClassVar[bool] = True
-    revokes: bool = True
-
     def __init__(self, settings: Settings, context: Context) -> None:
+        # Once the CA has an order, the API offers nothing to take it back; before its approval, it is declined.
+        self.traits = Traits(costs=True, revokes=True, abandons=settings.cancels)
         self._settings, self._clock = settings, context.clock
         self._client = Client(settings, context)
         self._account = Account(self._client, settings, context.clock)
@@ -69,9 +67,8 @@ class SectigoBackend:
         self._ours: dict[int, str] = {}  # keys of the orders that were seen to be theirs
 
     @classmethod
-    def create(cls, config: Mapping[str, Any], context: Context) -> "SectigoBackend":
-        settings = Settings.parse(config)
-        return (DecliningSectigoBackend if settings.cancels else SectigoBackend)(settings, context)
+    def create(cls, config: Mapping[str, Any], context: Context) -> Self:
+        return cls(Settings.parse(config), context)
 
     async def check(self) -> Health:
         if (credentials := await self._client.credentials()) != self._credentials:
@@ -243,13 +240,6 @@ class SectigoBackend:
         self._waiting.done(placed.id)
         self._dcv.pop(placed.id, None)
         self._ours.pop(placed.id, None)
-
-
-class DecliningSectigoBackend(SectigoBackend):
-    """With `cancelPending`: an order that nobody waits for any more is declined, if it still waits for approval.
-
-    Once the CA has it, the API offers nothing.
-    """
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         if not handle:
