@@ -26,6 +26,7 @@ from csr_operator.plugin import (
     Retryable,
     Traits,
     bounded_pause,
+    credentials,
     load_bundle,
     sha256_fingerprint,
 )
@@ -67,10 +68,9 @@ class ExampleCa(Backend):
         """The text of a good answer; raises BackendError for all others."""
         if self._token_secret:
             # Read for each call: a token that was exchanged is the new one at once, and none is kept.
-            secret = await self._context.read_secret(self._token_secret)
-            if secret is None or not secret.get("token"):
-                raise Misconfigured(f"{self._context.secret(self._token_secret)} has no token: create it")
-            headers["Authorization"] = f"Bearer {secret['token'].decode()}"
+            field = "spec.external.config.tokenSecretName"
+            secret = await credentials.read_texts(self._context, self._token_secret, field, {"token": "the CA's token"})
+            headers["Authorization"] = f"Bearer {secret['token']}"
         try:
             async with (
                 aiohttp.ClientSession(timeout=_PATIENCE, trust_env=False) as session,

@@ -1,6 +1,7 @@
 """What a CA backend is, and what it is written with: the API for third parties.
 
-Only what this package exports is promised to packages of others; its modules are not. `http` and `text` are modules.
+Only what this package exports is promised to packages of others; its modules are not. `credentials`, `http` and
+`text` are modules.
 """
 
 from csr_operator.pki.chain import load_bundle
@@ -9,7 +10,7 @@ from csr_operator.pki.fingerprint import sha256_fingerprint
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import Rules
 
-from . import http, text
+from . import credentials, http, text
 from .backend import Backend, Health, Issued, Order, Pending, Renewal, Traits
 from .context import Context, NoResponder, Responder
 from .errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable, SecretNotFound
@@ -36,6 +37,7 @@ __all__ = [
     "SecretNotFound",
     "Traits",
     "bounded_pause",
+    "credentials",
     "http",
     "load_bundle",
     "sha256_fingerprint",

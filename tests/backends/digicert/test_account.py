@@ -48,8 +48,9 @@ async def test_an_account_with_more_organizations_than_a_page_holds(backend: Mak
     ("secret", "says"),
     [
         (None, "Secret digicert, named in spec.digicert.secretName, does not exist: create it with"),
-        ({}, "api-key is missing or no API key"),
-        ({"api-key": b"two\nlines"}, "api-key is missing or no API key"),
+        ({}, "Secret digicert, named in spec.digicert.secretName: api-key is missing: put the API key there"),
+        ({"api-key": b"two\nlines"}, "api-key is no line of text: put the API key there"),
+        ({"api-key": b"two words"}, "api-key is no API key: put DigiCert's there"),
         ({"api-key": b"WRONG"}, "DigiCert refuses the API key"),
     ],
 )

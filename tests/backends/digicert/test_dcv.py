@@ -135,7 +135,7 @@ async def test_a_provider_that_fails_is_told(
     ca = dv()
     wanted, answer = await placed(ca)
     del world.secrets["tsig"]
-    with pytest.raises(Misconfigured, match="Secret tsig does not exist"):
+    with pytest.raises(Misconfigured, match=r"Secret tsig, named in .*tsigSecretSecretRef, does not exist"):
         await ca.poll(wanted, answer.handle)
     world.secrets["tsig"] = {"secret": dns.secret.encode()}
     assert isinstance(await ca.poll(wanted, answer.handle), Issued)

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from csr_operator.plugin import http
+from csr_operator.plugin import credentials, http
 from csr_operator.plugin.context import Context
-from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable, SecretNotFound
+from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
 from csr_operator.plugin.text import shown
 
 _KEY = "api-key"
@@ -51,15 +51,11 @@ class Client:
 
     async def key(self) -> str:
         """Raises Misconfigured without one."""
-        data = await self._context.read_secret(self._secret_name)
-        if data is None:
-            text = f"{self._context.secret(self._secret_name)}, named in {self._field}.secretName, does not exist"
-            raise SecretNotFound(f"{text}: create it with the API key as {_KEY}")
-        key = data.get(_KEY, b"").strip().decode(errors="replace")
+        field, keys = f"{self._field}.secretName", {_KEY: "the API key"}
+        key = (await credentials.read_texts(self._context, self._secret_name, field, keys))[_KEY]
         if not re.fullmatch(r"[!-~]+", key):
-            raise Misconfigured(
-                f"{self._context.secret(self._secret_name)}: {_KEY} is missing or no API key: put DigiCert's there"
-            )
+            secret = self._context.secret(self._secret_name)
+            raise Misconfigured(f"{secret}, named in {field}: {_KEY} is no API key: put DigiCert's there")
         return key
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:

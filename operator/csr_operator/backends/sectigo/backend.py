@@ -71,7 +71,7 @@ class SectigoBackend(Backend):
         return cls(Settings.parse(config), context)
 
     async def check(self) -> Health:
-        if (credentials := await self._client.credentials()) != self._credentials:
+        if (credentials := await self._client.fingerprint()) != self._credentials:
             self._account.forget()
             self._credentials = credentials
         choice = await self._account.choose()
