@@ -1,5 +1,7 @@
 """When a CA is asked again."""
 
+import math
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 
@@ -7,6 +9,27 @@ def last_multiple(now: datetime, every: timedelta) -> datetime:
     """The last multiple of `every` (since 1970) that has passed."""
     seconds = every.total_seconds()
     return datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
+
+
+def grown(first: timedelta, longest: timedelta, times: int, factor: float = 2.0) -> timedelta:
+    """`first`, made longer by `factor` as many times, and `longest` at most."""
+    return min(first * factor ** min(times, 30), longest)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How often an order is looked at: the longer it has waited, the more rarely."""
+
+    first: timedelta
+    """Between two looks at an order that is younger than twice `young`."""
+    longest: timedelta
+    """Between two looks, however old the order is."""
+    young: timedelta
+    """Each time that an order's age has doubled, from this on, so has the time between two looks."""
+
+    def every(self, age: timedelta) -> timedelta:
+        """Between two looks at an order of this age."""
+        return grown(self.first, self.longest, math.floor(math.log2(max(age / self.young, 1.0))))
 
 
 SHORTEST, LONGEST = timedelta(seconds=1), timedelta(days=1)

@@ -18,6 +18,7 @@ from csr_operator.pki.keys import load_private_key
 from csr_operator.plugin import credentials
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, SecretNotFound
+from csr_operator.plugin.schedule import grown
 from csr_operator.plugin.text import shown
 
 from .words import in_words, of_directory, translated
@@ -106,7 +107,7 @@ class Account:
             client = await self._opened(now)
         except _Unwanted as refused:
             times = before.times + 1 if before is not None else 0
-            pause = min(_FIRST_PAUSE * 2 ** min(times, 10), _LONGEST_PAUSE)
+            pause = grown(_FIRST_PAUSE, _LONGEST_PAUSE, times)
             self._refusal = _Refusal(str(refused), await self._read(), times, now + pause)
             raise Misconfigured(str(refused)) from None
         self._refusal = None

@@ -25,7 +25,7 @@ from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending,
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.http import trust
-from csr_operator.plugin.schedule import bounded_pause
+from csr_operator.plugin.schedule import bounded_pause, grown
 from csr_operator.plugin.text import shown
 
 from .account import Account
@@ -453,7 +453,7 @@ class AcmeBackend(Backend):
     def _later(self, handle: str, message: str, retry_after: float | None) -> Pending:
         looks = self._looks.get(handle, 0)
         self._looks[handle] = looks + 1
-        wait = max(bounded_pause(retry_after), min(_SOONEST * 1.5 ** min(looks, 20), _LATEST))
+        wait = max(bounded_pause(retry_after), grown(_SOONEST, _LATEST, looks, 1.5))
         return Pending(handle, wait, message)
 
     @contextmanager

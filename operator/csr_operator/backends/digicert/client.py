@@ -1,9 +1,9 @@
 """Calls of DigiCert's two APIs: a key in a header, JSON, and errors as a list of codes and messages."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
 from csr_operator.plugin import credentials, http
 from csr_operator.plugin.context import Context
@@ -14,12 +14,9 @@ _KEY = "api-key"
 _RATE_LIMITED = timedelta(minutes=1)
 """How long to wait where DigiCert names none: its limits count over windows of up to three minutes."""
 
-_GOOD_FOR = timedelta(hours=1)
 _MOST_ERRORS = 10
 _MOST_PAGES, _MOST_BYTES = 50, 16 * 1024 * 1024
 _MUCH_LATER = timedelta(minutes=15)
-
-T = TypeVar("T")
 
 
 class Refused(Rejected):
@@ -126,22 +123,6 @@ class Client:
             raise Retryable(f"DigiCert is not available now ({said})", answer.retry_after)
         advice = next((what for pattern, what in self._advice.items() if re.search(pattern, said.lower())), "")
         raise Refused(f"DigiCert says: {said}{f': {advice}' if advice else ''}", status, said.lower())
-
-
-class Looked(Generic[T]):
-    """What `look` found: it is good for an hour, unless the key is another. clock: in UTC."""
-
-    def __init__(self, client: Client, clock: Callable[[], datetime], look: Callable[[], Awaitable[T]]) -> None:
-        self._client, self._clock, self._look = client, clock, look
-        self._found: tuple[str, datetime, T] | None = None
-
-    async def found(self) -> T:
-        """Raises BackendError, as `look` does."""
-        key, now = await self._client.key(), self._clock()
-        if self._found is None or self._found[0] != key or now - self._found[1] >= _GOOD_FOR:
-            self._found = None
-            self._found = (key, now, await self._look())
-        return self._found[2]
 
 
 def _said(answer: http.Answer, key: str) -> str:

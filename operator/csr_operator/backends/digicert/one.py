@@ -24,8 +24,9 @@ from csr_operator.pki.verify import CA_DECIDES
 from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
+from csr_operator.plugin.fresh import Fresh
 
-from .client import Client, Looked, Refused
+from .client import Client, Refused
 
 DEFAULT_URL = "https://one.digicert.com"
 _PAGE = 100
@@ -77,7 +78,7 @@ class DigicertOneBackend(Backend):
         base = f"{(config.get('url') or DEFAULT_URL).rstrip('/')}/mpki/api/v1"
         self._client = Client(base, "x-api-key", config, context, "spec.digicertOne", _ADVICE)
         self._profile_id, self._seat_id = str(config["profileId"]), str(config.get("seatId") or "")
-        self._profile = Looked(self._client, context.clock, self._look)
+        self._profile = Fresh(self._look, self._client.key, context.clock)
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> Self:

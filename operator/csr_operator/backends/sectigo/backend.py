@@ -59,11 +59,10 @@ class SectigoBackend(Backend):
         self.traits = Traits(costs=True, revokes=True, abandons=settings.cancels)
         self._settings, self._clock = settings, context.clock
         self._client = Client(settings, context)
-        self._account = Account(self._client, settings, context.clock)
+        self._choice = Account(self._client, settings, context.clock).choice
         self._orders = Orders(self._client, settings)
         self._waiting = Waiting(self._client, context.clock)
         self._dcv: dict[int, tuple[datetime, str]] = {}
-        self._credentials = ""
         self._ours: dict[int, str] = {}  # keys of the orders that were seen to be theirs
 
     @classmethod
@@ -71,10 +70,7 @@ class SectigoBackend(Backend):
         return cls(Settings.parse(config), context)
 
     async def check(self) -> Health:
-        if (credentials := await self._client.fingerprint()) != self._credentials:
-            self._account.forget()
-            self._credentials = credentials
-        choice = await self._account.choose()
+        choice = await self._choice.found()
         days = f"for {self._settings.term} days" if self._settings.term else "for as long as is asked"
         return Health(f"orders {choice.profile_name} ({choice.profile}) {days}, for {choice.organization_name}")
 
@@ -85,11 +81,11 @@ class SectigoBackend(Backend):
         placed = await self._orders.find(order, self._clock()) if order.repeated else None
         if placed is None:
             try:
-                choice = await self._account.choose()
+                choice = await self._choice.found()
                 term = term_for(choice, self._settings, order.duration)
                 placed = await self._orders.place(order, choice, term, self._clock())
             except Misconfigured:
-                self._account.forget()  # whatever the last check said
+                self._choice.forget()  # whatever the last check said
                 raise
         new = Placed(*placed, since=self._clock())
         self._ours[new.id] = order.key
@@ -135,7 +131,7 @@ class SectigoBackend(Backend):
     async def _state(self, placed: Placed) -> State | str:
         """A text if no document knows it. Raises Refusal as well."""
         try:
-            state = await self._waiting.listed(placed, self._account.known or await self._account.choose())
+            state = await self._waiting.listed(placed, self._choice.known or await self._choice.found())
             if state is not None:
                 return state
             status = (await self._orders.details(placed.id)).get("status")
