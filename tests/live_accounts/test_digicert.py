@@ -27,7 +27,8 @@ from csr_operator.pki.verify import verify
 from csr_operator.plugin import http
 from csr_operator.plugin.backend import Issued, Order, Pending
 from csr_operator.plugin.errors import Misconfigured
-from tests.backends.digicert.support import Clock, World, order
+from csr_operator.plugin.testing import Clock, World
+from tests.backends.digicert.support import order
 from tests.emulators.digicert_one_server import DigicertOneServer
 from tests.emulators.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer, after
 from tests.live_accounts.support import Account, until_issued, variables

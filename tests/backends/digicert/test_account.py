@@ -8,7 +8,8 @@ from cryptography import x509
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.plugin.backend import Issued
 from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
-from tests.backends.digicert.support import Clock, World, order
+from csr_operator.plugin.testing import Clock, World
+from tests.backends.digicert.support import order
 from tests.emulators.digicert_server import CONTAINER, DV, OV, PRIVATE, DigicertServer
 from tests.support.contract import Reply
 

@@ -8,7 +8,8 @@ import pytest
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.plugin.backend import Issued, Order, Pending
 from csr_operator.plugin.errors import Misconfigured, Rejected
-from tests.backends.digicert.support import Clock, World, order
+from csr_operator.plugin.testing import Clock, World
+from tests.backends.digicert.support import order
 from tests.emulators.digicert_server import DV, DigicertServer
 from tests.support.bind import Bind, bind
 

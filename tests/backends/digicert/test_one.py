@@ -13,7 +13,8 @@ from csr_operator.pki.chain import build_chain
 from csr_operator.pki.verify import verify
 from csr_operator.plugin.backend import Issued, Order
 from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
-from tests.backends.digicert.support import Clock, World, csr, order
+from csr_operator.plugin.testing import Clock, World
+from tests.backends.digicert.support import csr, order
 from tests.emulators.digicert_one_server import DigicertOneServer
 from tests.support.contract import Damage, Reply
 

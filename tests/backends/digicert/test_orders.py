@@ -15,7 +15,8 @@ from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import verify
 from csr_operator.plugin.backend import Issued, Pending
 from csr_operator.plugin.errors import Lapsed, Misconfigured, Rejected, Retryable
-from tests.backends.digicert.support import Clock, World, csr, order
+from csr_operator.plugin.testing import Clock, World
+from tests.backends.digicert.support import csr, order
 from tests.emulators.digicert_server import CONTAINER, DV, KEY, ORGANIZATION, PRIVATE, DigicertServer, after
 from tests.support.contract import Damage, Reply
 

@@ -11,7 +11,8 @@ from csr_operator.pki.chain import spki_of
 from csr_operator.pki.keys import public_key_der
 from csr_operator.plugin.backend import Issued, Order, Pending
 from csr_operator.plugin.errors import Rejected, Retryable
-from tests.backends.digicert.support import Clock, order
+from csr_operator.plugin.testing import Clock
+from tests.backends.digicert.support import order
 from tests.emulators.digicert_server import AT_ONCE, OV, PRIVATE, DigicertServer, after
 from tests.support.contract import Damage
 from tests.support.following import follows

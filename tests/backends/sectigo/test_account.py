@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
+from csr_operator.plugin.testing import Clock
 from tests.emulators.sectigo_server import CUSTOMER, LOGIN, PASSWORD, TOKEN_PATH, SectigoServer
-from tests.emulators.sectigo_world import LOGIN_DATA, OAUTH_DATA, Clock, World, finish, member, order
+from tests.emulators.sectigo_world import LOGIN_DATA, OAUTH_DATA, World, finish, member, order
 from tests.support.contract import Damage, Reply
 from tests.support.signing import VendorCa, pem
 
