@@ -1,7 +1,7 @@
 """What a CA backend is, and what it is written with: the API for third parties.
 
 Only what this package exports is promised to packages of others; its modules are not. `credentials`, `http` and
-`text` are modules.
+`text` are modules. `csr_operator.plugin.testing` is for tests, and has to be imported by itself.
 """
 
 from csr_operator.pki.chain import load_bundle
@@ -14,12 +14,14 @@ from . import credentials, http, text
 from .backend import Backend, Health, Issued, Order, Pending, Renewal, Traits
 from .context import Context, NoResponder, Responder
 from .errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable, SecretNotFound
-from .schedule import bounded_pause
+from .fresh import Fresh
+from .schedule import Schedule, bounded_pause
 
 __all__ = [
     "Backend",
     "BackendError",
     "Context",
+    "Fresh",
     "Health",
     "Issued",
     "Lapsed",
@@ -34,6 +36,7 @@ __all__ = [
     "Responder",
     "Retryable",
     "Rules",
+    "Schedule",
     "SecretNotFound",
     "Traits",
     "bounded_pause",
