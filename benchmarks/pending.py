@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.plugin import http
+from csr_operator.plugin.testing import Clock, World
 from devcluster import ControlPlane, control_plane
-from tests.backends.digicert.support import Clock, Queue, World
+from tests.backends.digicert.support import Queue
 from tests.emulators.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer, after
 from tests.support.authorities import credential
 from tests.support.kubectl import Kubectl, condition, wait_until

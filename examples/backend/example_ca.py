@@ -6,7 +6,7 @@ POST revoke. Certificates and CSRs are PEM, everything else is JSON.
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from csr_operator.plugin import (
+    Backend,
     Context,
     Health,
     Issued,
@@ -23,6 +24,9 @@ from csr_operator.plugin import (
     PkiError,
     Rejected,
     Retryable,
+    Traits,
+    bounded_pause,
+    credentials,
     load_bundle,
     sha256_fingerprint,
 )
@@ -32,12 +36,10 @@ _LARGEST = 1 << 20
 _LOOK_AGAIN = timedelta(seconds=2)
 
 
-class ExampleCa:
+class ExampleCa(Backend):
     """Answers at once. A repeat is harmless: the CA forgets what it signed."""
 
-    needs_private_key: ClassVar[bool] = False
-    costs: ClassVar[bool] = False
-    revokes: ClassVar[bool] = True
+    traits = Traits(revokes=True)
 
     def __init__(self, url: str, token_secret: str, context: Context) -> None:
         self._url, self._token_secret, self._context = url.rstrip("/"), token_secret, context
@@ -59,9 +61,6 @@ class ExampleCa:
     async def submit(self, order: Order) -> Issued | Pending:
         return Issued(_certificates(await self._call("POST", "sign", _asked(order))))
 
-    async def poll(self, order: Order, handle: str) -> Issued | Pending:
-        return await self.submit(order)
-
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         await self._call("POST", "revoke", {"serial": f"{certificate.serial_number:X}", "reason": reason.value})
 
@@ -69,10 +68,9 @@ class ExampleCa:
         """The text of a good answer; raises BackendError for all others."""
         if self._token_secret:
             # Read for each call: a token that was exchanged is the new one at once, and none is kept.
-            secret = await self._context.read_secret(self._token_secret)
-            if secret is None or not secret.get("token"):
-                raise Misconfigured(f"{self._context.secret(self._token_secret)} has no token: create it")
-            headers["Authorization"] = f"Bearer {secret['token'].decode()}"
+            field = "spec.external.config.tokenSecretName"
+            secret = await credentials.read_texts(self._context, self._token_secret, field, {"token": "the CA's token"})
+            headers["Authorization"] = f"Bearer {secret['token']}"
         try:
             async with (
                 aiohttp.ClientSession(timeout=_PATIENCE, trust_env=False) as session,
@@ -86,11 +84,11 @@ class ExampleCa:
         if answer.status in (401, 403):
             raise Misconfigured(f"{self._url} refuses the token (HTTP status {answer.status})")
         if answer.status == 429 or answer.status >= 500:
-            after = answer.headers.get("Retry-After", "")
+            said = answer.headers.get("Retry-After", "")
             # Only of 429 is it sure that it did not do what it was asked.
             raise Retryable(
                 f"{self._url}: {text or answer.reason}",
-                after=float(after) if after.isdigit() else 0.0,
+                after=bounded_pause(float(said) if said.isdecimal() else 0),
                 unplaced=answer.status == 429,
             )
         raise Rejected(f"{self._url}: {text or answer.reason}")
@@ -99,7 +97,7 @@ class ExampleCa:
 class ExampleOrders(ExampleCa):
     """Takes orders. The CA knows an order by the key that it was placed with, and takes a second one for the first."""
 
-    costs: ClassVar[bool] = True
+    traits = Traits(costs=True, revokes=True)
 
     async def submit(self, order: Order) -> Issued | Pending:
         number = await self._call("POST", "orders", _asked(order), **{"Idempotency-Key": order.key})

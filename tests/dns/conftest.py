@@ -1,17 +1,16 @@
 """One BIND for the folder, with a second zone for delegation, and what a provider sees of the operator."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from csr_operator.dns.base import Provider
 from csr_operator.dns.providers import provider
-from csr_operator.plugin.context import Context, NoResponder
+from csr_operator.plugin import testing
 from csr_operator.plugin.http import http_session
 from tests.support.bind import Bind, bind
 
@@ -19,29 +18,18 @@ FIELD = "spec.acme.solvers[0].dns01"
 
 
 @dataclass(slots=True)
-class World:
+class World(testing.World):
     """The Secrets of an issuer's namespace."""
-
-    session: aiohttp.ClientSession
-    secrets: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
-
-    async def read(self, name: str) -> Mapping[str, bytes] | None:
-        return self.secrets.get(name)
-
-    async def write_secret(self, name: str, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
-        raise AssertionError("no provider publishes anything")
 
     def provider(self, config: Mapping[str, Any], programs: Path | None = None) -> Provider:
         """Of an issuer whose `dns01` object is `config`."""
-        clock = lambda: datetime.now(UTC)  # noqa: E731
-        context = Context(self.read, self.write_secret, clock, lambda: self.session, NoResponder(), programs)
-        return provider(config, context, FIELD)
+        return provider(config, replace(self.context, programs=programs), FIELD)
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     async with http_session() as session:
-        yield World(session)
+        yield World(session, lambda: datetime.now(UTC))
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,7 @@ async def test_a_server_in_trouble(account: dict[str, Any], provider: Provider, 
     service.fail(Reply(500, {"error": "db_error"}, {"Retry-After": "7"}))
     with pytest.raises(Retryable, match=r"acme-dns: HTTP status 500 .*db_error") as caught:
         await provider.present(account["fulldomain"], ONE)
-    assert caught.value.after == 7
+    assert caught.value.after.total_seconds() == 7
     service.fail(Damage.LOST, carried_out=True)
     with pytest.raises(Retryable):
         await provider.present(account["fulldomain"], ONE)

@@ -68,7 +68,11 @@ async def test_the_zone_is_found_where_none_is_named(world: World, service: Powe
             {"token": b"hunter2"},
             "options, or Secret dns: .* not know: token; it knows auth_token, .*pdns_server",
         ),
-        ({"credentialsSecretRef": {"name": "gone"}}, {}, "credentialsSecretRef: Secret gone does not exist"),
+        (
+            {"credentialsSecretRef": {"name": "gone"}},
+            {},
+            "Secret gone, named in .*SecretRef, does not exist",
+        ),
         ({"provider": "powderdns"}, {}, "lexicon.provider: .*powderdns.* is not supported by Lexicon"),
         (
             {"provider": "googleclouddns", "options": {"auth_service_account_info": "file::/etc/passwd"}},

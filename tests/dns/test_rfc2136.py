@@ -70,8 +70,12 @@ async def test_a_server_that_asks_for_no_key_is_given_none(world: World, server:
         ({"tsigAlgorithm": "HMACSHA512"}, None, "tsigKeyName: .* [(]BADKEY[)]: correct the name or tsigAlgorithm"),
         ({}, b"dGhlIHdyb25nIG9uZQ==", "tsigSecretSecretRef: .* another secret for the key csr-operator [(]BADSIG[)]"),
         ({}, b"hunter2!", "tsigSecretSecretRef: what the Secret holds is not base64"),
-        ({}, b"", "tsigSecretSecretRef: Secret tsig: what is under the key secret is empty: write it"),
-        ({"tsigSecretSecretRef": {"name": "gone", "key": "secret"}}, None, "Secret gone does not exist: create it"),
+        ({}, b"", "Secret tsig, named in .*tsigSecretSecretRef: secret is empty: put what tsig-keygen"),
+        (
+            {"tsigSecretSecretRef": {"name": "gone", "key": "secret"}},
+            None,
+            "Secret gone, named in .*tsigSecretSecretRef, does not exist: create it",
+        ),
         ({"tsigKeyName": "reader"}, None, "REFUSED for example.com: let the key reader change TXT records there"),
     ],
 )

@@ -16,8 +16,9 @@ from csr_operator.pki.csr import CsrTemplate, build_csr
 from csr_operator.pki.keys import KeyAlgorithm, KeyParameters, generate
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
+from csr_operator.plugin import testing
 from csr_operator.plugin.backend import Issued, Order, Pending
-from csr_operator.plugin.context import Context, NoResponder
+from csr_operator.plugin.testing import Clock
 from tests.emulators.sectigo_server import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -35,32 +36,13 @@ _KEY = generate(KeyParameters(KeyAlgorithm.ECDSA))
 
 
 @dataclass(slots=True)
-class Clock:
-    now: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **span: float) -> None:
-        self.now += timedelta(**span)
-
-
-@dataclass(slots=True)
 class World:
-    """secrets: by name; `account` holds the credentials. reads: of Secrets."""
+    """secrets: by name; `account` holds the credentials."""
 
     server: SectigoServer
     clock: Clock
     session: aiohttp.ClientSession
     secrets: dict[str, Mapping[str, bytes]] = field(default_factory=lambda: {"account": LOGIN_DATA})
-    reads: int = 0
-
-    async def read_secret(self, name: str) -> Mapping[str, bytes] | None:
-        self.reads += 1
-        return self.secrets.get(name)
-
-    async def write_secret(self, *_: object) -> None:
-        raise AssertionError("this backend writes no Secret")
 
     def config(self, **more: Any) -> dict[str, Any]:
         """Of an issuer that logs in with a password, as `spec.sectigo`."""
@@ -81,8 +63,8 @@ class World:
         return {name: value for name, value in config.items() if name not in ("login", "customerURI")}
 
     def backend(self, config: Mapping[str, Any] | None = None) -> SectigoBackend:
-        context = Context(self.read_secret, self.write_secret, self.clock, lambda: self.session, NoResponder())
-        return SectigoBackend.create(self.config() if config is None else config, context)
+        around = testing.World(self.session, self.clock, self.secrets)
+        return around.make(SectigoBackend, self.config() if config is None else config)
 
 
 def order(*names: str, key: str = "0123456789abcdef" * 4, days: int = 90, **more: Any) -> Order:

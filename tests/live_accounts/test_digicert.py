@@ -19,7 +19,7 @@ import aiohttp
 import pytest
 from cryptography import x509
 
-from csr_operator.backends.digicert.certcentral import AbandoningDigicertBackend, DigicertBackend
+from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.backends.digicert.one import DigicertOneBackend
 from csr_operator.pki.chain import build_chain
 from csr_operator.pki.profile import Profile
@@ -27,7 +27,8 @@ from csr_operator.pki.verify import verify
 from csr_operator.plugin import http
 from csr_operator.plugin.backend import Issued, Order, Pending
 from csr_operator.plugin.errors import Misconfigured
-from tests.backends.digicert.support import Clock, World, order
+from csr_operator.plugin.testing import Clock, World
+from tests.backends.digicert.support import order
 from tests.emulators.digicert_one_server import DigicertOneServer
 from tests.emulators.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer, after
 from tests.live_accounts.support import Account, until_issued, variables
@@ -140,7 +141,7 @@ async def test_cert_central_cancels_what_nobody_waits_for(cert_central: CertCent
     answer = await ca.submit(wanted)
     if not isinstance(answer, Pending):
         pytest.skip("the account issues at once: nothing is ever pending")
-    assert isinstance(ca, AbandoningDigicertBackend)
+    assert ca.traits.abandons
     await ca.abandon(wanted.key, wanted.csr, answer.handle)
     await ca.abandon(wanted.key, wanted.csr, answer.handle)
 

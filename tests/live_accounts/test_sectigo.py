@@ -26,8 +26,9 @@ from csr_operator.plugin import http
 from csr_operator.plugin.backend import Issued, Order
 from csr_operator.plugin.context import Context, NoResponder
 from csr_operator.plugin.errors import Misconfigured
+from csr_operator.plugin.testing import Clock
 from tests.emulators.sectigo_server import SectigoServer
-from tests.emulators.sectigo_world import Clock, World, order
+from tests.emulators.sectigo_world import World, order
 from tests.live_accounts.support import Account, until_issued, variables
 from tests.support.following import follows
 
@@ -45,7 +46,7 @@ async def scm(request: pytest.FixtureRequest, session: aiohttp.ClientSession) ->
     if request.param == "account":
         yield _account(session)
         return
-    clock = Clock()
+    clock = Clock(datetime.now(UTC))
     with SectigoServer(clock=clock) as server:
         server.steps = (("Requested", 0), ("Applied", 5), ("Issued", 60))
         world = World(server, clock, session)

@@ -54,6 +54,7 @@ def test_a_backend_of_a_third_party_is_as_good_as_ours(here: Site, branch: Branc
         ({"name": "example", "config": {}}, "spec.external.config.url: write the CA's URL, such as https://ca.ex"),
         ({"name": "broken", "config": {"broken": "create"}}, "see KeyError in the log"),
         ({"name": "broken", "config": {"broken": "check"}}, "see ZeroDivisionError in the log"),
+        ({"name": "broken", "config": {"broken": "traits"}}, "that it `abandons`, and has no method `abandon`: write"),
     ],
 )
 def test_an_issuer_says_why_its_backend_is_of_no_use(here: Site, spec: dict[str, Any], said: str) -> None:

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from csr_operator.issuance.backend_calls import Ca
 from csr_operator.issuance.failures import Failed
 from csr_operator.plugin import http
-from csr_operator.plugin.backend import Issued, Pending, Renewal
+from csr_operator.plugin.backend import Issued, Pending, Renewal, Traits
 from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable
-from csr_operator.plugin.schedule import bounded_seconds
+from csr_operator.plugin.schedule import bounded_pause
 from tests.backends.digicert.support import order
 from tests.emulators import sectigo_world
 from tests.security.vendor_scene import cert_central
@@ -36,7 +36,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 class Odd:
     """A backend of a third party, that answers or raises what it is made with."""
 
-    needs_private_key, costs, revokes = False, True, True
+    traits = Traits(costs=True, revokes=True, suggests_renewal=True)
 
     def __init__(self, answer: Any) -> None:
         self._answer = answer
@@ -72,16 +72,17 @@ async def test_what_a_backend_should_not_raise_is_not_shown() -> None:
     assert "PASSWORD" not in failed.value.message
 
 
-@pytest.mark.parametrize("after", [float("inf"), 1e308, 10**400, 99999999999.0])
-async def test_nobody_is_waited_for_longer_than_a_day(after: float) -> None:
+@pytest.mark.parametrize("after", [timedelta.max, float("inf"), 1e308, 10**400, 99999999999.0])
+async def test_nobody_is_waited_for_longer_than_a_day(after: Any) -> None:
     with pytest.raises(Failed) as failed:
         await ca(Retryable("later", after)).ask(order(), "")
-    assert failed.value.after == 86400
+    assert failed.value.after == DAY
 
 
-@given(st.floats() | st.integers() | st.sampled_from(["1", None, True]))
+@given(st.timedeltas() | st.floats() | st.integers() | st.sampled_from(["1", None, True]))
 def test_a_wait_is_nothing_or_from_a_second_to_a_day(asked: Any) -> None:
-    assert bounded_seconds(asked) == 0 or 1 <= bounded_seconds(asked) <= 86400
+    pause = bounded_pause(asked)
+    assert pause == timedelta(0) or timedelta(seconds=1) <= pause <= DAY
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ async def test_when_to_ask_again_is_clamped() -> None:
     ],
 )
 def test_retry_after_is_clamped(text: str, seconds: float) -> None:
-    assert http.Answer(503, {"Retry-After": text}, b"").retry_after == seconds
+    assert http.Answer(503, {"Retry-After": text}, b"").retry_after == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("body", [b"[" * 1_000_000, b'{"a":' * 300_000, b"1" * 1_000_000, b"\xff", b""])

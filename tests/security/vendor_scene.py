@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.plugin import http
 from csr_operator.plugin.backend import Issued
-from tests.backends.digicert.support import Clock, World
+from csr_operator.plugin.testing import Clock, World
 from tests.emulators import sectigo_world
 from tests.emulators.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer
 from tests.emulators.sectigo_server import SectigoServer
@@ -48,7 +49,7 @@ async def cert_central(folder: Path) -> AsyncIterator[CertCentral]:
 
 @asynccontextmanager
 async def sectigo(folder: Path) -> AsyncIterator[sectigo_world.World]:
-    clock = sectigo_world.Clock()
+    clock = Clock(datetime.now(UTC))
     with SectigoServer(folder / "sectigo", clock) as server:
         async with http.http_session() as session:
             yield sectigo_world.World(server, clock, session)

@@ -1,6 +1,6 @@
 """An ACME issuer as the operator has it, without the operator: a backend, and the world that it gets."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,8 +14,9 @@ from csr_operator.backends.acme import AcmeBackend
 from csr_operator.pki.csr import CsrTemplate, build_csr
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
+from csr_operator.plugin import testing
 from csr_operator.plugin.backend import Issued, Order, Pending
-from csr_operator.plugin.context import Context, NoResponder
+from csr_operator.plugin.context import NoResponder
 from tests.support.hostile_acme import HostileAcme
 
 NAME = "www.example.com"
@@ -57,14 +58,8 @@ class World:
             "solvers": [{"http01": {"selfCheck": False}}],
             **config,
         }
-        context = Context(self.read, self.write_secret, self.clock, lambda: self.session, self.routes)
-        return AcmeBackend.create(config, context)
-
-    async def read(self, name: str) -> Mapping[str, bytes] | None:
-        return self.secrets.get(name)
-
-    async def write_secret(self, name: str, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
-        self.secrets[name] = change(self.secrets.get(name, {}))
+        around = testing.World(self.session, self.clock, self.secrets, frozenset({"account"}), self.routes)
+        return around.make(AcmeBackend, config)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ beside it when the certificates on it expire, after which they are dropped.
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -20,13 +20,15 @@ from csr_operator.pki.crl import Expiries, crl_number, is_signed_by, load_crl, r
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.extensions import extension_of
 from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
-from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin import credentials
+from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
-from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable, SecretNotFound
+from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
 from csr_operator.plugin.offload import offload
 
 from .backdate import backdate_of, validity
 
+_KEYS = {"tls.crt": "the CA's certificate", "tls.key": "its private key"}
 _CRL = "ca.crl"
 _CRL_LIFE = timedelta(days=7)
 _EXPIRIES = "expiries.json"
@@ -37,16 +39,13 @@ _Entry = tuple[x509.ReasonFlags, datetime]
 """Why a certificate is revoked, and when it expires."""
 
 
-class CaBackend:
-    needs_private_key: ClassVar[bool] = False
-    costs: ClassVar[bool] = False
-
+class CaBackend(Backend):
     def __init__(
         self, secret_name: str, crl_name: str, crl_urls: Sequence[str], backdate: timedelta, context: Context
     ) -> None:
         self._backdate = backdate
         self._secret_name, self._crl_name, self._crl_urls = secret_name, crl_name, tuple(crl_urls)
-        self.revokes = bool(crl_name)
+        self.traits = Traits(revokes=bool(crl_name), knows_roots=True)
         self._context, self._secret = context, context.secret(secret_name)
         self._where = f"spec.ca.secretName: {self._secret}"
         self._loaded: tuple[Mapping[str, bytes], Authority] | None = None
@@ -194,15 +193,17 @@ class CaBackend:
         return first if before is None else max(first, before.last_update_utc)
 
     async def _load(self) -> Authority:
-        data = await self._context.read_secret(self._secret_name)
-        self._loaded, before = None, self._loaded  # what cannot be read any more must not go on signing
-        if data is None:
-            where = f" -n {self._context.namespace}" if self._context.namespace else ""
-            command = f"kubectl create secret tls {self._secret_name}{where} --cert=ca.crt --key=ca.key"
-            raise SecretNotFound(
-                f"{self._secret}, named in spec.ca.secretName, does not exist: a CertificateRequest with isCA and that "
-                f"secretName makes it; or create it, for example with `{command}`"
-            )
+        where = f" -n {self._context.namespace}" if self._context.namespace else ""
+        remedy = (
+            "a CertificateRequest with isCA and that secretName makes it; or create it, for example with "
+            f"`kubectl create secret tls {self._secret_name}{where} --cert=ca.crt --key=ca.key`"
+        )
+        try:
+            data = await credentials.read(self._context, self._secret_name, "spec.ca.secretName", _KEYS, remedy)
+        except Misconfigured:
+            self._loaded = None  # what cannot be read any more must not go on signing
+            raise
+        self._loaded, before = None, self._loaded
         if before is None or before[0] != data or not before[1].valid_at(self._context.clock()):
             before = (data, await offload(sum(map(len, data.values())), self._parse, data))
         self._must_be_valid(before[1], self._context.clock())
@@ -210,10 +211,6 @@ class CaBackend:
         return before[1]
 
     def _parse(self, data: Mapping[str, bytes]) -> Authority:
-        for name in ("tls.crt", "tls.key"):
-            if not data.get(name):
-                lacks = "is empty" if name in data else "is missing"
-                raise Misconfigured(f"{self._where}: {name} {lacks}; it needs tls.crt and tls.key")
         try:
             now = self._context.clock()
             return load_authority(data["tls.crt"], data["tls.key"], data.get("ca.crt", b""), now=now)

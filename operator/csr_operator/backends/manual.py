@@ -7,14 +7,14 @@ for.
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from cryptography import x509
 
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.errors import Added, Mismatch, Missing, PkiError
 from csr_operator.pki.verify import accepted, clock_words
-from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Rejected
 from csr_operator.plugin.offload import offload
@@ -23,10 +23,8 @@ _SOON = timedelta(seconds=1)
 _LOOK_AGAIN = timedelta(hours=24)  # what is imported is seen at once; this is no polling
 
 
-class ManualBackend:
-    needs_private_key: ClassVar[bool] = False
-    costs: ClassVar[bool] = True
-    revokes: ClassVar[bool] = False
+class ManualBackend(Backend):
+    traits = Traits(costs=True, knows_roots=True)
 
     def __init__(self, roots: tuple[x509.Certificate, ...], context: Context) -> None:
         self._roots, self._clock = roots, context.clock

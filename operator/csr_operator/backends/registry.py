@@ -1,10 +1,12 @@
 """Finds backends, ours and third-party ones, by the entry point group `csr_operator.backends`."""
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from typing import cast
+from typing import Any
 
-from csr_operator.plugin.backend import Backend
+from csr_operator.plugin.backend import Backend, check_traits
+from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured
 
 GROUP = "csr_operator.backends"
@@ -20,4 +22,14 @@ def backend(name: str) -> type[Backend]:
             f"no backend {name} is installed: install the distribution that has it beside the operator, or use one of "
             f"{known}"
         )
-    return cast(type[Backend], next(iter(found)).load())
+    loaded = next(iter(found)).load()
+    if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
+        raise Misconfigured(f"backend {name} is no class that inherits from csr_operator.plugin.Backend: update it")
+    return loaded
+
+
+def create(name: str, config: Mapping[str, Any], context: Context) -> Backend:
+    """The backend of an issuer: `config` is what its spec says to the backend called `name`. Raises Misconfigured."""
+    made = backend(name).create(config, context)
+    check_traits(made)
+    return made

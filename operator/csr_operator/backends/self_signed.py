@@ -5,24 +5,22 @@ A repeat is harmless: nothing outside the operator is asked.
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from cryptography import x509
 
 from csr_operator.pki.authority import self_sign
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.signatures import is_self_signed
-from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Rejected
 
 from .backdate import backdate_of, validity
 
 
-class SelfSignedBackend:
-    needs_private_key: ClassVar[bool] = True
-    costs: ClassVar[bool] = False
-    revokes: ClassVar[bool] = False
+class SelfSignedBackend(Backend):
+    traits = Traits(needs_private_key=True, knows_roots=True)
 
     def __init__(self, backdate: timedelta, context: Context) -> None:
         self._backdate, self._clock = backdate, context.clock

@@ -13,7 +13,7 @@ from csr_operator.api.parse_issuer import parse_issuer
 from csr_operator.api.parse_request import parse_request
 from csr_operator.api.parse_secret import parse_secret_meta
 from csr_operator.api.request import CertificateRequest
-from csr_operator.backends.registry import backend
+from csr_operator.backends.registry import create
 from csr_operator.decisions.decide import cannot_revoke, issuer_name, owns
 from csr_operator.kube.errors import KubeError
 from csr_operator.kube.objects import Object, secret_data
@@ -186,6 +186,6 @@ def _revokes(issuer: Issuer) -> bool | None:
 
     try:
         context = Context(nothing, nothing, lambda: datetime.now(UTC), no_session, NoResponder())
-        return backend(issuer.backend).create(issuer.config, context).revokes
+        return create(issuer.backend, issuer.config, context).traits.revokes
     except Misconfigured:
         return None

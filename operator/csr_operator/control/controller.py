@@ -439,7 +439,7 @@ class Controller:
                     await self._performer.abandon(staged, live.ca)
         except Failed as failed:
             if not failed.permanent and self._clock() - parse_time(staged.deleted) < _GIVE_UP:
-                wait = self._queue.backoff(key, at_least=failed.after)
+                wait = self._queue.backoff(key, at_least=failed.after.total_seconds())
                 logger.info("%s: the order is not taken back yet: %s; again in %.0f s", key.name, failed.message, wait)
                 self._queue.add_after(key, wait)
                 return False
@@ -599,7 +599,7 @@ class Controller:
                     text = f"{live.issuer.key} asks to renew the certificate {when}: {renewal.explanation}"
                     self._events.normal(request, Reason.RENEWAL_SUGGESTED, text)
         except Failed as failed:
-            again = min(again, timedelta(seconds=max(failed.after, 600.0)))
+            again = min(again, max(failed.after, timedelta(minutes=10)))
             logger.info("%s: %s does not say when to renew: %s", request.key, live.issuer.key, failed.message)
         self._consult[request.key] = (reference, self._clock() + again)
         self._queue.add(request.key)
@@ -900,7 +900,9 @@ class Controller:
                 if reason is Reason.RENEWAL and before is not None and before.window is not None:
                     why += ", at the time that the CA asks for (renewal information, RFC 9773)"
                 self._events.normal(request, Reason.ISSUED, f"revision {action.revision}{why}", because=reason)
-            elif live is not None and live.backend is not None and live.backend.costs and _shows_trouble(request):
+            elif (
+                live is not None and live.backend is not None and live.backend.traits.costs and _shows_trouble(request)
+            ):
                 self._events.normal(request, Reason.ISSUED, "revision 1")  # else the trouble would have the last word
         return done.csr_pem
 
@@ -1047,7 +1049,7 @@ class Controller:
             return  # it is gone, and one that is made anew under its name starts afresh
         issuer = live.issuer.key if live is not None and failed.by_issuer else None
         version = live.state.version if issuer is not None and live is not None and live.state is not None else ""
-        wait = None if failed.permanent else self._queue.backoff(request.key, at_least=failed.after)
+        wait = None if failed.permanent else self._queue.backoff(request.key, at_least=failed.after.total_seconds())
         now = self._clock()
         failure = Failure(
             reason=failed.reason,

@@ -15,7 +15,7 @@ from csr_operator.api.conditions import Condition
 from csr_operator.api.issuer import Issuer
 from csr_operator.api.keys import ObjectKey, SecretKey, is_newer
 from csr_operator.api.reasons import Reason
-from csr_operator.backends.registry import backend as backend_class
+from csr_operator.backends import registry
 from csr_operator.challenges.responder import Challenges, IssuerResponder
 from csr_operator.decisions.decide import IssuerState, issuer_name
 from csr_operator.decisions.status import condition_bodies, issuer_conditions
@@ -26,7 +26,7 @@ from csr_operator.kube.issuer_secrets import write_issuer_secret
 from csr_operator.kube.objects import secret_data
 from csr_operator.metrics import CA_CALLS, IssuerSample
 from csr_operator.pki.errors import quoted
-from csr_operator.plugin.backend import Backend, Health, SuggestsRenewal
+from csr_operator.plugin.backend import Backend, Health, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Misconfigured, SecretNotFound
 from csr_operator.plugin.text import shown
@@ -157,15 +157,16 @@ class Issuers:
             return
         ready, reason, health = await self._ask(live)
         message = _bounded(live, ready, reason, health.message, self._clock())
+        traits = live.backend.traits if live.backend is not None else Traits()
         state = IssuerState(
             ready=ready,
             message=_first_words(live, ready, reason, message),
             version=f"{live.issuer.uid}/{live.issuer.generation}/{health.fingerprint}",
             fingerprint=health.fingerprint,
             rotated_at=self._rotated_at(live.state, health.fingerprint),
-            costs=live.backend is not None and live.backend.costs,
-            revokes=live.backend is not None and live.backend.revokes,
-            suggests=isinstance(live.backend, SuggestsRenewal),
+            costs=traits.costs,
+            revokes=traits.revokes,
+            suggests=traits.suggests_renewal,
             needs_approval=live.issuer.needs_approval,
             policy=live.issuer.policy,
             backend=live.issuer.backend if live.backend is not None else "",
@@ -197,7 +198,7 @@ class Issuers:
         try:
             responder = IssuerResponder(self._challenges, issuer)
             context = Context(read_secret, write_secret, self._clock, self._http, responder, self._programs, namespace)
-            backend = backend_class(issuer.backend).create(issuer.config, context)
+            backend = registry.create(issuer.backend, issuer.config, context)
         except Misconfigured as error:
             return Live(issuer, None, shown(str(error)))
         except Exception as error:

@@ -59,9 +59,9 @@ class AcmeDns:
         )
 
     async def _accounts(self) -> Mapping[str, Mapping[str, str]]:
-        field = f"{self._field}.accountSecretRef"
+        field, what = f"{self._field}.accountSecretRef", "what /register of acme-dns answered"
         try:
-            accounts = json.loads(await secret_key(self._context, self._reference, field))
+            accounts = json.loads(await secret_key(self._context, self._reference, field, what))
             if all(isinstance(account[each], str) for account in accounts.values() for each in _FIELDS):
                 found: Mapping[str, Mapping[str, str]] = accounts
                 return found
@@ -69,7 +69,7 @@ class AcmeDns:
             pass
         raise Misconfigured(
             f"{field}: the Secret does not hold a JSON object of accounts by domain, each with {', '.join(_FIELDS)}: "
-            "paste what /register of acme-dns answered"
+            f"paste {what}"
         )
 
     def _failure(self, answer: Answer, account: Mapping[str, str]) -> BackendError:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from csr_operator.plugin import credentials
 from csr_operator.plugin.context import Context
-from csr_operator.plugin.errors import Misconfigured, SecretNotFound
+from csr_operator.plugin.errors import Misconfigured
 
 
 class Provider(Protocol):
@@ -30,14 +31,6 @@ def required(config: Mapping[str, Any], key: str, field: str, what: str) -> Any:
     return value
 
 
-async def secret(context: Context, name: str, field: str) -> Mapping[str, bytes]:
-    """The data of the Secret that `field` names."""
-    data = await context.read_secret(name)
-    if data is None:
-        raise SecretNotFound(f"{field}: {context.secret(name)} does not exist: create it")
-    return data
-
-
 class Credentials:
     """What `credentialsSecretRef` of a provider names. name: of the Secret; empty if there is none."""
 
@@ -52,15 +45,12 @@ class Credentials:
 
     async def data(self) -> Mapping[str, bytes]:
         """Empty without a Secret."""
-        return await secret(self._context, self.name, self.field) if self.name else {}
+        if not self.name:
+            return {}
+        return await credentials.read(self._context, self.name, self.field, {}, "create it")
 
 
-async def secret_key(context: Context, reference: Mapping[str, Any], field: str) -> bytes:
-    """The value that `reference` (`name` and `key`) names."""
+async def secret_key(context: Context, reference: Mapping[str, Any], field: str, what: str) -> bytes:
+    """The value that `reference` (`name` and `key`) names. what: belongs there."""
     name, key = required(reference, "name", field, "the name of a Secret"), required(reference, "key", field, "its key")
-    value = (await secret(context, name, field)).get(key)
-    if value is None:
-        raise Misconfigured(f"{field}: {context.secret(name)} has nothing under the key {key}: add it")
-    if not value:
-        raise Misconfigured(f"{field}: {context.secret(name)}: what is under the key {key} is empty: write it")
-    return value
+    return (await credentials.read(context, name, field, {key: what}))[key]

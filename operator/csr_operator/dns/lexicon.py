@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
+from csr_operator.plugin.schedule import bounded_pause
 from csr_operator.plugin.text import masked, shown
 
 from .base import Credentials, required
@@ -174,7 +175,7 @@ class Lexicon:
                     + text
                 )
             case _:
-                raise Retryable(f"{self._provider}: {text}", outcome.get("after", 0))
+                raise Retryable(f"{self._provider}: {text}", bounded_pause(outcome.get("after")))
 
 
 def _installation(python: Path) -> list[Path]:

@@ -107,7 +107,7 @@ class Rfc2136:
         if not self._key_name:
             return None
         field = f"{self._field}.tsigSecretSecretRef"
-        text = await secret_key(self._context, self._reference, field)
+        text = await secret_key(self._context, self._reference, field, "what tsig-keygen writes as secret")
         try:
             secret = base64.b64decode(b"".join(text.split()), validate=True)
             return dns.tsig.Key(dns.name.from_text(self._key_name), secret, self._algorithm)

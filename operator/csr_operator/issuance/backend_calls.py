@@ -13,19 +13,9 @@ from csr_operator.api.reasons import Reason
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.metrics import CA_CALLS
 from csr_operator.pki.verify import CA_DECIDES, Rules
-from csr_operator.plugin.backend import (
-    Abandons,
-    Backend,
-    Issued,
-    KnowsRoots,
-    Order,
-    Pending,
-    Renewal,
-    RepeatsCommonName,
-    SuggestsRenewal,
-)
+from csr_operator.plugin.backend import Backend, Issued, Order, Pending, Renewal, Traits
 from csr_operator.plugin.errors import BackendError, Lapsed, Rejected, Retryable
-from csr_operator.plugin.schedule import bounded_pause, bounded_seconds
+from csr_operator.plugin.schedule import SHORTEST, bounded_pause
 from csr_operator.plugin.text import shown
 
 from .failures import Failed
@@ -64,9 +54,9 @@ class Ca:
         self.issuer, self.name, self.backend, self.policy, self.version = issuer, name, backend, policy, version
 
     @property
-    def repeats_common_name(self) -> bool:
-        """It takes a common name only if that is among the DNS names as well."""
-        return isinstance(self.backend, RepeatsCommonName) and self.backend.repeats_common_name
+    def traits(self) -> Traits:
+        """What the backend says of itself."""
+        return self.backend.traits
 
     async def ask(self, order: Order, handle: str) -> Issued | Pending:
         """Place the order, or ask how the one with `handle` stands. Raises Failed."""
@@ -80,20 +70,20 @@ class Ca:
 
     async def suggest_renewal(self, reference: str) -> Renewal | None:
         """Raises Failed."""
-        if not isinstance(self.backend, SuggestsRenewal):
+        if not self.traits.suggests_renewal:
             return None
         return await self._counted("suggest_renewal", self.backend.suggest_renewal(reference), _renewal)
 
     async def roots_of(self, leaf: x509.Certificate) -> tuple[Sequence[x509.Certificate] | None, Rules]:
         """What a certificate that could be this CA's leads to (None: not known), and what it may differ in. Raises
         Failed."""
-        if not isinstance(self.backend, KnowsRoots):
+        if not self.traits.knows_roots:
             return None, CA_DECIDES
         return await self._counted("roots_of", self.backend.roots_of(leaf)), TAKEN_OVER
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         """Raises Failed."""
-        if isinstance(self.backend, Abandons):
+        if self.traits.abandons:
             await self._counted("abandon", self.backend.abandon(key, csr, handle))
 
     async def _counted(self, call: str, answer: Awaitable[T], bounded: Callable[[T], T] = lambda given: given) -> T:
@@ -110,7 +100,7 @@ class Ca:
             raise Failed(Reason.ISSUER_UNAVAILABLE, message) from None
         except Retryable as error:
             outcome = "retryable"
-            after = bounded_seconds(error.after)
+            after = bounded_pause(error.after)
             if isinstance(error, Lapsed):
                 raise Failed(Reason.ORDER_FAILED, shown(str(error)), after=after) from error
             words, nothing = shown(str(error)), call == "submit" and error.unplaced
@@ -139,7 +129,7 @@ def _answer(answer: Issued | Pending) -> Issued | Pending:
     if isinstance(answer, Pending):
         if len(answer.handle.encode()) > _LARGEST_HANDLE:
             raise _OutOfBounds(f"asks to keep more of an order than the {_LARGEST_HANDLE} bytes available")
-        return replace(answer, message=shown(answer.message), poll_after=bounded_pause(answer.poll_after))
+        return replace(answer, message=shown(answer.message), poll_after=bounded_pause(answer.poll_after) or SHORTEST)
     for what, count, most in (
         ("certificates", len(answer.certificates), _MOST_CERTIFICATES),
         ("roots", len(answer.roots), _MOST_ROOTS),
@@ -169,4 +159,5 @@ def _renewal(renewal: Renewal | None) -> Renewal | None:
     start, end = renewal.start, renewal.end
     if start.tzinfo is None or end.tzinfo is None or start.year not in _YEARS or end.year not in _YEARS or start >= end:
         raise _OutOfBounds("suggests a renewal in a time that does not begin before it ends")
-    return replace(renewal, ask_after=bounded_pause(renewal.ask_after), explanation=shown(renewal.explanation))
+    again = bounded_pause(renewal.ask_after) or SHORTEST
+    return replace(renewal, ask_after=again, explanation=shown(renewal.explanation))

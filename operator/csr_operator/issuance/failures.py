@@ -1,5 +1,7 @@
 """How an attempt ends that did not end in a certificate."""
 
+from datetime import timedelta
+
 from csr_operator.api.reasons import Reason
 from csr_operator.api.secrets import SecretMeta, Staged
 from csr_operator.metrics import FAILURES
@@ -23,7 +25,7 @@ class Failed(Exception):
     change of spec or issuer helps (permanent), another issuer may do (by_issuer), and whether the order is dead
     (lapsed). None of these: as the row says; else it is another case than the usual one.
 
-    after: seconds that the CA asked to wait. unplaced: nothing was ordered, for sure. names_issuer: so does the
+    after: how long the CA asked to wait. unplaced: nothing was ordered, for sure. names_issuer: so does the
     message. staged: the order as it is kept from now on.
     """
 
@@ -35,7 +37,7 @@ class Failed(Exception):
         permanent: bool | None = None,
         needs_user: bool | None = None,
         by_issuer: bool | None = None,
-        after: float = 0.0,
+        after: timedelta = timedelta(0),
         unplaced: bool = False,
         names_issuer: bool = False,
     ) -> None:

@@ -43,7 +43,7 @@ from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
 from csr_operator.pki.keys import KeyEncoding, PrivateKey, generate, load_private_key, parameters_of, private_key_pem
 from csr_operator.pki.signatures import is_self_signed
 from csr_operator.pki.verify import CA_DECIDES, accepted, clock_words
-from csr_operator.plugin.backend import Abandons, Issued, Order, Pending, Renewal
+from csr_operator.plugin.backend import Issued, Order, Pending, Renewal
 from csr_operator.plugin.offload import LARGE, offload
 
 from . import secret_body as outputs
@@ -144,14 +144,14 @@ class Performer:
         """
         begun, existing = self._clock(), None
         keeps = request.spec.private_key.rotation_policy is RotationPolicy.NEVER
-        if secret is not None and (revoke_old or ca.backend.costs or secret.owed or keeps):
+        if secret is not None and (revoke_old or ca.traits.costs or secret.owed or keeps):
             existing = await self._own_secret(request)
             secret = self._as_decided_on(request, existing, secret)
         key, csr = await self._key_and_csr(request, None if new_key else existing, ca, made)
         passwords = await self._references.passwords(request)
         basis = _Basis(csr, key, passwords, *self._to_revoke(request, existing, revoke_old))
         plan, staged = outputs.Plan(revision, hurries), None
-        if ca.backend.costs:
+        if ca.traits.costs:
             await self._may_send(request, ca, csr)  # also before anything is kept for it
             staged = await self._stage(request, plan, ca, basis)
         return await self._order(request, plan, secret, ca, basis, staged, begun)
@@ -174,7 +174,7 @@ class Performer:
             if request.spec.key_is_ours:
                 key = load_private_key(data.get("tls.key", b""))
             # What is sent is what the spec asks for, whatever stands in the Secret.
-            wanted = await offload(request.spec.weight, _is_of_spec, csr, request, key, ca.repeats_common_name)
+            wanted = await offload(request.spec.weight, _is_of_spec, csr, request, key, ca.traits.repeats_common_name)
             wanted = wanted and csr_digest(_pem(csr)) == staged.csr
         except PkiError:
             wanted = False
@@ -493,7 +493,7 @@ class Performer:
             csr=basis.csr,
             profile=request.spec.template.profile,
             duration=request.spec.duration,
-            private_key=basis.key if ca.backend.needs_private_key else None,
+            private_key=basis.key if ca.traits.needs_private_key else None,
             answer=await offload(len(request.wishes.imported), _brought, request, secret),
             repeated=repeated,
             replaces=replaces.reference if replaces is not None else "",
@@ -547,10 +547,10 @@ class Performer:
         asked = asked_of(request.wishes.renew, ca.version)
         if failed.permanent:
             return replace(plan, setback=Setback(NEVER, asked, failed.reason, failed.message))
-        failed.after = max(failed.after, order_pause(plan.lapses).total_seconds())
+        failed.after = max(failed.after, order_pause(plan.lapses))
         setback = None
         if failed.after:
-            again = format_time(self._clock() + timedelta(seconds=failed.after))
+            again = format_time(self._clock() + failed.after)
             failed.message += f"; another order is placed at {again}"
             setback = Setback(again, asked, failed.reason, failed.message)
         return replace(plan, handle="", lapses=plan.lapses + 1, setback=setback)
@@ -562,8 +562,9 @@ class Performer:
         pem = b""
         if basis.key is not None and request.spec.key_is_ours:
             pem = private_key_pem(basis.key, KeyEncoding.PKCS8)
-        traces = isinstance(ca.backend, Abandons)
-        body = outputs.staging_body(request, plan, ca.issuer, pem, _pem(basis.csr), self._seal, leaves_traces=traces)
+        body = outputs.staging_body(
+            request, plan, ca.issuer, pem, _pem(basis.csr), self._seal, leaves_traces=ca.traits.abandons
+        )
         where = outputs.staging_key(request)
         if before is not None:
             body["metadata"]["uid"] = before.uid
@@ -619,17 +620,21 @@ class Performer:
                 return None, await offload(spec.weight, load_csr, spec.csr_pem.encode())
             if spec.private_key.secret_ref is not None:
                 key = await self._references.key(request, ca)
-                return key, await offload(spec.weight, build_csr, _template(request, ca.repeats_common_name), key)
+                return key, await offload(
+                    spec.weight, build_csr, _template(request, ca.traits.repeats_common_name), key
+                )
             parameters = spec.private_key.parameters
             old_key = None if existing is None else _reusable_key(request, secret_data(existing))
             if not takes_long(parameters):
                 key = old_key or generate(parameters)
-                return key, await offload(spec.weight, build_csr, _template(request, ca.repeats_common_name), key)
+                return key, await offload(
+                    spec.weight, build_csr, _template(request, ca.traits.repeats_common_name), key
+                )
             if (slow_key := old_key or made) is None:
                 raise NeedsKey
             # To sign with one takes up to tens of milliseconds, without the GIL.
             loop = asyncio.get_running_loop()
-            template = _template(request, ca.repeats_common_name)
+            template = _template(request, ca.traits.repeats_common_name)
             return slow_key, await loop.run_in_executor(self._cpu, build_csr, template, slow_key)
         except PkiError as error:
             raise Failed(Reason.INVALID_REQUEST, str(error)) from None
@@ -650,7 +655,7 @@ class Performer:
             if error.not_before is not None:
                 # It comes into force by itself, or once a clock is set right.
                 text = f"the CA's answer is not valid yet: {differences}; {clock_words(error, now)}"
-                wait = max((error.not_before - now).total_seconds(), 0.0)
+                wait = max(error.not_before - now, timedelta(0))
                 raise Failed(Reason.ANSWER_MISMATCH, text, permanent=False, needs_user=False, after=wait) from None
             if error.is_over:
                 text = f"the CA's answer is not valid any more: {differences}; {clock_words(error, now)}"

@@ -42,7 +42,7 @@ class References:
         except PkiError as error:
             raise Failed(Reason.KEY_UNUSABLE, f"{_KEY}: {ref.key} in {secret}: {error}") from None
         weight = sum(map(len, data.values()))
-        if ca is not None and ca.backend.needs_private_key and await offload(weight, _is_of_a_ca, key, data):
+        if ca is not None and ca.traits.needs_private_key and await offload(weight, _is_of_a_ca, key, data):
             # It would sign for any names, past whatever the issuer of that CA demands.
             text = f"{_KEY}: {secret} is that of a CA: name a key that is not beside a CA certificate"
             raise Failed(Reason.KEY_UNUSABLE, text, by_issuer=True)

@@ -1,6 +1,7 @@
 """What a CA backend is, and what it is written with: the API for third parties.
 
-Only what this package exports is promised to packages of others; its modules are not. `http` and `text` are modules.
+Only what this package exports is promised to packages of others; its modules are not. `credentials`, `http` and
+`text` are modules. `csr_operator.plugin.testing` is for tests, and has to be imported by itself.
 """
 
 from csr_operator.pki.chain import load_bundle
@@ -9,30 +10,20 @@ from csr_operator.pki.fingerprint import sha256_fingerprint
 from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import Rules
 
-from . import http, text
-from .backend import (
-    Abandons,
-    Backend,
-    Health,
-    Issued,
-    KnowsRoots,
-    Order,
-    Pending,
-    Renewal,
-    RepeatsCommonName,
-    SuggestsRenewal,
-)
+from . import credentials, http, text
+from .backend import Backend, Health, Issued, Order, Pending, Renewal, Traits
 from .context import Context, NoResponder, Responder
 from .errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable, SecretNotFound
+from .fresh import Fresh
+from .schedule import Schedule, bounded_pause
 
 __all__ = [
-    "Abandons",
     "Backend",
     "BackendError",
     "Context",
+    "Fresh",
     "Health",
     "Issued",
-    "KnowsRoots",
     "Lapsed",
     "Misconfigured",
     "NoResponder",
@@ -42,12 +33,14 @@ __all__ = [
     "Profile",
     "Rejected",
     "Renewal",
-    "RepeatsCommonName",
     "Responder",
     "Retryable",
     "Rules",
+    "Schedule",
     "SecretNotFound",
-    "SuggestsRenewal",
+    "Traits",
+    "bounded_pause",
+    "credentials",
     "http",
     "load_bundle",
     "sha256_fingerprint",

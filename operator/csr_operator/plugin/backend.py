@@ -1,9 +1,10 @@
 """What a CA backend is: orders, answers, and the calls of a CA."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any
 
 from cryptography import x509
 
@@ -12,6 +13,7 @@ from csr_operator.pki.profile import Profile
 from csr_operator.pki.verify import Rules
 
 from .context import Context
+from .errors import Misconfigured
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Issued:
     roots: what the chain must lead to, as the issuer knows it; empty if it knows none.
     any_duration: the CA decides how long it is valid, whatever was asked for. rules: what else it may decide.
     reference: what the CA knows the certificate by, kept with it (at most 1,024 characters, public).
-    renewal: from a backend that `SuggestsRenewal`.
+    renewal: from a backend that `suggests_renewal`.
     """
 
     certificates: Sequence[x509.Certificate]
@@ -97,79 +99,95 @@ class Health:
     not_after: datetime | None = None
 
 
-class Backend(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What a backend can do, and what it has to be spared. Each trait but the first and the last has a method."""
+
+    needs_private_key: bool = False
+    """`submit` gets the key itself. Only for a backend that signs inside the operator."""
+    costs: bool = False
+    """An order costs something or takes time. Key and CSR are stored before `submit`, which may then be called again
+    with the same order after a crash: it looks the order up by its key first, or says in its docstring why it cannot.
+    Without `costs`, a repeat is harmless, `submit` answers at once, and `poll` is not called."""
+    revokes: bool = False
+    """`revoke` works."""
+    knows_roots: bool = False
+    """`roots_of` says beforehand what the certificates of the CA lead to, and the CA signs what was asked for. An
+    existing certificate is taken over for a request if it could be this CA's; of other backends that is not known."""
+    suggests_renewal: bool = False
+    """The CA has a say in when its certificates are renewed: `suggest_renewal`."""
+    abandons: bool = False
+    """Something is left behind while an order is pending, records in the DNS or the order itself: `abandon`."""
+    repeats_common_name: bool = False
+    """The CA takes a common name only if it is among the DNS names as well: the operator puts it there, in the CSRs
+    that it makes itself."""
+
+
+class Backend(ABC):
     """One issuer's CA. Made anew when the issuer's spec changes; called concurrently.
 
-    needs_private_key: `submit` gets the key itself. Only for a backend that signs inside the operator.
-    costs: an order costs something or takes time. Key and CSR are stored before `submit`, which may then be called
-    again with the same order after a crash: it looks the order up by its key first, or says in its docstring why it
-    cannot. Without `costs`, a repeat is harmless, and `submit` answers at once.
-    revokes: `revoke` works.
+    Methods that are not abstract are only called if a trait says so.
     """
 
-    needs_private_key: ClassVar[bool]
-    costs: ClassVar[bool]
-    revokes: bool
+    traits: Traits
+    """The same as long as the object lives: of the class, or set in `__init__` where they depend on the spec."""
 
     @classmethod
-    def create(cls, config: Mapping[str, Any], context: Context) -> Self:
+    @abstractmethod
+    def create(cls, config: Mapping[str, Any], context: Context) -> "Backend":
         """From the issuer's `spec.<backend>`, a third party's from `spec.external.config`; raises Misconfigured."""
-        ...
 
+    @abstractmethod
     async def check(self) -> Health:
         """Is the CA there, and may we use it? Raises BackendError if not; asked at intervals."""
-        ...
 
+    @abstractmethod
     async def submit(self, order: Order) -> Issued | Pending:
         """Have the CSR signed. Raises BackendError."""
-        ...
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
         """How an order stands that `submit` or `poll` left pending. Raises BackendError."""
-        ...
+        raise NotImplementedError
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         """Revoke; done already counts as done. Raises BackendError: Rejected if it never will be, and it need not be
         asked again."""
-        ...
-
-
-@runtime_checkable
-class KnowsRoots(Protocol):
-    """A backend that knows beforehand what the certificates of its CA lead to, and that signs what was asked for.
-
-    An existing certificate is taken over for a request if it could be this CA's. Of other backends that is not known.
-    """
+        raise NotImplementedError
 
     async def roots_of(self, leaf: x509.Certificate) -> Sequence[x509.Certificate] | None:
         """Certificates of which one has to be above `leaf`, or be it; None for any. Raises BackendError."""
-        ...
-
-
-@runtime_checkable
-class SuggestsRenewal(Protocol):
-    """A backend whose CA has a say in when its certificates are renewed."""
+        raise NotImplementedError
 
     async def suggest_renewal(self, reference: str) -> Renewal | None:
         """For the certificate with that `Issued.reference`; None if the CA has no opinion. Raises BackendError."""
-        ...
-
-
-@runtime_checkable
-class RepeatsCommonName(Protocol):
-    """A backend that says whether its CA takes a common name only if it is among the DNS names as well. If so, the
-    operator puts it there, in the CSRs that it makes itself."""
-
-    repeats_common_name: bool
-
-
-@runtime_checkable
-class Abandons(Protocol):
-    """A backend that leaves something behind while an order is pending: records in the DNS, or the order itself."""
+        raise NotImplementedError
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         """The order is given up: take back what is left of it. Nothing left counts as done. Raises BackendError.
 
         key, csr: as in `Order`. handle: empty if none was kept. The request may be gone already.
         """
-        ...
+        raise NotImplementedError
+
+
+_METHODS = {
+    "costs": "poll",
+    "revokes": "revoke",
+    "knows_roots": "roots_of",
+    "suggests_renewal": "suggest_renewal",
+    "abandons": "abandon",
+}
+"""Which trait has which method called."""
+
+
+def check_traits(backend: Backend) -> None:
+    """Raises Misconfigured, to be shown to users, if a backend has no traits, or one without the method for it."""
+    kind = type(backend)
+    traits = getattr(backend, "traits", None)
+    if not isinstance(traits, Traits):
+        text = "has no `traits`: write what it can do, such as `traits = Traits(revokes=True)`"
+        raise Misconfigured(f"backend {kind.__qualname__} {text}")
+    for trait, method in _METHODS.items():
+        if getattr(traits, trait) and getattr(kind, method) is getattr(Backend, method):
+            text = f"says in its traits that it `{trait}`, and has no method `{method}`: write it, or remove the trait"
+            raise Misconfigured(f"backend {kind.__qualname__} {text}")

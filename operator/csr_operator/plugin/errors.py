@@ -1,12 +1,14 @@
 """How a call of a CA ends that gave no answer to go on with.
 
 BackendError
-  Retryable       try again, but not before `after` seconds (timeouts, overload, HTTP 429 and 5xx)
+  Retryable       try again, but not before `after` (timeouts, overload, HTTP 429 and 5xx)
     Lapsed        the order came to nothing; place another one for the same CSR
   Rejected        this request will never be signed; the text is the CA's message
   Misconfigured   no request can be signed: the issuer's fault (credentials, a field, an expired CA)
     SecretNotFound  a Secret that it names is not there
 """
+
+from datetime import timedelta
 
 
 class BackendError(Exception):
@@ -14,10 +16,10 @@ class BackendError(Exception):
 
 
 class Retryable(BackendError):
-    """unplaced: from `submit`, when for sure nothing was ordered: another issuer of the request is then asked at once,
-    where it names several."""
+    """after: how long the CA asks to wait; 0 if it does not say. unplaced: from `submit`, when for sure nothing was
+    ordered: another issuer of the request is then asked at once, where it names several."""
 
-    def __init__(self, message: str, after: float = 0.0, *, unplaced: bool = False) -> None:
+    def __init__(self, message: str, after: timedelta = timedelta(0), *, unplaced: bool = False) -> None:
         super().__init__(message)
         self.after, self.unplaced = after, unplaced
 

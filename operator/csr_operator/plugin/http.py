@@ -6,7 +6,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,9 +16,9 @@ import aiohttp
 from csr_operator.pki.chain import load_bundle, spki_of, to_pem
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import load_private_key, private_key_pem, public_key_der
-from csr_operator.plugin.schedule import bounded_seconds
 
 from .errors import Misconfigured, Retryable
+from .schedule import bounded_pause
 from .text import shown
 
 _TIMEOUT = aiohttp.ClientTimeout(total=60, connect=15)  # until the last octet of the answer: one a second is not enough
@@ -69,15 +69,15 @@ class Answer:
     body: bytes
 
     @property
-    def retry_after(self) -> float:
-        """Seconds that the server asks to wait (RFC 9110, section 10.2.3), from 1 to a day; 0 if it does not say."""
+    def retry_after(self) -> timedelta:
+        """How long the server asks to wait (RFC 9110, section 10.2.3), from a second to a day; 0 if it does not say."""
         text = self.headers.get("Retry-After", "")
         if re.fullmatch("[0-9]+", text):
-            return bounded_seconds(float(text))  # too many digits are infinity
+            return bounded_pause(float(text))  # too many digits are infinity
         try:
-            return bounded_seconds((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+            return bounded_pause(parsedate_to_datetime(text) - datetime.now(UTC))
         except (TypeError, ValueError, OverflowError, IndexError):
-            return 0.0
+            return timedelta(0)
 
     def json(self) -> Any:
         """Raises Retryable if the body is no JSON, was cut off, or is nested without end."""

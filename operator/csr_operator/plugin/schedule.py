@@ -1,5 +1,7 @@
 """When a CA is asked again."""
 
+import math
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 
@@ -9,16 +11,36 @@ def last_multiple(now: datetime, every: timedelta) -> datetime:
     return datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
 
 
+def grown(first: timedelta, longest: timedelta, times: int, factor: float = 2.0) -> timedelta:
+    """`first`, made longer by `factor` as many times, and `longest` at most."""
+    return min(first * factor ** min(times, 30), longest)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How often an order is looked at: the longer it has waited, the more rarely."""
+
+    first: timedelta
+    """Between two looks at an order that is younger than twice `young`."""
+    longest: timedelta
+    """Between two looks, however old the order is."""
+    young: timedelta
+    """Each time that an order's age has doubled, from this on, so has the time between two looks."""
+
+    def every(self, age: timedelta) -> timedelta:
+        """Between two looks at an order of this age."""
+        return grown(self.first, self.longest, math.floor(math.log2(max(age / self.young, 1.0))))
+
+
 SHORTEST, LONGEST = timedelta(seconds=1), timedelta(days=1)
 
 
-def bounded_seconds(asked: float) -> float:
-    """Of a `Retry-After`: 0 if nothing is asked for that means anything (nothing, no number, what has passed)."""
-    if not isinstance(asked, int | float) or not asked > 0:  # as not-a-number is not
-        return 0.0
-    return min(max(asked, SHORTEST.total_seconds()), LONGEST.total_seconds())
+def bounded_pause(asked: timedelta | float | None) -> timedelta:
+    """How long to wait where somebody asked for that (a number: seconds): from a second to a day.
 
-
-def bounded_pause(asked: timedelta) -> timedelta:
-    """Until the next look."""
-    return min(max(asked, SHORTEST), LONGEST)
+    0 if what is asked for means nothing: nothing, no number, what has passed.
+    """
+    seconds = asked.total_seconds() if isinstance(asked, timedelta) else asked
+    if not isinstance(seconds, int | float) or not seconds > 0:  # as not-a-number is not
+        return timedelta(0)
+    return timedelta(seconds=min(max(seconds, SHORTEST.total_seconds()), LONGEST.total_seconds()))

@@ -163,7 +163,7 @@ def test_an_account_is_bound_to_the_customers(external: Scene) -> None:
 
         wait_until(f"the issuer says {text}", told)
 
-    said("has no secret: put the HMAC key there")
+    said("does not exist: create it with the HMAC key as secret")
     external.kubectl.apply(secret("hmac", secret="not base64url!"))
     said("secret is not in base64url: put the HMAC key there as the CA gave it")
     external.kubectl.apply(secret("hmac", secret=EXTERNAL_KEY))

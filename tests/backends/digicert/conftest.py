@@ -9,7 +9,7 @@ import pytest
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.backends.digicert.one import DigicertOneBackend
 from csr_operator.plugin import http
-from tests.backends.digicert.support import Clock, World
+from csr_operator.plugin.testing import Clock, World
 from tests.emulators.digicert_one_server import DigicertOneServer
 from tests.emulators.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer
 

@@ -1,12 +1,9 @@
 """A backend as the operator has it, without the operator: orders made by hand, and a clock that is set."""
 
 import heapq
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-import aiohttp
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
@@ -15,41 +12,7 @@ from cryptography.x509.oid import NameOID
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.pki.profile import Profile
 from csr_operator.plugin.backend import Order, Pending
-from csr_operator.plugin.context import Context, NoResponder
-
-START = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self, now: datetime = START) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **by: float) -> None:
-        self.now += timedelta(**by)
-
-
-@dataclass(slots=True)
-class World:
-    """What a backend gets of the world."""
-
-    session: aiohttp.ClientSession
-    clock: Clock = field(default_factory=Clock)
-    secrets: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
-
-    @property
-    def context(self) -> Context:
-        async def read_secret(name: str) -> Mapping[str, bytes] | None:
-            return self.secrets.get(name)
-
-        async def write_secret(name: str, change: Any) -> None:
-            raise AssertionError("DigiCert publishes nothing")
-
-        return Context(read_secret, write_secret, self.clock, lambda: self.session, NoResponder())
+from csr_operator.plugin.testing import Clock
 
 
 def csr(*dns_names: str, common_name: str = "", others: tuple[x509.GeneralName, ...] = ()) -> Any:

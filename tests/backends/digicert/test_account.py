@@ -8,7 +8,8 @@ from cryptography import x509
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.plugin.backend import Issued
 from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
-from tests.backends.digicert.support import Clock, World, order
+from csr_operator.plugin.testing import Clock, World
+from tests.backends.digicert.support import order
 from tests.emulators.digicert_server import CONTAINER, DV, OV, PRIVATE, DigicertServer
 from tests.support.contract import Reply
 
@@ -48,8 +49,9 @@ async def test_an_account_with_more_organizations_than_a_page_holds(backend: Mak
     ("secret", "says"),
     [
         (None, "Secret digicert, named in spec.digicert.secretName, does not exist: create it with"),
-        ({}, "api-key is missing or no API key"),
-        ({"api-key": b"two\nlines"}, "api-key is missing or no API key"),
+        ({}, "Secret digicert, named in spec.digicert.secretName: api-key is missing: put the API key there"),
+        ({"api-key": b"two\nlines"}, "api-key is no line of text: put the API key there"),
+        ({"api-key": b"two words"}, "api-key is no API key: put DigiCert's there"),
         ({"api-key": b"WRONG"}, "DigiCert refuses the API key"),
     ],
 )
@@ -119,7 +121,7 @@ async def test_a_certificate_that_is_being_reissued_is_revoked_later(backend: Ma
     server.set_status(server.orders[0]["id"], "reissue_pending")
     with pytest.raises(Retryable) as failed:
         await ca.revoke(certificate, x509.ReasonFlags.key_compromise)
-    assert failed.value.after > 0
+    assert failed.value.after.total_seconds() > 0
 
 
 async def test_another_account_s_certificate_cannot_be_revoked(backend: Make, server: DigicertServer) -> None:

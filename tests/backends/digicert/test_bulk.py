@@ -9,7 +9,8 @@ from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.backends.digicert.changes import interval
 from csr_operator.plugin.backend import Pending
 from csr_operator.plugin.errors import Misconfigured, Retryable
-from tests.backends.digicert.support import Clock, Queue, order
+from csr_operator.plugin.testing import Clock
+from tests.backends.digicert.support import Queue, order
 from tests.emulators.digicert_server import DigicertServer, after
 from tests.support.contract import Damage, Reply
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from csr_operator.backends.digicert.certcentral import AbandoningDigicertBackend, DigicertBackend
+from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.plugin.backend import Issued, Order, Pending
 from csr_operator.plugin.errors import Misconfigured, Rejected
-from tests.backends.digicert.support import Clock, World, order
+from csr_operator.plugin.testing import Clock, World
+from tests.backends.digicert.support import order
 from tests.emulators.digicert_server import DV, DigicertServer
 from tests.support.bind import Bind, bind
 
@@ -26,12 +27,12 @@ def dns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bind]:
 
 
 @pytest.fixture
-def dv(backend: Make, server: DigicertServer, dns: Bind, world: World) -> Callable[..., AbandoningDigicertBackend]:
+def dv(backend: Make, server: DigicertServer, dns: Bind, world: World) -> Callable[..., DigicertBackend]:
     """Makes a backend that orders from a CertCentral which looks records up in BIND."""
     server.txt = lambda name: set(dns.records(name))
     world.secrets["tsig"] = {"secret": dns.secret.encode()}
 
-    def make(**settings: Any) -> AbandoningDigicertBackend:
+    def make(**settings: Any) -> DigicertBackend:
         dns01 = {
             "rfc2136": {
                 "nameserver": dns.nameserver,
@@ -43,7 +44,7 @@ def dv(backend: Make, server: DigicertServer, dns: Bind, world: World) -> Callab
         }
         config = {"product": DV, "organizationId": None, "dcvMethod": "dns-txt-token", "dns01": dns01, **settings}
         ca = backend(**config)
-        assert isinstance(ca, AbandoningDigicertBackend)
+        assert ca.traits.abandons
         return ca
 
     return make
@@ -73,7 +74,7 @@ async def test_records_are_set_checked_and_removed(
 
 
 async def test_the_records_of_an_order_that_is_given_up_are_removed_after_a_crash(
-    dv: Callable[..., AbandoningDigicertBackend], server: DigicertServer, dns: Bind
+    dv: Callable[..., DigicertBackend], server: DigicertServer, dns: Bind
 ) -> None:
     ca = dv()
     server.txt = lambda name: set()  # it does not see them yet
@@ -137,7 +138,7 @@ async def test_a_provider_that_fails_is_told(
     ca = dv()
     wanted, answer = await placed(ca)
     del world.secrets["tsig"]
-    with pytest.raises(Misconfigured, match="Secret tsig does not exist"):
+    with pytest.raises(Misconfigured, match=r"Secret tsig, named in .*tsigSecretSecretRef, does not exist"):
         await ca.poll(wanted, answer.handle)
     world.secrets["tsig"] = {"secret": dns.secret.encode()}
     assert isinstance(await ca.poll(wanted, answer.handle), Issued)

@@ -13,7 +13,8 @@ from csr_operator.pki.chain import build_chain
 from csr_operator.pki.verify import verify
 from csr_operator.plugin.backend import Issued, Order
 from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
-from tests.backends.digicert.support import Clock, World, csr, order
+from csr_operator.plugin.testing import Clock, World
+from tests.backends.digicert.support import csr, order
 from tests.emulators.digicert_one_server import DigicertOneServer
 from tests.support.contract import Damage, Reply
 
@@ -171,7 +172,7 @@ async def test_it_waits_as_it_is_told_to(one: Make, one_server: DigicertOneServe
     one_server.fail(reply, "POST")
     with pytest.raises(Retryable) as failed:
         await one().submit(order())
-    assert failed.value.after == 9.0
+    assert failed.value.after.total_seconds() == 9.0
 
 
 async def test_a_refusal_is_told_with_what_to_do(one: Make, one_server: DigicertOneServer) -> None:

@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from csr_operator.backends.digicert.certcentral import AbandoningDigicertBackend, DigicertBackend
+from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.pki.chain import spki_of
 from csr_operator.pki.keys import public_key_der
-from csr_operator.plugin.backend import Abandons, Issued, Order, Pending
+from csr_operator.plugin.backend import Issued, Order, Pending
 from csr_operator.plugin.errors import Rejected, Retryable
-from tests.backends.digicert.support import Clock, order
+from csr_operator.plugin.testing import Clock
+from tests.backends.digicert.support import order
 from tests.emulators.digicert_server import AT_ONCE, OV, PRIVATE, DigicertServer, after
 from tests.support.contract import Damage
 from tests.support.following import follows
@@ -133,7 +134,7 @@ async def test_a_pending_order_is_cancelled_if_the_issuer_says_so(backend: Make,
     ca = backend(cancelPending=True)
     answer = await ca.submit(order())
     assert isinstance(answer, Pending)
-    assert isinstance(ca, AbandoningDigicertBackend)
+    assert ca.traits.abandons
     await ca.abandon("a" * 64, order().csr, answer.handle)
     assert server.orders[0]["status"] == "canceled"
     await ca.abandon("a" * 64, order().csr, answer.handle)  # done already counts as done
@@ -145,7 +146,7 @@ async def test_an_order_whose_answer_was_lost_is_cancelled_as_well(backend: Make
     ca = backend(cancelPending=True)
     with pytest.raises(Retryable):
         await ca.submit(order())
-    assert isinstance(ca, AbandoningDigicertBackend)
+    assert ca.traits.abandons
     await ca.abandon("a" * 64, order().csr, "")
     assert server.orders[0]["status"] == "canceled"
 
@@ -155,7 +156,7 @@ async def test_an_order_that_waits_for_approval_is_taken_back(backend: Make, ser
     ca = backend(cancelPending=True)
     answer = await ca.submit(order())
     assert isinstance(answer, Pending)
-    assert isinstance(ca, AbandoningDigicertBackend)
+    assert ca.traits.abandons
     await ca.abandon("a" * 64, order().csr, answer.handle)
     assert server.orders[0]["status"] == "rejected"
 
@@ -166,7 +167,7 @@ async def test_a_pending_reissue_is_cancelled_and_the_order_stays(backend: Make,
     ca = backend(**PLAN, cancelPending=True)
     answer = await ca.submit(wanted)
     assert isinstance(answer, Pending)
-    assert isinstance(ca, AbandoningDigicertBackend)
+    assert ca.traits.abandons
     await ca.abandon(wanted.key, wanted.csr, answer.handle)
     assert server.orders[0]["status"] == "issued"
 
@@ -176,11 +177,11 @@ async def test_an_issued_order_is_left_alone(backend: Make, server: DigicertServ
     ca = backend(cancelPending=True)
     answer = await ca.submit(order())
     assert isinstance(answer, Pending)
-    assert isinstance(ca, AbandoningDigicertBackend)
+    assert ca.traits.abandons
     clock.advance(minutes=15)
     await ca.abandon("a" * 64, order().csr, answer.handle)
     assert server.orders[0]["status"] == "issued"
 
 
 async def test_without_it_nothing_is_left_to_take_back(backend: Make) -> None:
-    assert not isinstance(backend(), Abandons)
+    assert not backend().traits.abandons

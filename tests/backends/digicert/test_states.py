@@ -11,7 +11,8 @@ from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.backends.digicert.changes import WAITING
 from csr_operator.plugin.backend import Issued, Pending
 from csr_operator.plugin.errors import BackendError, Lapsed, Rejected, Retryable
-from tests.backends.digicert.support import Clock, order
+from csr_operator.plugin.testing import Clock
+from tests.backends.digicert.support import order
 from tests.emulators.digicert_schema import STATUSES
 from tests.emulators.digicert_server import DigicertServer, after
 from tests.support.contract import Damage, Reply

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
+from csr_operator.plugin.testing import Clock
 from tests.emulators.sectigo_server import CUSTOMER, LOGIN, PASSWORD, TOKEN_PATH, SectigoServer
-from tests.emulators.sectigo_world import LOGIN_DATA, OAUTH_DATA, Clock, World, finish, member, order
+from tests.emulators.sectigo_world import LOGIN_DATA, OAUTH_DATA, World, finish, member, order
 from tests.support.contract import Damage, Reply
 from tests.support.signing import VendorCa, pem
 
@@ -70,10 +71,16 @@ async def test_a_mandatory_custom_field_is_asked_for(world: World) -> None:
 @pytest.mark.parametrize(
     ("secret", "words"),
     [
-        (None, "Secret account, named in spec.sectigo.login.secretName, does not exist: create it"),
-        ({"login": b"ada"}, "Secret account: password is missing or no text; it needs login and password"),
-        ({**LOGIN_DATA, "password": b"\xff"}, "password is missing or no text"),
-        ({**LOGIN_DATA, "password": b"two\nlines"}, "password is missing or no text"),
+        (
+            None,
+            "Secret account, named in spec.sectigo.login.secretName, does not exist: create it with the login name",
+        ),
+        (
+            {"login": b"ada"},
+            "Secret account, named in spec.sectigo.login.secretName: password is missing: put its",
+        ),
+        ({**LOGIN_DATA, "password": b"\xff"}, "password is no line of text"),
+        ({**LOGIN_DATA, "password": b"two\nlines"}, "password is no line of text"),
         (
             {**LOGIN_DATA, "password": b"hunter2"},
             "Sectigo says: Incorrect login credentials (code -970): check the credentials in Secret account",

@@ -3,19 +3,19 @@
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
-from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Retryable
 
 
-class BrokenCa:
-    needs_private_key: ClassVar[bool] = False
-    costs: ClassVar[bool] = False
-    revokes: ClassVar[bool] = False
+class BrokenCa(Backend):
+    traits = Traits()
 
     def __init__(self, broken: str) -> None:
+        if broken == "traits":
+            self.traits = Traits(abandons=True)
         self._broken = broken
 
     @classmethod
@@ -42,7 +42,7 @@ class BrokenCa:
 class SlowCa(BrokenCa):
     """It is well, and takes its time."""
 
-    costs: ClassVar[bool] = True
+    traits = Traits(costs=True)
 
     async def submit(self, order: Order) -> Issued | Pending:
         return Pending("1", timedelta(seconds=12), "later")

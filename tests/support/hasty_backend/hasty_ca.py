@@ -2,25 +2,23 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from cryptography import x509
 
 from csr_operator.pki.authority import load_authority, sign
-from csr_operator.plugin.backend import Health, Issued, Order, Pending, Renewal
+from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Renewal, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Lapsed
 
 
-class HastyCa:
+class HastyCa(Backend):
     """Signs with the key pair in a Secret.
 
     config: `secretName`; `backdated` and `life`, in seconds; with `renewNow`, it wants each certificate renewed.
     """
 
-    needs_private_key: ClassVar[bool] = False
-    costs: ClassVar[bool] = False
-    revokes: ClassVar[bool] = False
+    traits = Traits(suggests_renewal=True)
 
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         self._config, self._context = config, context
@@ -45,12 +43,6 @@ class HastyCa:
         )
         return Issued([certificate, *authority.certificates], reference="it", renewal=_now(self._config, now))
 
-    async def poll(self, order: Order, handle: str) -> Issued | Pending:
-        raise NotImplementedError
-
-    async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
-        raise NotImplementedError
-
     async def suggest_renewal(self, reference: str) -> Renewal | None:
         return _now(self._config, self._context.clock())
 
@@ -58,7 +50,7 @@ class HastyCa:
 class LapsingCa(HastyCa):
     """Takes each order, and drops it when it is asked how it stands."""
 
-    costs: ClassVar[bool] = True
+    traits = Traits(costs=True, suggests_renewal=True)
 
     async def submit(self, order: Order) -> Issued | Pending:
         return Pending("an-order", timedelta(seconds=0.1), "is taken")
@@ -70,7 +62,7 @@ class LapsingCa(HastyCa):
 class PatientCa(HastyCa):
     """Takes each order, and never comes to an end with it; it wants to be told of those that are given up."""
 
-    costs: ClassVar[bool] = True
+    traits = Traits(costs=True, suggests_renewal=True, abandons=True)
 
     async def submit(self, order: Order) -> Issued | Pending:
         return Pending("an-order", timedelta(seconds=60), "is taken", by_user=True)

@@ -15,8 +15,10 @@ from csr_acme import AcmeClient, AcmeError, ExternalAccount, Refused, Unreachabl
 from csr_acme.jose import AccountKey, b64url_decode
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import load_private_key
+from csr_operator.plugin import credentials
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, SecretNotFound
+from csr_operator.plugin.schedule import grown
 from csr_operator.plugin.text import shown
 
 from .words import in_words, of_directory, translated
@@ -105,7 +107,7 @@ class Account:
             client = await self._opened(now)
         except _Unwanted as refused:
             times = before.times + 1 if before is not None else 0
-            pause = min(_FIRST_PAUSE * 2 ** min(times, 10), _LONGEST_PAUSE)
+            pause = grown(_FIRST_PAUSE, _LONGEST_PAUSE, times)
             self._refusal = _Refusal(str(refused), await self._read(), times, now + pause)
             raise Misconfigured(str(refused)) from None
         self._refusal = None
@@ -226,19 +228,15 @@ class Account:
             return None
         reference = binding["keySecretRef"]
         name, key = reference["name"], reference.get("key") or "secret"
-        data = await self._context.read_secret(name)
-        if data is None or not data.get(key):
-            raise (SecretNotFound if data is None else Misconfigured)(
-                f"{self._context.secret(name)}, named in spec.acme.externalAccountBinding.keySecretRef, has no {key}: "
-                "put the HMAC key there"
-            )
+        field = "spec.acme.externalAccountBinding.keySecretRef"
+        data = await credentials.read(self._context, name, field, {key: "the HMAC key"})
         self._hmac_key = data[key].decode(errors="replace").strip()
         try:
             b64url_decode(self._hmac_key)
         except ValueError:
             raise Misconfigured(
-                f"Secret {name}, named in spec.acme.externalAccountBinding.keySecretRef: {key} is not in base64url: "
-                "put the HMAC key there as the CA gave it, without quotes, blanks or anything else"
+                f"{self._context.secret(name)}, named in {field}: {key} is not in base64url: put the HMAC key "
+                "there as the CA gave it, without quotes, blanks or anything else"
             ) from None
         return ExternalAccount(binding["keyID"], self._hmac_key)
 

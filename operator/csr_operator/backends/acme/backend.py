@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -21,10 +21,11 @@ from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import parameters_of, public_key_der
 from csr_operator.pki.verify import TLS_USAGES, Rules, SubjectRule
-from csr_operator.plugin.backend import Health, Issued, Order, Pending, Renewal
+from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Renewal, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.http import trust
+from csr_operator.plugin.schedule import bounded_pause, grown
 from csr_operator.plugin.text import shown
 
 from .account import Account
@@ -35,15 +36,15 @@ from .words import NAMED, Words, failure, is_final, is_of_the_account, translate
 
 V = TypeVar("V")
 
-_SOONEST, _LATEST = 1.0, 60.0
-"""Seconds between two looks at an order; more each time that nothing has changed."""
+_SOONEST, _LATEST = timedelta(seconds=1), timedelta(minutes=1)
+"""Between two looks at an order; more each time that nothing has changed."""
 
-_PAUSE = 60.0
-"""Seconds until another order after one that failed, as CAs allow few failures in an hour. How many did is kept with
+_PAUSE = timedelta(minutes=1)
+"""Until another order after one that failed, as CAs allow few failures in an hour. How many did is kept with
 the order (`pace.order_pause`), which makes it longer."""
 
-_LOOKS_AGAIN = (5.0, 60.0, 300.0, 1800.0, 3600.0, 6 * 3600.0, 86400.0)
-"""Seconds until an order is taken further again after the CA refused to, and after each further time."""
+_LOOKS_AGAIN = tuple(timedelta(seconds=after) for after in (5, 60, 300, 1800, 3600, 6 * 3600, 86400))
+"""Until an order is taken further again after the CA refused to, and after each further time."""
 
 _MOST_REMEMBERED = 10_000
 """Orders."""
@@ -68,8 +69,8 @@ _REASONS = {
 }
 """CRLReason (RFC 5280, section 5.3.1)."""
 
-_ASK_SOONEST, _ASK_LATEST = 60.0, 86400.0
-"""Seconds until a CA is asked again when it wants a certificate renewed, whatever it says (RFC 9773, section 4.3.2)."""
+_ASK_SOONEST, _ASK_LATEST = timedelta(minutes=1), timedelta(days=1)
+"""Until a CA is asked again when it wants a certificate renewed, whatever it says (RFC 9773, section 4.3.2)."""
 
 _MOST_LISTED = 30
 """Of the account's orders, how many of the last are looked at for one that was placed just before a crash."""
@@ -94,11 +95,8 @@ class _NoOrder(Lapsed):
     """What is kept as an order's URL is not that of an order for the names in the CSR: nothing is done to it."""
 
 
-class AcmeBackend:
-    needs_private_key: ClassVar[bool] = False
-    costs: ClassVar[bool] = True
-    revokes: ClassVar[bool] = True
-    repeats_common_name: bool = True
+class AcmeBackend(Backend):
+    traits = Traits(costs=True, revokes=True, suggests_renewal=True, abandons=True, repeats_common_name=True)
 
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         self._config, self._clock = config, context.clock
@@ -210,7 +208,7 @@ class AcmeBackend:
             return Rejected(text)
         times = self._refusals.get(handle, 0)
         _remember(self._refusals, handle, times + 1)
-        wait = max(error.retry_after or 0.0, _LOOKS_AGAIN[min(times, len(_LOOKS_AGAIN) - 1)])
+        wait = max(bounded_pause(error.retry_after), _LOOKS_AGAIN[min(times, len(_LOOKS_AGAIN) - 1)])
         return Retryable(text, wait)
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
@@ -234,8 +232,8 @@ class AcmeBackend:
             info = await client.renewal_info(reference)
         if info is None:
             return None
-        again = min(max(info.retry_after, _ASK_SOONEST), _ASK_LATEST)
-        return Renewal(info.start, info.end, timedelta(seconds=again), info.explanation)
+        again = min(max(bounded_pause(info.retry_after), _ASK_SOONEST), _ASK_LATEST)
+        return Renewal(info.start, info.end, again, info.explanation)
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         for known in (self._placed, self._behind):
@@ -331,7 +329,8 @@ class AcmeBackend:
                 ) from None
             if is_of_the_account(error) or is_final(error):
                 raise
-            raise Lapsed(text, max(error.retry_after or 0.0, _PAUSE)) from None  # as an order that was refused later
+            # As an order that was refused later.
+            raise Lapsed(text, max(bounded_pause(error.retry_after), _PAUSE)) from None
 
     async def _known(self, client: AcmeClient, handle: str, identifiers: Sequence[Identifier]) -> csr_acme.Order:
         """The order as it is. Raises Lapsed if the CA does not know it, _NoOrder if it is another one."""
@@ -454,8 +453,8 @@ class AcmeBackend:
     def _later(self, handle: str, message: str, retry_after: float | None) -> Pending:
         looks = self._looks.get(handle, 0)
         self._looks[handle] = looks + 1
-        wait = max(retry_after or 0.0, min(_SOONEST * 1.5 ** min(looks, 20), _LATEST))
-        return Pending(handle, timedelta(seconds=wait), message)
+        wait = max(bounded_pause(retry_after), grown(_SOONEST, _LATEST, looks, 1.5))
+        return Pending(handle, wait, message)
 
     @contextmanager
     def _in_words(self, key: str = "") -> Iterator[None]:

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 from csr_acme import AcmeError, ForeignUrl, Problem, Refused, Unreachable, Untrusted
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
+from csr_operator.plugin.schedule import SHORTEST, bounded_pause
 from csr_operator.plugin.text import shown
 
-_LIMITED, _PAUSED = 60.0, 900.0
-"""Seconds to wait where a CA limits the rate, or has paused the account, and does not say for how long."""
+_LIMITED, _PAUSED = timedelta(minutes=1), timedelta(minutes=15)
+"""How long to wait where a CA limits the rate, or has paused the account, and does not say for how long."""
 
-_BUSY_FOR = 3600.0
-"""Seconds after which a CA that has a fault is asked again at the latest, however long it wants to be left alone."""
+_BUSY_FOR = timedelta(hours=1)
+"""When a CA that has a fault is asked again at the latest, however long it wants to be left alone."""
 
 _UNTIL = re.compile(r"retry after (\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d) ?(?:UTC|Z)", re.IGNORECASE)
 """As Let's Encrypt's own software ends the detail of a refusal by a limit, also where Retry-After is left out."""
@@ -87,16 +88,16 @@ def translated(
     if isinstance(error, Untrusted):
         return Retryable(f"{text}: set spec.acme.caBundle to the certificate of the CA that issued it")
     if not isinstance(error, Refused):
-        return Retryable(text, error.retry_after or 0.0)
+        return Retryable(text, bounded_pause(error.retry_after))
     kind = error.problem.type
     if kind == "rateLimited":
         return _limited(error, now, words.stable(text) if words is not None else text, spread)
     if kind in _BUSY or error.status >= 500:
         busy = f"the CA is busy, or has a fault (HTTP status {error.status}), and is asked again: {text}"
-        return Retryable(busy, min(error.retry_after or 0.0, _BUSY_FOR))
+        return Retryable(busy, min(bounded_pause(error.retry_after), _BUSY_FOR))
     if kind in _ISSUERS:
         return Misconfigured(f"{text}: {_ISSUERS[kind]}")
-    return Rejected(text) if is_final(error) else Retryable(text, error.retry_after or 0.0)
+    return Rejected(text) if is_final(error) else Retryable(text, bounded_pause(error.retry_after))
 
 
 def is_final(error: Refused) -> bool:
@@ -127,22 +128,23 @@ def of_directory(error: Unreachable, now: datetime) -> BackendError:
     if isinstance(error, Untrusted) or not 400 <= error.status < 500:
         return translated(error, now)
     hint = "spec.acme.server has to be the URL of the CA's ACME directory, with its path, such as "
-    return Retryable(f"{shown(str(error))}: {hint}https://acme.example.com/directory", error.retry_after or 0.0)
+    return Retryable(f"{shown(str(error))}: {hint}https://acme.example.com/directory", bounded_pause(error.retry_after))
 
 
 def _limited(error: Refused, now: datetime, text: str, spread: float) -> Retryable:
     if _UNPAUSE.search(text):
         # It ends when its owner ends it, and the words are the same until then.
-        return Retryable(text, error.retry_after if error.retry_after is not None else _PAUSED, unplaced=True)
-    wait = error.retry_after
-    if wait is None and (told := _UNTIL.search(error.problem.detail)) is not None:
+        return Retryable(text, bounded_pause(error.retry_after) or _PAUSED, unplaced=True)
+    wait = bounded_pause(error.retry_after)
+    if not wait and (told := _UNTIL.search(error.problem.detail)) is not None:
         try:
-            wait = (datetime.fromisoformat(f"{told[1]}T{told[2]}").replace(tzinfo=UTC) - now).total_seconds()
+            until = datetime.fromisoformat(f"{told[1]}T{told[2]}").replace(tzinfo=UTC)
+            wait = bounded_pause(until - now) or SHORTEST
         except ValueError:
-            wait = None
-    wait = min(max(_LIMITED if wait is None else wait, 1.0), 86400.0)
-    wait += spread * min(max(wait / 4, 5.0), 900.0)
-    text = f"{text}; the next try is at {_moment(now + timedelta(seconds=wait))}"
+            pass
+    wait = wait or _LIMITED
+    wait += spread * min(max(wait / 4, timedelta(seconds=5)), timedelta(minutes=15))
+    text = f"{text}; the next try is at {_moment(now + wait)}"
     return Retryable(text, wait, unplaced=True)
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from csr_operator.plugin.backend import Health
 from csr_operator.plugin.errors import Misconfigured, Retryable
+from csr_operator.plugin.fresh import Fresh
 from csr_operator.plugin.text import shown
 
-from .client import Client, Looked
+from .client import Client
 
 _PAGE, _LONGEST = 1000, 100
 _SHOWN = 20
@@ -20,7 +21,7 @@ class AccountCheck:
     def __init__(self, client: Client, config: Mapping[str, Any], clock: Callable[[], datetime]) -> None:
         self._client, self._config = client, config
         self._product = str(config["product"])
-        self._looked = Looked(client, clock, self._look)
+        self._looked = Fresh(self._look, client.key, clock)
 
     async def health(self) -> Health:
         """Raises BackendError."""

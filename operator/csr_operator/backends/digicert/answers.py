@@ -28,7 +28,7 @@ def number_of(given: object) -> int:
 
 def dead(handle: Handle, status: str) -> BackendError:
     if status == "expired":
-        return Lapsed(f"DigiCert order {handle.order} expired before it was issued", _SOON.total_seconds())
+        return Lapsed(f"DigiCert order {handle.order} expired before it was issued", _SOON)
     what = "the reissue" if handle.reissue else "the order"
     return Rejected(
         f"DigiCert order {handle.order}: {what} was {status}: see why in CertCentral, and change the request, or "

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, Self
 
 from cryptography import x509
 
@@ -22,7 +22,7 @@ from csr_operator.pki.csr import load_csr
 from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
 from csr_operator.pki.keys import parameters_of, public_key_der
 from csr_operator.pki.signatures import issued_by
-from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Lapsed, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.schedule import last_multiple
@@ -57,12 +57,11 @@ _ADVICE = {
 }
 
 
-class DigicertBackend:
-    needs_private_key: ClassVar[bool] = False
-    costs: ClassVar[bool] = True
-    revokes: bool = True
-
+class DigicertBackend(Backend):
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
+        # With `dns01`, records are left behind; with `cancelPending`, the order itself is not to be.
+        abandons = bool(config.get("cancelPending") or config.get("dns01"))
+        self.traits = Traits(costs=True, revokes=True, abandons=abandons)
         base = config.get("url") or DEFAULT_URL
         self._client = Client(base, "X-DC-DEVKEY", config, context, "spec.digicert", _ADVICE)
         self._config, self._clock = config, context.clock
@@ -74,14 +73,12 @@ class DigicertBackend:
         self._account = AccountCheck(self._client, config, context.clock)
 
     @classmethod
-    def create(cls, config: Mapping[str, Any], context: Context) -> "DigicertBackend":
+    def create(cls, config: Mapping[str, Any], context: Context) -> Self:
         if not config.get("product"):
             text = "spec.digicert.product: write the identifier of a product, such as ssl_basic"
             raise Misconfigured(text)
         if config.get("dns01") and config.get("dcvMethod") != METHOD:
             raise Misconfigured(f"spec.digicert.dcvMethod: has to be {METHOD} where dns01 sets the records")
-        if config.get("cancelPending") or config.get("dns01"):
-            return AbandoningDigicertBackend(config, context)
         return cls(config, context)
 
     async def check(self) -> Health:
@@ -106,7 +103,7 @@ class DigicertBackend:
             number = number_of(answer["id"])
         except Refused as error:
             if re.search(_PAYMENT, error.said):
-                raise Retryable(str(error), _LATER.total_seconds()) from None  # nobody changes the request for that
+                raise Retryable(str(error), _LATER) from None  # nobody changes the request for that
             raise
         except (TypeError, KeyError, ValueError):
             raise Retryable("DigiCert's answer to the order is not of the published form") from None
@@ -240,7 +237,7 @@ class DigicertBackend:
             return await self._found(handle.order)
         except Refused as error:
             text = f"order {handle.order}: {error}: check whether the API key is still one of the same account"
-            raise Retryable(text, _SOON.total_seconds()) from None
+            raise Retryable(text, _SOON) from None
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
         kept, now = Handle.parse(handle), self._clock()
@@ -312,10 +309,10 @@ class DigicertBackend:
                 return answer
         except Refused as error:
             text = f"order {handle.order}: {error}: check whether the API key is still one of the same account"
-            raise Retryable(text, _SOON.total_seconds()) from None
+            raise Retryable(text, _SOON) from None
         except (TypeError, KeyError, ValueError, AttributeError):
             text = f"DigiCert's answer about order {handle.order} is not of the published form"
-            raise Retryable(text, _SOON.total_seconds()) from None
+            raise Retryable(text, _SOON) from None
         if status in DEAD:
             await self._over(order, handle)
             raise dead(handle, status)
@@ -344,7 +341,7 @@ class DigicertBackend:
             return []
         if len(listed) > _MOST_REISSUES:
             text = f"DigiCert order {number} has more reissues than the {_MOST_REISSUES} that are looked at"
-            raise Retryable(text, _MUCH_LATER.total_seconds())
+            raise Retryable(text, _MUCH_LATER)
         return [one for one in listed if isinstance(one, Mapping)]
 
     def _pending(self, handle: Handle, status: str) -> Pending:
@@ -377,7 +374,7 @@ class DigicertBackend:
             if "already" in error.said and "revoked" in error.said:
                 return
             if "reissue" in error.said:
-                raise Retryable(str(error), _MUCH_LATER.total_seconds()) from None
+                raise Retryable(str(error), _MUCH_LATER) from None
             raise
         if answer and answer.get("status") == "pending":
             raise Rejected(
@@ -413,26 +410,11 @@ class DigicertBackend:
                         return serial
         except (TypeError, KeyError, ValueError, AttributeError):
             text = f"what DigiCert says of the certificate with the serial number {serial} is not of the published form"
-            raise Retryable(text, _LATER.total_seconds()) from None
+            raise Retryable(text, _LATER) from None
         raise Rejected(
             f"DigiCert has no certificate that is the same as this one, with the serial number {serial}: nothing is "
             "revoked; if it should have, check whether the API key is of the account that ordered it"
         )
-
-
-def _referred(reference: str) -> tuple[int, int] | None:
-    """Order and certificate, from the reference of `answers.issued`; None if it is none."""
-    found = re.fullmatch(r"([0-9]{1,18})/([0-9]{1,18})", reference)
-    return (int(found[1]), int(found[2])) if found is not None else None
-
-
-def _not_ours(handle: Handle) -> Lapsed:
-    text = f"DigiCert order {handle.order} was not placed for this request, and is left alone"
-    return Lapsed(f"{text}: its own order is looked for", _SOON.total_seconds())
-
-
-class AbandoningDigicertBackend(DigicertBackend):
-    """With `dns01`, records are left behind; with `cancelPending`, the order itself is not to be."""
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         kept = await self._kept(key, csr, handle)
@@ -485,3 +467,14 @@ class AbandoningDigicertBackend(DigicertBackend):
         elif status in WAITING:
             body = {"status": "canceled", "note": note}
             await self._client.send("PUT", f"order/certificate/{number}/status", body)
+
+
+def _referred(reference: str) -> tuple[int, int] | None:
+    """Order and certificate, from the reference of `answers.issued`; None if it is none."""
+    found = re.fullmatch(r"([0-9]{1,18})/([0-9]{1,18})", reference)
+    return (int(found[1]), int(found[2])) if found is not None else None
+
+
+def _not_ours(handle: Handle) -> Lapsed:
+    text = f"DigiCert order {handle.order} was not placed for this request, and is left alone"
+    return Lapsed(f"{text}: its own order is looked for", _SOON)

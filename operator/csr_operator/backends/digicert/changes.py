@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
+from csr_operator.plugin.schedule import Schedule
 
 from .answers import number_of
 from .client import Client
@@ -17,8 +18,8 @@ from .client import Client
 WAITING = frozenset({"needs_approval", "pending", "reissue_pending", "processing", "waiting_pickup", "submitted"})
 """Statuses of orders that something is still to happen to (Services API, Glossary, "Order status")."""
 
-_FIRST, _LATER, _LONGEST = timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=32)
-_NEW, _YOUNG = timedelta(minutes=2), timedelta(minutes=10)
+_FIRST, _NEW = timedelta(seconds=10), timedelta(minutes=2)
+_LATER = Schedule(first=timedelta(minutes=1), longest=timedelta(minutes=32), young=timedelta(minutes=10))
 _WINDOW = timedelta(days=7)  # the most that status-changes takes
 _OVERLAP = timedelta(minutes=2)  # for clocks that differ, and changes that show late
 _TOLERATED = timedelta(hours=1)
@@ -29,10 +30,7 @@ def interval(age: timedelta) -> timedelta:
     """How often to look at an order of this age: at first each 10 seconds, from 2 minutes on each minute, from 20
     minutes on each 2, and so on up to 32.
     """
-    if age < _NEW:
-        return _FIRST
-    doublings = math.floor(math.log2(max(age / _YOUNG, 1.0)))
-    return min(_LATER * 2.0 ** min(doublings, 16), _LONGEST)
+    return _FIRST if age < _NEW else _LATER.every(age)
 
 
 class Changes:

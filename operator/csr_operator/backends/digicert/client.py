@@ -1,25 +1,22 @@
 """Calls of DigiCert's two APIs: a key in a header, JSON, and errors as a list of codes and messages."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
-from csr_operator.plugin import http
+from csr_operator.plugin import credentials, http
 from csr_operator.plugin.context import Context
-from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable, SecretNotFound
+from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
 from csr_operator.plugin.text import shown
 
 _KEY = "api-key"
-_RATE_LIMITED = 60.0
-"""Seconds to wait where DigiCert names none: its limits count over windows of up to three minutes."""
+_RATE_LIMITED = timedelta(minutes=1)
+"""How long to wait where DigiCert names none: its limits count over windows of up to three minutes."""
 
-_GOOD_FOR = timedelta(hours=1)
 _MOST_ERRORS = 10
 _MOST_PAGES, _MOST_BYTES = 50, 16 * 1024 * 1024
-_MUCH_LATER = 900.0
-
-T = TypeVar("T")
+_MUCH_LATER = timedelta(minutes=15)
 
 
 class Refused(Rejected):
@@ -51,15 +48,11 @@ class Client:
 
     async def key(self) -> str:
         """Raises Misconfigured without one."""
-        data = await self._context.read_secret(self._secret_name)
-        if data is None:
-            text = f"{self._context.secret(self._secret_name)}, named in {self._field}.secretName, does not exist"
-            raise SecretNotFound(f"{text}: create it with the API key as {_KEY}")
-        key = data.get(_KEY, b"").strip().decode(errors="replace")
+        field, keys = f"{self._field}.secretName", {_KEY: "the API key"}
+        key = (await credentials.read_texts(self._context, self._secret_name, field, keys))[_KEY]
         if not re.fullmatch(r"[!-~]+", key):
-            raise Misconfigured(
-                f"{self._context.secret(self._secret_name)}: {_KEY} is missing or no API key: put DigiCert's there"
-            )
+            secret = self._context.secret(self._secret_name)
+            raise Misconfigured(f"{secret}, named in {field}: {_KEY} is no API key: put DigiCert's there")
         return key
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
@@ -130,22 +123,6 @@ class Client:
             raise Retryable(f"DigiCert is not available now ({said})", answer.retry_after)
         advice = next((what for pattern, what in self._advice.items() if re.search(pattern, said.lower())), "")
         raise Refused(f"DigiCert says: {said}{f': {advice}' if advice else ''}", status, said.lower())
-
-
-class Looked(Generic[T]):
-    """What `look` found: it is good for an hour, unless the key is another. clock: in UTC."""
-
-    def __init__(self, client: Client, clock: Callable[[], datetime], look: Callable[[], Awaitable[T]]) -> None:
-        self._client, self._clock, self._look = client, clock, look
-        self._found: tuple[str, datetime, T] | None = None
-
-    async def found(self) -> T:
-        """Raises BackendError, as `look` does."""
-        key, now = await self._client.key(), self._clock()
-        if self._found is None or self._found[0] != key or now - self._found[1] >= _GOOD_FOR:
-            self._found = None
-            self._found = (key, now, await self._look())
-        return self._found[2]
 
 
 def _said(answer: http.Answer, key: str) -> str:

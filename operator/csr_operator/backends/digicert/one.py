@@ -8,7 +8,7 @@ import base64
 import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -21,11 +21,12 @@ from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
 from csr_operator.pki.keys import public_key_der
 from csr_operator.pki.signatures import is_self_signed
 from csr_operator.pki.verify import CA_DECIDES
-from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
+from csr_operator.plugin.fresh import Fresh
 
-from .client import Client, Looked, Refused
+from .client import Client, Refused
 
 DEFAULT_URL = "https://one.digicert.com"
 _PAGE = 100
@@ -70,16 +71,14 @@ _REASONS = {
 }
 
 
-class DigicertOneBackend:
-    needs_private_key: ClassVar[bool] = False
-    costs: ClassVar[bool] = True  # each certificate takes from the account's seats and licences
-    revokes: bool = True
+class DigicertOneBackend(Backend):
+    traits = Traits(costs=True, revokes=True)  # each certificate takes from the account's seats and licences
 
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         base = f"{(config.get('url') or DEFAULT_URL).rstrip('/')}/mpki/api/v1"
         self._client = Client(base, "x-api-key", config, context, "spec.digicertOne", _ADVICE)
         self._profile_id, self._seat_id = str(config["profileId"]), str(config.get("seatId") or "")
-        self._profile = Looked(self._client, context.clock, self._look)
+        self._profile = Fresh(self._look, self._client.key, context.clock)
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> Self:

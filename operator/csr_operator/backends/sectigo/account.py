@@ -1,18 +1,17 @@
 """What the account has: the organization and the certificate profile that the issuer names."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
+from csr_operator.plugin.fresh import Fresh
 
 from .client import Client
 from .settings import Settings
 from .words import Refusal, clean, judge
 
-_FRESH = timedelta(hours=1)
 _MOST_SHOWN = 20
 
 
@@ -37,33 +36,20 @@ class _Entry:
 
 
 class Account:
-    """Asked once an hour, as issuers are checked far more often than accounts change."""
+    """What an order needs to know of the account; raises Misconfigured, with what the account does have, and
+    Retryable."""
 
     def __init__(self, client: Client, settings: Settings, clock: Callable[[], datetime]) -> None:
-        self._client, self._settings, self._clock = client, settings, clock
-        self._known: tuple[datetime, Choice] | None = None
-        self._asking = asyncio.Lock()
+        self._client, self._settings = client, settings
+        self.choice = Fresh(self._choose, client.fingerprint, clock)
 
-    def forget(self) -> None:
-        """Something has changed: have the account asked again."""
-        self._known = None
-
-    @property
-    def known(self) -> Choice | None:
-        """As it was when the account was last asked."""
-        return None if self._known is None else self._known[1]
-
-    async def choose(self) -> Choice:
-        """Raises Misconfigured, with what the account does have, and Retryable."""
-        async with self._asking:
-            if self._known is None or self._clock() - self._known[0] > _FRESH:
-                try:
-                    self._known = (self._clock(), await self._ask())
-                except Refusal as refusal:
-                    raise judge(refusal) from None
-                except (AttributeError, KeyError, TypeError, ValueError):
-                    raise Retryable("what Sectigo says of the account is not as documented") from None
-            return self._known[1]
+    async def _choose(self) -> Choice:
+        try:
+            return await self._ask()
+        except Refusal as refusal:
+            raise judge(refusal) from None
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise Retryable("what Sectigo says of the account is not as documented") from None
 
     async def _ask(self) -> Choice:
         settings = self._settings

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, Self
 
 from cryptography import x509
 
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.verify import CA_DECIDES
-from csr_operator.plugin.backend import Health, Issued, Order, Pending
+from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Lapsed, Misconfigured, Rejected, Retryable
 
@@ -34,7 +34,7 @@ from .words import (
     state_of,
 )
 
-_GONE = 3600.0
+_GONE = timedelta(hours=1)
 _REASONS = {
     x509.ReasonFlags.key_compromise: 1,
     x509.ReasonFlags.affiliation_changed: 3,
@@ -44,7 +44,7 @@ _REASONS = {
 """Those that the API takes (Mozilla Root Store Policy 2.8, section 6.1.1); all others are unspecified, 0."""
 
 
-class SectigoBackend:
+class SectigoBackend(Backend):
     """An order is found again by the marker in its comments, which any administrator can change.
 
     A handle or a reference only says where to look: whose order it is, and which certificate, is seen at Sectigo before
@@ -54,30 +54,23 @@ class SectigoBackend:
     second time if it shows up in Sectigo's lists only after that.
     """
 
-    needs_private_key: ClassVar[bool] = False
-    costs: ClassVar[bool] = True
-    revokes: bool = True
-
     def __init__(self, settings: Settings, context: Context) -> None:
+        # Once the CA has an order, the API offers nothing to take it back; before its approval, it is declined.
+        self.traits = Traits(costs=True, revokes=True, abandons=settings.cancels)
         self._settings, self._clock = settings, context.clock
         self._client = Client(settings, context)
-        self._account = Account(self._client, settings, context.clock)
+        self._choice = Account(self._client, settings, context.clock).choice
         self._orders = Orders(self._client, settings)
         self._waiting = Waiting(self._client, context.clock)
         self._dcv: dict[int, tuple[datetime, str]] = {}
-        self._credentials = ""
         self._ours: dict[int, str] = {}  # keys of the orders that were seen to be theirs
 
     @classmethod
-    def create(cls, config: Mapping[str, Any], context: Context) -> "SectigoBackend":
-        settings = Settings.parse(config)
-        return (DecliningSectigoBackend if settings.cancels else SectigoBackend)(settings, context)
+    def create(cls, config: Mapping[str, Any], context: Context) -> Self:
+        return cls(Settings.parse(config), context)
 
     async def check(self) -> Health:
-        if (credentials := await self._client.credentials()) != self._credentials:
-            self._account.forget()
-            self._credentials = credentials
-        choice = await self._account.choose()
+        choice = await self._choice.found()
         days = f"for {self._settings.term} days" if self._settings.term else "for as long as is asked"
         return Health(f"orders {choice.profile_name} ({choice.profile}) {days}, for {choice.organization_name}")
 
@@ -88,11 +81,11 @@ class SectigoBackend:
         placed = await self._orders.find(order, self._clock()) if order.repeated else None
         if placed is None:
             try:
-                choice = await self._account.choose()
+                choice = await self._choice.found()
                 term = term_for(choice, self._settings, order.duration)
                 placed = await self._orders.place(order, choice, term, self._clock())
             except Misconfigured:
-                self._account.forget()  # whatever the last check said
+                self._choice.forget()  # whatever the last check said
                 raise
         new = Placed(*placed, since=self._clock())
         self._ours[new.id] = order.key
@@ -138,7 +131,7 @@ class SectigoBackend:
     async def _state(self, placed: Placed) -> State | str:
         """A text if no document knows it. Raises Refusal as well."""
         try:
-            state = await self._waiting.listed(placed, self._account.known or await self._account.choose())
+            state = await self._waiting.listed(placed, self._choice.known or await self._choice.found())
             if state is not None:
                 return state
             status = (await self._orders.details(placed.id)).get("status")
@@ -243,13 +236,6 @@ class SectigoBackend:
         self._waiting.done(placed.id)
         self._dcv.pop(placed.id, None)
         self._ours.pop(placed.id, None)
-
-
-class DecliningSectigoBackend(SectigoBackend):
-    """With `cancelPending`: an order that nobody waits for any more is declined, if it still waits for approval.
-
-    Once the CA has it, the API offers nothing.
-    """
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         if not handle:

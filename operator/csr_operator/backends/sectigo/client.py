@@ -2,28 +2,28 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from csr_operator.plugin import http
+from csr_operator.plugin import credentials, http
 from csr_operator.plugin.context import Context
-from csr_operator.plugin.errors import Misconfigured, Retryable, SecretNotFound
-from csr_operator.plugin.schedule import bounded_seconds
+from csr_operator.plugin.errors import Misconfigured, Retryable
+from csr_operator.plugin.schedule import bounded_pause
 
 from .settings import Access, Settings
 from .words import ROLE, Refusal, clean, said
 
-_BUSY = 60.0
-"""Seconds to leave a server alone that is overloaded or broken and does not say for how long."""
-_KEYS = {
-    Access.LOGIN: ("login", "password"),
-    Access.CLIENT_CERTIFICATE: ("tls.crt", "tls.key"),
-    Access.OAUTH: ("clientID", "clientSecret"),
+_BUSY = timedelta(minutes=1)
+"""How long to leave a server alone that is overloaded or broken and does not say for how long."""
+_KEYS: Mapping[Access, Mapping[str, str]] = {
+    Access.LOGIN: {"login": "the login name", "password": "its password"},
+    Access.CLIENT_CERTIFICATE: {"tls.crt": "the client certificate", "tls.key": "its private key"},
+    Access.OAUTH: {"clientID": "the client's ID", "clientSecret": "the client's secret"},
 }
-"""Of the Secret."""
+"""Of the Secret, with what belongs there."""
 _EARLY = 0.1
 """The last part of a token's life, in which another one is fetched."""
 
@@ -55,9 +55,10 @@ class Client:
         self._token: _Token | None = None
         self._fetching = asyncio.Lock()
 
-    async def credentials(self) -> str:
+    async def fingerprint(self) -> str:
         """A digest of what is in the Secret. Raises Misconfigured."""
-        return sha256("\0".join(await self._read(*_KEYS[self._settings.access])).encode()).hexdigest()
+        data = await credentials.read(self._context, *self._named())
+        return sha256(b"\0".join(data[key].strip() for key in _KEYS[self._settings.access])).hexdigest()
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """The JSON of an answer. Raises Refusal, Retryable, Misconfigured."""
@@ -105,33 +106,25 @@ class Client:
         settings = self._settings
         match settings.access:
             case Access.LOGIN:
-                login, password = await self._read(*_KEYS[Access.LOGIN])
+                login, password = await self._texts()
                 headers = {"login": login, "password": password, "customerUri": settings.customer_uri}
                 return _Identity(headers, self._trusted, (password,))
             case Access.CLIENT_CERTIFICATE:
-                pair = await self._read(*_KEYS[Access.CLIENT_CERTIFICATE])
+                data = await credentials.read(self._context, *self._named())
                 headers = {"login": settings.login, "customerUri": settings.customer_uri}
-                return _Identity(headers, self._showing((pair[0].encode(), pair[1].encode())), ())
+                return _Identity(headers, self._showing((data["tls.crt"], data["tls.key"])), ())
             case Access.OAUTH:
-                client_id, secret = await self._read(*_KEYS[Access.OAUTH])
+                client_id, secret = await self._texts()
                 token = await self._bearer(client_id, secret)
                 return _Identity({"Authorization": f"Bearer {token}"}, self._trusted, (secret, token))
 
-    async def _read(self, *names: str) -> list[str]:
-        secret_name, field_name = self._settings.access_secret, f"spec.sectigo.{self._settings.access}.secretName"
-        data = await self._context.read_secret(secret_name)
-        if data is None:
-            raise SecretNotFound(f"{self._secret}, named in {field_name}, does not exist: create it")
-        values = []
-        for name in names:
-            try:
-                value = data.get(name, b"").decode().strip()
-            except UnicodeDecodeError:
-                value = ""
-            if not value or (not name.startswith("tls.") and not value.isprintable()):
-                raise Misconfigured(f"{self._secret}: {name} is missing or no text; it needs {' and '.join(names)}")
-            values.append(value)
-        return values
+    def _named(self) -> tuple[str, str, Mapping[str, str]]:
+        """The Secret, the field that names it, and what belongs into it."""
+        access = self._settings.access
+        return self._settings.access_secret, f"spec.sectigo.{access}.secretName", _KEYS[access]
+
+    async def _texts(self) -> Iterable[str]:
+        return (await credentials.read_texts(self._context, *self._named())).values()
 
     def _showing(self, pair: tuple[bytes, bytes]) -> ssl.SSLContext:
         if self._shown is None or self._shown[0] != pair:
@@ -170,8 +163,8 @@ class Client:
         token, lasts = (body.get("access_token"), body.get("expires_in")) if isinstance(body, dict) else (None, None)
         if not isinstance(token, str) or not token or not token.isprintable():
             raise Retryable("the token server's answer holds no access_token", _BUSY)
-        life = bounded_seconds(lasts) if isinstance(lasts, int | float) else 60.0
-        return _Token(token, (client_id, secret), now + timedelta(seconds=life * (1 - _EARLY)))
+        life = bounded_pause(lasts) if isinstance(lasts, int | float) else timedelta(minutes=1)
+        return _Token(token, (client_id, secret), now + life * (1 - _EARLY))
 
 
 def _refusal(answer: http.Answer, secrets: tuple[str, ...]) -> Refusal:

@@ -6,7 +6,7 @@ along: for these, what else shows has to do.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography import x509
@@ -39,8 +39,8 @@ from .words import NOT_FOLLOWED, Refusal, State, ids_in, is_final, judge, state_
 _MARK = "csr-operator:"
 _MOST_COMMENTS = 1024
 _MOST_LISTED, _MOST_LOOKED_AT = 2000, 50
-_SETTLE = 60.0
-"""Seconds in which an order that was placed may still be on its way into the lists."""
+_SETTLE = timedelta(minutes=1)
+"""How long an order that was placed may still be on its way into the lists."""
 
 
 class Orders:
@@ -89,8 +89,8 @@ class Orders:
             found = await self._find(order)
         except Refusal as refusal:
             raise judge(refusal) from None
-        left = _SETTLE - (now - self._tried.setdefault(order.key, now)).total_seconds()
-        if found is None and left > 0:
+        left = _SETTLE - (now - self._tried.setdefault(order.key, now))
+        if found is None and left > timedelta(0):
             raise Retryable("it may have been ordered a moment ago: it is looked for at Sectigo again", left)
         if found is not None:
             del self._tried[order.key]

@@ -1,7 +1,6 @@
 """How pending orders are watched with few calls: more and more rarely, and many of them by one list."""
 
 import asyncio
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,13 +9,15 @@ from enum import StrEnum
 from typing import Self
 
 from csr_operator.plugin.errors import Retryable
-from csr_operator.plugin.schedule import last_multiple
+from csr_operator.plugin.schedule import Schedule, last_multiple
 
 from .account import Choice
 from .client import Client
 from .words import Refusal, State, ids_in
 
-_FIRST, _DOUBLINGS = timedelta(seconds=5), 8
+_FIRST = timedelta(seconds=5)
+_SCHEDULE = Schedule(_FIRST, longest=256 * _FIRST, young=10 * _FIRST)
+"""About a tenth of its age: 5 s at first, twice as much each time that the age has doubled, at most 21 min."""
 _FEW = 4
 _PAGE = 200  # the most that the API gives at once
 _MOST_PAGES = 50  # of each state
@@ -52,18 +53,13 @@ class Placed:
 
     def next_look(self, now: datetime) -> timedelta:
         """How long to wait for the next look: until a multiple of the interval, so that many are looked at together."""
-        every = self._interval(now)
+        every = _SCHEDULE.every(now - self.since)
         wait = every - (now - last_multiple(now, every))
         return wait if wait >= every / 2 else wait + every
 
     def last_look(self, now: datetime) -> datetime:
         """When it was due for the last time: what is known since then is good enough."""
-        return max(last_multiple(now, self._interval(now)), self.since)
-
-    def _interval(self, now: datetime) -> timedelta:
-        """About a tenth of its age: 5 s at first, twice as much each time that the age has doubled, at most 21 min."""
-        doublings = math.floor(math.log2(max((now - self.since) / (10 * _FIRST), 1.0)))
-        return _FIRST * float(1 << min(doublings, _DOUBLINGS))
+        return max(last_multiple(now, _SCHEDULE.every(now - self.since)), self.since)
 
 
 class Waiting:
@@ -120,14 +116,14 @@ class Waiting:
         return seen[1] if seen is not None and self._clock() - seen[0] <= _BORNE else None
 
     async def _list(self, choice: Choice, states: Iterable[State], now: datetime) -> None:
-        if self._failure is not None and now < self._failed_at + timedelta(seconds=self._failure.after):
+        if self._failure is not None and now < self._failed_at + self._failure.after:
             raise self._failure  # all that wait would ask the same
         try:
             listed = await self._states(choice, states)
         except Refusal:
             listed = {}  # each is asked for by itself
         except Retryable as error:
-            self._failed_at, self._failure = now, Retryable(str(error), max(error.after, _FIRST.total_seconds()))
+            self._failed_at, self._failure = now, Retryable(str(error), max(error.after, _FIRST))
             raise
         self._failure, self._listed_at = None, now
         self._seen |= {one: (now, state) for one, state in listed.items()}

@@ -7,14 +7,15 @@ the words that it is documented with: anything else is tried again, and the orde
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum, StrEnum, auto
 from typing import Any
 
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.text import shown
 
-_SOON, _LATER = 60.0, 900.0
-"""Seconds until what passes by itself, and what needs somebody, is tried again."""
+_SOON, _LATER = timedelta(minutes=1), timedelta(minutes=15)
+"""Until what passes by itself, and what needs somebody, is tried again."""
 _MOST_NAMES = 1000
 
 
