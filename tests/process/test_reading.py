@@ -45,36 +45,36 @@ def _shown(version: int, uid: str = "1", *, large: bool = False) -> dict[str, An
 
 
 async def test_what_is_small_is_filed_at_once(controller: Controller) -> None:
-    controller.observe(KIND, _shown(2))
-    assert controller.known(KIND) == {WWW: "1"}
+    controller.reconcilers[KIND].observe(_shown(2))
+    assert controller.reconcilers[KIND].known("") == {WWW: "1"}
 
-    controller.forget(WWW, "1")
-    assert controller.known(KIND) == {}
+    controller.reconcilers[KIND].forget(WWW, "1", "9")
+    assert controller.reconcilers[KIND].known("") == {}
 
 
 async def test_what_is_gone_before_it_was_read_stays_away(controller: Controller) -> None:
-    controller.observe(KIND, _shown(2, large=True))
-    controller.forget(WWW, "1")
+    controller.reconcilers[KIND].observe(_shown(2, large=True))
+    controller.reconcilers[KIND].forget(WWW, "1", "9")
 
     await controller.all_filed()
 
-    assert controller.known(KIND) == {}
+    assert controller.reconcilers[KIND].known("") == {}
 
 
 async def test_what_is_made_anew_meanwhile_is_there(controller: Controller) -> None:
-    controller.observe(KIND, _shown(2, large=True))
-    controller.forget(WWW, "1")
-    controller.observe(KIND, _shown(4, uid="2"))
+    controller.reconcilers[KIND].observe(_shown(2, large=True))
+    controller.reconcilers[KIND].forget(WWW, "1", "9")
+    controller.reconcilers[KIND].observe(_shown(4, uid="2"))
 
     await controller.all_filed()
 
-    assert controller.known(KIND) == {WWW: "2"}
+    assert controller.reconcilers[KIND].known("") == {WWW: "2"}
 
 
 async def test_the_newest_is_the_one_that_counts(controller: Controller) -> None:
-    controller.observe(KIND, _shown(2, large=True))
-    controller.observe(KIND, _shown(3))
-    controller.observe(KIND, _shown(2, large=True))  # a list that began before
+    controller.reconcilers[KIND].observe(_shown(2, large=True))
+    controller.reconcilers[KIND].observe(_shown(3))
+    controller.reconcilers[KIND].observe(_shown(2, large=True))  # a list that began before
 
     await controller.all_filed()
 

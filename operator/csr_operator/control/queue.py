@@ -24,6 +24,12 @@ LAST_RETRY = 60.0
 """Seconds that a retry never waits longer than."""
 
 
+def retry_wait(failures: int) -> float:
+    """Seconds to wait after so many failures before this one: exponential, jittered over its upper half."""
+    ceiling = min(FIRST_RETRY * 2.0 ** min(failures, 16), LAST_RETRY)
+    return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+
+
 class WorkQueue(Generic[K]):
     """namespace: which one a key belongs to; they are worked on in turn."""
 
@@ -60,18 +66,14 @@ class WorkQueue(Generic[K]):
             self._set_timer()
 
     def backoff(self, key: K, at_least: float = 0.0) -> float:
-        """Count a failure of `key` and return the seconds to wait: exponential, jittered over its upper half.
-
-        Never less than `at_least` (a server's Retry-After).
-        """
+        """Count a failure of `key` and return the seconds to wait, never less than `at_least`."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        ceiling = min(FIRST_RETRY * 2.0 ** min(failures, 16), LAST_RETRY)
-        return max(at_least, ceiling * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+        return max(at_least, retry_wait(failures))
 
-    def retry(self, key: K) -> float:
+    def retry(self, key: K, at_least: float = 0.0) -> float:
         """Have `key` worked on again after a failure; returns the seconds until then."""
-        wait = self.backoff(key)
+        wait = self.backoff(key, at_least)
         self.add_after(key, wait)
         return wait
 

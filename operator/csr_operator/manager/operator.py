@@ -205,7 +205,13 @@ class Operator:
         for namespace in namespaces:
             await self._look_for(namespace)
         for source in sources(namespaces):
-            watch = follow(self._kube.transport, self._controller, source, self._pulse, self._settings.watch_pause)
+            watch = follow(
+                self._kube.transport,
+                self._controller.reconcilers[source.kind],
+                source,
+                self._pulse,
+                self._settings.watch_pause,
+            )
             self._begin(f"watch {source}", watch)
         await self._pulse.all_listed()
         await self._controller.all_filed()

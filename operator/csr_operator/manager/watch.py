@@ -9,9 +9,8 @@ import logging
 from collections.abc import Collection
 
 from csr_operator.api.keys import Kind, ObjectKey, Raw, SecretKey
-from csr_operator.control.controller import Controller
+from csr_operator.control.reconciler import Key, Reconciler
 from csr_operator.kube.errors import KubeError, Unreachable
-from csr_operator.kube.objects import Object
 from csr_operator.kube.sources import Source, list_pages, watch_events
 from csr_operator.kube.transport import Transport
 from csr_operator.plugin.offload import where
@@ -97,19 +96,19 @@ class Pulse:
 
 
 async def follow(
-    transport: Transport, controller: Controller, source: Source, pulse: Pulse, longest_pause: float
+    transport: Transport, reconciler: Reconciler, source: Source, pulse: Pulse, longest_pause: float
 ) -> None:
     """List, then watch, for ever. longest_pause: seconds between two attempts, at the most."""
     pause, clock, voice = _PAUSE, asyncio.get_running_loop().time, _Voice(source)
     while True:
         began, gone = clock(), False
         try:
-            version = await _list(transport, controller, source, pulse)
+            version = await _list(transport, reconciler, source, pulse)
             pulse.is_listed(source)
             voice.recovered()
             while clock() - began < _RELIST:
                 since = clock()
-                version = await _watch(transport, controller, source, version, pulse)
+                version = await _watch(transport, reconciler, source, version, pulse)
                 if clock() - since < _PAUSE:
                     await asyncio.sleep(_PAUSE)  # a server that ends each watch at once is not asked without end
             continue
@@ -145,9 +144,9 @@ class _Voice:
         self._last = ""
 
 
-async def _list(transport: Transport, controller: Controller, source: Source, pulse: Pulse) -> str:
+async def _list(transport: Transport, reconciler: Reconciler, source: Source, pulse: Pulse) -> str:
     version = ""
-    gone = _known(controller, source)
+    gone = dict(reconciler.known(source.namespace))
     async for page in list_pages(transport, source):
         for count, item in enumerate(page["items"] or ()):
             if count % _AT_ONCE == 0:
@@ -155,16 +154,16 @@ async def _list(transport: Transport, controller: Controller, source: Source, pu
             key = _key(source, item)
             uid = gone.pop(key, "")
             if uid not in ("", item["metadata"]["uid"]):
-                _forget(controller, key, uid, item["metadata"]["resourceVersion"])
-            _show(controller, source, item)
+                reconciler.forget(key, uid, item["metadata"]["resourceVersion"])
+            reconciler.observe(item)
         version = page["metadata"]["resourceVersion"]
         pulse.beats(source)
     for key, uid in gone.items():
-        _forget(controller, key, uid, version)
+        reconciler.forget(key, uid, version)
     return version
 
 
-async def _watch(transport: Transport, controller: Controller, source: Source, version: str, pulse: Pulse) -> str:
+async def _watch(transport: Transport, reconciler: Reconciler, source: Source, version: str, pulse: Pulse) -> str:
     """Follow one watch to its end; returns the resource version to go on from."""
     count = 0
     try:
@@ -180,9 +179,9 @@ async def _watch(transport: Transport, controller: Controller, source: Source, v
             if event["type"] == "BOOKMARK":
                 continue
             if event["type"] == "DELETED":
-                _forget(controller, _key(source, obj), obj["metadata"]["uid"], version)
+                reconciler.forget(_key(source, obj), obj["metadata"]["uid"], version)
             else:
-                _show(controller, source, obj)
+                reconciler.observe(obj)
     except KubeError as error:
         if error.status == 410:
             raise _Expired from None
@@ -190,29 +189,7 @@ async def _watch(transport: Transport, controller: Controller, source: Source, v
     return version
 
 
-def _known(controller: Controller, source: Source) -> dict[ObjectKey | SecretKey, str]:
-    """With the UIDs of those that are told apart by them."""
-    if source.kind is None:
-        return dict.fromkeys(controller.known_secrets(source.namespace), "")
-    known = controller.known(source.kind)
-    return {key: uid for key, uid in known.items() if source.namespace in ("", key.namespace)}
-
-
-def _show(controller: Controller, source: Source, obj: Object) -> None:
-    if source.kind is None:
-        controller.observe_secret(obj)
-    else:
-        controller.observe(source.kind, obj)
-
-
-def _forget(controller: Controller, key: ObjectKey | SecretKey, uid: str, version: str) -> None:
-    if isinstance(key, SecretKey):
-        controller.forget_secret(key, version)
-    else:
-        controller.forget(key, uid)
-
-
-def _key(source: Source, obj: Raw) -> ObjectKey | SecretKey:
+def _key(source: Source, obj: Raw) -> Key:
     metadata = obj["metadata"]
     if source.kind is None:
         return SecretKey(metadata["namespace"], metadata["name"])

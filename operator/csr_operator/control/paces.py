@@ -1,0 +1,47 @@
+"""How fast the certificates of a request replaced one another, as far as it is known."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from csr_operator.api.request import CertificateRequest
+from csr_operator.api.seal import Seal
+from csr_operator.api.secrets import SecretMeta
+from csr_operator.decisions.decide import owns
+from csr_operator.decisions.pace import Pace
+
+from .clock import SKEW
+from .memory import Memory
+
+
+class Paces:
+    """clock: the time now, in UTC."""
+
+    def __init__(self, memory: Memory, seal: Seal, clock: Callable[[], datetime]) -> None:
+        self._memory, self._seal, self._clock = memory, seal, clock
+
+    def of(self, request: CertificateRequest, secret: SecretMeta | None) -> Pace | None:
+        """By the last certificate that is known of: its record may be gone with the Secret, or have been stripped."""
+        remembered = self._memory.recall(request)
+        record = secret.record if secret is not None and owns(request, secret) else None
+        known = (
+            Pace.of(record) if record is not None else None,
+            remembered.pace or Pace.read(request, self._seal),
+        )
+        # What was stored later than now was so by a clock that was wrong, and is right now.
+        now = self._clock() + SKEW
+        pace = max((each for each in known if each is not None and each.stored <= now), key=_stored, default=None)
+        if pace is not None:
+            remembered.pace = pace
+        return pace
+
+    def text(self, request: CertificateRequest, secret: SecretMeta | None) -> str:
+        """As the status keeps it, sealed; empty if there is none."""
+        pace = self.of(request, secret)
+        if pace is None:
+            return ""
+        # By a key that was rotated, it is as good.
+        return request.status.pace if Pace.read(request, self._seal) == pace else pace.written(request, self._seal)
+
+
+def _stored(pace: Pace) -> datetime:
+    return pace.stored
