@@ -1,0 +1,147 @@
+"""What becomes of the operator's own Secrets whose request is gone."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from csr_operator.api.keys import ObjectKey, SecretKey
+from csr_operator.api.reasons import Reason
+from csr_operator.api.seal import Seal
+from csr_operator.api.secrets import SecretMeta, Staged
+from csr_operator.api.times import format_time
+from csr_operator.control.issuers import Issuers
+from csr_operator.control.reconciler import Aside, Done, Retry
+from csr_operator.control.secrets import SecretReconciler
+from csr_operator.issuance.failures import Failed
+from csr_operator.issuance.performer import Performer
+from csr_operator.kube.custom_objects import CustomObjects
+from tests.control.scene import NOW, Scene, make_order, make_request, make_secret
+
+WWW = make_request()
+GOING = make_order(WWW, deleted=format_time(NOW), owner="www")
+
+
+class Doer:
+    """A performer that notes what it was to do, and may fail to take an order back."""
+
+    def __init__(self, failure: Failed | None = None) -> None:
+        self._failure = failure
+        self.done: list[tuple[str, str]] = []
+
+    async def abandon(self, staged: Staged, ca: object) -> None:
+        self.done.append(("abandon", staged.name))
+        if self._failure is not None:
+            raise self._failure
+
+    async def release(self, staged: Staged) -> None:
+        self.done.append(("release", staged.name))
+
+    async def discard(self, staged: Staged) -> None:
+        self.done.append(("discard", staged.name))
+
+    async def guard(self, secret: SecretMeta, *, guarded: bool) -> None:
+        assert not guarded
+        self.done.append(("let go", secret.name))
+
+
+class Known:
+    """All issuers are there, and nothing reads a Secret."""
+
+    ca = None
+    backend = True
+
+    def get(self, _: ObjectKey) -> "Known":
+        return self
+
+    def readers(self, _: SecretKey) -> set[ObjectKey]:
+        return set()
+
+
+class Cluster:
+    """Holds these objects."""
+
+    def __init__(self, *there: dict[str, Any]) -> None:
+        self._there = {each["metadata"]["name"]: each for each in there}
+
+    async def get(self, key: ObjectKey) -> dict[str, Any] | None:
+        return self._there.get(key.name)
+
+
+def reconciler(scene: Scene, doer: Doer, cluster: Cluster | None = None) -> SecretReconciler:
+    return SecretReconciler(
+        cast(CustomObjects, cluster or Cluster()),
+        cast(Performer, doer),
+        scene.store,
+        cast(Issuers, Known()),
+        Seal(),
+        asyncio.Semaphore(1),
+        scene.woken.append,
+        scene.clock,
+    )
+
+
+async def outcome(found: SecretReconciler, key: SecretKey) -> Done | Retry:
+    begun = await found.reconcile(key)
+    assert isinstance(begun, Aside)
+    return await begun.work
+
+
+async def test_an_order_that_is_to_go_is_taken_back_first() -> None:
+    scene, doer = Scene(), Doer()
+    scene.store.saw_secret(GOING)
+    assert await outcome(reconciler(scene, doer), GOING.key) == Done()
+    assert doer.done == [("abandon", GOING.name), ("release", GOING.name)]
+    assert scene.store.staged_at(GOING.key) is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "age", "released"),
+    [
+        (Failed(Reason.ISSUER_UNAVAILABLE, "away", after=timedelta(minutes=5)), timedelta(0), False),
+        (Failed(Reason.ISSUER_UNAVAILABLE, "away"), timedelta(minutes=59), False),
+        (Failed(Reason.ISSUER_UNAVAILABLE, "away"), timedelta(hours=1), True),
+        (Failed(Reason.REJECTED, "never"), timedelta(0), True),
+    ],
+    ids=["asks to wait", "an hour has not passed", "an hour has passed", "never will"],
+)
+async def test_a_namespace_is_kept_for_an_hour_by_a_ca_that_does_not_take_an_order_back(
+    failure: Failed, age: timedelta, released: bool
+) -> None:
+    scene, doer = Scene(now=NOW + age), Doer(failure)
+    scene.store.saw_secret(GOING)
+    found = await outcome(reconciler(scene, doer), GOING.key)
+    assert (("release", GOING.name) in doer.done) is released
+    if not released:
+        assert isinstance(found, Retry)
+        assert found.at_least == failure.after
+        assert failure.message in found.why
+        assert scene.store.staged_at(GOING.key) == GOING
+
+
+@pytest.mark.parametrize("authentic", [True, False])
+async def test_an_order_of_a_request_that_is_gone_is_deleted_if_the_operator_wrote_it(authentic: bool) -> None:
+    scene, doer = Scene(), Doer()
+    scene.store.saw_secret(replace(GOING, deleted="", authentic=authentic))
+    assert await outcome(reconciler(scene, doer), GOING.key) == Done()
+    assert doer.done == ([("discard", GOING.name)] if authentic else [])
+
+
+async def test_an_order_of_a_request_that_the_watch_has_not_shown_yet_is_left_alone() -> None:
+    scene, doer = Scene(), Doer()
+    there = {"metadata": {"name": "www", "uid": WWW.uid}}
+    scene.store.saw_secret(replace(GOING, deleted=""))
+    assert await outcome(reconciler(scene, doer, Cluster(there)), GOING.key) == Done()
+    assert doer.done == []
+
+
+async def test_a_secret_that_waits_for_a_request_that_is_gone_is_let_go() -> None:
+    scene, doer = Scene(), Doer()
+    secret = make_secret(WWW, guarded=True, deleted=True)
+    scene.store.saw_secret(secret)
+    there = {"metadata": {"name": "www", "uid": WWW.uid}}
+    assert await outcome(reconciler(scene, doer, Cluster(there)), secret.key) == Retry()
+    assert await outcome(reconciler(scene, doer), secret.key) == Done()
+    assert doer.done == [("let go", "www-tls")]
