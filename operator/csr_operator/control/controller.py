@@ -16,7 +16,7 @@ import aiohttp
 from cryptography import x509
 
 from csr_operator.api.issuer import Issuer
-from csr_operator.api.keys import Kind, ObjectKey, Raw, SecretKey, issuer_key
+from csr_operator.api.keys import Kind, ObjectKey, Raw, SecretKey, issuer_key, issuer_name
 from csr_operator.api.names import REVOCATION_FINALIZER, STATE_KEY
 from csr_operator.api.parse_issuer import parse_issuer
 from csr_operator.api.parse_request import parse_request
@@ -28,17 +28,15 @@ from csr_operator.api.secrets import Record, SecretMeta, Staged
 from csr_operator.api.times import format_time, parse_time
 from csr_operator.challenges.responder import Challenges
 from csr_operator.control.clock import SKEW, watch_clock
-from csr_operator.decisions.decide import (
+from csr_operator.decisions.actions import (
     Action,
     Adopt,
     Consult,
     Discard,
-    Failure,
     Forget,
     Guard,
     Hold,
     Issue,
-    IssuerState,
     Keep,
     LetGo,
     Release,
@@ -46,23 +44,18 @@ from csr_operator.decisions.decide import (
     Restore,
     Resume,
     Revoke,
-    Waiting,
-    World,
-    decide,
-    forbidden,
-    fought_over,
-    fraction,
-    is_served,
-    issuer_name,
-    namesake_of,
-    owns,
-    renewal_time,
-    unrevocable,
 )
+from csr_operator.decisions.decide import decide
+from csr_operator.decisions.obstacles import forbidden, fought_over, namesake_of
+from csr_operator.decisions.ownership import owns
 from csr_operator.decisions.pace import Pace
 from csr_operator.decisions.policy import key_violations, violations
 from csr_operator.decisions.policy_facts import asked_for, consider
+from csr_operator.decisions.renewal import fraction, renewal_time
+from csr_operator.decisions.revocation import unrevocable
+from csr_operator.decisions.serving import is_served
 from csr_operator.decisions.status import request_status, status_body
+from csr_operator.decisions.world import Failure, IssuerState, Waiting, World
 from csr_operator.issuance.backend_calls import Ca
 from csr_operator.issuance.failures import Failed, Overtaken
 from csr_operator.issuance.keymaker import KeyMaker, takes_long
