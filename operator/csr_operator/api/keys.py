@@ -60,7 +60,7 @@ def issuer_key(namespace: str, name: str) -> ObjectKey | None:
 
 
 def issuer_name(key: ObjectKey) -> str:
-    """How a Secret's annotations name an issuer."""
+    """How a Secret's annotations name an issuer: `Kind/name`, which `issuer_key` reads."""
     return f"{key.kind}/{key.name}"
 
 

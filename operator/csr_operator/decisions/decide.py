@@ -3,6 +3,8 @@
 The answer follows from what is there now (spec, issuers, Secrets, time), never from which event came, so that a crash
 at any point is just a restart. `status` decides nothing but approval, which admission guards: whoever may write the
 rest of it gains nothing by it.
+
+The order of the rules is their meaning, so it stands here as a whole; what a rule asks for is in the modules beside.
 """
 
 from collections.abc import Iterator
@@ -42,8 +44,21 @@ from .revocation import needs_guard, repay, revokes_old, settle_before_deletion,
 from .serving import is_to_be_restored, was_revoked
 from .world import IssuerState, World, is_due
 
+_HEXADECIMAL = frozenset("0123456789ABCDEF")
+
+_AHEAD = timedelta(hours=1)
+"""No CA is believed that grants what begins so much later: a clock was wrong, and was set right since."""
+
 
 def decide(request: CertificateRequest, world: World) -> Action:
+    """The next step towards what the spec asks for, or that there is none now, and until when.
+
+    Pure and total: it reads nothing but its arguments, changes neither, and has an answer for each, without raising.
+    The caller carries the step out, looks at everything anew, and asks again, until the answer is a `Rest`: then only
+    an event can change it, or that the time is `until`.
+
+    request: as the watch last showed it. world: what there is besides, gathered for this request alone.
+    """
     world = recall_setback(request, world)
     action = _decide(request, world)
     if (
@@ -61,6 +76,7 @@ def decide(request: CertificateRequest, world: World) -> Action:
 
 
 def _decide(request: CertificateRequest, world: World) -> Action:
+    """As `decide`, but for what failed before any issuer was asked, and for the times at which a hold looks again."""
     secret = world.secret
     if request.being_deleted:
         return settle_before_deletion(request, world)
@@ -93,6 +109,7 @@ def _decide(request: CertificateRequest, world: World) -> Action:
 
 
 def _wanted(request: CertificateRequest, world: World, record: Record | None) -> Issue | Restore | Consult | Rest:
+    """Where no order is under way: what the Secret needs to hold what the spec asks for."""
     secret, now = world.secret, world.now
     if secret is None:
         issue = try_issuers(request, world, Reason.SECRET_MISSING, request.status.revision + 1)
@@ -154,6 +171,7 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
 
 
 def _notes(request: CertificateRequest, world: World, record: Record) -> Iterator[str]:
+    """What will be in the way of renewal and revocation, while all is as it should be."""
     missing = [key for key in request.issuers if key not in world.issuers]
     if len(missing) == len(request.issuers):
         where = ref_field(request, missing[0])
@@ -167,13 +185,8 @@ def _notes(request: CertificateRequest, world: World, record: Record) -> Iterato
             yield f"spec.revocation has no effect: {why}"
 
 
-_HEXADECIMAL = frozenset("0123456789ABCDEF")
-
-_AHEAD = timedelta(hours=1)
-"""No CA is believed that grants what begins so much later: a clock was wrong, and was set right since."""
-
-
 def _continue(request: CertificateRequest, world: World, staged: Staged, record: Record | None) -> Action:
+    """Where an order is under way: go on with it, wait, or give it up."""
     if staged.deleted:
         message = "the order before this one is being taken back from the CA"
         return Hold.of(Reason.ABANDONING_ORDER, message)
@@ -217,4 +230,5 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
 
 
 def _issuer_of(request: CertificateRequest, world: World, record: Record) -> IssuerState | None:
+    """The state of the issuer on record, if the spec still names it and it exists."""
     return next((world.issuers.get(k) for k in request.issuers if issuer_name(k) == record.issuer), None)

@@ -1,4 +1,4 @@
-"""TODO issuing."""
+"""Whether another certificate is asked for now: of which issuer, or what it waits for."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -17,7 +17,10 @@ from .world import World
 def try_issuers(
     request: CertificateRequest, world: World, reason: Reason, revision: int, *, revoke_old: bool = False
 ) -> Issue | Hold:
-    """From the first issuer that can; else what stands in the way, for each of them."""
+    """Issue from the first issuer that can be asked; else hold, with what stands in the way for each of them.
+
+    revoke_old: the certificate that it replaces is to be revoked, whatever the spec says of rotation.
+    """
     obstacles = []
     for key in request.issuers:
         obstacle = find_obstacle(request, world, key)
@@ -38,7 +41,11 @@ def try_issuers(
 
 
 def brake(request: CertificateRequest, world: World, action: Issue | Hold, due: datetime, cause: str) -> Issue | Hold:
-    """The first early replacement at once, each further one in a row after a longer pause. due: when it came due."""
+    """The first early replacement at once, each further one in a row after a longer pause.
+
+    due: when it came due. cause: what keeps it going, and what helps, for the user. Returns `action`, or a hold in its
+    place.
+    """
     pace = world.pace
     if isinstance(action, Hold) or pace is None or due >= pace.calm:
         return action

@@ -1,4 +1,7 @@
-"""TODO obstacles."""
+"""What keeps a certificate from being issued: an issuer that is missing or not ready, its policy, approval, a failure.
+
+The words say what it is and what helps. `Hold.until` is when to look again, where no event tells.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +19,7 @@ from .world import IssuerState, World, still_counts
 
 
 def find_obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> Hold | None:
-    """Why `key` cannot be asked now."""
+    """Why the issuer `key`, one that the request names, cannot be asked now; None if it can."""
     issuer = world.issuers.get(key)
     if issuer is None:
         return Hold.of(Reason.ISSUER_NOT_FOUND, missing_issuer(request, world, key), names_issuer=True)
@@ -34,7 +37,7 @@ def find_obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> 
 
 
 def find_own_obstacle(request: CertificateRequest, world: World) -> Hold | None:
-    """What failed before any issuer was asked, and would fail again."""
+    """What failed before any issuer was asked, and would fail again; None if nothing did."""
     failure = (world.failures or {}).get(None)
     if failure is not None and still_counts(failure, request, "", world.now):
         return Hold(failure.reason, failure.message, failure.needs_user, until=failure.retry_at)
@@ -42,7 +45,10 @@ def find_own_obstacle(request: CertificateRequest, world: World) -> Hold | None:
 
 
 def forbidden(request: CertificateRequest, key: ObjectKey, issuer: IssuerState, denials: Sequence[str]) -> Hold | None:
-    """Why this issuer may not be asked: its policy, of which `denials` are the violations, or an approval."""
+    """Why this issuer may not be asked: its policy, of which `denials` are the violations, or an approval.
+
+    None if it may be.
+    """
     if denials:
         message = f"{key} does not allow it: {'; '.join(denials)}"
         return Hold.of(Reason.POLICY_DENIED, message, names_issuer=True)
@@ -80,6 +86,7 @@ def namesake_of(request: CertificateRequest, key: ObjectKey) -> ObjectKey:
 
 
 def ref_field(request: CertificateRequest, key: ObjectKey) -> str:
+    """Where the spec names this issuer, for a message."""
     return f"spec.issuerRefs[{request.issuers.index(key)}]" if len(request.issuers) > 1 else "spec.issuerRef"
 
 

@@ -1,4 +1,4 @@
-"""TODO orders."""
+"""The order under way: what it came to before a restart, and for how long an issuer that is out is waited for."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ _PATIENCE = timedelta(minutes=10)
 
 
 def recall_setback(request: CertificateRequest, world: World) -> World:
-    """With the failure that is on record with the order under way, which a restart has had the operator forget."""
+    """`world` with the failure on record with the order under way, which a restart has had the operator forget."""
     staged = world.staged
     if staged is None or not staged.authentic or (setback := staged.setback) is None:
         return world
@@ -60,7 +60,7 @@ def is_given_up(
 
 
 def deadline(request: CertificateRequest, staged: Staged, record: Record | None) -> datetime:
-    """Half of what was left of the certificate when its successor was ordered."""
+    """Until when an order waits for its issuer: half of what was left of the certificate when the order was placed."""
     begun = parse_time(staged.created)
     if not is_current(request, record, begun) or record is None:
         return begun + _PATIENCE

@@ -1,4 +1,4 @@
-"""TODO ownership."""
+"""Whose a Secret is, and what becomes of one that is not the request's."""
 
 from csr_operator.api.keys import Kind
 from csr_operator.api.reasons import Reason
@@ -36,7 +36,7 @@ def precedence(request: CertificateRequest, secret: SecretMeta | None) -> tuple[
 
 
 def take_over_or_leave(request: CertificateRequest, world: World, secret: SecretMeta) -> Adopt | Hold:
-    """It is taken over if that is wished for, or if it was left behind; else it is left untouched."""
+    """What becomes of somebody else's Secret: it is taken over if that is wished for, or if it was left behind."""
     until = world.now + world.recheck  # of the Secrets of others, no watch shows what becomes of them
     wished = is_wished(request, secret)
     if wished and secret.owner_uid:
@@ -72,7 +72,7 @@ def not_owned(name: str, owner: str) -> str:
 
 
 def of_somebody_else(owner: str) -> str:
-    """What such a Secret does: whose it is, and what may be done."""
+    """The words for such a Secret without its name: whose it is, and what may be done."""
     whose = f"belongs to {owner}" if owner else "was not made by the operator"
     # spec.secretName cannot be changed; and what is another request's would only be made again.
     remedy = "delete this request, and create it with another spec.secretName"

@@ -1,4 +1,4 @@
-"""TODO renewal."""
+"""When a certificate is to be renewed, and from when on that is urgent."""
 
 from datetime import datetime, timedelta
 
@@ -7,6 +7,9 @@ from csr_operator.api.secrets import Record
 from csr_operator.api.times import parse_time
 
 from .pace import EARLY, SETTLE
+
+_SHORT = timedelta(days=10)
+"""Below, a third is little time to get over an outage. CAs ask for the same (https://letsencrypt.org/docs/profiles/)."""
 
 
 def renewal_time(request: CertificateRequest, record: Record) -> datetime:
@@ -63,10 +66,6 @@ def renewal_note(request: CertificateRequest, record: Record) -> str:
 def fraction(uid: str) -> float:
     """A number in [0, 1) that is always the same for one request."""
     return int(uid.replace("-", "")[-8:], 16) / 2**32
-
-
-_SHORT = timedelta(days=10)
-"""Below, a third is little time to get over an outage. CAs ask for the same (https://letsencrypt.org/docs/profiles/)."""
 
 
 def _life(record: Record) -> tuple[datetime, datetime]:

@@ -1,4 +1,4 @@
-"""TODO revocation."""
+"""What is to be revoked, by whom, and what keeps it from being done; and the finalizers that see to it."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -21,6 +21,7 @@ def revokes_old(request: CertificateRequest, world: World, *, asked_to: bool) ->
 
 
 def needs_guard(request: CertificateRequest, world: World, action: Action, record: Record | None) -> bool:
+    """A certificate will have to be revoked, once `action` is done, before the request may go."""
     match action:
         case Issue() | Resume():
             return action.revoke_old or (request.spec.revocation.on_delete and world.issuers[action.issuer].revokes)
@@ -31,7 +32,7 @@ def needs_guard(request: CertificateRequest, world: World, action: Action, recor
 
 
 def settle_meanwhile(request: CertificateRequest, world: World, rest: Hold | Keep, record: Record | None) -> Action:
-    """What there is to revoke while nothing else is to be done."""
+    """Revoke what is owed while nothing else is to be done; `rest` if nothing is, or nothing can be now."""
     if world.secret is not None and world.secret.owed:
         step = repay(request, world, world.secret.owed)
         if not isinstance(step, Hold):
@@ -45,6 +46,7 @@ def settle_meanwhile(request: CertificateRequest, world: World, rest: Hold | Kee
 
 
 def settle_before_deletion(request: CertificateRequest, world: World) -> Action:
+    """What has to be done before a request may go that is being deleted; at last its finalizer is removed."""
     secret = world.secret
     if not request.is_guarded:
         return Keep(until=None)
@@ -64,7 +66,7 @@ def settle_before_deletion(request: CertificateRequest, world: World) -> Action:
 
 
 def repay(request: CertificateRequest, world: World, owed: tuple[Debt, ...]) -> Revoke | Forget | Hold:
-    """Have revoked what can be; else say what stands in the way of the first."""
+    """Have revoked what can be; else hold, with what is against the first; else nothing is owed any more."""
     holds = []
     if not request.wishes.abandon_revocation:
         for issuer in dict.fromkeys(debt.issuer for debt in owed if world.now < parse_time(debt.not_after)):

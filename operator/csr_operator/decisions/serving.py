@@ -1,4 +1,4 @@
-"""TODO serving."""
+"""Whether what is in the Secret serves: the certificate that the spec asks for, valid, and written as it should be."""
 
 from datetime import datetime
 
@@ -41,7 +41,7 @@ def is_to_be_restored(request: CertificateRequest, secret: SecretMeta, record: R
 
 
 def was_revoked(secret: SecretMeta) -> bool:
-    """Its certificate was, when the request before went, and the Secret was retained."""
+    """Its certificate was revoked when the request before went, and the Secret was retained."""
     record = secret.record
     authentic = REVOKED_ANNOTATION not in secret.forged
     return record is not None and authentic and secret.revoked == record.sha256_fingerprint
