@@ -15,10 +15,11 @@ from csr_operator.api.parse_request import parse_request
 from csr_operator.api.parse_secret import parse_secret_meta
 from csr_operator.api.policy import AllowedNames, Policy, Rule
 from csr_operator.api.seal import Seal, record_parts
-from csr_operator.decisions.decide import IssuerState, forbidden
+from csr_operator.decisions.obstacles import forbidden
 from csr_operator.decisions.pace import Pace
 from csr_operator.decisions.policy import key_violations, violations
 from csr_operator.decisions.policy_facts import asked_for
+from csr_operator.decisions.world import IssuerState
 from csr_operator.pki.keys import parameters_of
 
 _TIMES = 2000

@@ -11,7 +11,7 @@ from csr_operator.api.request import CertificateRequest
 from csr_operator.control.issuers import Live
 from csr_operator.control.reconciler import Done
 from csr_operator.control.renewal_advice import RenewalAdvice
-from csr_operator.decisions.decide import IssuerState
+from csr_operator.decisions.world import IssuerState
 from csr_operator.issuance.failures import Failed
 from csr_operator.issuance.performer import Performer
 from csr_operator.kube.events import Events

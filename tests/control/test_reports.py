@@ -12,7 +12,8 @@ from csr_operator.api.seal import Seal
 from csr_operator.control.journal import Journal
 from csr_operator.control.paces import Paces
 from csr_operator.control.reports import Reports
-from csr_operator.decisions.decide import Hold, Waiting
+from csr_operator.decisions.actions import Hold
+from csr_operator.decisions.world import Waiting
 from csr_operator.issuance.performer import Performer
 from csr_operator.kube.custom_objects import CustomObjects
 from csr_operator.kube.errors import KubeError

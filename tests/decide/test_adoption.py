@@ -12,7 +12,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from csr_operator.api.names import REVOKED_ANNOTATION
 from csr_operator.api.reasons import Reason
 from csr_operator.decisions import adoption
-from csr_operator.decisions.decide import Adopt, Hold, Issue, IssuerState, Keep, Restore, owns
+from csr_operator.decisions.actions import Adopt, Hold, Issue, Keep, Restore
+from csr_operator.decisions.ownership import owns
+from csr_operator.decisions.world import IssuerState
 from csr_operator.issuance.backend_calls import TAKEN_OVER
 from csr_operator.pki.csr import build_csr
 from csr_operator.pki.errors import Mismatch

@@ -13,19 +13,12 @@ from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest, Wishes
 from csr_operator.api.secrets import Record, SecretMeta
 from csr_operator.api.times import format_time
-from csr_operator.decisions.decide import (
-    Failure,
-    Hold,
-    IssuerState,
-    Keep,
-    Restore,
-    World,
-    decide,
-    fought_over,
-    late_from,
-    renewal_time,
-)
+from csr_operator.decisions.actions import Hold, Keep, Restore
+from csr_operator.decisions.decide import decide
+from csr_operator.decisions.obstacles import fought_over
+from csr_operator.decisions.renewal import late_from, renewal_time
 from csr_operator.decisions.status import issuer_conditions, request_status
+from csr_operator.decisions.world import Failure, IssuerState, World
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CA = ObjectKey(Kind.ISSUER, "n", "ca")

@@ -17,29 +17,25 @@ from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest, SecretTemplate, Wishes
 from csr_operator.api.secrets import NEVER, Debt, Record, SecretMeta, Setback, Staged
 from csr_operator.api.times import format_time
-from csr_operator.decisions.decide import (
+from csr_operator.decisions.actions import (
     Action,
     Discard,
-    Failure,
     Forget,
     Guard,
     Hold,
     Issue,
-    IssuerState,
     Keep,
     LetGo,
     Release,
     Restore,
     Resume,
     Revoke,
-    Waiting,
-    World,
-    decide,
-    is_current,
-    renewal_note,
-    renewal_time,
 )
+from csr_operator.decisions.decide import decide
 from csr_operator.decisions.pace import asked_of
+from csr_operator.decisions.renewal import renewal_note, renewal_time
+from csr_operator.decisions.serving import is_current
+from csr_operator.decisions.world import Failure, IssuerState, Waiting, World
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SPREAD = timedelta(minutes=5)

@@ -258,7 +258,7 @@ def test_requests_and_issuers_of_any_shape(rng: random.Random) -> None:
 
 
 def _hold(message: str) -> Any:
-    from csr_operator.decisions.decide import Hold
+    from csr_operator.decisions.actions import Hold
 
     return Hold(Reason.INVALID_SPEC, message or "x", needs_user=True)
 

@@ -59,6 +59,11 @@ def issuer_key(namespace: str, name: str) -> ObjectKey | None:
     return IssuerRef(name, Kind(kind)).key(namespace)
 
 
+def issuer_name(key: ObjectKey) -> str:
+    """How a Secret's annotations name an issuer: `Kind/name`, which `issuer_key` reads."""
+    return f"{key.kind}/{key.name}"
+
+
 def is_newer(resource_version: str, than: str) -> bool:
     """Resource versions of one resource compare as integers (Kubernetes KEP-5504); others count as newer."""
     return not (resource_version.isdigit() and than.isdigit()) or int(resource_version) > int(than)

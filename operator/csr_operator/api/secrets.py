@@ -21,7 +21,7 @@ class Record:
     not send it. issuer is who was asked (`Kind/name`), renew the value of RENEW_ANNOTATION then, csr the
     `pki.csr.csr_digest` of the CSR, outputs the digest of the `Outputs` that were written, reference what the CA knows
     the certificate by. stored is when the operator wrote the certificate, by its own clock, and hurries how many in a
-    row before it were replaced early (`decide.Pace`).
+    row before it were replaced early (`decisions.pace.Pace`).
     """
 
     issuance_hash: str

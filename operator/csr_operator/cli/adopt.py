@@ -12,7 +12,7 @@ from csr_operator.api.parse_secret import parse_secret_meta
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import SecretMeta
 from csr_operator.decisions import adoption
-from csr_operator.decisions.decide import owner_of, owns
+from csr_operator.decisions.ownership import owner_of, owns
 from csr_operator.issuance.secret_body import secret_type
 from csr_operator.kube.objects import Object, secret_data
 from csr_operator.pki.chain import load_bundle

@@ -7,7 +7,7 @@ from typing import Any
 from csr_operator.api.conditions import Condition
 from csr_operator.api.keys import ObjectKey
 from csr_operator.api.request import CertificateRequest, RotationPolicy
-from csr_operator.decisions.decide import of_somebody_else, owner_of, owns
+from csr_operator.decisions.ownership import of_somebody_else, owner_of, owns
 from csr_operator.decisions.policy_facts import asked
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.errors import PkiError

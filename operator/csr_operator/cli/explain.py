@@ -11,7 +11,7 @@ from csr_operator.api.names import REVOCATION_FINALIZER
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import SecretMeta, Staged
-from csr_operator.decisions.decide import precedence
+from csr_operator.decisions.ownership import precedence
 from csr_operator.decisions.status import validity
 
 from . import reasons

@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 from typing import NoReturn
 
 from csr_operator.api.issuer import Issuer
-from csr_operator.api.keys import ObjectKey
+from csr_operator.api.keys import ObjectKey, issuer_name
 from csr_operator.api.names import RENEW_ANNOTATION, REVOKE_ANNOTATION, SUPERSEDED
 from csr_operator.api.parse_issuer import parse_issuer
 from csr_operator.api.parse_request import parse_request
 from csr_operator.api.parse_secret import parse_secret_meta
 from csr_operator.api.request import CertificateRequest
 from csr_operator.backends.registry import create
-from csr_operator.decisions.decide import cannot_revoke, issuer_name, owns
+from csr_operator.decisions.ownership import owns
+from csr_operator.decisions.revocation import cannot_revoke
 from csr_operator.kube.errors import KubeError
 from csr_operator.kube.objects import Object, secret_data
 from csr_operator.pki.chain import load_bundle

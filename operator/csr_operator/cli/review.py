@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from csr_operator.api.keys import issuer_name
 from csr_operator.api.request import DEFAULT_DURATION, CertificateRequest, RotationPolicy
-from csr_operator.decisions.decide import issuer_name
 from csr_operator.decisions.policy_facts import asked
 from csr_operator.kube.objects import Object
 from csr_operator.pki.constraints import Subtrees

@@ -9,7 +9,7 @@ from csr_operator.api.parse_issuer import parse_issuer
 from csr_operator.api.parse_request import parse_request
 from csr_operator.api.parse_secret import parse_secret_meta, parse_staged
 from csr_operator.api.request import CertificateRequest
-from csr_operator.decisions.decide import owns
+from csr_operator.decisions.ownership import owns
 from csr_operator.issuance.secret_body import staging_key
 
 from . import describe

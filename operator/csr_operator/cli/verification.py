@@ -11,7 +11,7 @@ from csr_operator.api.parse_request import parse_request
 from csr_operator.api.parse_secret import parse_secret_meta
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import Record
-from csr_operator.decisions.decide import not_owned, owner_of, owns
+from csr_operator.decisions.ownership import not_owned, owner_of, owns
 from csr_operator.kube.objects import Object, secret_data
 from csr_operator.pki.chain import Chain, build_chain, load_bundle
 from csr_operator.pki.csr import build_csr, load_csr

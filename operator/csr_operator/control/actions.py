@@ -10,7 +10,7 @@ from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import Record, SecretMeta, Staged
 from csr_operator.api.times import format_time
-from csr_operator.decisions.decide import (
+from csr_operator.decisions.actions import (
     Action,
     Adopt,
     Discard,
@@ -22,8 +22,8 @@ from csr_operator.decisions.decide import (
     Restore,
     Resume,
     Revoke,
-    Waiting,
 )
+from csr_operator.decisions.world import Waiting
 from csr_operator.issuance.backend_calls import Ca
 from csr_operator.issuance.performer import Ordered, Performer, Written
 from csr_operator.kube.custom_objects import CustomObjects

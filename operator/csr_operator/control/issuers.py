@@ -13,12 +13,12 @@ import aiohttp
 
 from csr_operator.api.conditions import Condition
 from csr_operator.api.issuer import Issuer
-from csr_operator.api.keys import ObjectKey, SecretKey, is_newer
+from csr_operator.api.keys import ObjectKey, SecretKey, is_newer, issuer_name
 from csr_operator.api.reasons import Reason
 from csr_operator.backends import registry
 from csr_operator.challenges.responder import Challenges, IssuerResponder
-from csr_operator.decisions.decide import IssuerState, issuer_name
 from csr_operator.decisions.status import condition_bodies, issuer_conditions
+from csr_operator.decisions.world import IssuerState
 from csr_operator.issuance.backend_calls import Ca, unexpected
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError, Unreachable

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from csr_operator.api.keys import ObjectKey, SecretKey
 from csr_operator.api.request import CertificateRequest, RequestStatus
 from csr_operator.api.secrets import SecretMeta
-from csr_operator.decisions.decide import Failure, Waiting
 from csr_operator.decisions.pace import Pace
+from csr_operator.decisions.world import Failure, Waiting
 
 from .queue import retry_wait
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.seal import Seal
 from csr_operator.api.secrets import SecretMeta
-from csr_operator.decisions.decide import owns
+from csr_operator.decisions.ownership import owns
 from csr_operator.decisions.pace import Pace
 
 from .clock import SKEW

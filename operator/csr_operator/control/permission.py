@@ -3,7 +3,7 @@
 from cryptography import x509
 
 from csr_operator.api.request import CertificateRequest
-from csr_operator.decisions.decide import forbidden
+from csr_operator.decisions.obstacles import forbidden
 from csr_operator.decisions.policy import key_violations, violations
 from csr_operator.decisions.policy_facts import asked_for
 from csr_operator.issuance.backend_calls import Ca

@@ -10,7 +10,8 @@ from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import SecretMeta
 from csr_operator.api.times import format_time
-from csr_operator.decisions.decide import IssuerState, fraction
+from csr_operator.decisions.renewal import fraction
+from csr_operator.decisions.world import IssuerState
 from csr_operator.issuance.failures import Failed
 from csr_operator.issuance.performer import Performer
 from csr_operator.kube.events import Events

@@ -10,7 +10,8 @@ from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import Record, SecretMeta, Staged
 from csr_operator.api.times import parse_time
-from csr_operator.decisions.decide import Hold, Keep, Rest, owns
+from csr_operator.decisions.actions import Hold, Keep, Rest
+from csr_operator.decisions.ownership import owns
 from csr_operator.decisions.status import request_status, status_body
 from csr_operator.issuance.performer import Performer
 from csr_operator.kube.custom_objects import CustomObjects

@@ -10,11 +10,10 @@ from csr_operator.api.parse_request import parse_request
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest, RotationPolicy
 from csr_operator.api.times import parse_time
-from csr_operator.decisions.decide import (
+from csr_operator.decisions.actions import (
     Action,
     Adopt,
     Consult,
-    Failure,
     Guard,
     Hold,
     Issue,
@@ -23,10 +22,11 @@ from csr_operator.decisions.decide import (
     Restore,
     Resume,
     Revoke,
-    fought_over,
-    is_served,
-    renewal_time,
 )
+from csr_operator.decisions.obstacles import fought_over
+from csr_operator.decisions.renewal import renewal_time
+from csr_operator.decisions.serving import is_served
+from csr_operator.decisions.world import Failure
 from csr_operator.issuance.failures import Failed, Overtaken
 from csr_operator.issuance.keymaker import KeyMaker, takes_long
 from csr_operator.issuance.performer import NeedsKey

@@ -4,12 +4,14 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from csr_operator.api.keys import issuer_name
 from csr_operator.api.names import REVOCATION_FINALIZER
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import Record, SecretMeta
 from csr_operator.api.times import format_time
-from csr_operator.decisions.decide import Revoke, issuer_name, unrevocable
+from csr_operator.decisions.actions import Revoke
+from csr_operator.decisions.revocation import unrevocable
 from csr_operator.issuance.performer import Performer
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError

@@ -10,7 +10,7 @@ from csr_operator.api.parse_secret import parse_secret_meta, parse_staged
 from csr_operator.api.seal import Seal
 from csr_operator.api.secrets import Staged
 from csr_operator.api.times import parse_time
-from csr_operator.decisions.decide import owns
+from csr_operator.decisions.ownership import owns
 from csr_operator.issuance.failures import Failed
 from csr_operator.issuance.performer import Performer
 from csr_operator.kube.custom_objects import CustomObjects

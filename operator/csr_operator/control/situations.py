@@ -10,8 +10,12 @@ from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.seal import Seal
 from csr_operator.api.secrets import SecretMeta
-from csr_operator.decisions.decide import Action, Hold, IssuerState, World, decide, namesake_of, owns
+from csr_operator.decisions.actions import Action, Hold
+from csr_operator.decisions.decide import decide
+from csr_operator.decisions.obstacles import namesake_of
+from csr_operator.decisions.ownership import owns
 from csr_operator.decisions.policy_facts import consider
+from csr_operator.decisions.world import IssuerState, World
 from csr_operator.kube.namespaces import Namespaces
 from csr_operator.kube.secrets import Secrets
 from csr_operator.plugin.offload import offload

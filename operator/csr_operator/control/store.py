@@ -8,7 +8,7 @@ from typing import TypeVar
 from csr_operator.api.keys import ObjectKey, SecretKey, is_newer
 from csr_operator.api.request import CertificateRequest, RequestStatus
 from csr_operator.api.secrets import SecretMeta, Staged
-from csr_operator.decisions.decide import owns, precedence
+from csr_operator.decisions.ownership import owns, precedence
 from csr_operator.issuance.secret_body import staging_key
 
 K = TypeVar("K", ObjectKey, SecretKey)

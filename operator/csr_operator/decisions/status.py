@@ -18,7 +18,9 @@ from csr_operator.api.request import CertificateRequest, RequestStatus
 from csr_operator.api.secrets import Record, SecretMeta
 from csr_operator.api.times import format_time, parse_time
 
-from .decide import Action, Hold, Keep, is_current, is_fulfilled, is_served, late_from, renewal_note, renewal_time
+from .actions import Action, Hold, Keep
+from .renewal import late_from, renewal_note, renewal_time
+from .serving import is_current, is_fulfilled, is_served
 
 _MESSAGE_LIMIT = 4096
 """Bytes of a condition's message. The API takes 32,768 characters, of which nobody reads as many."""

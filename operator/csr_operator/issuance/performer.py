@@ -30,7 +30,7 @@ from csr_operator.api.seal import Seal
 from csr_operator.api.secrets import NEVER, Record, SecretMeta, Setback, Staged
 from csr_operator.api.times import format_time, parse_time
 from csr_operator.decisions import adoption
-from csr_operator.decisions.decide import not_owned, owner_of, owns
+from csr_operator.decisions.ownership import not_owned, owner_of, owns
 from csr_operator.decisions.pace import Pace, asked_of, order_pause
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError

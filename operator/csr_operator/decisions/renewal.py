@@ -1,0 +1,74 @@
+"""When a certificate is to be renewed, and from when on that is urgent."""
+
+from datetime import datetime, timedelta
+
+from csr_operator.api.request import CertificateRequest
+from csr_operator.api.secrets import Record
+from csr_operator.api.times import parse_time
+
+from .pace import EARLY, SETTLE
+
+_SHORT = timedelta(days=10)
+"""Below, a third is little time to get over an outage. CAs ask for the same (https://letsencrypt.org/docs/profiles/)."""
+
+
+def renewal_time(request: CertificateRequest, record: Record) -> datetime:
+    """When the certificate on record is to be renewed.
+
+    At two thirds of its life (half of one below ten days, as most of what is left is then hours, not days), or as
+    `renewBefore` or `renewBeforePercentage` say, but not before a tenth of it has passed; earlier than that by an
+    amount that is fixed for each request, so that what was issued together is not renewed together: up to a tenth of
+    what comes before or after, whichever is shorter. Where the CA suggests a time, that counts (RFC 9773, section 4.2),
+    unless the request says that it is to be earlier.
+    """
+    start, not_after = _life(record)
+    life = not_after - start
+    before = life / (2 if life < _SHORT else 3)
+    if request.spec.renew_before is not None and request.spec.renew_before < life:
+        before = request.spec.renew_before
+    elif request.spec.renew_before_percentage is not None:
+        before = life * request.spec.renew_before_percentage / 100
+    early = before + min(before, life - before) * fraction(request.uid) / 10
+    due = max(not_after - early, start + life / EARLY)
+    if record.window is not None:
+        first, last = parse_time(record.window.start), parse_time(record.window.end)
+        suggested = min(first + (last - first) * fraction(request.uid), not_after)
+        asked = request.spec.renew_before is not None or request.spec.renew_before_percentage is not None
+        due = min(due, suggested) if asked else suggested
+    return max(due, start + min(SETTLE, life / 2)).replace(microsecond=0)
+
+
+def late_from(request: CertificateRequest, record: Record) -> datetime:
+    """When a renewal that is still waited for becomes urgent: a tenth of the certificate's life is left.
+
+    Where it is renewed as late as that, half of what is left then.
+    """
+    start, not_after = _life(record)
+    left = max(not_after - renewal_time(request, record), timedelta())
+    return not_after - min((not_after - start) / 10, left / 2)
+
+
+def renewal_note(request: CertificateRequest, record: Record) -> str:
+    """What a user should know of `renewBefore`, now that the life of the certificate is known; mostly nothing."""
+    wanted = request.spec.renew_before
+    start, not_after = _life(record)
+    if wanted is None or wanted <= (not_after - start) * (EARLY - 1) / EARLY:
+        return ""
+    instead = "nine tenths"
+    if wanted >= not_after - start:
+        instead = "half" if not_after - start < _SHORT else "a third"
+    return (
+        "spec.renewBefore is nearly as long as the certificate is valid, or longer: it is renewed when "
+        f"{instead} of its life is left; shorten renewBefore"
+    )
+
+
+def fraction(uid: str) -> float:
+    """A number in [0, 1) that is always the same for one request."""
+    return int(uid.replace("-", "")[-8:], 16) / 2**32
+
+
+def _life(record: Record) -> tuple[datetime, datetime]:
+    """From when until when a certificate can serve: not before it is there, however far back the CA dates it."""
+    not_before, not_after, stored = map(parse_time, (record.not_before, record.not_after, record.stored))
+    return (stored if not_before < stored < not_after else not_before), not_after
