@@ -13,7 +13,7 @@ from csr_operator.api.parse_request import parse_request
 from csr_operator.backends.backdate import MOST, backdate_of, validity
 from csr_operator.backends.manual import ManualBackend
 from csr_operator.issuance.failures import Failed
-from csr_operator.issuance.performer import Performer
+from csr_operator.issuance.performer import accept
 from csr_operator.pki.chain import to_pem
 from csr_operator.pki.csr import build_csr
 from csr_operator.pki.keys import KeyParameters, generate, private_key_pem
@@ -49,10 +49,8 @@ def answer(names: tuple[str, ...] = ("www.example.com",)) -> x509.Certificate:
 
 
 def failure(certificate: x509.Certificate) -> Failed:
-    performer: Any = Performer.__new__(Performer)
-    performer._clock = lambda: NOW
     with pytest.raises(Failed) as caught:
-        performer._checked(REQUEST, CSR, Issued((certificate,)))
+        accept(REQUEST, CSR, Issued((certificate,)), NOW)
     return caught.value
 
 
@@ -73,10 +71,9 @@ def test_an_answer_that_differs_in_something_else_too_is_refused() -> None:
 
 def test_an_answer_that_is_over_already_speaks_of_the_clock_and_is_looked_at_again() -> None:
     """Mostly the operator's clock is ahead; when it is set right, the same certificate is taken."""
-    performer: Any = Performer.__new__(Performer)
-    performer._clock = lambda: NOW + timedelta(days=100)
+    later = NOW + timedelta(days=100)
     with pytest.raises(Failed) as caught:
-        performer._checked(REQUEST, CSR, Issued((answer(),)))
+        accept(REQUEST, CSR, Issued((answer(),)), later)
     failed = caught.value
     assert (failed.reason, failed.permanent, failed.needs_user) == ("AnswerMismatch", False, True)
     assert failed.message.startswith(
@@ -84,7 +81,7 @@ def test_an_answer_that_is_over_already_speaks_of_the_clock_and_is_looked_at_aga
     )
     assert "the operator's clock is ahead: set that of its node right" in failed.message
     with pytest.raises(Failed) as other:
-        performer._checked(REQUEST, CSR, Issued((answer(("evil.example",)),)))
+        accept(REQUEST, CSR, Issued((answer(("evil.example",)),)), later)
     assert other.value.permanent
 
 

@@ -23,6 +23,16 @@ CONTRACTS = {
         "import prometheus_client",
         "what is pure knows no network",
     ),
+    "metrics in the check of answers": (
+        "csr_operator/issuance/answer.py",
+        "from csr_operator.issuance.failures import Failed",
+        "what is pure knows no network",
+    ),
+    "kubectl-csr that issues": (
+        "csr_operator/cli/exchange.py",
+        "from csr_operator.issuance.performer import Performer",
+        "kubectl-csr runs without the operator's machinery",
+    ),
     "a CA that uses another": (
         "csr_operator/backends/manual.py",
         "from csr_operator.backends.ca import CaBackend",

@@ -16,8 +16,8 @@ from cryptography import x509
 from csr_operator.__main__ import main
 from csr_operator.api.request import CertificateRequest, RequestSpec
 from csr_operator.decisions import policy_facts as asked
-from csr_operator.issuance import performer as perform
 from csr_operator.issuance import secret_body as outputs
+from csr_operator.issuance import signing_requests
 from csr_operator.manager.operator import Operator
 from csr_operator.pki.csr import CsrTemplate, build_csr
 from csr_operator.plugin.offload import LARGE
@@ -63,7 +63,7 @@ def run(_: float, arguments: list[str]) -> int:
 
     with (
         patch.object(asked, "_asked", read),
-        patch.object(perform, "build_csr", build_and_forget),
+        patch.object(signing_requests, "build_csr", build_and_forget),
         patch.object(outputs, "secret_data", beside_the_loop(outputs.secret_data, has_keystores)),
     ):
         return main(arguments, lambda given: Operator(replace(given, metrics_kept=0.0)))

@@ -14,14 +14,13 @@ from csr_operator.api.parse_request import parse_request
 from csr_operator.api.parse_secret import parse_staged
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
-from csr_operator.issuance.performer import check_answer
+from csr_operator.issuance.answer import check_answer
 from csr_operator.issuance.secret_body import staging_key
 from csr_operator.kube.objects import Object, secret_data
 from csr_operator.pki.chain import load_bundle, to_pem
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.errors import Mismatch, PkiError
 from csr_operator.pki.fingerprint import sha256_fingerprint
-from csr_operator.plugin.backend import Issued
 
 from .certificates import title
 from .cluster import Cluster, Reader
@@ -58,7 +57,7 @@ async def bring(cluster: Cluster, options: Namespace, now: datetime) -> Report:
     roots = await _roots(cluster, request)
     _must_wait(request)
     try:
-        chain = check_answer(request, load_csr(_csr(obj)), Issued(certificates, roots, any_duration=True), now)
+        chain = check_answer(request, load_csr(_csr(obj)), certificates, now, roots=roots, any_duration=True)
     except Mismatch as error:
         raise CommandFailed(_refusal(name, error.differences)) from None
     except PkiError as error:

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,8 @@ from csr_operator.api.request import CertificateRequest, Outputs
 from csr_operator.api.revocation_debts import Owed, write_owed
 from csr_operator.api.seal import Seal, record_parts, staged_parts
 from csr_operator.api.secrets import Record, Setback, Window
-from csr_operator.api.times import format_time
+from csr_operator.api.times import format_time, parse_time
+from csr_operator.decisions.pace import Pace
 from csr_operator.pki import keystores
 from csr_operator.pki.chain import Chain
 from csr_operator.pki.csr import csr_digest
@@ -84,6 +85,34 @@ def record_of(
         reference=reference,
         window=window_of(renewal),
     )
+
+
+def kept_record(
+    request: CertificateRequest,
+    revision: int,
+    issuer: str,
+    chain: Chain,
+    csr_pem: str,
+    before: Record | None,
+    pace: Pace | None,
+) -> Record:
+    """The record of a certificate that is there already.
+
+    before: what was on record. pace: as far as it is known, where nothing was.
+    """
+    # It was hardly stored before it became valid; but whatever it says of that, no brake is let go by it.
+    stored_at, hurries = chain.leaf.not_valid_before_utc, 0
+    if before is not None:
+        stored_at, hurries = parse_time(before.stored), before.hurries
+    elif pace is not None:
+        stored_at, hurries = pace.stored, pace.hurries
+    record = record_of(request, revision, issuer, chain, csr_pem, stored_at, hurries)
+    if before is None:
+        return record
+    record = replace(record, renew=before.renew)  # a renewal that is asked for is still to come
+    if before.sha256_fingerprint == record.sha256_fingerprint:
+        record = replace(record, reference=before.reference, window=before.window)
+    return record
 
 
 def above(chain: Chain) -> str:
