@@ -13,7 +13,7 @@ from csr_operator.control.reconciler import Done
 from csr_operator.control.renewal_advice import RenewalAdvice
 from csr_operator.decisions.world import IssuerState
 from csr_operator.issuance.failures import Failed
-from csr_operator.issuance.performer import Performer
+from csr_operator.issuance.issued_secrets import IssuedSecrets
 from csr_operator.kube.events import Events
 from csr_operator.plugin.backend import Renewal
 from tests.control.scene import CA, Scene, make_request, make_secret
@@ -36,7 +36,7 @@ class Ca:
 
 
 class Writer:
-    """A performer that has nothing to write."""
+    """Has nothing to write."""
 
     async def note_renewal(self, request: CertificateRequest, renewal: Renewal | None) -> None:
         return None
@@ -51,8 +51,8 @@ class Asked:
 
 
 def advice(scene: Scene) -> RenewalAdvice:
-    performer, events = cast(Performer, Writer()), cast(Events, scene.told)
-    return RenewalAdvice(performer, events, scene.store, scene.memory, asyncio.Semaphore(1), scene.clock)
+    secrets, events = cast(IssuedSecrets, Writer()), cast(Events, scene.told)
+    return RenewalAdvice(secrets, events, scene.store, scene.memory, asyncio.Semaphore(1), scene.clock)
 
 
 def test_after_a_start_each_is_asked_about_within_an_hour_and_always_at_the_same_time() -> None:

@@ -16,7 +16,8 @@ from csr_operator.control.issuers import Issuers
 from csr_operator.control.reconciler import Aside, Done, Retry
 from csr_operator.control.secrets import SecretReconciler
 from csr_operator.issuance.failures import Failed
-from csr_operator.issuance.performer import Performer
+from csr_operator.issuance.revocation import Revoker
+from csr_operator.issuance.staging import Staging
 from csr_operator.kube.custom_objects import CustomObjects
 from tests.control.scene import NOW, Scene, make_order, make_request, make_secret
 
@@ -25,7 +26,7 @@ GOING = make_order(WWW, deleted=format_time(NOW), owner="www")
 
 
 class Doer:
-    """A performer that notes what it was to do, and may fail to take an order back."""
+    """Notes what it was to do, and may fail to take an order back."""
 
     def __init__(self, failure: Failed | None = None) -> None:
         self._failure = failure
@@ -73,7 +74,8 @@ class Cluster:
 def reconciler(scene: Scene, doer: Doer, cluster: Cluster | None = None) -> SecretReconciler:
     return SecretReconciler(
         cast(CustomObjects, cluster or Cluster()),
-        cast(Performer, doer),
+        cast(Staging, doer),
+        cast(Revoker, doer),
         scene.store,
         cast(Issuers, Known()),
         Seal(),

@@ -24,8 +24,9 @@ from csr_operator.decisions.actions import (
     Revoke,
 )
 from csr_operator.decisions.world import Waiting
+from csr_operator.issuance.attempt import Ordered, Written
 from csr_operator.issuance.backend_calls import Ca
-from csr_operator.issuance.performer import Ordered, Performer, Written
+from csr_operator.issuance.performer import Performer
 from csr_operator.kube.custom_objects import CustomObjects
 from csr_operator.kube.events import Events
 from csr_operator.pki.keys import PrivateKey
@@ -111,17 +112,19 @@ class Actions:
                 if not staged.authentic:
                     text = f"Secret {staged.name} {NOT_OURS}: the order in it is abandoned; the next has another CSR"
                     self._events.warning(request, Reason.STATE_NOT_AUTHENTIC, text)
-                await self._performer.discard(staged)
+                await self._performer.staging.discard(staged)
                 self._drop(staged)
             case Restore():
                 assert secret is not None
                 pace, signer = self._paces.of(request, secret), self._signer(request, secret)
-                done = await self._performer.restore(request, action.revision, secret, pace, signer)
+                done = await self._performer.restorer.restore(request, action.revision, secret, pace, signer)
                 if done is None:
                     self._store.spoil(secret)
             case Adopt():
                 self._situations.outdate_look(request)
-                done = await self._performer.adopt(request, self._ready(request), self._paces.of(request, None))
+                done = await self._performer.takeover.adopt(
+                    request, self._ready(request), self._paces.of(request, None)
+                )
                 self._repairs.note(request.key, asyncio.get_running_loop().time())
             case Revoke():
                 assert live is not None

@@ -81,9 +81,9 @@ class Controller:
         performer = Performer(kube, self._cpu, clock, seal, permission.check)
         slots, calls = Slots(wake=wake, later=loop.call_later), asyncio.Semaphore(_CALLS)
         paces, repairs = Paces(memory, seal, clock), Repairs()
-        advice = RenewalAdvice(performer, self._events, store, memory, calls, clock)
+        advice = RenewalAdvice(performer.secrets, self._events, store, memory, calls, clock)
         reports = Reports(kube.custom_objects, performer, self._events, journal, store, memory, paces, clock)
-        revocations = Revocations(kube, performer, store, issuers, reports, self._events, journal, clock)
+        revocations = Revocations(kube, performer.revoker, store, issuers, reports, self._events, journal, clock)
         situations = Situations(
             settings, kube.secrets, kube.namespaces, store, issuers, memory, paces, advice, seal, clock
         )
@@ -121,7 +121,9 @@ class Controller:
             wake,
             clock,
         )
-        secrets = SecretReconciler(kube.custom_objects, performer, store, issuers, seal, calls, wake, clock)
+        secrets = SecretReconciler(
+            kube.custom_objects, performer.staging, performer.revoker, store, issuers, seal, calls, wake, clock
+        )
         interval = timedelta(seconds=settings.issuer_check_interval)
         in_namespaces = IssuerReconciler(Kind.ISSUER, issuers, slots, journal, interval, wake)
         of_cluster = IssuerReconciler(Kind.CLUSTER_ISSUER, issuers, slots, journal, interval, wake)

@@ -13,7 +13,7 @@ from csr_operator.api.times import format_time
 from csr_operator.decisions.renewal import fraction
 from csr_operator.decisions.world import IssuerState
 from csr_operator.issuance.failures import Failed
-from csr_operator.issuance.performer import Performer
+from csr_operator.issuance.issued_secrets import IssuedSecrets
 from csr_operator.kube.events import Events
 
 from .issuers import Live
@@ -38,14 +38,14 @@ class RenewalAdvice:
 
     def __init__(
         self,
-        performer: Performer,
+        secrets: IssuedSecrets,
         events: Events,
         store: Store,
         memory: Memory,
         calls: asyncio.Semaphore,
         clock: Callable[[], datetime],
     ) -> None:
-        self._performer, self._events, self._store, self._memory = performer, events, store, memory
+        self._secrets, self._events, self._store, self._memory = secrets, events, store, memory
         self._calls, self._clock = calls, clock
 
     def due(
@@ -80,7 +80,7 @@ class RenewalAdvice:
                 renewal = await live.ca.suggest_renewal(known.reference)
             if renewal is not None:
                 again = renewal.ask_after
-            meta = await self._performer.note_renewal(request, renewal)
+            meta = await self._secrets.note_renewal(request, renewal)
             if meta is not None:
                 self._store.wrote_secret(meta)
                 if renewal is not None and renewal.explanation:

@@ -29,8 +29,8 @@ from csr_operator.decisions.serving import is_served
 from csr_operator.decisions.world import Failure
 from csr_operator.issuance.failures import Failed, Overtaken
 from csr_operator.issuance.keymaker import KeyMaker, takes_long
-from csr_operator.issuance.performer import NeedsKey
 from csr_operator.issuance.secret_body import staging_key
+from csr_operator.issuance.signing_requests import NeedsKey
 from csr_operator.metrics import SKIPPED_SAMPLES, RequestSample
 from csr_operator.pki.keys import PrivateKey
 

@@ -12,7 +12,7 @@ from csr_operator.api.secrets import Record, SecretMeta
 from csr_operator.api.times import format_time
 from csr_operator.decisions.actions import Revoke
 from csr_operator.decisions.revocation import unrevocable
-from csr_operator.issuance.performer import Performer
+from csr_operator.issuance.revocation import Revoker
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError
 from csr_operator.kube.events import Events
@@ -30,7 +30,7 @@ class Revocations:
     def __init__(
         self,
         kube: Kube,
-        performer: Performer,
+        revoker: Revoker,
         store: Store,
         issuers: Issuers,
         reports: Reports,
@@ -38,16 +38,16 @@ class Revocations:
         journal: Journal,
         clock: Callable[[], datetime],
     ) -> None:
-        self._kube, self._performer, self._store, self._issuers = kube, performer, store, issuers
+        self._kube, self._revoker, self._store, self._issuers = kube, revoker, store, issuers
         self._reports, self._events, self._journal, self._clock = reports, events, journal, clock
 
     async def revoke(self, request: CertificateRequest, action: Revoke, live: Live) -> None:
         """Have revoked what `action` says, by the issuer that it names."""
         meta = None
         if action.current:
-            done = await self._performer.revoke_current(request, live.ca)
+            done = await self._revoker.revoke_current(request, live.ca)
         else:
-            done, meta = await self._performer.revoke_owed(request, live.ca)
+            done, meta = await self._revoker.revoke_owed(request, live.ca)
         for serial_number in done.revoked:
             text = f"{live.ca.issuer} revoked the certificate {serial_number}"
             self._events.normal(request, Reason.REVOKED, text)
@@ -61,7 +61,7 @@ class Revocations:
 
     async def forget(self, request: CertificateRequest) -> None:
         """Give up what is still to be revoked."""
-        written, forgotten = await self._performer.forget(request)
+        written, forgotten = await self._revoker.forget(request)
         self._store.wrote_secret(written)
         for debt in forgotten:
             ends = format_time(debt.certificate.not_valid_after_utc)
@@ -73,7 +73,7 @@ class Revocations:
         """Have request and Secret wait, when they are deleted, for what is to be revoked."""
         if not request.is_guarded:
             await self._finalize(request, add=True)
-        elif secret is not None and (meta := await self._performer.guard(secret, guarded=True)) is not None:
+        elif secret is not None and (meta := await self._revoker.guard(secret, guarded=True)) is not None:
             self._store.wrote_secret(meta)
 
     async def release(self, request: CertificateRequest, unrevoked: str = "") -> None:
@@ -83,7 +83,7 @@ class Revocations:
         """
         if not await self._finalize(request, add=False):
             return
-        await self._performer.let_go(request)
+        await self._revoker.let_go(request)
         if unrevoked:
             self._reports.note_unrevoked(request, unrevoked)
 
@@ -93,10 +93,10 @@ class Revocations:
             if await self._kube.namespaces.is_going(request.namespace):
                 # So is the request, soon, and then the certificate is revoked if that can be done.
                 raise KubeError(409, "", f"namespace {request.namespace} is being deleted")
-            for serial_number in await self._performer.owed_serials(request) if secret.owed else ():
+            for serial_number in await self._revoker.owed_serials(request) if secret.owed else ():
                 why = f"Secret {secret.name}, which recorded the revocation, was deleted"
                 self.tell_unrevoked(request, serial_number, why)
-        meta = await self._performer.guard(secret, guarded=False)
+        meta = await self._revoker.guard(secret, guarded=False)
         if meta is None:
             raise KubeError(404, "NotFound", f"Secret {secret.name} is gone")  # as the watch is about to show
         self._store.wrote_secret(meta)

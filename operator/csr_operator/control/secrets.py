@@ -12,7 +12,8 @@ from csr_operator.api.secrets import Staged
 from csr_operator.api.times import parse_time
 from csr_operator.decisions.ownership import owns
 from csr_operator.issuance.failures import Failed
-from csr_operator.issuance.performer import Performer
+from csr_operator.issuance.revocation import Revoker
+from csr_operator.issuance.staging import Staging
 from csr_operator.kube.custom_objects import CustomObjects
 
 from .issuers import Issuers
@@ -33,7 +34,8 @@ class SecretReconciler:
     def __init__(
         self,
         objects: CustomObjects,
-        performer: Performer,
+        staging: Staging,
+        revoker: Revoker,
         store: Store,
         issuers: Issuers,
         seal: Seal,
@@ -41,7 +43,8 @@ class SecretReconciler:
         wake: Callable[[Key], None],
         clock: Callable[[], datetime],
     ) -> None:
-        self._objects, self._performer, self._store, self._issuers = objects, performer, store, issuers
+        self._objects, self._staging, self._revoker = objects, staging, revoker
+        self._store, self._issuers = store, issuers
         self._seal, self._calls, self._wake, self._clock = seal, calls, wake, clock
 
     def observe(self, obj: Raw) -> None:
@@ -82,7 +85,7 @@ class SecretReconciler:
             return await self._take_back(staged)
         if staged.authentic and await self._is_bereft(staged):
             # Kubernetes deletes it later, or never; then its order is taken back.
-            await self._performer.discard(staged)
+            await self._staging.discard(staged)
         return Done()
 
     async def _take_back(self, staged: Staged) -> Done | Retry:
@@ -92,12 +95,12 @@ class SecretReconciler:
         try:
             if live is not None and live.backend is not None:
                 async with self._calls:
-                    await self._performer.abandon(staged, live.ca)
+                    await self._staging.abandon(staged, live.ca)
         except Failed as failed:
             if not failed.permanent and self._clock() - parse_time(staged.deleted) < _GIVE_UP:
                 return Retry(failed.after, f"the order is not taken back yet: {failed.message}")
             logger.warning("%s: the order of %s is not taken back: %s", staged.name, staged.issuer, failed.message)
-        await self._performer.release(staged)
+        await self._staging.release(staged)
         self._store.finish(staged)
         return Done()
 
@@ -124,5 +127,5 @@ class SecretReconciler:
         elif any(owns(request, secret) for request in self._store.of_secret(key)):
             return Done()
         logger.warning("Secret %s/%s: its request is gone, so that it is let go: nothing in it is revoked", *key)
-        await self._performer.guard(secret, guarded=False)
+        await self._revoker.guard(secret, guarded=False)
         return Done()

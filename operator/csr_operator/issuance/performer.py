@@ -4,7 +4,7 @@ What went wrong comes back as `Failed`, in the words that the user reads; nothin
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,11 +13,9 @@ from cryptography import x509
 
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest, RotationPolicy
-from csr_operator.api.revocation_debts import Owed
 from csr_operator.api.seal import Seal
 from csr_operator.api.secrets import Record, SecretMeta, Staged
 from csr_operator.api.times import parse_time
-from csr_operator.decisions.pace import Pace
 from csr_operator.kube.client import Kube
 from csr_operator.kube.objects import secret_data
 from csr_operator.metrics import ISSUANCE_SECONDS
@@ -27,7 +25,7 @@ from csr_operator.pki.errors import Mismatch, PkiError
 from csr_operator.pki.fingerprint import sha256_fingerprint
 from csr_operator.pki.keys import PrivateKey
 from csr_operator.pki.verify import clock_words
-from csr_operator.plugin.backend import Issued, Order, Pending, Renewal
+from csr_operator.plugin.backend import Issued, Order, Pending
 from csr_operator.plugin.offload import offload
 
 from . import secret_body as outputs
@@ -38,12 +36,10 @@ from .failures import Failed, Overtaken
 from .issued_secrets import IssuedSecrets
 from .referenced_secrets import References
 from .restore import Restorer
-from .revocation import Revocations, Revoker
-from .signing_requests import NeedsKey, SigningRequests, pem_of
+from .revocation import Revoker
+from .signing_requests import SigningRequests, pem_of
 from .staging import MaySend, Staging, order_key, set_back
 from .takeover import Takeover
-
-__all__ = ["NeedsKey", "Ordered", "Performer", "Revocations", "Written", "accept"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +73,17 @@ class Performer:
     def __init__(self, kube: Kube, cpu: Executor, clock: Callable[[], datetime], seal: Seal, may_send: MaySend) -> None:
         self._clock, self._may_send = clock, may_send
         self._references = References(kube.secrets)
-        self._secrets = IssuedSecrets(kube.secrets, seal)
         self._csrs = SigningRequests(self._references, cpu)
-        self._staging = Staging(kube.secrets, seal, may_send)
-        self._revoker = Revoker(kube.secrets, self._secrets, seal)
-        self._restorer = Restorer(self._secrets, self._csrs, self._references, clock)
-        self._takeover = Takeover(kube, self._secrets, self._csrs, self._references, clock, seal)
+        self.secrets = IssuedSecrets(kube.secrets, seal)
+        """What is read and written of the requests' Secrets."""
+        self.staging = Staging(kube.secrets, seal, may_send)
+        """Orders under way."""
+        self.revoker = Revoker(kube.secrets, self.secrets, seal)
+        """Revocations, and what waits for them."""
+        self.restorer = Restorer(self.secrets, self._csrs, self._references, clock)
+        """Repairs."""
+        self.takeover = Takeover(kube, self.secrets, self._csrs, self._references, clock, seal)
+        """Secrets of others."""
 
     async def issue(
         self,
@@ -104,100 +105,50 @@ class Performer:
         begun, existing = self._clock(), None
         keeps = request.spec.private_key.rotation_policy is RotationPolicy.NEVER
         if secret is not None and (revoke_old or ca.traits.costs or secret.owed or keeps):
-            existing = await self._secrets.own(request)
-            secret = self._secrets.as_decided_on(request, existing, secret)
+            existing = await self.secrets.own(request)
+            secret = self.secrets.as_decided_on(request, existing, secret)
         key, csr = await self._csrs.made(request, None if new_key else existing, ca, made)
         passwords = await self._references.passwords(request)
-        basis = Basis(csr, key, passwords, *self._revoker.to_revoke(request, existing, revoke_old))
+        basis = Basis(csr, key, passwords, *self.revoker.to_revoke(request, existing, revoke_old))
         plan, staged = outputs.Plan(revision, hurries), None
         if ca.traits.costs:
             await self._may_send(request, ca, csr)  # also before anything is kept for it
-            staged = await self._staging.keep(request, plan, ca, basis)
+            staged = await self.staging.keep(request, plan, ca, basis)
         return await self._order(_Attempt(request, plan, ca, basis, secret, staged, begun))
 
     async def resume(
         self, request: CertificateRequest, secret: SecretMeta | None, staged: Staged, ca: Ca, *, revoke_old: bool
     ) -> Written | Ordered | None:
         """Go on with an order; None if there is none any more, or none that can be gone on with."""
-        data = await self._staging.read(staged)
+        data = await self.staging.read(staged)
         if data is None:
             return None
         passwords = await self._references.passwords(request)
         kept = await self._csrs.kept(request, ca, data, staged.csr)
         if kept is None:
-            await self.discard(staged)
+            await self.staging.discard(staged)
             return None
         # Where no Secret is known, none is looked for at each poll: the write fails if there is one.
         existing = None
         if secret is not None or revoke_old:
-            existing = await self._secrets.own(request)
-            secret = self._secrets.as_decided_on(request, existing, secret)
+            existing = await self.secrets.own(request)
+            secret = self.secrets.as_decided_on(request, existing, secret)
         key, csr = kept
-        basis = Basis(csr, key, passwords, *self._revoker.to_revoke(request, existing, revoke_old))
+        basis = Basis(csr, key, passwords, *self.revoker.to_revoke(request, existing, revoke_old))
         plan = outputs.Plan(staged.revision, staged.hurries, staged.handle, staged.lapses)
         begun = parse_time(staged.created)
         return await self._order(_Attempt(request, plan, ca, basis, secret, staged, begun, repeated=not staged.handle))
-
-    async def discard(self, staged: Staged) -> None:
-        """As `Staging.discard`."""
-        await self._staging.discard(staged)
-
-    async def abandon(self, staged: Staged, ca: Ca) -> None:
-        """As `Staging.abandon`."""
-        await self._staging.abandon(staged, ca)
-
-    async def release(self, staged: Staged) -> None:
-        """As `Staging.release`."""
-        await self._staging.release(staged)
-
-    async def note_renewal(self, request: CertificateRequest, renewal: Renewal | None) -> SecretMeta | None:
-        """As `IssuedSecrets.note_renewal`."""
-        return await self._secrets.note_renewal(request, renewal)
-
-    async def restore(
-        self, request: CertificateRequest, revision: int, secret: SecretMeta, pace: Pace | None, ca: Ca | None
-    ) -> Written | None:
-        """As `Restorer.restore`."""
-        return await self._restorer.restore(request, revision, secret, pace, ca)
-
-    async def adopt(self, request: CertificateRequest, cas: Sequence[Ca], pace: Pace | None) -> Written:
-        """As `Takeover.adopt`."""
-        return await self._takeover.adopt(request, cas, pace)
-
-    async def revoke_current(self, request: CertificateRequest, ca: Ca) -> Revocations:
-        """As `Revoker.revoke_current`."""
-        return await self._revoker.revoke_current(request, ca)
-
-    async def revoke_owed(self, request: CertificateRequest, ca: Ca) -> tuple[Revocations, SecretMeta]:
-        """As `Revoker.revoke_owed`."""
-        return await self._revoker.revoke_owed(request, ca)
-
-    async def forget(self, request: CertificateRequest) -> tuple[SecretMeta, tuple[Owed, ...]]:
-        """As `Revoker.forget`."""
-        return await self._revoker.forget(request)
-
-    async def guard(self, secret: SecretMeta, *, guarded: bool) -> SecretMeta | None:
-        """As `Revoker.guard`."""
-        return await self._revoker.guard(secret, guarded=guarded)
-
-    async def let_go(self, request: CertificateRequest) -> None:
-        """As `Revoker.let_go`."""
-        await self._revoker.let_go(request)
-
-    async def owed_serials(self, request: CertificateRequest) -> tuple[str, ...]:
-        """As `Revoker.owed_serials`."""
-        return await self._revoker.owed_serials(request)
 
     async def csr_pem(self, request: CertificateRequest, staged: Staged | None, record: Record | None) -> str:
         """The CSR of the order under way, or for the key in use; empty if there is none, or it cannot be read."""
         try:
             if staged is not None:
-                return await self._staging.csr_pem(staged)
+                return await self.staging.csr_pem(staged)
             if record is None:
                 return ""
             if request.spec.csr_pem:
                 return pem_of(load_csr(request.spec.csr_pem.encode()))
-            existing = await self._secrets.own(request)
+            existing = await self.secrets.own(request)
             key = None if existing is None else await self._csrs.key_in_use(request, secret_data(existing))
             if key is None:
                 return ""
@@ -215,7 +166,7 @@ class Performer:
                 failed.unplaced = False  # it may have been at the first attempt
             if staged is not None and (failed.lapsed or failed.permanent):
                 rest = set_back(request, plan, ca, failed, self._clock())
-                failed.staged = await self._staging.keep(request, rest, ca, basis, staged)
+                failed.staged = await self.staging.keep(request, rest, ca, basis, staged)
             raise
         if isinstance(answer, Pending):
             return Ordered(await self._keep_placed(attempt, answer), answer, basis.csr_pem)
@@ -231,7 +182,7 @@ class Performer:
             return staged
         placed = replace(attempt.plan, handle=answer.handle, setback=None)
         try:
-            return await self._staging.keep(attempt.request, placed, ca, basis, staged)
+            return await self.staging.keep(attempt.request, placed, ca, basis, staged)
         except Overtaken:
             # Nobody will go on with it. What it left behind, the CA is told at once, or nobody tells it.
             with contextlib.suppress(Failed):
@@ -253,12 +204,12 @@ class Performer:
             answer.reference,
             answer.renewal,
         )
-        meta = await self._secrets.write(request, record, chain, basis, attempt.secret)
+        meta = await self.secrets.write(request, record, chain, basis, attempt.secret)
         ISSUANCE_SECONDS.labels(ca.name).observe(max((self._clock() - attempt.begun).total_seconds(), 0.0))
         if staged is not None:
             if staged.leaves_traces:
-                await self.release(staged)
-            await self.discard(staged)
+                await self.staging.release(staged)
+            await self.staging.discard(staged)
         return Written(meta, basis.csr_pem, answer.renewal, basis.lost)
 
 
