@@ -95,7 +95,7 @@ class Unreachable(AcmeError):
 
 
 class Untrusted(Unreachable):
-    pass
+    """The server's TLS certificate is not one that this client trusts."""
 
 
 class ForeignUrl(AcmeError):

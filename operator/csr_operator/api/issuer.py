@@ -36,4 +36,5 @@ class Issuer:
 
     @property
     def key(self) -> ObjectKey:
+        """What others name it by."""
         return ObjectKey(self.kind, self.namespace, self.name)

@@ -9,6 +9,8 @@ Raw = Mapping[str, Any]
 
 
 class Kind(StrEnum):
+    """The kinds of the operator's own API group."""
+
     CERTIFICATE_REQUEST = "CertificateRequest"
     ISSUER = "Issuer"
     CLUSTER_ISSUER = "ClusterIssuer"
@@ -27,6 +29,8 @@ class ObjectKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class IssuerRef:
+    """One entry of a request's `issuerRefs`: an issuer as its user names it."""
+
     name: str
     kind: Kind = Kind.ISSUER
 
@@ -36,6 +40,8 @@ class IssuerRef:
 
 
 class SecretKey(NamedTuple):
+    """Which Secret."""
+
     namespace: str
     name: str
 

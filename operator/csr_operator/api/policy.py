@@ -32,6 +32,8 @@ FIELD_OF_ATTRIBUTE = {oid.dotted_string: field for field, oid in SUBJECT_FIELDS.
 
 
 class Default(StrEnum):
+    """What holds for a request whose namespace no rule of the policy is about."""
+
     ALLOW = "Allow"
     DENY = "Deny"
 
@@ -45,6 +47,7 @@ class Requirement:
     values: tuple[str, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
+        """True if an object with these labels fulfils it, as Kubernetes has it."""
         value = labels.get(self.key)
         match self.operator:
             case "In":
@@ -65,6 +68,7 @@ class Namespaces:
     selector: tuple[Requirement, ...] = ()
 
     def include(self, name: str, labels: Mapping[str, str]) -> bool:
+        """True if the namespace `name`, which has these labels, is one of them."""
         if not self.names and not self.selector:
             return True
         return name in self.names or (bool(self.selector) and all(r.matches(labels) for r in self.selector))
@@ -131,6 +135,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
+    """`spec.policy` of an issuer. How it is read: `decisions.policy`."""
+
     default: Default = Default.ALLOW
     rules: tuple[Rule, ...] = ()
 

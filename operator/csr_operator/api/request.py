@@ -17,16 +17,21 @@ DEFAULT_DURATION = timedelta(days=90)
 
 
 class RotationPolicy(StrEnum):
+    """Whether a renewal takes a new private key (`spec.privateKey.rotationPolicy`)."""
+
     ALWAYS = "Always"
     NEVER = "Never"
 
 
 @dataclass(frozen=True, slots=True)
 class SecretTemplate:
+    """Labels and annotations that the user wants on the Secret, as pairs in order of their names."""
+
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
 
     def digest(self) -> str:
+        """To see whether the Secret still has them: as `digests.template_digest` makes it."""
         return template_digest(self.labels, self.annotations)
 
 
@@ -65,6 +70,8 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
+    """When the user wants certificates revoked (`spec.revocation`)."""
+
     on_delete: bool = False
     on_rotation: bool = False
 
@@ -186,6 +193,7 @@ class RequestStatus:
         return replace(self, conditions=tuple(replace(c, last_transition_time="") for c in self.conditions))
 
     def condition(self, kind: str) -> Condition | None:
+        """The condition of this type; None if there is none."""
         return next((c for c in self.conditions if c.type == kind), None)
 
 
@@ -205,6 +213,8 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class CertificateRequest:
+    """A CertificateRequest as the watch shows it."""
+
     namespace: str
     name: str
     uid: str
@@ -222,10 +232,12 @@ class CertificateRequest:
 
     @property
     def key(self) -> ObjectKey:
+        """What others name it by."""
         return ObjectKey(Kind.CERTIFICATE_REQUEST, self.namespace, self.name)
 
     @property
     def secret(self) -> SecretKey:
+        """The Secret that it wants written, in its own namespace."""
         return SecretKey(self.namespace, self.spec.secret_name)
 
     @property

@@ -95,6 +95,7 @@ class Window(NamedTuple):
 
     @property
     def times(self) -> str:
+        """`START/END`, for annotations; `read` understands it."""
         return f"{self.start}/{self.end}"
 
     @classmethod
@@ -163,6 +164,7 @@ class SecretMeta:
 
     @property
     def key(self) -> SecretKey:
+        """Which Secret it is."""
         return SecretKey(self.namespace, self.name)
 
 
@@ -232,4 +234,5 @@ class Staged:
 
     @property
     def key(self) -> SecretKey:
+        """Which Secret it is in."""
         return SecretKey(self.namespace, self.name)

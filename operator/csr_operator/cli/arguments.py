@@ -59,6 +59,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def parser() -> argparse.ArgumentParser:
+    """All commands, their options and their help."""
     connection = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = connection.add_argument_group("connection")
     group.add_argument("--kubeconfig", metavar="FILE", help="the kubeconfig, instead of KUBECONFIG and ~/.kube/config")

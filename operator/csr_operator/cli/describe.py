@@ -19,6 +19,7 @@ from .state import distance
 
 
 def facts(seen: Seen, now: datetime) -> Iterator[tuple[str, str]]:
+    """What `status` tells of one request, as pairs of a heading and its text, in order."""
     request, status = seen.request, seen.request.status
     yield "Generation", f"{request.generation}{written(seen.change)}"
     yield from (("Unusual", text) for text in unusual(request))

@@ -64,10 +64,12 @@ class Live:
 
     @property
     def is_ready(self) -> bool:
+        """It can be asked for certificates, as its last check found."""
         return self.state is not None and self.state.ready
 
     @property
     def ca(self) -> Ca:
+        """Its backend, as it is called for requests. Only for an issuer that has one."""
         assert self.backend is not None
         version = self.state.version if self.state is not None else ""
         return Ca(issuer_name(self.issuer.key), self.issuer.backend, self.backend, self.issuer.policy, version)
@@ -98,6 +100,7 @@ class Issuers:
         self._forgetting: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
 
     async def close(self) -> None:
+        """Wait for what is under way, and close the connections to the CAs."""
         await asyncio.gather(*self._forgetting, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
@@ -108,6 +111,7 @@ class Issuers:
         return self._session
 
     def get(self, key: ObjectKey) -> Live | None:
+        """The issuer as it was last seen; None if there is none."""
         return self._live.get(key)
 
     def samples(self) -> Iterator[IssuerSample]:

@@ -28,6 +28,7 @@ class Journal:
         self._written: dict[ObjectKey, tuple[float, int]] = {}  # since when, and how many
 
     def say(self, level: int, key: ObjectKey, text: str) -> None:
+        """One line about `key`. level: of `logging`. What is too much within an hour is left out."""
         now = self._clock()
         since, count = self._written.get(key, (now, 0))
         if now - since >= _HOUR:

@@ -83,6 +83,7 @@ class Pace:
 
     @classmethod
     def of(cls, record: Record) -> "Pace":
+        """As the record of the last certificate says."""
         not_before, not_after = parse_time(record.not_before), parse_time(record.not_after)
         return cls(parse_time(record.stored), not_before, not_after, record.hurries, wish_of(record.renew))
 

@@ -19,6 +19,8 @@ _FIELDS = ("username", "password", "subdomain", "fulldomain")
 
 
 class AcmeDns:
+    """Records by the API of acme-dns (https://github.com/joohoi/acme-dns)."""
+
     def __init__(self, config: Mapping[str, Any], context: Context, resolver: Resolver, field: str) -> None:
         self._url = str(required(config, "host", field, "the URL of the acme-dns server")).rstrip("/")
         self._reference = required(config, "accountSecretRef", field, "name and key of the Secret with its accounts")

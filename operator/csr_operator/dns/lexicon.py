@@ -69,6 +69,8 @@ _accounts: WeakValueDictionary[bytes, _Account] = WeakValueDictionary()
 
 
 class Lexicon:
+    """Records by one of the providers of dns-lexicon, which runs in a process of its own."""
+
     def __init__(self, config: Mapping[str, Any], context: Context, resolver: Resolver, field: str) -> None:
         self._provider = required(config, "provider", field, "the name that dns-lexicon has for it, such as cloudflare")
         if why := _REFUSED.get(self._provider):

@@ -27,6 +27,8 @@ _EX_CONFIG = 78  # of sysexits.h
 
 
 class Exec:
+    """Records by a program that the operator's administrator has put into a folder."""
+
     def __init__(self, config: Mapping[str, Any], context: Context, _: Resolver, field: str) -> None:
         name = required(config, "program", field, "the name of a program")
         if context.programs is None:

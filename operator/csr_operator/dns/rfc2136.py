@@ -43,6 +43,8 @@ _CONNECTIONS = 8
 
 
 class Rfc2136:
+    """Records by dynamic updates (RFC 2136), signed with TSIG (RFC 8945) if there is a key."""
+
     def __init__(self, config: Mapping[str, Any], context: Context, _: Resolver, field: str) -> None:
         self._server = required(config, "nameserver", field, "the primary server of the zone, such as 192.0.2.53:53")
         self._host, self._port = server(self._server, f"{field}.nameserver")

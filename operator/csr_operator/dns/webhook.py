@@ -14,6 +14,8 @@ from .resolve import Resolver
 
 
 class Webhook:
+    """Records by an HTTP server of the user's own."""
+
     def __init__(self, config: Mapping[str, Any], context: Context, resolver: Resolver, field: str) -> None:
         self._url = str(required(config, "url", field, "the URL of your server")).rstrip("/")
         self._secret = Credentials(config, context, field)

@@ -122,6 +122,7 @@ def above(chain: Chain) -> str:
 
 
 def window_of(renewal: Renewal | None) -> Window | None:
+    """When the CA wants the certificate renewed, as it is kept; None if it said nothing."""
     return Window(format_time(renewal.start), format_time(renewal.end)) if renewal is not None else None
 
 

@@ -46,19 +46,21 @@ class NoResponder:
     """A `Responder` where no CA can connect, such as in a command or a test."""
 
     def check_http(self, route: Mapping[str, Any]) -> None:
-        pass
+        """Any route would do: nothing is presented."""
 
     async def present_http(self, host: str, token: str, answer: str, route: Mapping[str, Any]) -> None:
+        """Raises Misconfigured."""
         raise Misconfigured(f"http-01: nothing answers for {host} here")
 
     async def withdraw_http(self, host: str, token: str) -> None:
-        pass
+        """There is nothing to remove."""
 
     def present_alpn(self, identifier: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        """Raises Misconfigured."""
         raise Misconfigured(f"tls-alpn-01: nothing answers for {identifier} here")
 
     def withdraw_alpn(self, identifier: str) -> None:
-        pass
+        """There is nothing to remove."""
 
 
 @dataclass(frozen=True, slots=True)

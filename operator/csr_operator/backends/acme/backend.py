@@ -96,6 +96,8 @@ class _NoOrder(Lapsed):
 
 
 class AcmeBackend(Backend):
+    """Issuers of `spec.acme`: orders by ACME (RFC 8555), renewed as the CA suggests (ARI, RFC 9773)."""
+
     traits = Traits(costs=True, revokes=True, suggests_renewal=True, abandons=True, repeats_common_name=True)
 
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:

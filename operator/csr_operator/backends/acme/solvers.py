@@ -84,6 +84,8 @@ class Solver(Protocol):
 
 
 class Http01:
+    """Proofs by a file that is served over HTTP (RFC 8555, section 8.3)."""
+
     challenge_type: ClassVar[str] = "http-01"
     by_hand: ClassVar[bool] = False
 
@@ -114,6 +116,8 @@ class Http01:
 
 
 class TlsAlpn01:
+    """Proofs by a certificate that is served to who asks for `acme-tls/1` (RFC 8737)."""
+
     challenge_type: ClassVar[str] = "tls-alpn-01"
     by_hand: ClassVar[bool] = False
 

@@ -27,6 +27,10 @@ def number_of(given: object) -> int:
 
 
 def dead(handle: Handle, status: str) -> BackendError:
+    """The error for an order, or its reissue, that DigiCert gave up: `status` is as DigiCert has it.
+
+    Lapsed where another order may do better, Rejected where the request has to be changed.
+    """
     if status == "expired":
         return Lapsed(f"DigiCert order {handle.order} expired before it was issued", _SOON)
     what = "the reissue" if handle.reissue else "the order"

@@ -58,6 +58,8 @@ _ADVICE = {
 
 
 class DigicertBackend(Backend):
+    """Issuers of `spec.digicert`: orders, reissues and revocations by the CertCentral API."""
+
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         # With `dns01`, records are left behind; with `cancelPending`, the order itself is not to be.
         abandons = bool(config.get("cancelPending") or config.get("dns01"))

@@ -47,6 +47,8 @@ class _Token:
 
 
 class Client:
+    """Calls of Sectigo Certificate Manager's API, with the credentials of one issuer; access tokens are kept."""
+
     def __init__(self, settings: Settings, context: Context) -> None:
         self._settings, self._context = settings, context
         self._secret = context.secret(settings.access_secret)

@@ -17,6 +17,7 @@ from csr_operator.plugin.errors import Rejected
 
 
 def common_name(csr: x509.CertificateSigningRequest) -> str:
+    """The first common name of the CSR's subject; empty if it has none."""
     return next((str(one.value) for one in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)), "")
 
 
@@ -38,6 +39,7 @@ def subject_alternative_names(csr: x509.CertificateSigningRequest) -> list[str]:
 
 
 def names_of(csr: x509.CertificateSigningRequest) -> set[str]:
+    """All names that a CSR asks for, in lower case. Raises Rejected, as `subject_alternative_names`."""
     return _lower([*subject_alternative_names(csr), common_name(csr)])
 
 

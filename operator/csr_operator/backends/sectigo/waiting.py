@@ -27,6 +27,8 @@ _LISTED = (State.REQUESTED, State.APPROVED, State.APPLIED)
 
 
 class Kind(StrEnum):
+    """By which call an order was placed."""
+
     ENROLL = "enroll"
     RENEW = "renew"
     REPLACE = "replace"

@@ -136,6 +136,7 @@ _RULES = (
 
 
 def said(refusal: Refusal) -> str:
+    """What Sectigo said, and its code, for the user."""
     return f"Sectigo says: {refusal.text.rstrip('.!')}" + (f" (code {refusal.code})" if refusal.code else "")
 
 
