@@ -17,10 +17,11 @@ class Kind(StrEnum):
 
 
 class ObjectKey(NamedTuple):
-    """Which object; `namespace` is empty for a ClusterIssuer."""
+    """Which object."""
 
     kind: Kind
     namespace: str
+    """Empty for a ClusterIssuer."""
     name: str
 
     def __str__(self) -> str:

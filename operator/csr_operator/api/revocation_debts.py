@@ -20,11 +20,13 @@ from .times import format_time, parse_time
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """issuer: `Kind/name`. reason: one of `model.REVOCATION_REASONS`."""
+    """A replaced certificate that is still to be revoked, with the certificate itself."""
 
     issuer: str
+    """Who has to revoke it (`Kind/name`)."""
     certificate: x509.Certificate
     reason: str = SUPERSEDED
+    """One of `names.REVOCATION_REASONS`."""
 
 
 def write_owed(secret: SecretKey, owed: tuple[Owed, ...], seal: Seal) -> str:

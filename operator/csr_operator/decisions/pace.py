@@ -69,17 +69,18 @@ def wish_of(renew: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The brake on certificates that replace one another, whatever keeps it going.
-
-    stored: when the operator stored the last one, by its own clock, which no CA and no tenant sets. hurries: how many
-    in a row were replaced early to get there. wish: what the user had asked for by then (`wish_of`).
-    """
+    """The brake on certificates that replace one another, whatever keeps it going."""
 
     stored: datetime
+    """When the operator stored the last one, by its own clock, which no CA and no tenant sets."""
     not_before: datetime
+    """Of the last one."""
     not_after: datetime
+    """Of the last one."""
     hurries: int
+    """How many in a row were replaced early to get there."""
     wish: str
+    """What the user had asked for by then (`wish_of`)."""
 
     @classmethod
     def of(cls, record: Record) -> "Pace":

@@ -29,11 +29,9 @@ _LARGEST_RSA = 4096
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request asks for, as far as a policy is about it. Names are as the `canonical_...` functions return them.
+    """What a request asks for, as far as a policy is about it.
 
-    email_addresses: also those in the subject. other_names: how many. attributes: what else is in the subject, as
-    dotted OID and value. malformed: the field of each name that no certificate can have, and what is wrong with it.
-    usages: normalized. key: normalized; None if it is not known yet.
+    Names are as the `canonical_...` functions return them.
     """
 
     common_names: tuple[str, ...]
@@ -41,14 +39,21 @@ class Asked:
     ip_addresses: tuple[str, ...]
     uris: tuple[str, ...]
     email_addresses: tuple[str, ...]
+    """Also those in the subject."""
     other_names: int
+    """How many."""
     attributes: tuple[tuple[str, str], ...]
+    """What else is in the subject, as dotted OID and value."""
     malformed: tuple[tuple[str, str], ...]
+    """The field of each name that no certificate can have, and what is wrong with it."""
     key: KeyParameters | None
+    """Normalized; None if it is not known yet."""
     duration: timedelta
     is_ca: bool
     usages: frozenset[str]
+    """Normalized."""
     extensions: frozenset[str]
+    """Dotted OIDs of custom ones."""
 
 
 def violations(policy: Policy | None, asked: Asked, namespace: str, labels: Mapping[str, str]) -> tuple[str, ...]:

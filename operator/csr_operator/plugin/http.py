@@ -62,11 +62,14 @@ def identify(context: ssl.SSLContext, certificate: bytes, key: bytes, field: str
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """status: of HTTP. headers: their names in any case. body: at most 2 MiB."""
+    """What a server answered."""
 
     status: int
+    """Of HTTP."""
     headers: Mapping[str, str]
+    """Their names in any case."""
     body: bytes
+    """At most 2 MiB."""
 
     @property
     def retry_after(self) -> timedelta:
