@@ -113,7 +113,7 @@ class Window(NamedTuple):
             return None
 
 
-class Debt(NamedTuple):
+class DebtSummary(NamedTuple):
     """A replaced certificate that is still to be revoked."""
 
     issuer: str
@@ -146,7 +146,7 @@ class SecretMeta:
     """None if the operator did not write one, or it does not verify."""
     retained_for: str = ""
     """The name of the request that it was made for, if it outlives that."""
-    owed: tuple[Debt, ...] = ()
+    debts: tuple[DebtSummary, ...] = ()
     """What it replaced and is still to be revoked; it is in OWED_ANNOTATION."""
     beyond_repair: bool = False
     """Its data was read, and its certificate does not serve any more."""

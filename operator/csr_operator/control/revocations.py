@@ -47,7 +47,7 @@ class Revocations:
         if action.current:
             done = await self._performer.revoke_current(request, live.ca)
         else:
-            done, meta = await self._performer.revoke_owed(request, live.ca)
+            done, meta = await self._performer.revoke_debts(request, live.ca)
         for serial_number in done.revoked:
             text = f"{live.ca.issuer} revoked the certificate {serial_number}"
             self._events.normal(request, Reason.REVOKED, text)
@@ -93,7 +93,7 @@ class Revocations:
             if await self._kube.namespaces.is_going(request.namespace):
                 # So is the request, soon, and then the certificate is revoked if that can be done.
                 raise KubeError(409, "", f"namespace {request.namespace} is being deleted")
-            for serial_number in await self._performer.owed_serials(request) if secret.owed else ():
+            for serial_number in await self._performer.list_serials_to_revoke(request) if secret.debts else ():
                 why = f"Secret {secret.name}, which recorded the revocation, was deleted"
                 self.tell_unrevoked(request, serial_number, why)
         meta = await self._performer.guard(secret, guarded=False)

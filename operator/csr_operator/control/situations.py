@@ -165,7 +165,7 @@ def _creditors(request: CertificateRequest, secret: SecretMeta | None) -> set[Ob
     """The issuers that have, or may have, to revoke something."""
     if secret is None:
         return set()
-    names = {debt.issuer for debt in secret.owed}
+    names = {debt.issuer for debt in secret.debts}
     if secret.record is not None:
         names.add(secret.record.issuer)
     return {key for name in names if (key := request.issuer_key(name)) is not None}

@@ -92,7 +92,7 @@ def _decide(request: CertificateRequest, world: World) -> Action:
         return Hold.of(Reason.SECRET_NOT_OWNED, not_owned(request.spec.secret_name, owner))
     if secret is not None and secret.guarded and (secret.deleted or not request.is_guarded):
         # It can be had back, but not written to: what it owes is revoked if that can be done at once.
-        step = repay(request, world, secret.owed) if secret.owed else None
+        step = repay(request, world, secret.debts) if secret.debts else None
         return step if isinstance(step, Revoke) else LetGo()
     record = secret.record if secret is not None else None
     action = (

@@ -13,7 +13,7 @@ from cryptography import x509
 
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest, RotationPolicy
-from csr_operator.api.revocation_debts import Owed
+from csr_operator.api.revocation_debts import RevocationDebt
 from csr_operator.api.seal import Seal
 from csr_operator.api.secrets import Record, SecretMeta, Staged
 from csr_operator.api.times import parse_time
@@ -103,7 +103,7 @@ class Performer:
         """
         begun, existing = self._clock(), None
         keeps = request.spec.private_key.rotation_policy is RotationPolicy.NEVER
-        if secret is not None and (revoke_old or ca.traits.costs or secret.owed or keeps):
+        if secret is not None and (revoke_old or ca.traits.costs or secret.debts or keeps):
             existing = await self._secrets.own(request)
             secret = self._secrets.as_decided_on(request, existing, secret)
         key, csr = await self._csrs.made(request, None if new_key else existing, ca, made)
@@ -168,11 +168,11 @@ class Performer:
         """As `Revoker.revoke_current`."""
         return await self._revoker.revoke_current(request, ca)
 
-    async def revoke_owed(self, request: CertificateRequest, ca: Ca) -> tuple[Revocations, SecretMeta]:
-        """As `Revoker.revoke_owed`."""
-        return await self._revoker.revoke_owed(request, ca)
+    async def revoke_debts(self, request: CertificateRequest, ca: Ca) -> tuple[Revocations, SecretMeta]:
+        """As `Revoker.revoke_debts`."""
+        return await self._revoker.revoke_debts(request, ca)
 
-    async def forget(self, request: CertificateRequest) -> tuple[SecretMeta, tuple[Owed, ...]]:
+    async def forget(self, request: CertificateRequest) -> tuple[SecretMeta, tuple[RevocationDebt, ...]]:
         """As `Revoker.forget`."""
         return await self._revoker.forget(request)
 
@@ -184,9 +184,9 @@ class Performer:
         """As `Revoker.let_go`."""
         await self._revoker.let_go(request)
 
-    async def owed_serials(self, request: CertificateRequest) -> tuple[str, ...]:
-        """As `Revoker.owed_serials`."""
-        return await self._revoker.owed_serials(request)
+    async def list_serials_to_revoke(self, request: CertificateRequest) -> tuple[str, ...]:
+        """As `Revoker.list_serials_to_revoke`."""
+        return await self._revoker.list_serials_to_revoke(request)
 
     async def csr_pem(self, request: CertificateRequest, staged: Staged | None, record: Record | None) -> str:
         """The CSR of the order under way, or for the key in use; empty if there is none, or it cannot be read."""

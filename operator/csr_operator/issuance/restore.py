@@ -72,7 +72,7 @@ class Restorer:
             # Somebody put it there. Who has its key may have it revoked (RFC 8555, section 7.6), by who is on record or
             # else the first one. Where the key is elsewhere, anybody's certificate fits, and nobody is on record.
             issuer = ""
-        basis = Basis(csr, key, await self._references.passwords(request), self._secrets.owed(existing))
+        basis = Basis(csr, key, await self._references.passwords(request), self._secrets.read_debts(existing))
         record = outputs.kept_record(request, revision, issuer, chain, basis.csr_pem, before, pace)
         return Written(await self._secrets.write(request, record, chain, basis, secret), basis.csr_pem)
 

@@ -73,7 +73,7 @@ class Takeover:
             text = adoption.refused(request, secret, differences)
             raise Failed(Reason.ADOPTION_REFUSED, text) from None
         revision = before.revision if before is not None else request.status.revision or 1
-        basis = Basis(csr, key, await self._references.passwords(request), self._secrets.owed(existing))
+        basis = Basis(csr, key, await self._references.passwords(request), self._secrets.read_debts(existing))
         record = outputs.kept_record(request, revision, issuer, chain, basis.csr_pem, before, pace)
         return Written(await self._take(request, record, chain, basis, existing), basis.csr_pem)
 
@@ -87,7 +87,7 @@ class Takeover:
             data = await offload(LARGE + 1, outputs.secret_data, request, chain, key, basis.passwords)
         except PkiError as error:
             raise Failed(Reason.INVALID_REQUEST, str(error)) from None
-        body = outputs.secret_body(request, record, data, basis.owed, self._seal)
+        body = outputs.secret_body(request, record, data, basis.debts, self._seal)
         body["metadata"] |= {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
         # Kubernetes may have taken the owner from the Secret just now, because this very request is being deleted, of
         # which another watch tells. Given back to it, the Secret would be collected.
