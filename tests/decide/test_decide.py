@@ -32,7 +32,7 @@ from csr_operator.decisions.actions import (
     Revoke,
 )
 from csr_operator.decisions.decide import decide
-from csr_operator.decisions.pace import asked_of
+from csr_operator.decisions.pace import cause_of
 from csr_operator.decisions.renewal import renewal_note, renewal_time
 from csr_operator.decisions.serving import is_current
 from csr_operator.decisions.world import Failure, IssuerState, Waiting, World
@@ -276,13 +276,13 @@ def failure(**changes: Any) -> Failure:
 
 def test_what_an_order_was_refused_holds_over_a_restart() -> None:
     request = make_request()
-    refused = staged(request, handle="", setback=Setback(NEVER, asked_of("", "1"), "Rejected", "no: blocked"))
+    refused = staged(request, handle="", setback=Setback(NEVER, cause_of("", "1"), "Rejected", "no: blocked"))
     assert ask(request, None, staged=refused) == Hold(Reason.REJECTED, "no: blocked", needs_user=True)
     asked = replace(request, wishes=Wishes(renew="now"))
     assert ask(asked, None, staged=refused) == Discard()
     assert ask(request, None, replace(READY, version="2"), staged=refused) == Resume(1, CA)
     assert ask(make_request(dnsNames=["b.example.com"]), None, staged=refused) == Discard()
-    other = replace(refused, setback=Setback(NEVER, asked_of("", "1"), "OfAnotherVersion", "no: blocked"))
+    other = replace(refused, setback=Setback(NEVER, cause_of("", "1"), "OfAnotherVersion", "no: blocked"))
     assert ask(request, None, staged=other) == Hold(Reason.ORDER_FAILED, "no: blocked", needs_user=True)
     # What is known to have happened since counts.
     busy = failure(reason=Reason.ISSUER_UNAVAILABLE, retry_at=NOW + timedelta(seconds=9), needs_user=False)
@@ -290,7 +290,7 @@ def test_what_an_order_was_refused_holds_over_a_restart() -> None:
     assert held.reason == "IssuerUnavailable"
 
 
-@pytest.mark.parametrize("words", [("", "", ""), (asked_of("", "1"), "OrderFailed", "no answer at port 80")])
+@pytest.mark.parametrize("words", [("", "", ""), (cause_of("", "1"), "OrderFailed", "no answer at port 80")])
 def test_orders_that_came_to_nothing_wait_over_a_restart(words: tuple[str, str, str]) -> None:
     request, again = make_request(), NOW + timedelta(minutes=5)
     failed = staged(request, handle="", lapses=2, setback=Setback(format_time(again), *words))

@@ -183,8 +183,8 @@ class Setback:
 
     again: str
     """When another one may be placed (RFC 3339 in UTC), or NEVER."""
-    asked: str = ""
-    """A digest of what it depends on besides the spec (`pace.asked_of`)."""
+    cause: str = ""
+    """A digest of what it depends on besides the spec (`pace.cause_of`)."""
     reason: str = ""
     """Of the condition; an order from an older version has none."""
     message: str = ""
@@ -193,7 +193,7 @@ class Setback:
     @property
     def text(self) -> str:
         """For the annotation; `read` understands it."""
-        return " ".join([self.again, self.asked, self.reason, self.message]).rstrip()
+        return " ".join([self.again, self.cause, self.reason, self.message]).rstrip()
 
     @classmethod
     def read(cls, text: str) -> "Setback | None":

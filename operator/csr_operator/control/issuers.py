@@ -19,7 +19,7 @@ from csr_operator.backends import registry
 from csr_operator.challenges.responder import Challenges, IssuerResponder
 from csr_operator.decisions.status import condition_bodies, issuer_conditions
 from csr_operator.decisions.world import IssuerState
-from csr_operator.issuance.backend_calls import Ca, unexpected
+from csr_operator.issuance.backend_calls import GuardedBackend, unexpected
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.kube.issuer_secrets import write_issuer_secret
@@ -46,7 +46,7 @@ _REWORDED = 5
 
 
 @dataclass(slots=True)
-class Live:
+class KnownIssuer:
     """An issuer as it was last seen, its backend (None: see `problem`), and its state (None: not yet checked)."""
 
     issuer: Issuer
@@ -68,11 +68,13 @@ class Live:
         return self.state is not None and self.state.ready
 
     @property
-    def ca(self) -> Ca:
+    def ca(self) -> GuardedBackend:
         """Its backend, as it is called for requests. Only for an issuer that has one."""
         assert self.backend is not None
         version = self.state.version if self.state is not None else ""
-        return Ca(issuer_name(self.issuer.key), self.issuer.backend, self.backend, self.issuer.policy, version)
+        return GuardedBackend(
+            issuer_name(self.issuer.key), self.issuer.backend, self.backend, self.issuer.policy, version
+        )
 
 
 class Issuers:
@@ -95,7 +97,7 @@ class Issuers:
         self._programs, self._make_session = programs, session
         self._cluster_resource_namespace = cluster_resource_namespace
         self._session: aiohttp.ClientSession | None = None
-        self._live: dict[ObjectKey, Live] = {}
+        self._live: dict[ObjectKey, KnownIssuer] = {}
         self._readers: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
         self._forgetting: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
 
@@ -110,7 +112,7 @@ class Issuers:
             self._session = self._make_session()
         return self._session
 
-    def get(self, key: ObjectKey) -> Live | None:
+    def get(self, key: ObjectKey) -> KnownIssuer | None:
         """The issuer as it was last seen; None if there is none."""
         return self._live.get(key)
 
@@ -181,7 +183,7 @@ class Issuers:
             self._changed(key)
         await self._write_status(live, ready, reason, message)
 
-    def _start(self, issuer: Issuer) -> Live:
+    def _start(self, issuer: Issuer) -> KnownIssuer:
         namespace = issuer.namespace or self._cluster_resource_namespace
 
         async def read_secret(name: str) -> Mapping[str, bytes] | None:
@@ -198,19 +200,19 @@ class Issuers:
             await write_issuer_secret(self._kube.secrets, SecretKey(namespace, name), issuer, change)
 
         if issuer.problem:
-            return Live(issuer, None, issuer.problem)
+            return KnownIssuer(issuer, None, issuer.problem)
         try:
             responder = IssuerResponder(self._challenges, issuer)
             context = Context(read_secret, write_secret, self._clock, self._http, responder, self._programs, namespace)
             backend = registry.create(issuer.backend, issuer.config, context)
         except Misconfigured as error:
-            return Live(issuer, None, shown(str(error)))
+            return KnownIssuer(issuer, None, shown(str(error)))
         except Exception as error:
             logger.exception("%s: backend %s: unexpected, at create", issuer.key, issuer.backend)
-            return Live(issuer, None, unexpected(issuer.backend, error))
-        return Live(issuer, backend, "")
+            return KnownIssuer(issuer, None, unexpected(issuer.backend, error))
+        return KnownIssuer(issuer, backend, "")
 
-    async def _ask(self, live: Live) -> tuple[bool, Reason, Health]:
+    async def _ask(self, live: KnownIssuer) -> tuple[bool, Reason, Health]:
         if live.backend is None:
             return False, Reason.MISCONFIGURED, Health(live.problem)
         outcome = "error"
@@ -251,7 +253,7 @@ class Issuers:
             return before.rotated_at
         return self._clock()
 
-    async def _write_status(self, live: Live, ready: bool, reason: Reason, message: str) -> None:
+    async def _write_status(self, live: KnownIssuer, ready: bool, reason: Reason, message: str) -> None:
         issuer, now = live.issuer, self._clock()
         conditions = issuer_conditions(issuer.generation, ready, reason, message, issuer.conditions, now)
         if live.told is None or conditions == issuer.conditions:
@@ -282,7 +284,7 @@ class Issuers:
         logger.log(logging.INFO if ready else logging.WARNING, "%s: %s: %s", issuer.key, reason, message)
 
 
-def _bounded(live: Live, ready: bool, reason: Reason, message: str, now: datetime) -> str:
+def _bounded(live: KnownIssuer, ready: bool, reason: Reason, message: str, now: datetime) -> str:
     """What to say: the message, or that of the status, if those of a backend are other ones again and again.
 
     All that wait for the issuer are told of each change.
@@ -308,7 +310,7 @@ def _still_away(issuer: Issuer, ready: bool, reason: Reason) -> bool:
     return reason is Reason.UNAVAILABLE and _said(issuer, ready, reason) is not None
 
 
-def _first_words(live: Live, ready: bool, reason: Reason, message: str) -> str:
+def _first_words(live: KnownIssuer, ready: bool, reason: Reason, message: str) -> str:
     """What requests that wait for it are told: in which words it became so, and not each time anew."""
     if not _still_away(live.issuer, ready, reason):
         return message

@@ -18,7 +18,7 @@ from csr_operator.kube.errors import KubeError
 from csr_operator.kube.events import Events
 from csr_operator.pki.fingerprint import serial_octets
 
-from .issuers import Issuers, Live
+from .issuers import Issuers, KnownIssuer
 from .journal import Journal
 from .reports import Reports
 from .store import Store
@@ -41,7 +41,7 @@ class Revocations:
         self._kube, self._performer, self._store, self._issuers = kube, performer, store, issuers
         self._reports, self._events, self._journal, self._clock = reports, events, journal, clock
 
-    async def revoke(self, request: CertificateRequest, action: Revoke, live: Live) -> None:
+    async def revoke(self, request: CertificateRequest, action: Revoke, live: KnownIssuer) -> None:
         """Have revoked what `action` says, by the issuer that it names."""
         meta = None
         if action.current:

@@ -200,7 +200,7 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
     if failure is not None and failure.retry_at is None and failure.wishes.renew != request.wishes.renew:
         return Discard()  # it came to nothing, and its user wants another one
     setback = staged.setback
-    if setback is not None and setback.again == NEVER and not setback.asked.startswith(wish_of(request.wishes.renew)):
+    if setback is not None and setback.again == NEVER and not setback.cause.startswith(wish_of(request.wishes.renew)):
         return Discard()  # the same, after a restart
     # Also an order that was placed gets no further than it would today.
     if (obstacle := find_obstacle(request, world, issuer)) is not None:

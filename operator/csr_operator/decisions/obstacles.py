@@ -14,7 +14,7 @@ from csr_operator.api.secrets import SecretMeta
 
 from .actions import Hold
 from .policy import violations
-from .policy_facts import asked
+from .policy_facts import facts_of
 from .world import IssuerState, World, still_counts
 
 
@@ -28,7 +28,7 @@ def find_obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> 
         return Hold(failure.reason, failure.message, failure.needs_user, failure.retry_at, failure.names_issuer)
     # No watch shows when a namespace gets another label.
     until = world.now + world.recheck if issuer.policy is not None and issuer.policy.needs_labels else None
-    denials = violations(issuer.policy, asked(request), request.namespace, world.labels or {})
+    denials = violations(issuer.policy, facts_of(request), request.namespace, world.labels or {})
     if (hold := forbidden(request, key, issuer, denials)) is not None:
         return replace(hold, until=until) if hold.reason is Reason.POLICY_DENIED else hold
     if not issuer.ready:

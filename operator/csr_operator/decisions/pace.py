@@ -54,7 +54,7 @@ def order_pause(lapses: int) -> timedelta:
     return _ORDER_PAUSES[min(lapses, len(_ORDER_PAUSES) - 1)]
 
 
-def asked_of(renew: str, version: str) -> str:
+def cause_of(renew: str, version: str) -> str:
     """A digest of what, besides the spec, an order that came to nothing depended on: `wish_of` each of both, in turn.
 
     renew: the annotation by which its user asks for another one; version: of the issuer.

@@ -43,7 +43,7 @@ class _OutOfBounds(Exception):
     """An answer that is more than may be kept. The text is for the user."""
 
 
-class Ca:
+class GuardedBackend:
     """Whatever a backend says, a third party's as well, gets from here on in bounds: texts are one printable line of at
     most 500 characters, waits are from a second to a day, and what is kept has a size.
 

@@ -33,7 +33,7 @@ from csr_operator.plugin.offload import offload
 from . import secret_body as outputs
 from .answer import check_answer
 from .attempt import Basis, Ordered, Written
-from .backend_calls import Ca
+from .backend_calls import GuardedBackend
 from .failures import Failed, Overtaken
 from .issued_secrets import IssuedSecrets
 from .referenced_secrets import References
@@ -52,7 +52,7 @@ class _Attempt:
 
     request: CertificateRequest
     plan: outputs.Plan
-    ca: Ca
+    ca: GuardedBackend
     basis: Basis
     secret: SecretMeta | None
     """The request's Secret as it was decided on; None if there was none."""
@@ -89,7 +89,7 @@ class Performer:
         request: CertificateRequest,
         revision: int,
         secret: SecretMeta | None,
-        ca: Ca,
+        ca: GuardedBackend,
         *,
         revoke_old: bool,
         hurries: int = 0,
@@ -116,7 +116,13 @@ class Performer:
         return await self._order(_Attempt(request, plan, ca, basis, secret, staged, begun))
 
     async def resume(
-        self, request: CertificateRequest, secret: SecretMeta | None, staged: Staged, ca: Ca, *, revoke_old: bool
+        self,
+        request: CertificateRequest,
+        secret: SecretMeta | None,
+        staged: Staged,
+        ca: GuardedBackend,
+        *,
+        revoke_old: bool,
     ) -> Written | Ordered | None:
         """Go on with an order; None if there is none any more, or none that can be gone on with."""
         data = await self._staging.read(staged)
@@ -142,7 +148,7 @@ class Performer:
         """As `Staging.discard`."""
         await self._staging.discard(staged)
 
-    async def abandon(self, staged: Staged, ca: Ca) -> None:
+    async def abandon(self, staged: Staged, ca: GuardedBackend) -> None:
         """As `Staging.abandon`."""
         await self._staging.abandon(staged, ca)
 
@@ -155,20 +161,25 @@ class Performer:
         return await self._secrets.note_renewal(request, renewal)
 
     async def restore(
-        self, request: CertificateRequest, revision: int, secret: SecretMeta, pace: Pace | None, ca: Ca | None
+        self,
+        request: CertificateRequest,
+        revision: int,
+        secret: SecretMeta,
+        pace: Pace | None,
+        ca: GuardedBackend | None,
     ) -> Written | None:
         """As `Restorer.restore`."""
         return await self._restorer.restore(request, revision, secret, pace, ca)
 
-    async def adopt(self, request: CertificateRequest, cas: Sequence[Ca], pace: Pace | None) -> Written:
+    async def adopt(self, request: CertificateRequest, cas: Sequence[GuardedBackend], pace: Pace | None) -> Written:
         """As `Takeover.adopt`."""
         return await self._takeover.adopt(request, cas, pace)
 
-    async def revoke_current(self, request: CertificateRequest, ca: Ca) -> Revocations:
+    async def revoke_current(self, request: CertificateRequest, ca: GuardedBackend) -> Revocations:
         """As `Revoker.revoke_current`."""
         return await self._revoker.revoke_current(request, ca)
 
-    async def revoke_debts(self, request: CertificateRequest, ca: Ca) -> tuple[Revocations, SecretMeta]:
+    async def revoke_debts(self, request: CertificateRequest, ca: GuardedBackend) -> tuple[Revocations, SecretMeta]:
         """As `Revoker.revoke_debts`."""
         return await self._revoker.revoke_debts(request, ca)
 

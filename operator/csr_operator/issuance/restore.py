@@ -19,7 +19,7 @@ from csr_operator.plugin.offload import offload
 
 from . import secret_body as outputs
 from .attempt import Basis, Written
-from .backend_calls import Ca
+from .backend_calls import GuardedBackend
 from .issued_secrets import IssuedSecrets
 from .referenced_secrets import References
 from .signing_requests import SigningRequests
@@ -34,7 +34,12 @@ class Restorer:
         self._secrets, self._csrs, self._references, self._clock = secrets, csrs, references, clock
 
     async def restore(
-        self, request: CertificateRequest, revision: int, secret: SecretMeta, pace: Pace | None, ca: Ca | None
+        self,
+        request: CertificateRequest,
+        revision: int,
+        secret: SecretMeta,
+        pace: Pace | None,
+        ca: GuardedBackend | None,
     ) -> Written | None:
         """Write labels, annotations and data as they should be; None if the certificate does not serve any more.
 
@@ -78,7 +83,7 @@ class Restorer:
 
 
 async def _roots(
-    stored: bytes, csr: x509.CertificateSigningRequest, ca: Ca | None
+    stored: bytes, csr: x509.CertificateSigningRequest, ca: GuardedBackend | None
 ) -> Sequence[x509.Certificate] | None:
     """What the CA says that is above the certificate for the CSR; None if it is not known. Raises PkiError, Failed."""
     if ca is None:

@@ -15,7 +15,7 @@ from csr_operator.kube.objects import Object
 from csr_operator.kube.secrets import Secrets
 from csr_operator.pki.fingerprint import serial_octets
 
-from .backend_calls import Ca
+from .backend_calls import GuardedBackend
 from .failures import Failed
 from .issued_secrets import IssuedSecrets, leaf_in, recorded_leaf
 
@@ -36,7 +36,7 @@ class Revoker:
     def __init__(self, client: Secrets, secrets: IssuedSecrets, seal: Seal) -> None:
         self._client, self._secrets, self._seal = client, secrets, seal
 
-    async def revoke_current(self, request: CertificateRequest, ca: Ca) -> Revocations:
+    async def revoke_current(self, request: CertificateRequest, ca: GuardedBackend) -> Revocations:
         """Have the CA revoke the certificate in the Secret."""
         existing = await self._secrets.own(request)
         record = self._secrets.meta(existing).record if existing is not None else None
@@ -53,7 +53,7 @@ class Revoker:
         reason = _reason_asked_for(request, record.serial_number) or "cessationOfOperation"
         return await _revoke(ca, ((certificate, reason),))
 
-    async def revoke_debts(self, request: CertificateRequest, ca: Ca) -> tuple[Revocations, SecretMeta]:
+    async def revoke_debts(self, request: CertificateRequest, ca: GuardedBackend) -> tuple[Revocations, SecretMeta]:
         """Have the CA revoke those of its certificates that were replaced."""
         existing = await self._secrets.present(request)
         debts, in_use = self._secrets.read_debts(existing), leaf_in(existing)
@@ -126,7 +126,7 @@ def _reason_asked_for(request: CertificateRequest, serial_number: str) -> str | 
     return request.wishes.revoke_because if request.wishes.revoke == serial_number else None
 
 
-async def _revoke(ca: Ca, due: Iterable[tuple[x509.Certificate, str]]) -> Revocations:
+async def _revoke(ca: GuardedBackend, due: Iterable[tuple[x509.Certificate, str]]) -> Revocations:
     """due: with the reason of each, one of REVOCATION_REASONS."""
     revoked: list[str] = []
     refused: dict[str, str] = {}

@@ -23,7 +23,7 @@ from csr_operator.plugin.offload import LARGE, offload
 
 from . import secret_body as outputs
 from .attempt import Basis, Written
-from .backend_calls import Ca
+from .backend_calls import GuardedBackend
 from .failures import Failed
 from .issued_secrets import IssuedSecrets, in_the_way
 from .referenced_secrets import References
@@ -45,7 +45,7 @@ class Takeover:
         self._kube, self._secrets, self._csrs, self._references = kube, secrets, csrs, references
         self._clock, self._seal = clock, seal
 
-    async def adopt(self, request: CertificateRequest, cas: Sequence[Ca], pace: Pace | None) -> Written:
+    async def adopt(self, request: CertificateRequest, cas: Sequence[GuardedBackend], pace: Pace | None) -> Written:
         """Take over a Secret that somebody else has left to the request, if it holds what is asked for.
 
         cas: of which the certificate may be. pace: as far as it is known, where nothing is on record of it. Raises
@@ -111,7 +111,7 @@ class Takeover:
         secret: SecretMeta,
         csr: x509.CertificateSigningRequest,
         stored: bytes,
-        cas: Sequence[Ca],
+        cas: Sequence[GuardedBackend],
     ) -> tuple[str, Chain]:
         """Who has to be asked to revoke the certificate (`Kind/name`, or nobody), and its chain. Raises PkiError."""
         pool, now = await offload(len(stored), load_bundle, stored), self._clock()
