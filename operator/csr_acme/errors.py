@@ -66,7 +66,7 @@ class Problem:
             of=line(_text(identifier, "value"), _MOST_NAME) if isinstance(identifier, dict) else "",
         )
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """For a person: what the server said, and of which name."""
         if not self.type:
             return "an error without an ACME type"
@@ -74,7 +74,7 @@ class Problem:
         if self.of:
             text = f"{self.of}: {text}"
         if self.subproblems:
-            text += ": " + "; ".join(sub.words() for sub in self.subproblems)
+            text += ": " + "; ".join(sub.describe() for sub in self.subproblems)
             if self.more:
                 text += f"; and {self.more} more"
         return text
@@ -109,7 +109,7 @@ class Refused(AcmeError):
     """status: of HTTP."""
 
     def __init__(self, problem: Problem, status: int, retry_after: float | None = None) -> None:
-        super().__init__(problem.words())
+        super().__init__(problem.describe())
         self.problem, self.status, self.retry_after = problem, status, retry_after
 
 

@@ -15,7 +15,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from csr_acme.errors import Problem, Refused
-from csr_operator.backends.acme.words import translated
+from csr_operator.backends.acme.refusals import to_backend_error
 from csr_operator.plugin.text import MOST_SHOWN, masked, shown
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -84,7 +84,7 @@ def test_no_part_of_a_credential_is_left_where_the_acme_client_cut_what_the_ca_s
     secret = "-".join(f"part{n:03}" for n in range(40))
     for before in ("w" * 980, "w" * 1980, "w" * 8180, "w" * 9980, " " * 19_980, f"{secret} " * 31, f"{secret} " * 28):
         problem = Problem.parse({"type": "urn:ietf:params:acme:error:malformed", "detail": f"{before}{secret}"})
-        assert "part000" not in str(translated(Refused(problem, 400), datetime.now(UTC), [secret]))
+        assert "part000" not in str(to_backend_error(Refused(problem, 400), datetime.now(UTC), [secret]))
 
 
 @given(st.text(), st.lists(st.text(max_size=20) | st.binary(max_size=20), max_size=4))

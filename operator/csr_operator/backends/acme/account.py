@@ -21,7 +21,7 @@ from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Se
 from csr_operator.plugin.schedule import grown
 from csr_operator.plugin.text import shown
 
-from .words import in_words, of_directory, translated
+from .refusals import to_backend_error, to_directory_error, translate_errors
 
 PRESETS: Mapping[str, str] = {
     "letsencrypt": "https://acme-v02.api.letsencrypt.org/directory",
@@ -121,15 +121,15 @@ class Account:
 
     async def _opened(self, now: datetime) -> AcmeClient:
         data = await self._stored()
-        with in_words(now, self.secrets):
+        with translate_errors(now, self.secrets):
             data = await self._finish_rollover(data)
         client = self._new(self._key(data, self._key_name))
         try:
-            with in_words(now):
+            with translate_errors(now):
                 directory = await client.directory()
         except BackendError as error:
             if isinstance(error.__cause__, Unreachable):
-                raise of_directory(error.__cause__, now) from error.__cause__
+                raise to_directory_error(error.__cause__, now) from error.__cause__
             raise
         if directory.terms_of_service and not self._config.get("termsOfServiceAgreed"):
             raise Misconfigured(
@@ -139,7 +139,7 @@ class Account:
         external = await self._external(required=directory.external_account_required)
         await self._registered(client, external, now)
         if self._config.get("deactivateAccount"):
-            with in_words(now, self.secrets):
+            with translate_errors(now, self.secrets):
                 await client.deactivate_account()
             raise _Unwanted(_DEACTIVATED)
         data = await self._rotate(client, data)
@@ -189,7 +189,7 @@ class Account:
             gone = isinstance(error, Refused) and error.problem.type in (_FORGOTTEN, _UNWANTED)
             if gone and self._config.get("deactivateAccount"):
                 raise _Unwanted(_DEACTIVATED) from None
-            said = translated(error, now, self.secrets)
+            said = to_backend_error(error, now, self.secrets)
             if not isinstance(error, Refused) or not isinstance(said, Misconfigured | Rejected):
                 raise said from error
             binding = self._config.get("externalAccountBinding")
@@ -251,7 +251,7 @@ class Account:
             return data
         fresh = _pem()
         data = await self._write(lambda before: before if before.get(_NEXT) else {**before, _NEXT: fresh})
-        with in_words(self._context.clock(), self.secrets):
+        with translate_errors(self._context.clock(), self.secrets):
             try:
                 await client.change_key(self._key(data, _NEXT))
             except (Refused, Unreachable) as error:

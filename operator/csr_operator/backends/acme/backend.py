@@ -31,8 +31,8 @@ from csr_operator.plugin.text import shown
 from .account import Account
 from .identifiers import identifiers_of
 from .proving import Proving
+from .refusals import NAMED, PauseTexts, describe_failures, is_final, is_of_the_account, to_backend_error
 from .solvers import Solvers, name_of
-from .words import NAMED, Words, failure, is_final, is_of_the_account, translated
 
 V = TypeVar("V")
 
@@ -105,7 +105,7 @@ class AcmeBackend(Backend):
         self._account = Account(config, context, trust(config.get("caBundle") or "", "spec.acme.caBundle"))
         self._proving = Proving(Solvers(config, context), context.clock)
         self._finding = asyncio.Lock()
-        self._words = Words()
+        self._pauses = PauseTexts()
         self._looks: dict[str, int] = {}  # by order
         self._refusals: dict[str, int] = {}  # in a row, by order
         self._claims: dict[str, _Claim] = {}  # by order, the latest last
@@ -119,7 +119,7 @@ class AcmeBackend(Backend):
 
     async def check(self) -> Health:
         client = await self._account.check()
-        with self._in_words():
+        with self._translate_errors():
             profiles = (await client.directory()).profiles
         wanted = self._config.get("profile")
         if wanted and wanted not in profiles:
@@ -134,7 +134,7 @@ class AcmeBackend(Backend):
         identifiers = identifiers_of(order.csr)
         self._must_be_signed(order, identifiers)
         client = await self._account.client()
-        with self._in_words(order.key):
+        with self._translate_errors(order.key):
             if self._is_held(self._behind.get(order.key, ""), order.key):
                 return _next_in_line()
             # The API server may have failed to keep what was placed before.
@@ -202,7 +202,7 @@ class AcmeBackend(Backend):
     def _refused(self, error: AcmeError, order: Order, handle: str) -> BackendError:
         """What a CA refuses of an order that is under way is looked at again, and not for ever refused: what was
         wrong may be the DNS of that moment, and the order, which is read anew, says whether it is of use."""
-        said = self._translated(error, order.key)
+        said = self._to_backend_error(error, order.key)
         if not isinstance(error, Refused) or (is_of_the_account(error) and error.problem.type != "unauthorized"):
             return said
         text = shown(str(error), self._account.secrets)
@@ -216,7 +216,7 @@ class AcmeBackend(Backend):
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         client = await self._account.client()
         code = _REASONS.get(reason, 0)
-        with self._in_words():
+        with self._translate_errors():
             try:
                 await client.revoke(certificate, code)
             except Refused as error:
@@ -230,7 +230,7 @@ class AcmeBackend(Backend):
         if self._config.get("renewalInfo") == "Ignore":
             return None
         client = await self._account.client()
-        with self._in_words():
+        with self._translate_errors():
             info = await client.renewal_info(reference)
         if info is None:
             return None
@@ -250,7 +250,7 @@ class AcmeBackend(Backend):
         except Rejected:
             return  # no order was ever placed for such names
         client = await self._account.client()
-        with self._in_words():
+        with self._translate_errors():
             try:
                 found = await self._known(client, handle, identifiers)
             except Lapsed:
@@ -374,7 +374,7 @@ class AcmeBackend(Backend):
         # Some CAs look again until they see what they want, and say meanwhile what is wrong.
         problems = [problem for one in progress.waiting if (problem := _problem(one))[1] is not None]
         if problems:
-            message += f"; so far, {failure(problems, self._account.secrets)}"
+            message += f"; so far, {describe_failures(problems, self._account.secrets)}"
         wait = max((one.retry_after or 0.0 for one in progress.waiting), default=0.0)
         return self._later(found.url, message, wait)
 
@@ -392,11 +392,11 @@ class AcmeBackend(Backend):
         await self._deactivate(client, authorizations)
         self._forget(found.url)
         if found.error is not None and found.error.type in ("badCSR", "badPublicKey"):
-            return Rejected(shown(found.error.words(), self._account.secrets))
+            return Rejected(shown(found.error.describe(), self._account.secrets))
         failed = [one for one in authorizations if one.status not in ("pending", "valid")]
         problems = [_problem(one) for one in failed]
-        said = shown(found.error.words(), self._account.secrets) if found.error else "the order failed"
-        return Lapsed(failure(problems, self._account.secrets) if problems else said, _PAUSE)
+        said = shown(found.error.describe(), self._account.secrets) if found.error else "the order failed"
+        return Lapsed(describe_failures(problems, self._account.secrets) if problems else said, _PAUSE)
 
     async def _deactivate(self, client: AcmeClient, authorizations: Sequence[Authorization]) -> None:
         """Have the CA forget what is still to be proven: it counts against the account."""
@@ -459,19 +459,19 @@ class AcmeBackend(Backend):
         return Pending(handle, wait, message)
 
     @contextmanager
-    def _in_words(self, key: str = "") -> Iterator[None]:
+    def _translate_errors(self, key: str = "") -> Iterator[None]:
         """key: of the request, where there is one."""
         try:
             yield
         except AcmeError as error:
-            raise self._translated(error, key) from error
+            raise self._to_backend_error(error, key) from error
 
-    def _translated(self, error: AcmeError, key: str) -> BackendError:
+    def _to_backend_error(self, error: AcmeError, key: str) -> BackendError:
         if self._account.heard(error):
             text = f"{self._account.host} no longer knows the account of this issuer, and a new one is created"
             return Retryable(text, _SOONEST)
         spread = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32 if key else 0.0
-        return translated(error, self._clock(), self._account.secrets, words=self._words, spread=spread)
+        return to_backend_error(error, self._clock(), self._account.secrets, pauses=self._pauses, spread=spread)
 
     def _forget(self, handle: str) -> None:
         self._proving.forget(handle)

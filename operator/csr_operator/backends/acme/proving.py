@@ -12,8 +12,8 @@ from csr_operator.plugin.errors import BackendError, Rejected, Retryable
 from csr_operator.plugin.text import shown
 
 from .identifiers import is_asked
+from .refusals import is_of_the_account
 from .solvers import Proof, Prover, Solver, Solvers, missing, name_of
-from .words import is_of_the_account
 
 T = TypeVar("T")
 

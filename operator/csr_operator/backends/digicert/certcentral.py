@@ -30,11 +30,11 @@ from csr_operator.plugin.text import shown
 
 from .account import AccountCheck
 from .answers import DEAD, dead, issued, number_of
-from .asked import alternative_id, holds_all_names, must_be_for_tls, names_of, order_body, reissue_body
 from .changes import WAITING, Changes, interval
 from .client import Client, Refused
 from .dcv import METHOD, Dcv
 from .handle import GOOD_FOR, TOKEN_METHODS, Handle, Proof, records_of
+from .order_body import alternative_id, holds_all_names, must_be_for_tls, names_of, order_body, reissue_body
 
 DEFAULT_URL = "https://www.digicert.com/services/v2"
 _REASONS = frozenset({"keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"})

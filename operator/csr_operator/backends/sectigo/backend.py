@@ -12,27 +12,16 @@ from csr_operator.pki.verify import CA_DECIDES
 from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Lapsed, Misconfigured, Rejected, Retryable
+from csr_operator.plugin.text import shown
 
 from .account import Account, term_for
 from .client import Client
 from .names import leaf_for, names_in, names_of, reference, referred, serial_of
+from .order_states import AGAIN, DEAD, PENDING, State, dcv_instructions, ids_in, state_of
 from .orders import Orders, is_marked
+from .refusals import ALREADY_REVOKED, NOT_YET, Refusal, judge
 from .settings import Settings
 from .waiting import Kind, Placed, Waiting
-from .words import (
-    AGAIN,
-    ALREADY_REVOKED,
-    DEAD,
-    NOT_YET,
-    PENDING,
-    Refusal,
-    State,
-    clean,
-    dcv_instructions,
-    ids_in,
-    judge,
-    state_of,
-)
 
 _GONE = timedelta(hours=1)
 _REASONS = {
@@ -140,7 +129,7 @@ class SectigoBackend(Backend):
                 raise
             return known
         if (state := state_of(status)) is None:
-            return clean(status, ())
+            return shown(status)
         self._waiting.note(placed.id, state)
         return state
 

@@ -32,9 +32,10 @@ from .names import (
     serial_of,
     subject_alternative_names,
 )
+from .order_states import State, ids_in, state_of
+from .refusals import NOT_FOLLOWED, Refusal, is_final, judge
 from .settings import Following, Settings
 from .waiting import Kind
-from .words import NOT_FOLLOWED, Refusal, State, ids_in, is_final, judge, state_of
 
 _MARK = "csr-operator:"
 _MOST_COMMENTS = 1024

@@ -13,7 +13,8 @@ from csr_operator.plugin.schedule import Schedule, last_multiple
 
 from .account import Choice
 from .client import Client
-from .words import Refusal, State, ids_in
+from .order_states import State, ids_in
+from .refusals import Refusal
 
 _FIRST = timedelta(seconds=5)
 _SCHEDULE = Schedule(_FIRST, longest=256 * _FIRST, young=10 * _FIRST)
