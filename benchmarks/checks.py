@@ -15,7 +15,7 @@ from csr_operator.api.parse_request import parse_request
 from csr_operator.api.parse_secret import parse_secret_meta
 from csr_operator.api.policy import AllowedNames, Policy, Rule
 from csr_operator.api.seal import Seal, record_parts
-from csr_operator.decisions.obstacles import forbidden
+from csr_operator.decisions.obstacles import find_denial
 from csr_operator.decisions.pace import Pace
 from csr_operator.decisions.policy import key_violations, violations
 from csr_operator.decisions.policy_facts import facts_of_csr
@@ -52,7 +52,7 @@ def seconds_per_certificate(request: Raw, secret: Raw, *, policy: bool) -> float
             denials = violations(rules, facts_of_csr(csr, parsed), parsed.namespace, labels)
         else:
             denials = key_violations(parameters_of(csr.public_key()))
-        assert forbidden(parsed, issuer, state, denials) is None
+        assert find_denial(parsed, issuer, state, denials) is None
 
     return (
         _seconds(lambda: seal.code("record", *record_parts(where, annotations)))

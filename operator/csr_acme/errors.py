@@ -24,7 +24,7 @@ _BLANKS = re.compile(r"[\x00-\x20\x7f-\xa0]+")
 _MOST_SUBPROBLEMS = 10
 
 
-def line(text: str, most: int) -> str:
+def fit_line(text: str, most: int) -> str:
     """At most so many characters of a text that others wrote, in one line of printable ones."""
     text = _BLANKS.sub(" ", text)
     found = " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * most]).split())
@@ -62,8 +62,8 @@ class Problem:
         identifier = raw.get("identifier")
         return cls(
             type=kind[1],
-            detail=line(_text(raw, "detail"), _MOST_DETAIL),
-            of=line(_text(identifier, "value"), _MOST_NAME) if isinstance(identifier, dict) else "",
+            detail=fit_line(_text(raw, "detail"), _MOST_DETAIL),
+            of=fit_line(_text(identifier, "value"), _MOST_NAME) if isinstance(identifier, dict) else "",
         )
 
     def describe(self) -> str:

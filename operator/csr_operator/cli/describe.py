@@ -14,14 +14,14 @@ from csr_operator.pki.errors import PkiError
 from csr_operator.pki.names import subject_name
 
 from .explain import Seen, ready_condition
-from .review import asks, unusual, written
+from .review import asks, describe_writer, unusual
 from .state import distance
 
 
 def facts(seen: Seen, now: datetime) -> Iterator[tuple[str, str]]:
     """What `status` tells of one request, as pairs of a heading and its text, in order."""
     request, status = seen.request, seen.request.status
-    yield "Generation", f"{request.generation}{written(seen.change)}"
+    yield "Generation", f"{request.generation}{describe_writer(seen.change)}"
     yield from (("Unusual", text) for text in unusual(request))
     yield "Names", names(request)
     yield "Key", _key(request)

@@ -123,8 +123,8 @@ def asks(request: CertificateRequest, change: Change | None) -> dict[str, Any]:
     }
 
 
-def written(change: Change | None) -> str:
-    """After the generation: `, written at TIME by PROGRAM`."""
+def describe_writer(change: Change | None) -> str:
+    """After the generation: `, describe_writer at TIME by PROGRAM`."""
     return f", written at {change.time} by {change.manager}" if change is not None else ""
 
 

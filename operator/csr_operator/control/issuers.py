@@ -19,7 +19,7 @@ from csr_operator.backends import registry
 from csr_operator.challenges.responder import Challenges, IssuerResponder
 from csr_operator.decisions.status import condition_bodies, issuer_conditions
 from csr_operator.decisions.world import IssuerState
-from csr_operator.issuance.backend_calls import GuardedBackend, unexpected
+from csr_operator.issuance.backend_calls import GuardedBackend, describe_unexpected
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.kube.issuer_secrets import write_issuer_secret
@@ -29,9 +29,9 @@ from csr_operator.pki.errors import quoted
 from csr_operator.plugin.backend import Backend, Health, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Misconfigured, SecretNotFound
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
-from .issuer_credentials import refusal
+from .issuer_credentials import find_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -192,7 +192,7 @@ class Issuers:
             secret = await self._kube.secrets.get(secret_key)
             if secret is None:
                 return None
-            if why := refusal(secret, issuer):
+            if why := find_refusal(secret, issuer):
                 raise Misconfigured(why)
             return secret_data(secret)
 
@@ -206,10 +206,10 @@ class Issuers:
             context = Context(read_secret, write_secret, self._clock, self._http, responder, self._programs, namespace)
             backend = registry.create(issuer.backend, issuer.config, context)
         except Misconfigured as error:
-            return KnownIssuer(issuer, None, shown(str(error)))
+            return KnownIssuer(issuer, None, redact(str(error)))
         except Exception as error:
             logger.exception("%s: backend %s: unexpected, at create", issuer.key, issuer.backend)
-            return KnownIssuer(issuer, None, unexpected(issuer.backend, error))
+            return KnownIssuer(issuer, None, describe_unexpected(issuer.backend, error))
         return KnownIssuer(issuer, backend, "")
 
     async def _ask(self, live: KnownIssuer) -> tuple[bool, Reason, Health]:
@@ -219,7 +219,7 @@ class Issuers:
         try:
             async with asyncio.timeout(_PATIENCE):
                 said = await live.backend.check()
-            health = Health(shown(said.message), shown(said.fingerprint), said.not_after)
+            health = Health(redact(said.message), redact(said.fingerprint), said.not_after)
             outcome = "ok"
             return True, Reason.READY, health
         except TimeoutError:
@@ -227,24 +227,24 @@ class Issuers:
             return False, Reason.UNAVAILABLE, Health(f"the CA did not answer within {_PATIENCE:.0f} s")
         except SecretNotFound as error:
             outcome = "misconfigured"
-            return False, Reason.SECRET_NOT_FOUND, Health(shown(str(error)))
+            return False, Reason.SECRET_NOT_FOUND, Health(redact(str(error)))
         except Misconfigured as error:
             outcome = "misconfigured"
-            return False, Reason.MISCONFIGURED, Health(shown(str(error)))
+            return False, Reason.MISCONFIGURED, Health(redact(str(error)))
         except BackendError as error:
             outcome = "unavailable"
-            return False, Reason.UNAVAILABLE, Health(shown(str(error)))
+            return False, Reason.UNAVAILABLE, Health(redact(str(error)))
         except KubeError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
             outcome = "misconfigured"
-            text = f"the operator lacks a permission: {shown(str(error))}: grant it, see docs/operations.md, Rights"
+            text = f"the operator lacks a permission: {redact(str(error))}: grant it, see docs/operations.md, Rights"
             return False, Reason.MISCONFIGURED, Health(text)
         except Unreachable:
             raise
         except Exception as error:
             logger.exception("%s: backend %s: unexpected, at check", live.issuer.key, live.issuer.backend)
-            return False, Reason.UNAVAILABLE, Health(unexpected(live.issuer.backend, error))
+            return False, Reason.UNAVAILABLE, Health(describe_unexpected(live.issuer.backend, error))
         finally:
             CA_CALLS.labels(live.issuer.backend, "check", outcome).inc()
 

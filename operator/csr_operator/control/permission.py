@@ -3,7 +3,7 @@
 from cryptography import x509
 
 from csr_operator.api.request import CertificateRequest
-from csr_operator.decisions.obstacles import forbidden
+from csr_operator.decisions.obstacles import find_denial
 from csr_operator.decisions.policy import key_violations, violations
 from csr_operator.decisions.policy_facts import facts_of_csr
 from csr_operator.issuance.backend_calls import GuardedBackend
@@ -43,6 +43,6 @@ class Permission:
             denials = await offload(request.spec.weight, violations, policy, facts, request.namespace, labels)
         else:
             denials = key_violations(parameters_of(csr.public_key()))
-        hold = forbidden(there, key, live.state, denials)
+        hold = find_denial(there, key, live.state, denials)
         if hold is not None:
             raise Failed(hold.reason, hold.message, names_issuer=hold.names_issuer)

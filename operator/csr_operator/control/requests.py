@@ -23,7 +23,7 @@ from csr_operator.decisions.actions import (
     Resume,
     Revoke,
 )
-from csr_operator.decisions.obstacles import fought_over
+from csr_operator.decisions.obstacles import hold_repair
 from csr_operator.decisions.renewal import renewal_time
 from csr_operator.decisions.serving import is_served
 from csr_operator.decisions.world import Failure
@@ -200,7 +200,7 @@ class RequestReconciler:
             now = asyncio.get_running_loop().time()
             if (wait := self._repairs.wait(key, now)) > 0:
                 if isinstance(action, Restore) and world.secret is not None and not self._explains_repairs(request):
-                    await self._reports.write_status(request, fought_over(world.secret))
+                    await self._reports.write_status(request, hold_repair(world.secret))
                 return Done(timedelta(seconds=wait))
             if isinstance(action, Restore):  # of one that is not to be had, each failure is noted
                 self._repairs.note(key, now)

@@ -26,7 +26,7 @@ from .memory import Look, Memory
 from .paces import Paces
 from .renewal_advice import RenewalAdvice
 from .store import Store
-from .strange_secrets import understood
+from .strange_secrets import parse_or_set_aside
 
 
 class Situations:
@@ -69,7 +69,7 @@ class Situations:
         """The Secret that no watch shows: somebody else's, or the request's own that lost its label. Raises KubeError,
         Unreachable."""
         obj = await self._secrets.get_metadata(request.secret)
-        found = None if obj is None else understood(obj, lambda: parse_secret_meta(obj, self._seal))
+        found = None if obj is None else parse_or_set_aside(obj, lambda: parse_secret_meta(obj, self._seal))
         if found is not None and owns(request, found):
             self._store.put_secret(found)
         else:

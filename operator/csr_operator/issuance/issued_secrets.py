@@ -137,14 +137,14 @@ class IssuedSecrets:
                 raise Overtaken(found)
             if found.resource_version != secret.resource_version:
                 return found
-        if refused.status == 422 and existing is not None and (why := in_the_way(existing, body)):
+        if refused.status == 422 and existing is not None and (why := find_conflict(existing, body)):
             raise Failed(Reason.SECRET_CONFLICT, why)
         if refused.status in (403, 422) or found is not None:
             raise Failed(Reason.SECRET_REFUSED, f"Secret {request.secret.name} was refused: {refused}")
         raise refused
 
 
-def in_the_way(existing: Object, body: Object) -> str:
+def find_conflict(existing: Object, body: Object) -> str:
     """What of a Secret nobody can change, so that only its deletion helps; mostly nothing."""
     name = body["metadata"]["name"]
     if existing["type"] != body["type"]:

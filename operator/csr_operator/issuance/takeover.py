@@ -25,7 +25,7 @@ from . import secret_body as outputs
 from .attempt import Basis, Written
 from .backend_calls import GuardedBackend
 from .failures import Failed
-from .issued_secrets import IssuedSecrets, in_the_way
+from .issued_secrets import IssuedSecrets, find_conflict
 from .referenced_secrets import References
 from .signing_requests import SigningRequests
 
@@ -70,7 +70,7 @@ class Takeover:
                 raise Mismatch(())
         except PkiError as error:
             differences += error.differences if isinstance(error, Mismatch) else [str(error)]
-            text = adoption.refused(request, secret, differences)
+            text = adoption.describe_refusal(request, secret, differences)
             raise Failed(Reason.ADOPTION_REFUSED, text) from None
         revision = before.revision if before is not None else request.status.revision or 1
         basis = Basis(csr, key, await self._references.passwords(request), self._secrets.read_debts(existing))
@@ -99,7 +99,7 @@ class Takeover:
         try:
             return self._secrets.meta(await self._kube.secrets.apply(request.secret, body, new=False))
         except KubeError as error:
-            if error.status == 422 and (why := in_the_way(existing, body)):
+            if error.status == 422 and (why := find_conflict(existing, body)):
                 raise Failed(Reason.SECRET_CONFLICT, why) from None
             if error.status in (403, 422):
                 raise Failed(Reason.SECRET_REFUSED, f"Secret {request.secret.name} was refused: {error}") from None

@@ -18,8 +18,8 @@ from csr_operator.pki.keys import load_private_key
 from csr_operator.plugin import credentials
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, SecretNotFound
-from csr_operator.plugin.schedule import grown
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.schedule import grow
+from csr_operator.plugin.text import redact
 
 from .refusals import to_backend_error, to_directory_error, translate_errors
 
@@ -107,7 +107,7 @@ class Account:
             client = await self._opened(now)
         except _Unwanted as refused:
             times = before.times + 1 if before is not None else 0
-            pause = grown(_FIRST_PAUSE, _LONGEST_PAUSE, times)
+            pause = grow(_FIRST_PAUSE, _LONGEST_PAUSE, times)
             self._refusal = _Refusal(str(refused), await self._read(), times, now + pause)
             raise Misconfigured(str(refused)) from None
         self._refusal = None
@@ -133,7 +133,7 @@ class Account:
             raise
         if directory.terms_of_service and not self._config.get("termsOfServiceAgreed"):
             raise Misconfigured(
-                f"{self.host} has terms of service: read {shown(directory.terms_of_service, ())} and, if you agree, "
+                f"{self.host} has terms of service: read {redact(directory.terms_of_service, ())} and, if you agree, "
                 "set spec.acme.termsOfServiceAgreed to true"
             )
         external = await self._external(required=directory.external_account_required)
@@ -198,7 +198,7 @@ class Account:
                     f": check that spec.acme.externalAccountBinding has the keyID of the CA, and Secret "
                     f"{binding['keySecretRef']['name']}, named in its keySecretRef, the HMAC key that belongs to it"
                 )
-                said = Misconfigured(shown(str(error), self.secrets) + hint)
+                said = Misconfigured(redact(str(error), self.secrets) + hint)
             raise _Unwanted(str(said)) from error
 
     async def _register(self, client: AcmeClient, external: ExternalAccount | None) -> None:
@@ -258,7 +258,7 @@ class Account:
                 if error.status not in (404, 405, 501):
                     raise
                 raise Misconfigured(
-                    f"{self.host} does not change the key of an account ({shown(str(error), self.secrets)}): remove "
+                    f"{self.host} does not change the key of an account ({redact(str(error), self.secrets)}): remove "
                     "spec.acme.privateKeyRotation, and for a new account name another Secret in privateKeySecretRef"
                 ) from None
         return await self._write(self._take_next)

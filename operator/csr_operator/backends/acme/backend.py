@@ -16,7 +16,7 @@ import csr_acme
 from csr_acme import AcmeClient, AcmeError, Authorization, Identifier, Problem, Refused, Unreachable
 from csr_acme.client import renewal_id
 from csr_acme.objects import is_certificate_id
-from csr_operator.backends.public_cas import ACME_HOSTS, refusal
+from csr_operator.backends.public_cas import ACME_HOSTS, find_refusal
 from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import parameters_of, public_key_der
@@ -25,8 +25,8 @@ from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending,
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.http import trust
-from csr_operator.plugin.schedule import bounded_pause, grown
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.schedule import bounded_pause, grow
+from csr_operator.plugin.text import redact
 
 from .account import Account
 from .identifiers import identifiers_of
@@ -123,7 +123,7 @@ class AcmeBackend(Backend):
             profiles = (await client.directory()).profiles
         wanted = self._config.get("profile")
         if wanted and wanted not in profiles:
-            offered = shown(", ".join(sorted(profiles)) or "none", ())
+            offered = redact(", ".join(sorted(profiles)) or "none", ())
             raise Misconfigured(f"spec.acme.profile: {self._account.host} has no profile {wanted}; it offers {offered}")
         await self._proving.clean_up_rest()
         return Health(f"has the account {client.account_url}")
@@ -205,7 +205,7 @@ class AcmeBackend(Backend):
         said = self._to_backend_error(error, order.key)
         if not isinstance(error, Refused) or (is_of_the_account(error) and error.problem.type != "unauthorized"):
             return said
-        text = shown(str(error), self._account.secrets)
+        text = redact(str(error), self._account.secrets)
         if error.problem.type in ("badCSR", "badPublicKey"):
             return Rejected(text)
         times = self._refusals.get(handle, 0)
@@ -221,7 +221,7 @@ class AcmeBackend(Backend):
                 await client.revoke(certificate, code)
             except Refused as error:
                 if error.status == 404:
-                    raise Rejected(shown(str(error), self._account.secrets)) from None  # it does not know it
+                    raise Rejected(redact(str(error), self._account.secrets)) from None  # it does not know it
                 if code == 0 or error.problem.type != "badRevocationReason":
                     raise
                 await client.revoke(certificate)  # revoked for no reason is better than not at all
@@ -268,7 +268,7 @@ class AcmeBackend(Backend):
         ca = ACME_HOSTS.get(self._account.host)
         if ca is None:
             return
-        said = refusal(
+        said = find_refusal(
             ca,
             self._clock(),
             order.profile,
@@ -323,7 +323,7 @@ class AcmeBackend(Backend):
                         raise
             return await ask()
         except Refused as error:
-            text = shown(str(error), self._account.secrets)
+            text = redact(str(error), self._account.secrets)
             if until is not None and error.problem.type == "malformed":
                 raise Rejected(
                     f"{text}: if {self._account.host} sets the duration itself, remove "
@@ -342,7 +342,7 @@ class AcmeBackend(Backend):
             # Nothing else can be malformed about such a request: step-ca and OpenBao say so of an order that is gone.
             if error.status not in (401, 403, 404) and error.problem.type != "malformed":
                 raise
-            said = shown(str(error), self._account.secrets)
+            said = redact(str(error), self._account.secrets)
             raise Lapsed(f"{self._account.host} no longer knows the order: {said}") from None
         await self._proving.recall(client, found, identifiers)
         return found
@@ -392,10 +392,10 @@ class AcmeBackend(Backend):
         await self._deactivate(client, authorizations)
         self._forget(found.url)
         if found.error is not None and found.error.type in ("badCSR", "badPublicKey"):
-            return Rejected(shown(found.error.describe(), self._account.secrets))
+            return Rejected(redact(found.error.describe(), self._account.secrets))
         failed = [one for one in authorizations if one.status not in ("pending", "valid")]
         problems = [_problem(one) for one in failed]
-        said = shown(found.error.describe(), self._account.secrets) if found.error else "the order failed"
+        said = redact(found.error.describe(), self._account.secrets) if found.error else "the order failed"
         return Lapsed(describe_failures(problems, self._account.secrets) if problems else said, _PAUSE)
 
     async def _deactivate(self, client: AcmeClient, authorizations: Sequence[Authorization]) -> None:
@@ -455,7 +455,7 @@ class AcmeBackend(Backend):
     def _later(self, handle: str, message: str, retry_after: float | None) -> Pending:
         looks = self._looks.get(handle, 0)
         self._looks[handle] = looks + 1
-        wait = max(bounded_pause(retry_after), grown(_SOONEST, _LATEST, looks, 1.5))
+        wait = max(bounded_pause(retry_after), grow(_SOONEST, _LATEST, looks, 1.5))
         return Pending(handle, wait, message)
 
     @contextmanager

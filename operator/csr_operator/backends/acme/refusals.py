@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from csr_acme import AcmeError, ForeignUrl, Problem, Refused, Unreachable, Untrusted
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.schedule import SHORTEST, bounded_pause
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
 _LIMITED, _PAUSED = timedelta(minutes=1), timedelta(minutes=15)
 """How long to wait where a CA limits the rate, or has paused the account, and does not say for how long."""
@@ -84,7 +84,7 @@ def to_backend_error(
 
     spread: from 0 to 1, another for each request: of those that wait for one limit not all come back at once.
     """
-    text = shown(str(error), secrets)
+    text = redact(str(error), secrets)
     if isinstance(error, ForeignUrl):
         return Misconfigured(
             f"{text}: check that spec.acme.server is the CA that you mean, or for a CA of tests set "
@@ -127,7 +127,7 @@ def describe_failures(problems: Sequence[tuple[str, Problem | None]], secrets: I
     ]
     if len(problems) > NAMED:
         said.append(f"and {len(problems) - NAMED} more")
-    return shown("; ".join(said), secrets)
+    return redact("; ".join(said), secrets)
 
 
 def to_directory_error(error: Unreachable, now: datetime) -> BackendError:
@@ -135,7 +135,9 @@ def to_directory_error(error: Unreachable, now: datetime) -> BackendError:
     if isinstance(error, Untrusted) or not 400 <= error.status < 500:
         return to_backend_error(error, now)
     hint = "spec.acme.server has to be the URL of the CA's ACME directory, with its path, such as "
-    return Retryable(f"{shown(str(error))}: {hint}https://acme.example.com/directory", bounded_pause(error.retry_after))
+    return Retryable(
+        f"{redact(str(error))}: {hint}https://acme.example.com/directory", bounded_pause(error.retry_after)
+    )
 
 
 def _limited(error: Refused, now: datetime, text: str, spread: float) -> Retryable:

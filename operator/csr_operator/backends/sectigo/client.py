@@ -12,7 +12,7 @@ from csr_operator.plugin import credentials, http
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Retryable
 from csr_operator.plugin.schedule import bounded_pause
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
 from .refusals import ROLE, Refusal, describe
 from .settings import Access, Settings
@@ -182,4 +182,4 @@ def _refusal(answer: http.Answer, secrets: tuple[str, ...]) -> Refusal:
             body.get("description") or body.get("error_description") or body.get("error") or body.get("message") or ""
         )
         code = body["code"] if isinstance(body.get("code"), int) else 0
-    return Refusal(answer.status, code, shown(text, secrets) or f"HTTP status {answer.status}")
+    return Refusal(answer.status, code, redact(text, secrets) or f"HTTP status {answer.status}")

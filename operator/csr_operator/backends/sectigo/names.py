@@ -70,13 +70,13 @@ def serial_of(certificate: x509.Certificate) -> str:
     return ":".join(text[i : i + 2] for i in range(0, len(text), 2))
 
 
-def reference(ssl_id: int, certificate: x509.Certificate | None) -> str:
+def format_reference(ssl_id: int, certificate: x509.Certificate | None) -> str:
     """What is kept with a certificate: its ID and serial number, for when it is followed."""
     return f"{ssl_id}/{serial_of(certificate)}" if certificate is not None else str(ssl_id)
 
 
-def referred(text: str) -> tuple[int, str] | None:
-    """ID and serial number from `reference`; None if it is none."""
+def parse_reference(text: str) -> tuple[int, str] | None:
+    """ID and serial number from `format_reference`; None if it is none."""
     found = re.fullmatch(r"([0-9]{1,18})(?:/([0-9A-F:]{2,128}))?", text)
     return (int(found[1]), found[2] or "") if found is not None else None
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Any
 
 from csr_operator.plugin.errors import Retryable
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
 _MOST_NAMES = 1000
 
@@ -68,11 +68,11 @@ def dcv_instructions(details: Any) -> str:
     """
     parts = [part for part in (details[:5] if isinstance(details, list) else [details]) if isinstance(part, dict)]
     log = [one for part in parts for one in _objects(_object(part.get("dcvLog")).get("log"))]
-    done = {shown(one.get("domainName")) for one in log if str(one.get("dcvStatus")).lower() == "validated"}
+    done = {redact(one.get("domainName")) for one in log if str(one.get("dcvStatus")).lower() == "validated"}
     wanted = [
-        one for part in parts for one in _objects(part.get("instructions")) if shown(one.get("domainName")) not in done
+        one for part in parts for one in _objects(part.get("instructions")) if redact(one.get("domainName")) not in done
     ]
-    told = [f"{shown(one.get('domainName', ''))}: {_instruction(one)}" for one in wanted[:5]]
+    told = [f"{redact(one.get('domainName', ''))}: {_instruction(one)}" for one in wanted[:5]]
     return "; ".join(told) + (f"; and {len(wanted) - 5} more" if len(wanted) > 5 else "")
 
 
@@ -86,7 +86,7 @@ def _objects(listed: Any) -> list[dict[str, Any]]:
 
 def _instruction(one: Any) -> str:
     def show(name: str) -> str:
-        return shown(one.get(name, ""))
+        return redact(one.get(name, ""))
 
     if one.get("url"):
         return f"serve the text {show('file')} at {show('url')}"
