@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import AcmeClient, AcmeError, Identifier, challenges
 from csr_operator.dns.base import Provider
-from csr_operator.dns.providers import provider
-from csr_operator.dns.resolve import Resolver, resolver
+from csr_operator.dns.providers import make_provider
+from csr_operator.dns.resolve import Resolver, make_resolver
 from csr_operator.pki.csr import CsrTemplate, build_csr
 from csr_operator.pki.keys import KeyParameters, generate
 from csr_operator.pki.names import Names
@@ -95,8 +95,8 @@ async def _bare(server: Pebble, dns: Bind, prefix: str, count: int) -> float:
         client = AcmeClient(session, server.directory, key, trusted=trusted)
         await client.new_account(terms_agreed=True)
         config = rfc2136(dns)["dns01"]
-        records = provider(config, _context(session, dns), "dns01")
-        seen = resolver(config, "dns01")
+        records = make_provider(config, _context(session, dns), "dns01")
+        seen = make_resolver(config, "dns01")
         hosts = (f"{prefix}-{number:04}.example.com" for number in range(count))
         start = time.perf_counter()
         await asyncio.gather(*(_certificate(client, records, seen, host) for host in hosts))

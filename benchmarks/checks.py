@@ -15,10 +15,10 @@ from csr_operator.api.parse_request import parse_request
 from csr_operator.api.parse_secret import parse_secret_meta
 from csr_operator.api.policy import AllowedNames, Policy, Rule
 from csr_operator.api.seal import Seal, record_parts
-from csr_operator.decisions.obstacles import forbidden
+from csr_operator.decisions.obstacles import find_denial
 from csr_operator.decisions.pace import Pace
 from csr_operator.decisions.policy import key_violations, violations
-from csr_operator.decisions.policy_facts import asked_for
+from csr_operator.decisions.policy_facts import facts_of_csr
 from csr_operator.decisions.world import IssuerState
 from csr_operator.pki.keys import parameters_of
 
@@ -49,10 +49,10 @@ def seconds_per_certificate(request: Raw, secret: Raw, *, policy: bool) -> float
         if rules is not None:
             # With a label of its own each time, as the last answers of policies are kept.
             labels = {"time": str(next(fresh))}
-            denials = violations(rules, asked_for(csr, parsed), parsed.namespace, labels)
+            denials = violations(rules, facts_of_csr(csr, parsed), parsed.namespace, labels)
         else:
             denials = key_violations(parameters_of(csr.public_key()))
-        assert forbidden(parsed, issuer, state, denials) is None
+        assert find_denial(parsed, issuer, state, denials) is None
 
     return (
         _seconds(lambda: seal.code("record", *record_parts(where, annotations)))

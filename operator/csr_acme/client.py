@@ -18,7 +18,7 @@ import aiohttp
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from csr_acme.errors import AcmeError, Problem, Refused, Unreachable, Untrusted, line
+from csr_acme.errors import AcmeError, Problem, Refused, Unreachable, Untrusted, fit_line
 from csr_acme.jose import AccountKey, ExternalAccount, b64url, bind, jwk, sign
 from csr_acme.objects import (
     Account,
@@ -341,7 +341,7 @@ class AcmeClient:
                 answer = _Answer(url, response.status, response.headers, _links(response, url), body)
         except aiohttp.ClientConnectorCertificateError as error:
             reason = getattr(error.certificate_error, "verify_message", "")
-            why = f" ({line(reason, _MOST_REASON)})" if reason else ""
+            why = f" ({fit_line(reason, _MOST_REASON)})" if reason else ""
             raise Untrusted(f"the TLS certificate of {_host(url)} is not trusted{why}") from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise Unreachable(f"{_host(url)} {_trouble(error)}") from error

@@ -24,7 +24,7 @@ _BLANKS = re.compile(r"[\x00-\x20\x7f-\xa0]+")
 _MOST_SUBPROBLEMS = 10
 
 
-def line(text: str, most: int) -> str:
+def fit_line(text: str, most: int) -> str:
     """At most so many characters of a text that others wrote, in one line of printable ones."""
     text = _BLANKS.sub(" ", text)
     found = " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * most]).split())
@@ -62,11 +62,11 @@ class Problem:
         identifier = raw.get("identifier")
         return cls(
             type=kind[1],
-            detail=line(_text(raw, "detail"), _MOST_DETAIL),
-            of=line(_text(identifier, "value"), _MOST_NAME) if isinstance(identifier, dict) else "",
+            detail=fit_line(_text(raw, "detail"), _MOST_DETAIL),
+            of=fit_line(_text(identifier, "value"), _MOST_NAME) if isinstance(identifier, dict) else "",
         )
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """For a person: what the server said, and of which name."""
         if not self.type:
             return "an error without an ACME type"
@@ -74,7 +74,7 @@ class Problem:
         if self.of:
             text = f"{self.of}: {text}"
         if self.subproblems:
-            text += ": " + "; ".join(sub.words() for sub in self.subproblems)
+            text += ": " + "; ".join(sub.describe() for sub in self.subproblems)
             if self.more:
                 text += f"; and {self.more} more"
         return text
@@ -95,7 +95,7 @@ class Unreachable(AcmeError):
 
 
 class Untrusted(Unreachable):
-    pass
+    """The server's TLS certificate is not one that this client trusts."""
 
 
 class ForeignUrl(AcmeError):
@@ -109,7 +109,7 @@ class Refused(AcmeError):
     """status: of HTTP."""
 
     def __init__(self, problem: Problem, status: int, retry_after: float | None = None) -> None:
-        super().__init__(problem.words())
+        super().__init__(problem.describe())
         self.problem, self.status, self.retry_after = problem, status, retry_after
 
 

@@ -31,6 +31,7 @@ class ExternalAccount:
 
 
 def b64url(data: bytes) -> str:
+    """Base64url without padding (RFC 7515, section 2)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 

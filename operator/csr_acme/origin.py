@@ -6,7 +6,7 @@ own host they would reach what only this network reaches.
 
 import re
 
-from csr_acme.errors import ForeignUrl, line
+from csr_acme.errors import ForeignUrl, fit_line
 
 _MOST = 2048
 """Characters of a URL."""
@@ -46,7 +46,7 @@ class Origin:
     def take(self, field: str, url: str) -> str:
         """The URL, which the server gave as `field`. Raises ForeignUrl."""
         if not self.permits(url):
-            raise ForeignUrl(field, line(url[:_MOST], 100) or "empty", str(self))
+            raise ForeignUrl(field, fit_line(url[:_MOST], 100) or "empty", str(self))
         return url
 
 

@@ -66,9 +66,9 @@ LOOP_LAG = Histogram(
 
 
 class RequestSample(NamedTuple):
-    """One CertificateRequest as its metrics show it; times are Unix seconds, None where there is nothing of the kind.
+    """One CertificateRequest as its metrics show it.
 
-    pending: since when an order for it is under way.
+    Times are Unix seconds, None where there is nothing of the kind.
     """
 
     namespace: str
@@ -77,18 +77,21 @@ class RequestSample(NamedTuple):
     not_after: float | None
     renewal: float | None
     pending: float | None
+    """Since when an order for it is under way."""
     conditions: tuple[tuple[str, str], ...] = ()
     """Type and reason of those that are true, besides Ready and what others say."""
 
 
 class IssuerSample(NamedTuple):
-    """One issuer as its metrics show it. expiry: of the CA certificate that signs, in Unix seconds, if it is known."""
+    """One issuer as its metrics show it."""
 
     kind: str
     namespace: str
+    """Empty for a ClusterIssuer."""
     name: str
     ready: bool
     expiry: float | None
+    """Of the CA certificate that signs, in Unix seconds; None if it is not known."""
 
 
 class RequestCollector(Collector):

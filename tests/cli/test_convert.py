@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from csr_operator.cli import main
-from csr_operator.cli.convert import convert, written
+from csr_operator.cli.convert import convert, render
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl
 from tests.support.site import new_namespace
@@ -271,7 +271,7 @@ def test_keys_are_those_that_cert_manager_makes(key: dict[str, Any] | None, want
     ],
 )
 def test_whatever_it_is_it_is_read(document: Any) -> None:
-    assert list(yaml.safe_load_all(written(convert([document])))) is not None
+    assert list(yaml.safe_load_all(render(convert([document])))) is not None
 
 
 JUNK: tuple[Any, ...] = (None, True, 7, "x", [], ["x"], [[1]], {}, {"x": 1}, {7: ["x"]})
@@ -307,7 +307,7 @@ def test_whatever_a_part_of_it_is_it_is_read_and_what_comes_out_is_yaml(file: st
 
 def test_no_text_ends_the_comment_that_it_stands_in() -> None:
     document = {"apiVersion": "v1", "kind": "Pod\nkind: Secret", "metadata": {"name": "a\x1b\n--- b\u2028c"}}
-    found = list(yaml.safe_load_all(written(convert([document]))))
+    found = list(yaml.safe_load_all(render(convert([document]))))
     assert found in ([], [None])
 
 
@@ -315,7 +315,7 @@ def test_no_text_ends_the_comment_that_it_stands_in() -> None:
 def test_a_name_that_looks_like_something_else_stays_a_name(name: str, kubectl: Kubectl) -> None:
     document = {"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": {"name": "www"}}
     spec = {"secretName": "www-tls", "issuerRef": {"name": "ca"}, "commonName": name}
-    manifest = written(convert([{**document, "spec": spec}]))
+    manifest = render(convert([{**document, "spec": spec}]))
     read = json.loads(kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", stdin=manifest))
     assert read["spec"]["commonName"] == name
 

@@ -4,7 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
-from csr_operator.cli.arguments import parser
+from csr_operator.cli.arguments import make_parser
 from csr_operator.cli.reasons import Unsaid
 
 PAGE = (Path(__file__).parents[2] / "docs" / "kubectl-csr.md").read_text()
@@ -16,7 +16,7 @@ def _commands(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser
 
 
 def test_every_command_and_option_is_documented_and_no_other() -> None:
-    top = parser()
+    top = make_parser()
     commands = _commands(top)
     options = {
         option

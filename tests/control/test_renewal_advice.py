@@ -8,7 +8,7 @@ import pytest
 
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
-from csr_operator.control.issuers import Live
+from csr_operator.control.issuers import KnownIssuer
 from csr_operator.control.reconciler import Done
 from csr_operator.control.renewal_advice import RenewalAdvice
 from csr_operator.decisions.world import IssuerState
@@ -90,12 +90,12 @@ async def test_when_it_is_asked_again(answer: Failed | None, again: timedelta) -
     scene.store.put_request(WWW)
     found, secret = advice(scene), make_secret(WWW, "42")
     found.note(WWW, "42", timedelta(0))
-    assert await found.ask(WWW, cast(Live, Asked(answer))) == Done(timedelta(0))
+    assert await found.ask(WWW, cast(KnownIssuer, Asked(answer))) == Done(timedelta(0))
     assert found.due(WWW, secret, SUGGESTS) == scene.now + again
 
 
 async def test_of_a_request_that_went_nothing_is_asked_or_kept() -> None:
     scene = Scene()
     found = advice(scene)
-    assert await found.ask(WWW, cast(Live, Asked(Failed(Reason.ISSUER_UNAVAILABLE, "never asked")))) == Done()
+    assert await found.ask(WWW, cast(KnownIssuer, Asked(Failed(Reason.ISSUER_UNAVAILABLE, "never asked")))) == Done()
     assert len(scene.memory) == 0

@@ -15,7 +15,7 @@ from csr_operator.api.secrets import Record, SecretMeta
 from csr_operator.api.times import format_time
 from csr_operator.decisions.actions import Hold, Keep, Restore
 from csr_operator.decisions.decide import decide
-from csr_operator.decisions.obstacles import fought_over
+from csr_operator.decisions.obstacles import hold_repair
 from csr_operator.decisions.renewal import late_from, renewal_time
 from csr_operator.decisions.status import issuer_conditions, request_status
 from csr_operator.decisions.world import Failure, IssuerState, World
@@ -116,7 +116,7 @@ def test_a_secret_that_is_fought_over_says_by_whom_and_serves_on(changed_by: str
     secret = replace(whole, intact_data=whole.intact_data - {"tls.crt"}, changed_by=changed_by)
     issuer = IssuerState(ready=True, message="", version="1", fingerprint="CA")
     assert isinstance(decide(request, World(NOW, timedelta(0), {CA: issuer}, secret)), Restore)
-    hold = fought_over(secret)
+    hold = hold_repair(secret)
     assert hold.message.endswith(says)
     assert told(request, secret, hold) == {"Ready": "True", "Reconciling": "True"}
 

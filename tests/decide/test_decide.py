@@ -15,7 +15,7 @@ from csr_operator.api.parse_request import parse_request
 from csr_operator.api.policy import AllowedNames, Default, Namespaces, Policy, Requirement, Rule
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest, SecretTemplate, Wishes
-from csr_operator.api.secrets import NEVER, Debt, Record, SecretMeta, Setback, Staged
+from csr_operator.api.secrets import NEVER, DebtSummary, Record, SecretMeta, Setback, Staged
 from csr_operator.api.times import format_time
 from csr_operator.decisions.actions import (
     Action,
@@ -32,7 +32,7 @@ from csr_operator.decisions.actions import (
     Revoke,
 )
 from csr_operator.decisions.decide import decide
-from csr_operator.decisions.pace import asked_of
+from csr_operator.decisions.pace import cause_of
 from csr_operator.decisions.renewal import renewal_note, renewal_time
 from csr_operator.decisions.serving import is_current
 from csr_operator.decisions.world import Failure, IssuerState, Waiting, World
@@ -276,13 +276,13 @@ def failure(**changes: Any) -> Failure:
 
 def test_what_an_order_was_refused_holds_over_a_restart() -> None:
     request = make_request()
-    refused = staged(request, handle="", setback=Setback(NEVER, asked_of("", "1"), "Rejected", "no: blocked"))
+    refused = staged(request, handle="", setback=Setback(NEVER, cause_of("", "1"), "Rejected", "no: blocked"))
     assert ask(request, None, staged=refused) == Hold(Reason.REJECTED, "no: blocked", needs_user=True)
     asked = replace(request, wishes=Wishes(renew="now"))
     assert ask(asked, None, staged=refused) == Discard()
     assert ask(request, None, replace(READY, version="2"), staged=refused) == Resume(1, CA)
     assert ask(make_request(dnsNames=["b.example.com"]), None, staged=refused) == Discard()
-    other = replace(refused, setback=Setback(NEVER, asked_of("", "1"), "OfAnotherVersion", "no: blocked"))
+    other = replace(refused, setback=Setback(NEVER, cause_of("", "1"), "OfAnotherVersion", "no: blocked"))
     assert ask(request, None, staged=other) == Hold(Reason.ORDER_FAILED, "no: blocked", needs_user=True)
     # What is known to have happened since counts.
     busy = failure(reason=Reason.ISSUER_UNAVAILABLE, retry_at=NOW + timedelta(seconds=9), needs_user=False)
@@ -290,7 +290,7 @@ def test_what_an_order_was_refused_holds_over_a_restart() -> None:
     assert held.reason == "IssuerUnavailable"
 
 
-@pytest.mark.parametrize("words", [("", "", ""), (asked_of("", "1"), "OrderFailed", "no answer at port 80")])
+@pytest.mark.parametrize("words", [("", "", ""), (cause_of("", "1"), "OrderFailed", "no answer at port 80")])
 def test_orders_that_came_to_nothing_wait_over_a_restart(words: tuple[str, str, str]) -> None:
     request, again = make_request(), NOW + timedelta(minutes=5)
     failed = staged(request, handle="", lapses=2, setback=Setback(format_time(again), *words))
@@ -350,7 +350,7 @@ def test_what_failed_before_an_issuer_was_asked_holds_whatever_is_to_be_done() -
     assert ask(request, None, failure=missing) == held
     assert ask(request, None, failure=missing, staged=staged(request)) == held
     assert ask(request, damaged, failure=missing) == held
-    assert ask(request, replace(secret, owed=OWED), revoking, failure=missing) == held
+    assert ask(request, replace(secret, debts=OWED), revoking, failure=missing) == held
     assert ask(request, secret, failure=missing, staged=staged(request)) == Discard()
 
 
@@ -616,7 +616,7 @@ def test_what_is_no_serial_number_is_told_and_keeps_no_renewal_away(value: str) 
 
 
 DAY = timedelta(days=1)
-OWED = (Debt("Issuer/ca", format_time(NOW + DAY)),)
+OWED = (DebtSummary("Issuer/ca", format_time(NOW + DAY)),)
 B = ObjectKey(Kind.ISSUER, "n", "b")
 REVOKES = replace(READY, revokes=True)
 GIVEN_UP = Wishes(abandon_revocation=True)
@@ -628,7 +628,7 @@ def guarded(request: CertificateRequest, **changes: Any) -> CertificateRequest:
 
 def test_what_is_owed_is_revoked_and_can_be_given_up() -> None:
     request = guarded(make_request())
-    secret = make_secret(request, owed=OWED)
+    secret = make_secret(request, debts=OWED)
     assert ask(request, secret, REVOKES) == Revoke(CA)
     gone = ask(request, secret, None)
     assert isinstance(gone, Hold)
@@ -636,13 +636,13 @@ def test_what_is_owed_is_revoked_and_can_be_given_up() -> None:
     assert "Issuer n/ca does not exist: fix it, or abandon the revocation with the annotation" in gone.message
     assert ask(replace(request, wishes=GIVEN_UP), secret, None) == Forget()
     assert ask(request, secret, replace(READY, revokes=False)) == Forget()
-    assert ask(request, make_secret(request, owed=(Debt("Issuer/ca", format_time(NOW)),)), None) == Forget()
+    assert ask(request, make_secret(request, debts=(DebtSummary("Issuer/ca", format_time(NOW)),)), None) == Forget()
     assert ask(request, make_secret(request), REVOKES) == Release()
 
 
 def test_what_is_owed_holds_up_no_renewal() -> None:
     request = guarded(make_request())
-    due = make_secret(request, timedelta(days=70), owed=(Debt("Issuer/gone", format_time(NOW + DAY)),))
+    due = make_secret(request, timedelta(days=70), debts=(DebtSummary("Issuer/gone", format_time(NOW + DAY)),))
     assert ask(request, due, REVOKES) == Issue(Reason.RENEWAL, 2, CA)
     edited = replace(due, intact_data=frozenset())
     assert isinstance(ask(request, edited, REVOKES), Restore)
@@ -658,10 +658,10 @@ def test_what_is_owed_holds_up_no_renewal() -> None:
 def test_who_issued_has_to_revoke_and_not_who_is_asked_now() -> None:
     request = guarded(make_request(issuerRef={"name": "b"}, revocation={"onRotation": True}))
     issuers = {CA: REVOKES, B: replace(READY, fingerprint="B")}
-    secret = make_secret(request, owed=OWED)
+    secret = make_secret(request, debts=OWED)
     assert secret.record is not None
     assert ask(request, secret, issuers=issuers) == Revoke(CA)
-    old = replace(secret, owed=(), record=replace(secret.record, issuance_hash="other"))
+    old = replace(secret, debts=(), record=replace(secret.record, issuance_hash="other"))
     assert ask(request, old, issuers=issuers) == Issue(Reason.SPEC_CHANGED, 2, B, revoke_old=True)
     assert ask(request, old, issuers={B: issuers[B]}) == Issue(Reason.SPEC_CHANGED, 2, B, revoke_old=True)
     cannot = {**issuers, CA: READY}
@@ -670,13 +670,13 @@ def test_who_issued_has_to_revoke_and_not_who_is_asked_now() -> None:
 
 def test_a_revocation_that_failed_is_tried_again_and_holds_up_no_issuance() -> None:
     request = guarded(make_request())
-    secret = make_secret(request, owed=OWED)
+    secret = make_secret(request, debts=OWED)
     soon = NOW + timedelta(seconds=5)
     pending = ask(request, secret, REVOKES, unrevoked={CA: failure(retry_at=soon, needs_user=False)})
     assert isinstance(pending, Hold)
     assert (pending.reason, pending.until) == ("RevocationPending", soon)
     assert ask(request, secret, REVOKES, unrevoked={CA: failure(retry_at=NOW)}) == Revoke(CA)
-    due = make_secret(request, timedelta(days=70), owed=OWED)
+    due = make_secret(request, timedelta(days=70), debts=OWED)
     assert ask(request, due, REVOKES, unrevoked={CA: failure()}) == Issue(Reason.RENEWAL, 2, CA)
 
 
@@ -702,7 +702,7 @@ def test_a_request_goes_when_nothing_is_owed_any_more() -> None:
     request = guarded(make_request(revocation={"onDelete": True}), being_deleted=True)
     secret = make_secret(request)
     assert ask(request, secret, REVOKES) == Revoke(CA, current=True)
-    assert ask(request, replace(secret, owed=OWED), REVOKES) == Revoke(CA)
+    assert ask(request, replace(secret, debts=OWED), REVOKES) == Revoke(CA)
     assert ask(request, secret, READY) == Release()
     assert ask(request, None, REVOKES) == Release()
     assert ask(request, make_secret(request, owner_uid="other"), REVOKES) == Release()
@@ -714,7 +714,7 @@ def test_a_request_goes_when_nothing_is_owed_any_more() -> None:
     assert ask(replace(request, wishes=GIVEN_UP), secret, None) == Release()
     rotation_only = guarded(make_request(revocation={"onRotation": True}), being_deleted=True)
     assert ask(rotation_only, secret, REVOKES) == Release()
-    assert ask(rotation_only, replace(secret, owed=OWED), REVOKES) == Revoke(CA)
+    assert ask(rotation_only, replace(secret, debts=OWED), REVOKES) == Revoke(CA)
 
 
 def test_what_could_not_be_revoked_is_told_of() -> None:
@@ -737,8 +737,8 @@ def test_a_secret_that_is_deleted_is_let_go_and_made_again() -> None:
     request = guarded(make_request(revocation={"onDelete": True}))
     going = make_secret(request, guarded=True, deleted=True)
     assert ask(request, going, REVOKES) == LetGo()
-    assert ask(request, replace(going, owed=OWED), REVOKES) == Revoke(CA)
-    assert ask(request, replace(going, owed=OWED), None) == LetGo()
+    assert ask(request, replace(going, debts=OWED), REVOKES) == Revoke(CA)
+    assert ask(request, replace(going, debts=OWED), None) == LetGo()
     assert ask(replace(request, being_deleted=True), going, REVOKES) == Revoke(CA, current=True)
     assert isinstance(ask(request, replace(going, guarded=False), REVOKES), Keep)
 
@@ -914,7 +914,7 @@ secrets = st.none() | st.builds(
     st.timedeltas(timedelta(0), timedelta(days=200)),
     intact_data=st.sets(st.sampled_from(sorted(DATA_KEYS))).map(frozenset) | st.just(DATA_KEYS),
     owner_uid=st.sampled_from([UID, UID, UID, "other"]),
-    owed=st.sampled_from([(), OWED, (Debt("Issuer/gone", OWED[0].not_after),)]),
+    debts=st.sampled_from([(), OWED, (DebtSummary("Issuer/gone", OWED[0].not_after),)]),
     beyond_repair=st.booleans(),
     guarded=st.booleans(),
     deleted=st.booleans(),
@@ -986,10 +986,10 @@ def test_from_any_state_applying_actions_comes_to_rest_and_orders_at_most_once(
                     request = replace(request, finalizers=())
                 else:
                     assert secret is not None
-                    secret = replace(secret, owed=())
+                    secret = replace(secret, debts=())
             case Forget():
                 assert secret is not None
-                secret = replace(secret, owed=())
+                secret = replace(secret, debts=())
             case Issue() if issuer is not None and issuer.costs:
                 order = staged(request, revision=action.revision, handle="")
             case Issue() | Resume():
@@ -997,8 +997,8 @@ def test_from_any_state_applying_actions_comes_to_rest_and_orders_at_most_once(
                 order = None
                 fingerprint = issuer.fingerprint if issuer is not None else ""
                 record = replace(fresh.record, revision=action.revision, issuer_fingerprint=fingerprint)
-                owed, keys = secret.owed if secret is not None else (), request.spec.stored_keys(record)
-                secret = replace(fresh, record=record, owed=owed, intact_data=keys, guarded=request.is_guarded)
+                debts, keys = secret.debts if secret is not None else (), request.spec.stored_keys(record)
+                secret = replace(fresh, record=record, debts=debts, intact_data=keys, guarded=request.is_guarded)
             case Restore() if repairable:
                 assert secret is not None
                 assert not secret.deleted or not secret.guarded

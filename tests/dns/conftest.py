@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from csr_operator.dns.base import Provider
-from csr_operator.dns.providers import provider
+from csr_operator.dns.providers import make_provider
 from csr_operator.plugin import testing
 from csr_operator.plugin.http import http_session
 from tests.support.bind import Bind, bind
@@ -23,7 +23,7 @@ class World(testing.World):
 
     def provider(self, config: Mapping[str, Any], programs: Path | None = None) -> Provider:
         """Of an issuer whose `dns01` object is `config`."""
-        return provider(config, replace(self.context, programs=programs), FIELD)
+        return make_provider(config, replace(self.context, programs=programs), FIELD)
 
 
 @pytest.fixture

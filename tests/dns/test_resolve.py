@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from csr_operator.dns.resolve import Resolver, resolver
+from csr_operator.dns.resolve import Resolver, make_resolver
 from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
 from tests.dns.conftest import FIELD
 from tests.support.bind import Bind, bind
@@ -85,11 +85,11 @@ async def test_only_the_servers_of_the_issuer_are_asked(pair: tuple[Bind, Bind],
     """As in a network that cannot reach the others: here nobody is at port 53 of the authoritative servers."""
     pair[0].add(name, "TXT", "value")
     record, config = (name, "value"), {"recursiveNameservers": [pair[0].nameserver]}
-    assert set(await resolver(config, FIELD).propagated([record])) == {record}
-    assert await resolver({**config, "recursiveNameserversOnly": True}, FIELD).propagated([record]) == {}
+    assert set(await make_resolver(config, FIELD).propagated([record])) == {record}
+    assert await make_resolver({**config, "recursiveNameserversOnly": True}, FIELD).propagated([record]) == {}
     two = {"recursiveNameservers": [each.nameserver for each in pair], "recursiveNameserversOnly": True}
     lags = f"{SECONDARY} does not have it yet"
-    assert await resolver(two, FIELD).propagated([record]) == {record: lags}
+    assert await make_resolver(two, FIELD).propagated([record]) == {record: lags}
 
 
 async def test_names_whose_zone_nobody_knows(pair: tuple[Bind, Bind], authoritative: Resolver, name: str) -> None:
@@ -144,7 +144,7 @@ async def test_aliases_that_lead_in_a_circle(server: Bind) -> None:
 )
 def test_nameservers_that_cannot_be(config: dict[str, object], says: str) -> None:
     with pytest.raises(Misconfigured, match=says):
-        resolver(config, FIELD)
+        make_resolver(config, FIELD)
 
 
 async def test_a_name_that_is_too_long_for_a_challenge(server: Bind) -> None:

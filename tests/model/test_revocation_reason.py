@@ -6,7 +6,7 @@ from cryptography import x509
 from csr_operator.api.keys import SecretKey
 from csr_operator.api.names import REVOKE_ANNOTATION
 from csr_operator.api.parse_request import parse_request
-from csr_operator.api.revocation_debts import Owed, read_owed, write_owed
+from csr_operator.api.revocation_debts import RevocationDebt, read_debts, write_debts
 from csr_operator.api.seal import Seal
 from tests.support.authorities import authority
 
@@ -38,8 +38,8 @@ def test_the_annotation_that_revokes_has_a_serial_number_and_perhaps_a_reason(
 def test_what_is_owed_keeps_its_reason_and_nobody_else_changes_it() -> None:
     seal, secret = Seal((b"k" * 32,)), SecretKey("n", "www-tls")
     certificate = x509.load_pem_x509_certificate(authority("Old CA").certificate.encode())
-    owed = (Owed("Issuer/ca", certificate), Owed("Issuer/ca", certificate, "keyCompromise"))
-    text = write_owed(secret, owed, seal)
-    assert [one.reason for one in read_owed(secret, text, seal)] == ["superseded", "keyCompromise"]
-    assert read_owed(secret, text.replace("keyCompromise", "cessationOfOperation"), seal) == ()
-    assert write_owed(secret, owed[:1], seal).count("reason") == 0  # as an earlier version writes and reads it
+    debts = (RevocationDebt("Issuer/ca", certificate), RevocationDebt("Issuer/ca", certificate, "keyCompromise"))
+    text = write_debts(secret, debts, seal)
+    assert [debt.reason for debt in read_debts(secret, text, seal)] == ["superseded", "keyCompromise"]
+    assert read_debts(secret, text.replace("keyCompromise", "cessationOfOperation"), seal) == ()
+    assert write_debts(secret, debts[:1], seal).count("reason") == 0  # as an earlier version writes and reads it

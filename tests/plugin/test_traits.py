@@ -56,7 +56,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(registry, "entry_points", found)
     monkeypatch.setattr(EntryPoint, "load", lambda self: globals()[self.attr])
-    registry.backend.cache_clear()
+    registry.load_backend.cache_clear()
 
 
 def made(name: str, **traits: bool) -> Backend:

@@ -102,7 +102,7 @@ class EveryTrait(Backend):
         password = (await credentials.read_texts(self._context, self._secret, field, _KEYS))["password"]
         session, url, headers = self._context.session(), f"{self._url}/{path}", {"Authorization": f"Bearer {password}"}
         answer = await http.call(session, self._trusted, method, url, headers=headers, body=body)
-        said = text.shown(answer.body.decode(errors="replace"), [password])
+        said = text.redact(answer.body.decode(errors="replace"), [password])
         if answer.status in (429, 503):
             raise Retryable(said, answer.retry_after, unplaced=answer.status == 429)
         if answer.status == 422:

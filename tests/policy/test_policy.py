@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from csr_operator.api.parse_issuer import parse_issuer
 from csr_operator.api.parse_request import parse_request
 from csr_operator.api.request import CertificateRequest
-from csr_operator.decisions.policy import Asked, key_violations, violations
-from csr_operator.decisions.policy_facts import asked, asked_for
+from csr_operator.decisions.policy import RequestFacts, key_violations, violations
+from csr_operator.decisions.policy_facts import facts_of, facts_of_csr
 from csr_operator.pki.csr import build_csr, load_csr, profile_with
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.profile import Profile
@@ -44,14 +44,14 @@ def denials(policy: Mapping[str, Any], spec: Mapping[str, Any], **labels: str) -
     return violations(issuer.policy, seen(spec), "shop", labels)
 
 
-def seen(spec: Mapping[str, Any]) -> Asked:
+def seen(spec: Mapping[str, Any]) -> RequestFacts:
     """What a policy looks at; also of a request that is refused for its names before any policy is asked."""
     if "request" not in spec or not read(spec).problem:
-        return asked(parsed(spec))
+        return facts_of(parsed(spec))
     with pytest.raises(PkiError):
         profile_with(load_csr(spec["request"].encode()), Profile())
     beside = {name: value for name, value in spec.items() if name != "request"}
-    return asked_for(load_csr(spec["request"].encode()), parsed(beside))
+    return facts_of_csr(load_csr(spec["request"].encode()), parsed(beside))
 
 
 def read(spec: Mapping[str, Any]) -> CertificateRequest:
@@ -513,7 +513,7 @@ def test_rules_namespaces_and_the_default(
 def test_who_no_rule_is_about_gets_no_key_that_takes_minutes_to_make(policy: Mapping[str, Any] | None) -> None:
     for size, permitted in ((4096, True), (4097, False)):
         spec = {**WWW, "privateKey": {"algorithm": "RSA", "size": size}}
-        answer = denials(policy, spec) if policy is not None else violations(None, asked(parsed(spec)), "shop", {})
+        answer = denials(policy, spec) if policy is not None else violations(None, facts_of(parsed(spec)), "shop", {})
         assert (answer == ()) is permitted
         assert permitted or "keys: [{algorithm: RSA, maxSize: 4097}]" in answer[0]
         assert key_violations(parsed(spec).spec.private_key.parameters) == answer

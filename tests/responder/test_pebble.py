@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import AcmeClient, Identifier
 from csr_acme.challenges import alpn_certificate, key_authorization
-from csr_operator.backends.acme.self_check import reachable
+from csr_operator.backends.acme.self_check import find_unreachable
 from csr_operator.challenges import routes as challenge_routes
 from csr_operator.challenges.alpn import AlpnCertificates
 from csr_operator.challenges.responder import Challenges
@@ -68,7 +68,7 @@ def server(nginx: IngressController, tls_port: int, tmp_path_factory: pytest.Tem
 async def until_reachable(port: int, host: str, token: str, answer: str) -> None:
     deadline = asyncio.get_running_loop().time() + DEADLINE
     async with rerouted(port) as session:
-        while problem := await reachable(session, host, token, answer):
+        while problem := await find_unreachable(session, host, token, answer):
             assert asyncio.get_running_loop().time() < deadline, problem
             await asyncio.sleep(0.05)
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from csr_acme import Identifier
 from csr_acme.challenges import alpn_certificate
 from csr_operator.backends.acme import self_check as reachability
-from csr_operator.backends.acme.self_check import reachable
+from csr_operator.backends.acme.self_check import find_unreachable
 from csr_operator.challenges.alpn import AlpnCertificates
 from tests.responder.support import PATH, rerouted
 from tests.support.ports import free_ports
@@ -43,7 +43,7 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
 
 async def said_of(handler: Handler, host: str = HOST) -> str:
     async with serving(handler) as port, rerouted(port) as session:
-        return await reachable(session, host, TOKEN, ANSWER)
+        return await find_unreachable(session, host, TOKEN, ANSWER)
 
 
 def redirect(to: str, status: int = 301) -> Handler:
@@ -129,7 +129,7 @@ async def test_a_redirect_to_https_is_followed_whatever_the_certificate() -> Non
         serving(redirect(f"https://{HOST}{PATH}{TOKEN}")) as port,
         rerouted(port, tls_port) as session,
     ):
-        assert await reachable(session, HOST, TOKEN, ANSWER) == ""
+        assert await find_unreachable(session, HOST, TOKEN, ANSWER) == ""
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -145,15 +145,15 @@ async def test_a_redirect_to_another_host_is_followed(status: int) -> None:
 async def test_nobody_there() -> None:
     [port] = free_ports(1)
     async with rerouted(port) as session:
-        said = await reachable(session, HOST, TOKEN, ANSWER)
-        assert said == await reachable(session, HOST, TOKEN, ANSWER)
+        said = await find_unreachable(session, HOST, TOKEN, ANSWER)
+        assert said == await find_unreachable(session, HOST, TOKEN, ANSWER)
     assert "no connection" in said
     assert HOST in said
 
 
 async def test_a_name_without_an_address() -> None:
     async with aiohttp.ClientSession(trust_env=False) as session:
-        assert "has no address" in await reachable(session, "www.example.invalid", TOKEN, ANSWER)
+        assert "has no address" in await find_unreachable(session, "www.example.invalid", TOKEN, ANSWER)
 
 
 async def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,4 +177,4 @@ async def test_what_is_no_http() -> None:
 
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
     async with server, rerouted(server.sockets[0].getsockname()[1]) as session:
-        assert "not answered with valid HTTP" in await reachable(session, HOST, TOKEN, ANSWER)
+        assert "not answered with valid HTTP" in await find_unreachable(session, HOST, TOKEN, ANSWER)

@@ -16,7 +16,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csr_operator.issuance.backend_calls import Ca
+from csr_operator.issuance.backend_calls import GuardedBackend
 from csr_operator.issuance.failures import Failed
 from csr_operator.plugin import http
 from csr_operator.plugin.backend import Issued, Pending, Renewal, Traits
@@ -53,8 +53,8 @@ class Odd:
         return self._answer
 
 
-def ca(answer: Any) -> Ca:
-    return Ca("Issuer/odd", "odd", Odd(answer), None)  # type: ignore[arg-type]
+def ca(answer: Any) -> GuardedBackend:
+    return GuardedBackend("Issuer/odd", "odd", Odd(answer), None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", [Retryable, Lapsed, Rejected, Misconfigured, BackendError])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from csr_operator.api.parse_issuer import parse_issuer
-from csr_operator.control.issuer_credentials import refusal
+from csr_operator.control.issuer_credentials import find_refusal
 from devcluster import ControlPlane
 from tests.support.acme import acme_issuer, rfc2136
 from tests.support.acme_scene import Scene, running_scene
@@ -201,4 +201,6 @@ def test_the_key_of_the_operators_state_is_no_credential(kind: str) -> None:
     secret = credential("csr-operator-state-key", key="x")
     secret["metadata"]["namespace"] = SYSTEM_NAMESPACE
     spec = {"ca": {"secretName": "csr-operator-state-key"}}
-    assert "is the operator's own" in refusal(secret, parse_issuer({"kind": kind, "metadata": metadata, "spec": spec}))
+    assert "is the operator's own" in find_refusal(
+        secret, parse_issuer({"kind": kind, "metadata": metadata, "spec": spec})
+    )

@@ -27,7 +27,7 @@ from csr_operator.api.parse_request import parse_request
 from csr_operator.api.policy import Policy
 from csr_operator.api.reasons import Reason
 from csr_operator.decisions.policy import violations
-from csr_operator.decisions.policy_facts import asked
+from csr_operator.decisions.policy_facts import facts_of
 from csr_operator.decisions.status import request_status, status_body
 from csr_operator.kube.nesting import DEEPEST, cut_nesting
 from csr_operator.pki.chain import build_chain, load_bundle
@@ -248,12 +248,12 @@ def test_requests_and_issuers_of_any_shape(rng: random.Random) -> None:
         assert request.key.name == "www"
         readable += not request.problem
         status_body(request_status(request, None, _hold(request.problem), NOW, ""), None)
-        violations(policy, asked(request), "team-a", {"a": "b"})
+        violations(policy, facts_of(request), "team-a", {"a": "b"})
         _in_words(lambda: build_csr(request.spec.template, key))  # noqa: B023
         issuer = parse_issuer(_object(ISSUER, rng))
         assert issuer.key.name == "www"
         if issuer.policy is not None:
-            violations(issuer.policy, asked(request), "team-a", {})
+            violations(issuer.policy, facts_of(request), "team-a", {})
     assert readable > 10
 
 
@@ -353,7 +353,7 @@ def test_certificate_signing_requests(rng: random.Random) -> None:
         pem = _pem(der, "CERTIFICATE REQUEST")
         csr_digest(pem)
         request = parse_request(_with_csr(REQUEST, pem))
-        asked(request)
+        facts_of(request)
 
 
 def _looked_into(der: bytes) -> None:

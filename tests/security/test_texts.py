@@ -15,8 +15,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from csr_acme.errors import Problem, Refused
-from csr_operator.backends.acme.words import translated
-from csr_operator.plugin.text import MOST_SHOWN, masked, shown
+from csr_operator.backends.acme.refusals import to_backend_error
+from csr_operator.plugin.text import MOST_SHOWN, mask, redact
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
     "as it is": str,
@@ -54,7 +54,7 @@ AROUND = st.sampled_from(["", 'the password "', "<b>", "{'password': '", "Author
 @example("pass\\word'\"€😀", "JSON in JSON", "", "")
 def test_no_credential_is_shown_in_any_encoding(secret: str, encoding: str, before: str, after: str) -> None:
     echoed = ENCODINGS[encoding](secret)
-    said = shown(f"{before}{echoed} {after}", [secret])
+    said = redact(f"{before}{echoed} {after}", [secret])
     assert secret not in said
     if len(set(echoed)) > 4:  # else it may stand in `after` by chance
         assert echoed not in said
@@ -65,7 +65,7 @@ def test_no_credential_is_shown_in_any_encoding(secret: str, encoding: str, befo
 def test_nothing_is_cut_before_it_is_hidden(secret: str, blanks: int, words: int, encoding: str) -> None:
     assume("w" not in secret)
     echoed = ENCODINGS[encoding](secret)
-    said = shown(" " * blanks + "w" * words + " " + echoed * 3, [secret])
+    said = redact(" " * blanks + "w" * words + " " + echoed * 3, [secret])
     assert secret[:6] not in said.replace("***", "") or secret[:6] in "w***"
     assert len(said) <= MOST_SHOWN
 
@@ -76,7 +76,7 @@ def test_no_part_of_a_credential_is_left_where_a_text_was_cut(
 ) -> None:
     assume("w" not in secret)
     text = "w" * words + " " + ENCODINGS[encoding](secret) * 3
-    said = shown(text[: words + length], [secret], cut=True)
+    said = redact(text[: words + length], [secret], cut=True)
     assert secret[:6] not in said.replace("***", "") or secret[:6] in "w***"
 
 
@@ -84,27 +84,27 @@ def test_no_part_of_a_credential_is_left_where_the_acme_client_cut_what_the_ca_s
     secret = "-".join(f"part{n:03}" for n in range(40))
     for before in ("w" * 980, "w" * 1980, "w" * 8180, "w" * 9980, " " * 19_980, f"{secret} " * 31, f"{secret} " * 28):
         problem = Problem.parse({"type": "urn:ietf:params:acme:error:malformed", "detail": f"{before}{secret}"})
-        assert "part000" not in str(translated(Refused(problem, 400), datetime.now(UTC), [secret]))
+        assert "part000" not in str(to_backend_error(Refused(problem, 400), datetime.now(UTC), [secret]))
 
 
 @given(st.text(), st.lists(st.text(max_size=20) | st.binary(max_size=20), max_size=4))
 @example("\N{RIGHT-TO-LEFT OVERRIDE}x\x1b[31m\r\n2026-01-01 ERROR forged\N{ZERO WIDTH SPACE}", [])
 @example("\ud800", ["\udcff", b"\xff\xfe"])
 def test_any_text_is_one_printable_line(text: str, secrets: list[str | bytes]) -> None:
-    said = shown(text, secrets)
+    said = redact(text, secrets)
     assert said.isprintable()
     assert len(said) <= MOST_SHOWN
 
 
 @pytest.mark.parametrize("blank", ["\x00", "\n", "\t", "\N{ZERO WIDTH SPACE}", "   "])
 def test_what_cannot_be_seen_hides_no_credential(blank: str) -> None:
-    assert "pass word 1" not in shown(f"it is pass{blank}word 1!", ["pass word 1"])
+    assert "pass word 1" not in redact(f"it is pass{blank}word 1!", ["pass word 1"])
 
 
 def test_octets_are_hidden_as_whoever_takes_them_for_text_shows_them() -> None:
     secret = b"\xff\xfekey-of-octets\x01"
     for text in (secret.decode(errors="replace"), repr(secret), quote(secret), b64encode(b"u:" + secret).decode()):
-        said = shown(f"not {text}!", [secret])
+        said = redact(f"not {text}!", [secret])
         assert "key-of-octets" not in said
         assert b64encode(b"u:" + secret).decode() not in said
 
@@ -113,17 +113,17 @@ def test_a_line_of_a_key_is_hidden() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     line = pem.decode().splitlines()[1]
-    assert shown(f"no key: {line}", [pem]) == "no key: ***"
-    assert line not in shown(f"no key: {json.dumps(pem.decode())}", [pem])
+    assert redact(f"no key: {line}", [pem]) == "no key: ***"
+    assert line not in redact(f"no key: {json.dumps(pem.decode())}", [pem])
 
 
 def test_a_very_short_secret_is_a_word() -> None:
-    assert shown("12 is not a PIN in row 1247: 12", ["12"]) == "*** is not a PIN in row 1247: ***"
+    assert redact("12 is not a PIN in row 1247: 12", ["12"]) == "*** is not a PIN in row 1247: ***"
 
 
 @pytest.mark.parametrize("other", [None, [], {"a": {}}, b"octets"])
 def test_what_is_no_text_is_not_shown(other: Any) -> None:
-    assert shown(other) == ""
+    assert redact(other) == ""
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_what_is_no_text_is_not_shown(other: Any) -> None:
     ],
 )
 def test_no_text_takes_long(text: str, secret: str) -> None:
-    assert len(shown(text, [secret])) <= MOST_SHOWN  # what reads a text in each possible way would never end
+    assert len(redact(text, [secret])) <= MOST_SHOWN  # what reads a text in each possible way would never end
 
 
 def test_masking_leaves_the_rest_as_it_is() -> None:
-    assert masked("line 1\nkey=abcdef&x=%20\n", ["abcdef"]) == "line 1\nkey=***&x=%20\n"
+    assert mask("line 1\nkey=abcdef&x=%20\n", ["abcdef"]) == "line 1\nkey=***&x=%20\n"

@@ -15,7 +15,7 @@ from cryptography import x509
 
 from csr_operator.__main__ import main
 from csr_operator.api.request import CertificateRequest, RequestSpec
-from csr_operator.decisions import policy_facts as asked
+from csr_operator.decisions import policy_facts
 from csr_operator.issuance import secret_body as outputs
 from csr_operator.issuance import signing_requests
 from csr_operator.manager.operator import Operator
@@ -54,7 +54,7 @@ def has_keystores(request: CertificateRequest, *_: Any) -> bool:
 
 def run(_: float, arguments: list[str]) -> int:
     """The number says nothing here."""
-    read = lru_cache(maxsize=256)(beside_the_loop(asked._asked.__wrapped__, is_large))
+    read = lru_cache(maxsize=256)(beside_the_loop(policy_facts._facts_of_spec.__wrapped__, is_large))
     build = beside_the_loop(build_csr, has_many_names)
 
     def build_and_forget(template: CsrTemplate, key: Any) -> x509.CertificateSigningRequest:
@@ -62,7 +62,7 @@ def run(_: float, arguments: list[str]) -> int:
         return build(template, key)
 
     with (
-        patch.object(asked, "_asked", read),
+        patch.object(policy_facts, "_facts_of_spec", read),
         patch.object(signing_requests, "build_csr", build_and_forget),
         patch.object(outputs, "secret_data", beside_the_loop(outputs.secret_data, has_keystores)),
     ):

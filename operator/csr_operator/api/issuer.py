@@ -9,31 +9,40 @@ from .policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of one issuer's CA is used at once. per_minute: None for any number."""
+    """How much of one issuer's CA is used."""
 
     concurrent: int = 32
+    """How many requests may be at it at once."""
     per_minute: int | None = None
+    """How many may begin in a minute; None for any number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """An Issuer or ClusterIssuer; `config` is the part of the spec that belongs to its backend."""
+    """An Issuer or ClusterIssuer as the watch shows it."""
 
     kind: Kind
     namespace: str
+    """Empty for a ClusterIssuer."""
     name: str
     uid: str
     resource_version: str
     generation: int
     backend: str
+    """The name of the backend whose field the spec has."""
     config: Raw
+    """The part of the spec that belongs to the backend."""
     policy: Policy | None = None
+    """What may be asked of it; None for anything."""
     needs_approval: bool = False
+    """Each request has to be approved by somebody who may."""
     limits: Limits = field(default_factory=Limits)
     conditions: tuple[Condition, ...] = ()
+    """Those of its status."""
     problem: str = ""
     """Why `spec` could not be read, where admission let it through; `backend` is then empty."""
 
     @property
     def key(self) -> ObjectKey:
+        """What others name it by."""
         return ObjectKey(self.kind, self.namespace, self.name)

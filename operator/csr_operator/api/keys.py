@@ -9,16 +9,19 @@ Raw = Mapping[str, Any]
 
 
 class Kind(StrEnum):
+    """The kinds of the operator's own API group."""
+
     CERTIFICATE_REQUEST = "CertificateRequest"
     ISSUER = "Issuer"
     CLUSTER_ISSUER = "ClusterIssuer"
 
 
 class ObjectKey(NamedTuple):
-    """Which object; `namespace` is empty for a ClusterIssuer."""
+    """Which object."""
 
     kind: Kind
     namespace: str
+    """Empty for a ClusterIssuer."""
     name: str
 
     def __str__(self) -> str:
@@ -27,6 +30,8 @@ class ObjectKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class IssuerRef:
+    """One entry of a request's `issuerRefs`: an issuer as its user names it."""
+
     name: str
     kind: Kind = Kind.ISSUER
 
@@ -36,6 +41,8 @@ class IssuerRef:
 
 
 class SecretKey(NamedTuple):
+    """Which Secret."""
+
     namespace: str
     name: str
 

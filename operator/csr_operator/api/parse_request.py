@@ -22,6 +22,7 @@ from .names import (
     SUPERSEDED,
 )
 from .reading import (
+    describe_unreadable,
     problem_of,
     read_conditions,
     read_count,
@@ -35,7 +36,6 @@ from .reading import (
     read_string,
     read_strings,
     read_text,
-    unreadable,
 )
 from .request import (
     DEFAULT_DURATION,
@@ -88,7 +88,7 @@ def _request_spec(spec: Raw) -> RequestSpec:
     csr_pem, profile = read_string(spec, "request"), read_field("spec", _profile, spec)
     percentage = spec.get("renewBeforePercentage")
     if percentage is not None and percentage not in range(1, 100):
-        raise InvalidSpec(unreadable("spec.renewBeforePercentage"))
+        raise InvalidSpec(describe_unreadable("spec.renewBeforePercentage"))
     return RequestSpec(
         secret_name=read_field("spec.secretName", read_required, spec, "secretName"),
         issuer_refs=read_field("spec.issuerRef", _issuer_refs, spec),

@@ -24,7 +24,7 @@ from .names import (
     STAGING_LABEL,
 )
 from .request import SecretTemplate
-from .revocation_debts import read_debts
+from .revocation_debts import read_debt_summaries
 from .seal import Seal, record_parts, staged_parts
 from .secrets import Record, SecretMeta, Setback, Staged, Window
 
@@ -53,8 +53,8 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
         record = replace(record, window=_window(key, record, written.get(RENEWAL_WINDOW_ANNOTATION, ""), seal))
     elif code and not sealed:
         forged.append(SEAL_ANNOTATION)
-    owed = read_debts(key, written.get(OWED_ANNOTATION, ""), seal)
-    if owed is None:
+    debts = read_debt_summaries(key, written.get(OWED_ANNOTATION, ""), seal)
+    if debts is None:
         forged.append(OWED_ANNOTATION)
     if record is not None and not owner_uid:
         owner = "a request that is gone"
@@ -78,7 +78,7 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
         record=record,
         # As little as an owner reference, which also says whose a Secret is, does it give anything to who sets it.
         retained_for=(annotations if record is None else written).get(RETAINED_ANNOTATION, ""),
-        owed=owed or (),
+        debts=debts or (),
         guarded=REVOCATION_FINALIZER in (metadata.get("finalizers") or ()),
         deleted="deletionTimestamp" in metadata,
         changed_by=_changed_by(managed, owned.data),

@@ -32,6 +32,8 @@ FIELD_OF_ATTRIBUTE = {oid.dotted_string: field for field, oid in SUBJECT_FIELDS.
 
 
 class Default(StrEnum):
+    """What holds for a request whose namespace no rule of the policy is about."""
+
     ALLOW = "Allow"
     DENY = "Deny"
 
@@ -45,6 +47,7 @@ class Requirement:
     values: tuple[str, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
+        """True if an object with these labels fulfils it, as Kubernetes has it."""
         value = labels.get(self.key)
         match self.operator:
             case "In":
@@ -59,12 +62,15 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """Those by name, and those whose labels fulfil all of `selector`; with neither, all."""
+    """Some namespaces of the cluster; with neither names nor a selector, all."""
 
     names: tuple[str, ...] = ()
+    """Those of these names."""
     selector: tuple[Requirement, ...] = ()
+    """Those whose labels fulfil all of it, as well."""
 
     def include(self, name: str, labels: Mapping[str, str]) -> bool:
+        """True if the namespace `name`, which has these labels, is one of them."""
         if not self.names and not self.selector:
             return True
         return name in self.names or (bool(self.selector) and all(r.matches(labels) for r in self.selector))
@@ -72,53 +78,59 @@ class Namespaces:
 
 @dataclass(frozen=True, slots=True)
 class AllowedNames:
-    """Which names of one kind may be asked for, each as the kind's `canonical_...` function returns it.
-
-    exact: as they stand. suffixes: a name (of an e-mail address or a URI: its host) that equals one, or ends with a dot
-    and one. wildcards: `*.example.com` may be asked for where example.com may.
-    """
+    """Which names of one kind may be asked for, each as the kind's `canonical_...` function returns it."""
 
     exact: frozenset[str] = frozenset()
+    """As they stand."""
     suffixes: tuple[str, ...] = ()
+    """A name (of an e-mail address or a URI: its host) that equals one, or ends with a dot and one."""
     wildcards: bool = False
+    """`*.example.com` may be asked for where example.com may."""
 
 
 @dataclass(frozen=True, slots=True)
 class AllowedKey:
-    """sizes in bits, each None for any."""
+    """Which keys of one algorithm may be asked for."""
 
     algorithm: KeyAlgorithm
     minimum_size: int | None = None
+    """In bits; None for any."""
     maximum_size: int | None = None
+    """In bits; None for any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What is None, or empty for `keys` and `usages`, is not restricted. What is False, or empty for `extensions`, may
-    not be asked for.
-
-    A common name goes by `common_names`; without them, where there are `dns_names`, it has to be one of the alternative
-    names, for much software still takes it for the name of a host.
-    attributes: what the subject may hold besides common names and e-mail addresses, as dotted OID and value (see
-    `canonical_attribute`). None: nothing else where the rule restricts names, and anything where it does not.
-    usages: normalized (`pki.usages`). extensions: dotted OIDs of custom ones. An RSA key beyond 4,096 bits is for whom
-    one of `keys` says so by its sizes.
-    """
+    not be asked for."""
 
     name: str = ""
+    """For messages."""
     namespaces: Namespaces = field(default_factory=Namespaces)
+    """Those of the requests that it is about."""
     common_names: AllowedNames | None = None
+    """None: where there are `dns_names`, a common name has to be one of the alternative names.
+
+    For much software still takes it for the name of a host.
+    """
     dns_names: AllowedNames | None = None
     networks: tuple[str, ...] | None = None
+    """In which the IP addresses have to be, as CIDR."""
     uris: AllowedNames | None = None
     email_addresses: AllowedNames | None = None
     other_names: bool = False
+    """They may be asked for, whatever they say."""
     attributes: frozenset[tuple[str, str]] | None = None
+    """What the subject may hold besides common names and e-mail addresses, as dotted OID and value (see
+    `canonical_attribute`). None: nothing else where the rule restricts names, and anything where it does not."""
     keys: tuple[AllowedKey, ...] = ()
+    """An RSA key beyond 4,096 bits is for whom one of them says so by its sizes."""
     maximum_duration: timedelta | None = None
     is_ca: bool = False
     usages: frozenset[str] = frozenset()
+    """Normalized (`pki.usages`)."""
     extensions: frozenset[str] = frozenset()
+    """Dotted OIDs of custom ones."""
 
     @property
     def allowed_attributes(self) -> frozenset[tuple[str, str]] | None:
@@ -131,6 +143,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
+    """`spec.policy` of an issuer. How it is read: `decisions.policy`."""
+
     default: Default = Default.ALLOW
     rules: tuple[Rule, ...] = ()
 

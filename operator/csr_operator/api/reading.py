@@ -21,15 +21,15 @@ def read_field(field: str, reader: Callable[P, T], *args: P.args, **kwargs: P.kw
     except (InvalidSpec, PkiError):
         raise
     except Exception:
-        raise InvalidSpec(unreadable(field)) from None
+        raise InvalidSpec(describe_unreadable(field)) from None
 
 
 def problem_of(error: Exception) -> str:
     """The words of what we raised ourselves; of all else, whose words may hold anything, only the field."""
-    return str(error) if isinstance(error, InvalidSpec | PkiError) else unreadable("spec")
+    return str(error) if isinstance(error, InvalidSpec | PkiError) else describe_unreadable("spec")
 
 
-def unreadable(field: str) -> str:
+def describe_unreadable(field: str) -> str:
     """What is said of a field whose value is of another kind than its schema has."""
     return f"{field}: it cannot be read: write it as `kubectl explain` shows"
 
@@ -76,7 +76,7 @@ def read_string(raw: Raw, name: str, where: str = "spec") -> str:
     """Empty if it is absent. Raises InvalidSpec for what is no text."""
     value = raw.get(name) or ""
     if not isinstance(value, str):
-        raise InvalidSpec(unreadable(f"{where}.{name}"))
+        raise InvalidSpec(describe_unreadable(f"{where}.{name}"))
     return value
 
 

@@ -17,36 +17,47 @@ DEFAULT_DURATION = timedelta(days=90)
 
 
 class RotationPolicy(StrEnum):
+    """Whether a renewal takes a new private key (`spec.privateKey.rotationPolicy`)."""
+
     ALWAYS = "Always"
     NEVER = "Never"
 
 
 @dataclass(frozen=True, slots=True)
 class SecretTemplate:
+    """Labels and annotations that the user wants on the Secret, as pairs in order of their names."""
+
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
 
     def digest(self) -> str:
+        """To see whether the Secret still has them: as `digests.template_digest` makes it."""
         return template_digest(self.labels, self.annotations)
 
 
 @dataclass(frozen=True, slots=True)
 class PrivateKeySpec:
-    """secret_ref: the key is there already, and is used without being copied."""
+    """`spec.privateKey`: which key is made, or used."""
 
     parameters: KeyParameters = field(default_factory=KeyParameters)
+    """Algorithm and size of a key that is made."""
     encoding: KeyEncoding = KeyEncoding.PKCS1
+    """How it stands in `tls.key`."""
     rotation_policy: RotationPolicy = RotationPolicy.ALWAYS
     secret_ref: SecretKeyRef | None = None
+    """The key is there already, and is used without being copied; None if the operator makes one."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeystoreSpec:
-    """profile: empty for the default."""
+    """A PKCS#12 or JKS keystore that is to be in the Secret."""
 
     password: SecretKeyRef
+    """Where the password is."""
     alias: str = ""
+    """Of the entry with the key; empty for the default."""
     profile: str = ""
+    """Which algorithms PKCS#12 uses; empty for the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,8 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
+    """When the user wants certificates revoked (`spec.revocation`)."""
+
     on_delete: bool = False
     on_rotation: bool = False
 
@@ -89,23 +102,26 @@ KEY_REISSUES_NOTHING = frozenset(("rotation_policy",))
 
 @dataclass(frozen=True, slots=True)
 class RequestSpec:
-    """`spec` of a CertificateRequest.
-
-    issuer_refs: in order of preference. csr_pem: the user's own CSR; the key never enters the cluster.
-    retain: the Secret outlives the request.
-    """
+    """`spec` of a CertificateRequest."""
 
     secret_name: str
     issuer_refs: tuple[IssuerRef, ...]
+    """In order of preference."""
     template: CsrTemplate
+    """Names and profile of the CSR that the operator makes."""
     csr_pem: str = ""
+    """The user's own CSR, whose key never enters the cluster; empty if there is none."""
     private_key: PrivateKeySpec = field(default_factory=PrivateKeySpec)
     secret_template: SecretTemplate = field(default_factory=SecretTemplate)
     outputs: Outputs = field(default_factory=Outputs)
     duration: timedelta = DEFAULT_DURATION
+    """For how long the certificate is to be valid."""
     renew_before: timedelta | None = None
+    """How long before it expires it is renewed; None where nothing is said."""
     renew_before_percentage: int | None = None
+    """The same in percent of its life."""
     retain: bool = False
+    """The Secret outlives the request."""
     revocation: Revocation = field(default_factory=Revocation)
 
     @property
@@ -165,46 +181,52 @@ class RequestSpec:
 
 @dataclass(frozen=True, slots=True)
 class RequestStatus:
-    """`status` as it is in the cluster: compared with what it should be, never believed.
-
-    csr_digest: of the CSR (`pki.csr.csr_digest`), which is too long to keep. pace: see `pace.Pace`.
-    """
+    """`status` as it is in the cluster: compared with what it should be, never believed."""
 
     conditions: tuple[Condition, ...] = ()
     observed_generation: int = 0
     serial_number: str = ""
     not_before: str = ""
+    """RFC 3339 in UTC, as `not_after` and `renewal_time`; empty where there is none."""
     not_after: str = ""
     renewal_time: str = ""
     revision: int = 0
     sha256_fingerprint: str = ""
+    """Of the certificate, in hex."""
     csr_digest: str = ""
+    """Of the CSR (`pki.csr.csr_digest`), which is too long to keep."""
     pace: str = ""
+    """As `pace.Pace.written` makes it."""
 
     def without_times(self) -> "RequestStatus":
         """To compare what is said, whenever it is."""
         return replace(self, conditions=tuple(replace(c, last_transition_time="") for c in self.conditions))
 
     def condition(self, kind: str) -> Condition | None:
+        """The condition of this type; None if there is none."""
         return next((c for c in self.conditions if c.type == kind), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a user asks for by annotations: see RENEW_ANNOTATION and the like.
-
-    revoke_because: one of REVOCATION_REASONS; None for what is none.
-    """
+    """What a user asks for by annotations."""
 
     renew: str = ""
+    """The value of RENEW_ANNOTATION."""
     revoke: str = ""
+    """The serial number of REVOKE_ANNOTATION."""
     revoke_because: str | None = SUPERSEDED
+    """One of REVOCATION_REASONS; None for what is none."""
     imported: str = ""
+    """The value of IMPORT_ANNOTATION."""
     abandon_revocation: bool = False
+    """ABANDON_ANNOTATION is `true`."""
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateRequest:
+    """A CertificateRequest as the watch shows it."""
+
     namespace: str
     name: str
     uid: str
@@ -222,10 +244,12 @@ class CertificateRequest:
 
     @property
     def key(self) -> ObjectKey:
+        """What others name it by."""
         return ObjectKey(Kind.CERTIFICATE_REQUEST, self.namespace, self.name)
 
     @property
     def secret(self) -> SecretKey:
+        """The Secret that it wants written, in its own namespace."""
         return SecretKey(self.namespace, self.spec.secret_name)
 
     @property

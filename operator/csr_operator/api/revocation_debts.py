@@ -14,40 +14,42 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from .keys import SecretKey
 from .names import SUPERSEDED
 from .seal import Seal
-from .secrets import Debt
+from .secrets import DebtSummary
 from .times import format_time, parse_time
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
-    """issuer: `Kind/name`. reason: one of `model.REVOCATION_REASONS`."""
+class RevocationDebt:
+    """A replaced certificate that is still to be revoked, with the certificate itself."""
 
     issuer: str
+    """Who has to revoke it (`Kind/name`)."""
     certificate: x509.Certificate
     reason: str = SUPERSEDED
+    """One of `names.REVOCATION_REASONS`."""
 
 
-def write_owed(secret: SecretKey, owed: tuple[Owed, ...], seal: Seal) -> str:
+def write_debts(secret: SecretKey, debts: tuple[RevocationDebt, ...], seal: Seal) -> str:
     """The annotation's value."""
     text = json.dumps(
         [
             {
-                "issuer": one.issuer,
-                "notAfter": format_time(one.certificate.not_valid_after_utc),
-                "certificate": base64.b64encode(one.certificate.public_bytes(Encoding.DER)).decode(),
-                **({"reason": one.reason} if one.reason != SUPERSEDED else {}),
+                "issuer": debt.issuer,
+                "notAfter": format_time(debt.certificate.not_valid_after_utc),
+                "certificate": base64.b64encode(debt.certificate.public_bytes(Encoding.DER)).decode(),
+                **({"reason": debt.reason} if debt.reason != SUPERSEDED else {}),
             }
-            for one in owed
+            for debt in debts
         ]
     )
     return f"{seal.code('debts', *secret, text)} {text}"
 
 
-def read_owed(secret: SecretKey, value: str, seal: Seal) -> tuple[Owed, ...]:
+def read_debts(secret: SecretKey, value: str, seal: Seal) -> tuple[RevocationDebt, ...]:
     """Nothing if it is not the operator's."""
     text = _authentic(secret, value, seal)
     return tuple(
-        Owed(
+        RevocationDebt(
             entry["issuer"],
             x509.load_der_x509_certificate(base64.b64decode(entry["certificate"])),
             entry.get("reason", SUPERSEDED),
@@ -56,7 +58,7 @@ def read_owed(secret: SecretKey, value: str, seal: Seal) -> tuple[Owed, ...]:
     )
 
 
-def read_debts(secret: SecretKey, value: str, seal: Seal | None) -> tuple[Debt, ...] | None:
+def read_debt_summaries(secret: SecretKey, value: str, seal: Seal | None) -> tuple[DebtSummary, ...] | None:
     """Who has to revoke what, without looking into the certificates; None if it is not the operator's.
 
     seal: as for `parse.parse_secret_meta`.
@@ -67,12 +69,12 @@ def read_debts(secret: SecretKey, value: str, seal: Seal | None) -> tuple[Debt, 
     if text is None:
         return None
     try:
-        found = tuple(Debt(str(entry["issuer"]), str(entry["notAfter"])) for entry in json.loads(text))
-        for debt in found:
-            parse_time(debt.not_after)
+        summaries = tuple(DebtSummary(str(entry["issuer"]), str(entry["notAfter"])) for entry in json.loads(text))
+        for summary in summaries:
+            parse_time(summary.not_after)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None  # of use only without a seal, where anything may stand
-    return found
+    return summaries
 
 
 def _authentic(secret: SecretKey, value: str, seal: Seal | None) -> str | None:

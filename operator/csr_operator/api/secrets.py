@@ -16,28 +16,33 @@ class Record:
     """What the operator wrote about a certificate into the annotations of its Secret, in the same write.
 
     The metadata-only watch delivers it, so a restart neither reads a Secret nor believes a status.
-    Times are RFC 3339 in UTC, hashes are SHA-256 in hex, the serial number is as
-    `pki.fingerprint.serial_octets` has it. issuer_fingerprint is that of the CA's certificate, or empty if the CA did
-    not send it. issuer is who was asked (`Kind/name`), renew the value of RENEW_ANNOTATION then, csr the
-    `pki.csr.csr_digest` of the CSR, outputs the digest of the `Outputs` that were written, reference what the CA knows
-    the certificate by. stored is when the operator wrote the certificate, by its own clock, and hurries how many in a
-    row before it were replaced early (`decisions.pace.Pace`).
+    Times are RFC 3339 in UTC, hashes are SHA-256 in hex.
     """
 
     issuance_hash: str
+    """Of the spec that it was issued for: `RequestSpec.issuance_hash`."""
     revision: int
     serial_number: str
+    """As `pki.fingerprint.serial_octets` has it."""
     not_before: str
     not_after: str
     sha256_fingerprint: str
     issuer_fingerprint: str
+    """That of the CA's certificate; empty if the CA did not send it."""
     issuer: str
+    """Who was asked (`Kind/name`)."""
     renew: str
+    """The value of RENEW_ANNOTATION then."""
     csr: str
+    """The `pki.csr.csr_digest` of the CSR."""
     outputs: str
+    """The digest of the `Outputs` that were written."""
     stored: str
+    """When the operator wrote the certificate, by its own clock."""
     hurries: int = 0
+    """How many in a row before it were replaced early (`decisions.pace.Pace`)."""
     reference: str = ""
+    """What the CA knows the certificate by."""
     window: "Window | None" = None
     """When the CA wants it renewed; it is in RENEWAL_WINDOW_ANNOTATION."""
 
@@ -95,6 +100,7 @@ class Window(NamedTuple):
 
     @property
     def times(self) -> str:
+        """`START/END`, for annotations; `read` understands it."""
         return f"{self.start}/{self.end}"
 
     @classmethod
@@ -107,36 +113,40 @@ class Window(NamedTuple):
             return None
 
 
-class Debt(NamedTuple):
-    """A replaced certificate that `issuer` (`Kind/name`) has to revoke, unless it expires before (RFC 3339)."""
+class DebtSummary(NamedTuple):
+    """A replaced certificate that is still to be revoked."""
 
     issuer: str
+    """Who has to revoke it (`Kind/name`)."""
     not_after: str
+    """When it expires (RFC 3339), and need not be revoked any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecretMeta:
-    """A Secret as the metadata-only watch shows it.
-
-    `intact_data` are the data keys whose value is still the one that the operator applied: another manager that
-    changes a value takes the field's ownership over (metadata.managedFields), so an edit shows without reading data.
-    `template_digest` is that of the labels and annotations still ours, as `SecretTemplate.digest` makes it; empty
-    if the label that the watch filters by is not ours any more.
-    `owner` names the controller of a Secret that is not the operator's, for the message.
-    """
+    """A Secret as the metadata-only watch shows it."""
 
     namespace: str
     name: str
     uid: str
     resource_version: str
     owner_uid: str
+    """Of what controls it; empty if nothing does."""
     owner: str
+    """Kind and name of what controls it, for the message."""
     intact_data: frozenset[str]
+    """The data keys whose value is still the one that the operator applied: another manager that changes a value takes
+    the field's ownership over (metadata.managedFields), so an edit shows without reading data."""
     template_digest: str
+    """That of the labels and annotations still ours, as `SecretTemplate.digest` makes it.
+
+    Empty if the label that the watch filters by is not ours any more.
+    """
     record: Record | None
+    """None if the operator did not write one, or it does not verify."""
     retained_for: str = ""
     """The name of the request that it was made for, if it outlives that."""
-    owed: tuple[Debt, ...] = ()
+    debts: tuple[DebtSummary, ...] = ()
     """What it replaced and is still to be revoked; it is in OWED_ANNOTATION."""
     beyond_repair: bool = False
     """Its data was read, and its certificate does not serve any more."""
@@ -163,26 +173,27 @@ class SecretMeta:
 
     @property
     def key(self) -> SecretKey:
+        """Which Secret it is."""
         return SecretKey(self.namespace, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """Why an order is not gone on with, as it outlives a restart: what was refused is not asked for again by that.
-
-    again: when another one may be placed (RFC 3339 in UTC), or NEVER. asked: a digest of what it depends on besides the
-    spec (`pace.asked_of`). reason, message: of the condition; an order from an older version has neither.
-    """
+    """Why an order is not gone on with, as it outlives a restart: what was refused is not asked for again by that."""
 
     again: str
-    asked: str = ""
+    """When another one may be placed (RFC 3339 in UTC), or NEVER."""
+    cause: str = ""
+    """A digest of what it depends on besides the spec (`pace.cause_of`)."""
     reason: str = ""
+    """Of the condition; an order from an older version has none."""
     message: str = ""
+    """Likewise."""
 
     @property
     def text(self) -> str:
         """For the annotation; `read` understands it."""
-        return " ".join([self.again, self.asked, self.reason, self.message]).rstrip()
+        return " ".join([self.again, self.cause, self.reason, self.message]).rstrip()
 
     @classmethod
     def read(cls, text: str) -> "Setback | None":
@@ -201,14 +212,9 @@ NEVER = "never"
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """An order under way, as its staging Secret shows it: the key and the exact CSR are in there, before a CA is asked.
+    """An order under way, as its staging Secret shows it.
 
-    handle: what the CA knows the order by; empty if it may not have been placed, or needs none. created: RFC 3339 in
-    UTC. csr: the `pki.csr.csr_digest` of the CSR. hurries: as in the Record that is to come. lapses: how many orders
-    for this CSR came to nothing; setback: what came of the last one, and when there may be another; None: at once.
-    leaves_traces: it stays until its order was taken back. deleted: since when it is to go (RFC 3339 in UTC); empty if
-    it is not. authentic: the operator wrote it; if not, nothing else of it counts, and it is deleted. owner: its
-    request's name; empty if nothing deletes it with that.
+    The key and the exact CSR are in there, before a CA is asked.
     """
 
     namespace: str
@@ -216,20 +222,34 @@ class Staged:
     uid: str
     resource_version: str
     created: str
+    """RFC 3339 in UTC."""
     owner_uid: str
     issuance_hash: str
+    """Of the spec that it is for."""
     revision: int
+    """Of the certificate that it is for."""
     issuer: str
+    """Who is asked (`Kind/name`)."""
     csr: str
+    """The `pki.csr.csr_digest` of the CSR."""
     handle: str
+    """What the CA knows the order by; empty if it may not have been placed, or needs none."""
     hurries: int = 0
+    """As in the Record that is to come."""
     lapses: int = 0
+    """How many orders for this CSR came to nothing."""
     setback: Setback | None = None
+    """What came of the last one, and when there may be another; None: at once."""
     leaves_traces: bool = False
+    """It stays until its order was taken back."""
     deleted: str = ""
+    """Since when it is to go (RFC 3339 in UTC); empty if it is not."""
     authentic: bool = True
+    """The operator wrote it; if not, nothing else of it counts, and it is deleted."""
     owner: str = ""
+    """Its request's name; empty if nothing deletes it with that."""
 
     @property
     def key(self) -> SecretKey:
+        """Which Secret it is in."""
         return SecretKey(self.namespace, self.name)

@@ -20,6 +20,7 @@ def parse_time(text: str) -> datetime:
 
 
 def format_time(moment: datetime) -> str:
+    """RFC 3339 as Kubernetes writes it, in UTC, to the second; `parse_time` reads it."""
     return moment.astimezone(UTC).isoformat()[:19] + "Z"
 
 

@@ -40,6 +40,11 @@ _Entry = tuple[x509.ReasonFlags, datetime]
 
 
 class CaBackend(Backend):
+    """Issuers of `spec.ca`: the operator signs with the key pair in a Secret.
+
+    It publishes a revocation list as well, if the spec names a Secret for that.
+    """
+
     def __init__(
         self, secret_name: str, crl_name: str, crl_urls: Sequence[str], backdate: timedelta, context: Context
     ) -> None:

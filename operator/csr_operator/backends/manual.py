@@ -24,6 +24,8 @@ _LOOK_AGAIN = timedelta(hours=24)  # what is imported is seen at once; this is n
 
 
 class ManualBackend(Backend):
+    """Issuers of `spec.manual`: a person has the CSR signed elsewhere, and imports the chain."""
+
     traits = Traits(costs=True, knows_roots=True)
 
     def __init__(self, roots: tuple[x509.Certificate, ...], context: Context) -> None:

@@ -75,7 +75,7 @@ ACME_HOSTS: Mapping[str, PublicCa] = {
 """By the host of an ACME directory."""
 
 
-def refusal(
+def find_refusal(
     ca: PublicCa,
     now: datetime,
     profile: Profile,

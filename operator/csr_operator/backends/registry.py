@@ -13,7 +13,7 @@ GROUP = "csr_operator.backends"
 
 
 @cache
-def backend(name: str) -> type[Backend]:
+def load_backend(name: str) -> type[Backend]:
     """The class registered as `name`: a field of an issuer's `spec`, or its `external.name`. Raises Misconfigured."""
     found = entry_points(group=GROUP, name=name)
     if not found:
@@ -30,6 +30,6 @@ def backend(name: str) -> type[Backend]:
 
 def create(name: str, config: Mapping[str, Any], context: Context) -> Backend:
     """The backend of an issuer: `config` is what its spec says to the backend called `name`. Raises Misconfigured."""
-    made = backend(name).create(config, context)
+    made = load_backend(name).create(config, context)
     check_traits(made)
     return made

@@ -20,6 +20,8 @@ from .backdate import backdate_of, validity
 
 
 class SelfSignedBackend(Backend):
+    """Issuers of `spec.selfSigned`: each certificate is signed with its own private key."""
+
     traits = Traits(needs_private_key=True, knows_roots=True)
 
     def __init__(self, backdate: timedelta, context: Context) -> None:

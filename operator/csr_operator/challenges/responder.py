@@ -26,9 +26,9 @@ from .routes import (
     is_answer,
     is_token,
     note_object,
-    noted_route,
     parse_challenge,
     presented_at,
+    read_route,
     route_kind,
     route_namespace,
     route_object,
@@ -232,7 +232,7 @@ class Challenges:
             )
             if not needed and self._clock() - presented_at(obj) >= _FORGOTTEN:
                 logger.info("removing %s %s/%s of an old challenge", kind, self._namespace, metadata["name"])
-                if (elsewhere := noted_route(obj)) is not None:
+                if (elsewhere := read_route(obj)) is not None:
                     await self._routes.delete(*elsewhere, metadata["name"])
                 # One that is presented again just now has another version.
                 await self._routes.delete(kind, self._namespace, metadata["name"], metadata["resourceVersion"])

@@ -112,7 +112,7 @@ def note_object(challenge: Challenge, kind: RouteKind, issuer: Issuer, home: str
     return note
 
 
-def noted_route(obj: Object) -> tuple[RouteKind, str] | None:
+def read_route(obj: Object) -> tuple[RouteKind, str] | None:
     """Kind and namespace of the route that a note is about; None if there is none elsewhere."""
     kind, _, namespace = (obj["metadata"].get("annotations") or {}).get(_ROUTE, "").partition("/")
     return (RouteKind(kind), namespace) if kind in list(RouteKind) and namespace else None

@@ -4,7 +4,7 @@ A plug-in of kubectl (https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-pl
 alone, with the rights of who calls it; no part of the operator imports it.
 """
 
-from .arguments import parse, parser
+from .arguments import make_parser, parse
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         return show_version(options.output)
     if options.command is None:
-        parser().print_help()
+        make_parser().print_help()
         return 0
     if options.command == "convert":
         from .conversion import convert

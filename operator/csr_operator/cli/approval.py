@@ -17,7 +17,7 @@ from .describe import names
 from .errors import CommandFailed
 from .output import Report, ask, facts, note, one_line
 from .review import all_of_it, asks, last_change, unusual
-from .several import each
+from .several import report_each
 
 Decision = Literal["Approved", "Denied"]
 
@@ -40,7 +40,7 @@ async def decide_on(cluster: Cluster, options: argparse.Namespace, decision: Dec
             f"{options.names[0]}{where}), and pass the generation that you reviewed as --generation N, or -y for the "
             "current one"
         )
-    return await each(options.names, lambda name: _decide(cluster, options, name, decision))
+    return await report_each(options.names, lambda name: _decide(cluster, options, name, decision))
 
 
 async def _decide(cluster: Cluster, options: argparse.Namespace, name: str, decision: Decision) -> Report:

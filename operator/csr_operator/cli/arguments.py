@@ -48,7 +48,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options = argparse.Namespace(
         kubeconfig="", context=None, namespace="", output="table", impersonate="", impersonate_groups=[]
     )
-    parser().parse_args(arguments, options)
+    make_parser().parse_args(arguments, options)
     if "names" in options:
         _check_names(options)
     if options.command in ("status", "renew", "verify"):
@@ -58,7 +58,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """All commands, their options and their help."""
     connection = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = connection.add_argument_group("connection")
     group.add_argument("--kubeconfig", metavar="FILE", help="the kubeconfig, instead of KUBECONFIG and ~/.kube/config")

@@ -176,7 +176,7 @@ class Reader:
 
 
 @asynccontextmanager
-async def connected(kubeconfig: str, context: str | None, namespace: str, whom: Impersonated) -> AsyncIterator[Cluster]:
+async def connect(kubeconfig: str, context: str | None, namespace: str, whom: Impersonated) -> AsyncIterator[Cluster]:
     """kubeconfig, namespace: empty for those that kubectl would take. Raises NoConfiguration."""
     paths = [Path(kubeconfig)] if kubeconfig else kubeconfigs()
     configuration = kubernetes_client.Configuration()

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from .convert import convert as converted
-from .convert import written
+from .convert import render
 from .output import note
 
 
@@ -27,5 +27,5 @@ def convert(file: str) -> int:
     if not any(one.obj is not None for one in found):
         note(f"error: there is no Certificate, Issuer or ClusterIssuer of cert-manager.io/v1 to convert in {file}")
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    print(written(found), end="")
+    print(render(found), end="")
     return 0 if any(one.obj is not None for one in found) else 1

@@ -84,7 +84,7 @@ def _of_others(document: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def written(converted: Iterable[Converted]) -> str:
+def render(converted: Iterable[Converted]) -> str:
     """As YAML with comments."""
     parts = []
     for one in converted:

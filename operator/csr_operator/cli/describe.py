@@ -8,19 +8,20 @@ from csr_operator.api.conditions import Condition
 from csr_operator.api.keys import ObjectKey
 from csr_operator.api.request import CertificateRequest, RotationPolicy
 from csr_operator.decisions.ownership import of_somebody_else, owner_of, owns
-from csr_operator.decisions.policy_facts import asked
+from csr_operator.decisions.policy_facts import facts_of
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.names import subject_name
 
 from .explain import Seen, ready_condition
-from .review import asks, unusual, written
+from .review import asks, describe_writer, unusual
 from .state import distance
 
 
 def facts(seen: Seen, now: datetime) -> Iterator[tuple[str, str]]:
+    """What `status` tells of one request, as pairs of a heading and its text, in order."""
     request, status = seen.request, seen.request.status
-    yield "Generation", f"{request.generation}{written(seen.change)}"
+    yield "Generation", f"{request.generation}{describe_writer(seen.change)}"
     yield from (("Unusual", text) for text in unusual(request))
     yield "Names", names(request)
     yield "Key", _key(request)
@@ -46,7 +47,7 @@ def facts(seen: Seen, now: datetime) -> Iterator[tuple[str, str]]:
 
 def names(request: CertificateRequest) -> str:
     """Subject and alternative names that are asked for."""
-    wanted = asked(request)
+    wanted = facts_of(request)
     parts = [_subject(request)]
     parts += [f"DNS:{name}" for name in wanted.dns_names]
     parts += [f"IP:{name}" for name in wanted.ip_addresses]

@@ -112,6 +112,7 @@ def event_words(event: Happening, now: datetime) -> str:
 
 
 def ready_condition(issuer: Issuer) -> Condition | None:
+    """The condition Ready of an issuer; None if it has none yet."""
     return next((c for c in issuer.conditions if c.type == "Ready"), None)
 
 

@@ -16,6 +16,7 @@ from .output import Report, facts
 
 
 async def inspect(cluster: Cluster, name: str, now: datetime) -> Report:
+    """What the certificates, the CSR and the Secret of the request `name` hold. Raises CommandFailed."""
     obj = await cluster.get(cluster.key(name))
     request = parse_request(obj)
     reader = Reader()

@@ -85,6 +85,7 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str) -> str:
+    """The text with each run of blanks and line breaks as one space."""
     return " ".join(text.split())
 
 

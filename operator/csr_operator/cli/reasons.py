@@ -10,6 +10,8 @@ from csr_operator.api.reasons import ROWS, Reason, Seen
 
 
 class Advice(NamedTuple):
+    """What a reason means, and what to do about it; `remedy` may be empty."""
+
     meaning: str
     remedy: str
 

@@ -10,7 +10,7 @@ from cryptography.x509.oid import NameOID
 
 from csr_operator.api.keys import issuer_name
 from csr_operator.api.request import DEFAULT_DURATION, CertificateRequest, RotationPolicy
-from csr_operator.decisions.policy_facts import asked
+from csr_operator.decisions.policy_facts import facts_of
 from csr_operator.kube.objects import Object
 from csr_operator.pki.constraints import Subtrees
 from csr_operator.pki.csr import load_csr
@@ -51,7 +51,7 @@ def last_change(obj: Object) -> Change | None:
 
 def unusual(request: CertificateRequest) -> Iterator[str]:
     """What few requests ask for, a text each, the most far-reaching first."""
-    spec, wanted, profile = request.spec, asked(request), request.spec.template.profile
+    spec, wanted, profile = request.spec, facts_of(request), request.spec.template.profile
     if request.problem:
         yield f"the spec cannot be read: {request.problem}"
     if wanted.is_ca:
@@ -87,7 +87,7 @@ def unusual(request: CertificateRequest) -> Iterator[str]:
 
 def all_of_it(request: CertificateRequest, change: Change | None) -> Iterator[tuple[str, str]]:
     """Pairs of a word and a text, of every part of the spec that decides what is signed, and by whom it was written."""
-    spec, wanted, names = request.spec, asked(request), request.spec.template.names
+    spec, wanted, names = request.spec, facts_of(request), request.spec.template.names
     yield from (("Unusual", text) for text in unusual(request))
     yield "Common name", ", ".join(wanted.common_names)
     yield "Subject", ", ".join(one.rfc4514_string() for one in _subject(request) if one.oid != NameOID.COMMON_NAME)
@@ -112,7 +112,7 @@ def all_of_it(request: CertificateRequest, change: Change | None) -> Iterator[tu
 
 def asks(request: CertificateRequest, change: Change | None) -> dict[str, Any]:
     """The same for programs."""
-    wanted = asked(request)
+    wanted = facts_of(request)
     return {
         "unusual": list(unusual(request)),
         "isCA": wanted.is_ca,
@@ -123,8 +123,8 @@ def asks(request: CertificateRequest, change: Change | None) -> dict[str, Any]:
     }
 
 
-def written(change: Change | None) -> str:
-    """After the generation: `, written at TIME by PROGRAM`."""
+def describe_writer(change: Change | None) -> str:
+    """After the generation: `, describe_writer at TIME by PROGRAM`."""
     return f", written at {change.time} by {change.manager}" if change is not None else ""
 
 
@@ -138,7 +138,7 @@ def span_words(length: timedelta) -> str:
 
 def _usages(request: CertificateRequest) -> list[str]:
     """Those that the certificate is to have: what is for CAs, and nothing that its key cannot serve for."""
-    wanted = asked(request)
+    wanted = facts_of(request)
     found = wanted.usages
     if wanted.key is not None:
         with contextlib.suppress(PkiError):  # it is refused, with these words, when the CSR is built
@@ -181,7 +181,7 @@ def _kept_key(request: CertificateRequest) -> str:
 def _key_words(request: CertificateRequest) -> str:
     if request.spec.private_key.secret_ref is not None:
         return ""  # that is said already, and of which kind it is stands there
-    parameters = asked(request).key
+    parameters = facts_of(request).key
     if parameters is None:
         return ""
     return f"{parameters.algorithm.value} {parameters.size or ''}".strip()

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from csr_operator.api.names import GROUP
 from csr_operator.kube.errors import KubeError, NoConfiguration, Unreachable
 
-from .cluster import Cluster, Impersonated, connected
+from .cluster import Cluster, Impersonated, connect
 from .errors import CommandFailed
 from .output import Report, note, show
-from .several import each
+from .several import report_each
 
 
 def run(options: Namespace) -> int:
@@ -42,7 +42,7 @@ def run(options: Namespace) -> int:
 
 async def _connected(options: Namespace) -> Report | None:
     whom = Impersonated(options.impersonate, tuple(options.impersonate_groups))
-    async with connected(options.kubeconfig, options.context, options.namespace, whom) as cluster:
+    async with connect(options.kubeconfig, options.context, options.namespace, whom) as cluster:
         return await _command(cluster, options, datetime.now(UTC))
 
 
@@ -55,11 +55,11 @@ async def _command(cluster: Cluster, options: Namespace, now: datetime) -> Repor
 
             if not options.names:
                 return await status.status_of_all(cluster, options.selector, now, everywhere=options.all_namespaces)
-            return await each(options.names, lambda name: status.status_of(cluster, name, now), "\n\n")
+            return await report_each(options.names, lambda name: status.status_of(cluster, name, now), "\n\n")
         case "inspect":
             from .inspection import inspect
 
-            return await each(options.names, lambda name: inspect(cluster, name, now), "\n\n")
+            return await report_each(options.names, lambda name: inspect(cluster, name, now), "\n\n")
         case "renew":
             from .lifecycle import renew
 
@@ -67,7 +67,7 @@ async def _command(cluster: Cluster, options: Namespace, now: datetime) -> Repor
         case "revoke":
             from .lifecycle import revoke
 
-            return await each(options.names, lambda name: revoke(cluster, name, options))
+            return await report_each(options.names, lambda name: revoke(cluster, name, options))
         case "approve" | "deny":
             from .approval import decide_on
 
@@ -75,7 +75,7 @@ async def _command(cluster: Cluster, options: Namespace, now: datetime) -> Repor
         case "adopt":
             from .adopt import adopt
 
-            return await each(options.names, lambda name: adopt(cluster, name, options, now))
+            return await report_each(options.names, lambda name: adopt(cluster, name, options, now))
         case "import":
             from .exchange import bring
 

@@ -8,7 +8,7 @@ from .errors import CommandFailed
 from .output import Report, note
 
 
-async def each(names: Sequence[str], call: Callable[[str], Awaitable[Report]], between: str = "\n") -> Report:
+async def report_each(names: Sequence[str], call: Callable[[str], Awaitable[Report]], between: str = "\n") -> Report:
     """What `call` reports of each, in this order. What fails stops no other; of one alone, it raises.
 
     between: what stands between the words of two of them.

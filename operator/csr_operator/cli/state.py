@@ -41,6 +41,7 @@ class State:
 
 
 def state_of(request: CertificateRequest, now: datetime) -> State:
+    """How the request stands at `now`, as far as its status tells."""
     status = request.status
     ready, held = status.condition("Ready"), held_by(request)
     if request.being_deleted:
@@ -86,6 +87,7 @@ def needs_somebody(held: Condition) -> bool:
 
 
 def headline(state: State, now: datetime) -> str:
+    """The state in a few words, with how long it has been so."""
     begun = f", for {span(now - moment(state.since))}" if state.since else ""
     if state.rank is Rank.WELL:
         return f"Ready{begun}"

@@ -23,6 +23,7 @@ _EVENTS = 5
 
 
 async def status_of(cluster: Cluster, name: str, now: datetime) -> Report:
+    """All about the request `name`, with findings and remedies. Raises CommandFailed."""
     seen = await _look(cluster, name)
     request, found = seen.request, tuple(findings(seen, now))
     state = state_of(request, now)
@@ -48,6 +49,10 @@ async def status_of(cluster: Cluster, name: str, now: datetime) -> Report:
 
 
 async def status_of_all(cluster: Cluster, selector: str, now: datetime, *, everywhere: bool) -> Report:
+    """A line for each request that `selector` selects, in one namespace or everywhere, the most urgent first.
+
+    Raises CommandFailed.
+    """
     requests = [parse_request(obj) for obj in await cluster.list_requests(selector, everywhere=everywhere)]
     states = [(request, state_of(request, now)) for request in requests]
     states.sort(key=lambda pair: (pair[1].rank, pair[0].status.not_after, pair[0].namespace, pair[0].name))

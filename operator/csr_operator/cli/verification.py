@@ -25,7 +25,7 @@ from csr_operator.pki.verify import verify as verify_chain
 from .certificates import title
 from .cluster import Cluster, Reader
 from .output import Report, one_line
-from .several import each
+from .several import report_each
 
 _AT_ONCE = 4
 
@@ -39,7 +39,7 @@ async def verify(cluster: Cluster, options: Namespace, now: datetime) -> Report:
         return Report(item, _words(item), ok=bool(item["ok"]))
 
     if options.names:
-        return await each(options.names, one)
+        return await report_each(options.names, one)
     objects = await cluster.list_requests(options.selector, everywhere=options.all_namespaces)
     items = await asyncio.gather(*(_item(cluster, parse_request(obj), now, at_once) for obj in objects))
     words = "\n".join(map(_words, items)) or "No certificate requests found."

@@ -25,13 +25,13 @@ from csr_operator.decisions.actions import (
 )
 from csr_operator.decisions.world import Waiting
 from csr_operator.issuance.attempt import Ordered, Written
-from csr_operator.issuance.backend_calls import Ca
+from csr_operator.issuance.backend_calls import GuardedBackend
 from csr_operator.issuance.performer import Performer
 from csr_operator.kube.custom_objects import CustomObjects
 from csr_operator.kube.events import Events
 from csr_operator.pki.keys import PrivateKey
 
-from .issuers import Issuers, Live
+from .issuers import Issuers, KnownIssuer
 from .journal import Journal, issued_text
 from .memory import Memory
 from .paces import Paces
@@ -73,7 +73,7 @@ class Actions:
         self._wake, self._shown, self._gone, self._clock = wake, shown, gone, clock
 
     async def perform(
-        self, request: CertificateRequest, action: Action, live: Live | None, made: PrivateKey | None
+        self, request: CertificateRequest, action: Action, live: KnownIssuer | None, made: PrivateKey | None
     ) -> str | None:
         """Carry one out; returns the CSR (PEM) that belongs to what was written, if a certificate was.
 
@@ -156,13 +156,13 @@ class Actions:
         else:
             self._store.drop_staged(staged)
 
-    def _signer(self, request: CertificateRequest, secret: SecretMeta) -> Ca | None:
+    def _signer(self, request: CertificateRequest, secret: SecretMeta) -> GuardedBackend | None:
         """The CA of the certificate on record, if it can be asked now."""
         key = request.issuer_key(secret.record.issuer) if secret.record is not None else None
         live = self._issuers.get(key) if key is not None else None
         return live.ca if live is not None and live.backend is not None and live.is_ready else None
 
-    def _ready(self, request: CertificateRequest) -> list[Ca]:
+    def _ready(self, request: CertificateRequest) -> list[GuardedBackend]:
         """The CAs that the request names, as far as they can be asked now."""
         found = [self._issuers.get(key) for key in request.issuers]
         return [live.ca for live in found if live is not None and live.backend is not None and live.is_ready]
@@ -198,7 +198,12 @@ class Actions:
             self._wake(issuer)
 
     def _tell(
-        self, request: CertificateRequest, action: Action, live: Live | None, done: Written, before: Record | None
+        self,
+        request: CertificateRequest,
+        action: Action,
+        live: KnownIssuer | None,
+        done: Written,
+        before: Record | None,
     ) -> None:
         """before: of the certificate that another one replaced."""
         if done.lost:
@@ -219,7 +224,7 @@ class Actions:
         self,
         request: CertificateRequest,
         action: Issue | Resume,
-        live: Live | None,
+        live: KnownIssuer | None,
         record: Record,
         before: Record | None,
     ) -> None:

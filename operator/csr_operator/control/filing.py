@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from csr_operator.api.keys import ObjectKey, Raw
 from csr_operator.metrics import UNREADABLE
-from csr_operator.plugin.offload import LARGE, offload, weight_of, where
+from csr_operator.plugin.offload import LARGE, locate_error, offload, weight_of
 
 from .journal import Journal
 
@@ -96,4 +96,4 @@ class Filing(Generic[T]):
         except Exception as error:
             self._unfiled[key] = uid
             UNREADABLE.labels(key.kind).inc()
-            self._journal.say(logging.ERROR, key, f"cannot be read, and is left alone: {where(error)}")
+            self._journal.say(logging.ERROR, key, f"cannot be read, and is left alone: {locate_error(error)}")

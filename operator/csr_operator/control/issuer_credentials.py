@@ -21,7 +21,7 @@ _OF_KUBERNETES = frozenset(
 """Credentials for Kubernetes itself, and for registries (https://kubernetes.io/docs/concepts/configuration/secret/)."""
 
 
-def refusal(secret: Object, issuer: Issuer) -> str:
+def find_refusal(secret: Object, issuer: Issuer) -> str:
     """Why the issuer may not use the Secret, in words with the remedy; empty if it may."""
     metadata, kind = secret["metadata"], secret.get("type") or "Opaque"
     name, namespace = metadata["name"], metadata["namespace"]

@@ -19,7 +19,7 @@ from csr_operator.backends import registry
 from csr_operator.challenges.responder import Challenges, IssuerResponder
 from csr_operator.decisions.status import condition_bodies, issuer_conditions
 from csr_operator.decisions.world import IssuerState
-from csr_operator.issuance.backend_calls import Ca, unexpected
+from csr_operator.issuance.backend_calls import GuardedBackend, describe_unexpected
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.kube.issuer_secrets import write_issuer_secret
@@ -29,9 +29,9 @@ from csr_operator.pki.errors import quoted
 from csr_operator.plugin.backend import Backend, Health, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Misconfigured, SecretNotFound
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
-from .issuer_credentials import refusal
+from .issuer_credentials import find_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ _REWORDED = 5
 
 
 @dataclass(slots=True)
-class Live:
+class KnownIssuer:
     """An issuer as it was last seen, its backend (None: see `problem`), and its state (None: not yet checked)."""
 
     issuer: Issuer
@@ -64,13 +64,17 @@ class Live:
 
     @property
     def is_ready(self) -> bool:
+        """It can be asked for certificates, as its last check found."""
         return self.state is not None and self.state.ready
 
     @property
-    def ca(self) -> Ca:
+    def ca(self) -> GuardedBackend:
+        """Its backend, as it is called for requests. Only for an issuer that has one."""
         assert self.backend is not None
         version = self.state.version if self.state is not None else ""
-        return Ca(issuer_name(self.issuer.key), self.issuer.backend, self.backend, self.issuer.policy, version)
+        return GuardedBackend(
+            issuer_name(self.issuer.key), self.issuer.backend, self.backend, self.issuer.policy, version
+        )
 
 
 class Issuers:
@@ -93,11 +97,12 @@ class Issuers:
         self._programs, self._make_session = programs, session
         self._cluster_resource_namespace = cluster_resource_namespace
         self._session: aiohttp.ClientSession | None = None
-        self._live: dict[ObjectKey, Live] = {}
+        self._live: dict[ObjectKey, KnownIssuer] = {}
         self._readers: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
         self._forgetting: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
 
     async def close(self) -> None:
+        """Wait for what is under way, and close the connections to the CAs."""
         await asyncio.gather(*self._forgetting, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
@@ -107,7 +112,8 @@ class Issuers:
             self._session = self._make_session()
         return self._session
 
-    def get(self, key: ObjectKey) -> Live | None:
+    def get(self, key: ObjectKey) -> KnownIssuer | None:
+        """The issuer as it was last seen; None if there is none."""
         return self._live.get(key)
 
     def samples(self) -> Iterator[IssuerSample]:
@@ -177,7 +183,7 @@ class Issuers:
             self._changed(key)
         await self._write_status(live, ready, reason, message)
 
-    def _start(self, issuer: Issuer) -> Live:
+    def _start(self, issuer: Issuer) -> KnownIssuer:
         namespace = issuer.namespace or self._cluster_resource_namespace
 
         async def read_secret(name: str) -> Mapping[str, bytes] | None:
@@ -186,7 +192,7 @@ class Issuers:
             secret = await self._kube.secrets.get(secret_key)
             if secret is None:
                 return None
-            if why := refusal(secret, issuer):
+            if why := find_refusal(secret, issuer):
                 raise Misconfigured(why)
             return secret_data(secret)
 
@@ -194,26 +200,26 @@ class Issuers:
             await write_issuer_secret(self._kube.secrets, SecretKey(namespace, name), issuer, change)
 
         if issuer.problem:
-            return Live(issuer, None, issuer.problem)
+            return KnownIssuer(issuer, None, issuer.problem)
         try:
             responder = IssuerResponder(self._challenges, issuer)
             context = Context(read_secret, write_secret, self._clock, self._http, responder, self._programs, namespace)
             backend = registry.create(issuer.backend, issuer.config, context)
         except Misconfigured as error:
-            return Live(issuer, None, shown(str(error)))
+            return KnownIssuer(issuer, None, redact(str(error)))
         except Exception as error:
             logger.exception("%s: backend %s: unexpected, at create", issuer.key, issuer.backend)
-            return Live(issuer, None, unexpected(issuer.backend, error))
-        return Live(issuer, backend, "")
+            return KnownIssuer(issuer, None, describe_unexpected(issuer.backend, error))
+        return KnownIssuer(issuer, backend, "")
 
-    async def _ask(self, live: Live) -> tuple[bool, Reason, Health]:
+    async def _ask(self, live: KnownIssuer) -> tuple[bool, Reason, Health]:
         if live.backend is None:
             return False, Reason.MISCONFIGURED, Health(live.problem)
         outcome = "error"
         try:
             async with asyncio.timeout(_PATIENCE):
                 said = await live.backend.check()
-            health = Health(shown(said.message), shown(said.fingerprint), said.not_after)
+            health = Health(redact(said.message), redact(said.fingerprint), said.not_after)
             outcome = "ok"
             return True, Reason.READY, health
         except TimeoutError:
@@ -221,24 +227,24 @@ class Issuers:
             return False, Reason.UNAVAILABLE, Health(f"the CA did not answer within {_PATIENCE:.0f} s")
         except SecretNotFound as error:
             outcome = "misconfigured"
-            return False, Reason.SECRET_NOT_FOUND, Health(shown(str(error)))
+            return False, Reason.SECRET_NOT_FOUND, Health(redact(str(error)))
         except Misconfigured as error:
             outcome = "misconfigured"
-            return False, Reason.MISCONFIGURED, Health(shown(str(error)))
+            return False, Reason.MISCONFIGURED, Health(redact(str(error)))
         except BackendError as error:
             outcome = "unavailable"
-            return False, Reason.UNAVAILABLE, Health(shown(str(error)))
+            return False, Reason.UNAVAILABLE, Health(redact(str(error)))
         except KubeError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
             outcome = "misconfigured"
-            text = f"the operator lacks a permission: {shown(str(error))}: grant it, see docs/operations.md, Rights"
+            text = f"the operator lacks a permission: {redact(str(error))}: grant it, see docs/operations.md, Rights"
             return False, Reason.MISCONFIGURED, Health(text)
         except Unreachable:
             raise
         except Exception as error:
             logger.exception("%s: backend %s: unexpected, at check", live.issuer.key, live.issuer.backend)
-            return False, Reason.UNAVAILABLE, Health(unexpected(live.issuer.backend, error))
+            return False, Reason.UNAVAILABLE, Health(describe_unexpected(live.issuer.backend, error))
         finally:
             CA_CALLS.labels(live.issuer.backend, "check", outcome).inc()
 
@@ -247,7 +253,7 @@ class Issuers:
             return before.rotated_at
         return self._clock()
 
-    async def _write_status(self, live: Live, ready: bool, reason: Reason, message: str) -> None:
+    async def _write_status(self, live: KnownIssuer, ready: bool, reason: Reason, message: str) -> None:
         issuer, now = live.issuer, self._clock()
         conditions = issuer_conditions(issuer.generation, ready, reason, message, issuer.conditions, now)
         if live.told is None or conditions == issuer.conditions:
@@ -278,7 +284,7 @@ class Issuers:
         logger.log(logging.INFO if ready else logging.WARNING, "%s: %s: %s", issuer.key, reason, message)
 
 
-def _bounded(live: Live, ready: bool, reason: Reason, message: str, now: datetime) -> str:
+def _bounded(live: KnownIssuer, ready: bool, reason: Reason, message: str, now: datetime) -> str:
     """What to say: the message, or that of the status, if those of a backend are other ones again and again.
 
     All that wait for the issuer are told of each change.
@@ -304,7 +310,7 @@ def _still_away(issuer: Issuer, ready: bool, reason: Reason) -> bool:
     return reason is Reason.UNAVAILABLE and _said(issuer, ready, reason) is not None
 
 
-def _first_words(live: Live, ready: bool, reason: Reason, message: str) -> str:
+def _first_words(live: KnownIssuer, ready: bool, reason: Reason, message: str) -> str:
     """What requests that wait for it are told: in which words it became so, and not each time anew."""
     if not _still_away(live.issuer, ready, reason):
         return message

@@ -10,7 +10,7 @@ from csr_operator.api.keys import ObjectKey
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import Record
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ class Journal:
         self._written: dict[ObjectKey, tuple[float, int]] = {}  # since when, and how many
 
     def say(self, level: int, key: ObjectKey, text: str) -> None:
+        """One line about `key`. level: of `logging`. What is too much within an hour is left out."""
         now = self._clock()
         since, count = self._written.get(key, (now, 0))
         if now - since >= _HOUR:
@@ -60,7 +61,7 @@ def _names(request: CertificateRequest) -> str:
     if request.spec.csr_pem:
         return "the names of its own CSR"
     if not count:
-        return f"subject {shown(names.literal_subject or names.common_name) or 'as asked for'}"
-    first = [shown(name) for each in listed for name in each[:_MOST_NAMES]][:_MOST_NAMES]
+        return f"subject {redact(names.literal_subject or names.common_name) or 'as asked for'}"
+    first = [redact(name) for each in listed for name in each[:_MOST_NAMES]][:_MOST_NAMES]
     rest = ", ..." if count > len(first) else ""
     return f"{count} name{'' if count == 1 else 's'}: {', '.join(first)}{rest}"

@@ -3,10 +3,10 @@
 from cryptography import x509
 
 from csr_operator.api.request import CertificateRequest
-from csr_operator.decisions.obstacles import forbidden
+from csr_operator.decisions.obstacles import find_denial
 from csr_operator.decisions.policy import key_violations, violations
-from csr_operator.decisions.policy_facts import asked_for
-from csr_operator.issuance.backend_calls import Ca
+from csr_operator.decisions.policy_facts import facts_of_csr
+from csr_operator.issuance.backend_calls import GuardedBackend
 from csr_operator.issuance.failures import Failed, Overtaken
 from csr_operator.kube.namespaces import Namespaces
 from csr_operator.pki.keys import parameters_of
@@ -22,7 +22,7 @@ class Permission:
     def __init__(self, store: Store, issuers: Issuers, namespaces: Namespaces) -> None:
         self._store, self._issuers, self._namespaces = store, issuers, namespaces
 
-    async def check(self, request: CertificateRequest, ca: Ca, csr: x509.CertificateSigningRequest) -> None:
+    async def check(self, request: CertificateRequest, ca: GuardedBackend, csr: x509.CertificateSigningRequest) -> None:
         """Raises Failed if it may not be sent, Overtaken if request or issuer is another one meanwhile."""
         there = self._store.request(request.key)
         if there is None or (there.uid, there.generation, there.being_deleted) != (
@@ -39,10 +39,10 @@ class Permission:
         needs_labels = policy is not None and policy.needs_labels
         labels = await self._namespaces.get_labels(request.namespace) if needs_labels else {}
         if policy is not None:
-            what = await offload(request.spec.weight, asked_for, csr, request)
-            denials = await offload(request.spec.weight, violations, policy, what, request.namespace, labels)
+            facts = await offload(request.spec.weight, facts_of_csr, csr, request)
+            denials = await offload(request.spec.weight, violations, policy, facts, request.namespace, labels)
         else:
             denials = key_violations(parameters_of(csr.public_key()))
-        hold = forbidden(there, key, live.state, denials)
+        hold = find_denial(there, key, live.state, denials)
         if hold is not None:
             raise Failed(hold.reason, hold.message, names_issuer=hold.names_issuer)

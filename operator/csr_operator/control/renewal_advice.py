@@ -16,7 +16,7 @@ from csr_operator.issuance.failures import Failed
 from csr_operator.issuance.issued_secrets import IssuedSecrets
 from csr_operator.kube.events import Events
 
-from .issuers import Live
+from .issuers import KnownIssuer
 from .memory import Consultation, Memory
 from .reconciler import Done
 from .store import Store
@@ -69,7 +69,7 @@ class RenewalAdvice:
         """The CA was asked just now, and is to be asked again then."""
         self._memory.recall(request).consultation = Consultation(reference, self._clock() + after)
 
-    async def ask(self, request: CertificateRequest, live: Live) -> Done:
+    async def ask(self, request: CertificateRequest, live: KnownIssuer) -> Done:
         """Ask, and keep what was said. Raises KubeError, Unreachable."""
         known = self._memory.recall(request).consultation
         if known is None:

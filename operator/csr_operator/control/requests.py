@@ -23,7 +23,7 @@ from csr_operator.decisions.actions import (
     Resume,
     Revoke,
 )
-from csr_operator.decisions.obstacles import fought_over
+from csr_operator.decisions.obstacles import hold_repair
 from csr_operator.decisions.renewal import renewal_time
 from csr_operator.decisions.serving import is_served
 from csr_operator.decisions.world import Failure
@@ -36,7 +36,7 @@ from csr_operator.pki.keys import PrivateKey
 
 from .actions import Actions
 from .filing import Filing
-from .issuers import Issuers, Live
+from .issuers import Issuers, KnownIssuer
 from .journal import Journal
 from .memory import Memory
 from .reconciler import Aside, Done, Gone, Key, Outcome, Retry
@@ -57,7 +57,7 @@ _KEY_PATIENCE = timedelta(seconds=30)
 """After which a user is told that a key is not made yet."""
 
 _CaAction = Issue | Resume | Revoke | Consult
-_Call = tuple[CertificateRequest, _CaAction, Live]
+_Call = tuple[CertificateRequest, _CaAction, KnownIssuer]
 
 
 class RequestReconciler:
@@ -200,7 +200,7 @@ class RequestReconciler:
             now = asyncio.get_running_loop().time()
             if (wait := self._repairs.wait(key, now)) > 0:
                 if isinstance(action, Restore) and world.secret is not None and not self._explains_repairs(request):
-                    await self._reports.write_status(request, fought_over(world.secret))
+                    await self._reports.write_status(request, hold_repair(world.secret))
                 return Done(timedelta(seconds=wait))
             if isinstance(action, Restore):  # of one that is not to be had, each failure is noted
                 self._repairs.note(key, now)
@@ -230,7 +230,7 @@ class RequestReconciler:
         return Done(_KEY_PATIENCE)
 
     async def _call(
-        self, request: CertificateRequest, action: _CaAction, live: Live, made: PrivateKey | None
+        self, request: CertificateRequest, action: _CaAction, live: KnownIssuer, made: PrivateKey | None
     ) -> Outcome:
         """Begin, if it is its turn."""
         key = request.key
@@ -249,7 +249,7 @@ class RequestReconciler:
         return Aside(self._with_slot(request, action, live, made))
 
     async def _with_slot(
-        self, request: CertificateRequest, action: Issue | Resume | Revoke, live: Live, made: PrivateKey | None
+        self, request: CertificateRequest, action: Issue | Resume | Revoke, live: KnownIssuer, made: PrivateKey | None
     ) -> Done | Retry:
         telling = asyncio.get_running_loop().call_later(_PATIENCE, self._tell_that_it_takes_long, request, action, live)
         try:
@@ -262,7 +262,7 @@ class RequestReconciler:
             self._store.end(request)
             self._slots.leave(request.key)
 
-    def _tell_that_it_takes_long(self, request: CertificateRequest, action: Action, live: Live) -> None:
+    def _tell_that_it_takes_long(self, request: CertificateRequest, action: Action, live: KnownIssuer) -> None:
         message = f"{live.issuer.key} was asked {_PATIENCE:.0f} s ago, and has not answered yet"
         reason = Reason.REVOCATION_PENDING if isinstance(action, Revoke) else Reason.ISSUING
         task = asyncio.create_task(self._reports.tell(request, Hold(reason, message, needs_user=False)))
@@ -270,7 +270,7 @@ class RequestReconciler:
         task.add_done_callback(self._telling.discard)
 
     async def _carry_out(
-        self, request: CertificateRequest, action: Action, live: Live | None, made: PrivateKey | None = None
+        self, request: CertificateRequest, action: Action, live: KnownIssuer | None, made: PrivateKey | None = None
     ) -> Done | Retry:
         remembered, csr_pem = self._memory.recall(request), None
         try:
@@ -297,7 +297,9 @@ class RequestReconciler:
             return Done(await self._reports.rest(request, decided[1], csr_pem))
         return Done(timedelta(0))
 
-    def _note_failure(self, request: CertificateRequest, action: Action, live: Live | None, failed: Failed) -> None:
+    def _note_failure(
+        self, request: CertificateRequest, action: Action, live: KnownIssuer | None, failed: Failed
+    ) -> None:
         remembered, now = self._memory.recall(request), self._clock()
         issuer = live.issuer.key if live is not None and failed.by_issuer else None
         version = live.state.version if issuer is not None and live is not None and live.state is not None else ""

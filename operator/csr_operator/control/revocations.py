@@ -18,7 +18,7 @@ from csr_operator.kube.errors import KubeError
 from csr_operator.kube.events import Events
 from csr_operator.pki.fingerprint import serial_octets
 
-from .issuers import Issuers, Live
+from .issuers import Issuers, KnownIssuer
 from .journal import Journal
 from .reports import Reports
 from .store import Store
@@ -41,13 +41,13 @@ class Revocations:
         self._kube, self._revoker, self._store, self._issuers = kube, revoker, store, issuers
         self._reports, self._events, self._journal, self._clock = reports, events, journal, clock
 
-    async def revoke(self, request: CertificateRequest, action: Revoke, live: Live) -> None:
+    async def revoke(self, request: CertificateRequest, action: Revoke, live: KnownIssuer) -> None:
         """Have revoked what `action` says, by the issuer that it names."""
         meta = None
         if action.current:
             done = await self._revoker.revoke_current(request, live.ca)
         else:
-            done, meta = await self._revoker.revoke_owed(request, live.ca)
+            done, meta = await self._revoker.revoke_debts(request, live.ca)
         for serial_number in done.revoked:
             text = f"{live.ca.issuer} revoked the certificate {serial_number}"
             self._events.normal(request, Reason.REVOKED, text)
@@ -93,7 +93,7 @@ class Revocations:
             if await self._kube.namespaces.is_going(request.namespace):
                 # So is the request, soon, and then the certificate is revoked if that can be done.
                 raise KubeError(409, "", f"namespace {request.namespace} is being deleted")
-            for serial_number in await self._revoker.owed_serials(request) if secret.owed else ():
+            for serial_number in await self._revoker.list_serials_to_revoke(request) if secret.debts else ():
                 why = f"Secret {secret.name}, which recorded the revocation, was deleted"
                 self.tell_unrevoked(request, serial_number, why)
         meta = await self._revoker.guard(secret, guarded=False)

@@ -19,7 +19,7 @@ from csr_operator.kube.custom_objects import CustomObjects
 from .issuers import Issuers
 from .reconciler import Aside, Done, Key, Retry
 from .store import Store
-from .strange_secrets import understood
+from .strange_secrets import parse_or_set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class SecretReconciler:
 
     def observe(self, obj: Raw) -> None:
         """The metadata of one that is there, or has changed."""
-        meta = understood(obj, lambda: parse_staged(obj, self._seal) or parse_secret_meta(obj, self._seal))
+        meta = parse_or_set_aside(obj, lambda: parse_staged(obj, self._seal) or parse_secret_meta(obj, self._seal))
         self._store.saw_secret(meta)
         if isinstance(meta, Staged):
             if (meta.deleted and meta.leaves_traces) or not self._store.knows(meta.owner_uid):

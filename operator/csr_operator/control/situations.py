@@ -26,7 +26,7 @@ from .memory import Look, Memory
 from .paces import Paces
 from .renewal_advice import RenewalAdvice
 from .store import Store
-from .strange_secrets import understood
+from .strange_secrets import parse_or_set_aside
 
 
 class Situations:
@@ -69,7 +69,7 @@ class Situations:
         """The Secret that no watch shows: somebody else's, or the request's own that lost its label. Raises KubeError,
         Unreachable."""
         obj = await self._secrets.get_metadata(request.secret)
-        found = None if obj is None else understood(obj, lambda: parse_secret_meta(obj, self._seal))
+        found = None if obj is None else parse_or_set_aside(obj, lambda: parse_secret_meta(obj, self._seal))
         if found is not None and owns(request, found):
             self._store.put_secret(found)
         else:
@@ -165,7 +165,7 @@ def _creditors(request: CertificateRequest, secret: SecretMeta | None) -> set[Ob
     """The issuers that have, or may have, to revoke something."""
     if secret is None:
         return set()
-    names = {debt.issuer for debt in secret.owed}
+    names = {debt.issuer for debt in secret.debts}
     if secret.record is not None:
         names.add(secret.record.issuer)
     return {key for name in names if (key := request.issuer_key(name)) is not None}

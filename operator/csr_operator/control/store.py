@@ -33,12 +33,15 @@ class Store:
     # Requests.
 
     def request(self, key: ObjectKey) -> CertificateRequest | None:
+        """The request as it was last seen; None if there is none."""
         return self._requests.get(key)
 
     def requests(self) -> Iterable[CertificateRequest]:
+        """All requests there are."""
         return self._requests.values()
 
     def dependents(self, issuer: ObjectKey) -> Iterable[ObjectKey]:
+        """The requests that name `issuer`."""
         return self._by_issuer.get(issuer, ())
 
     def namesakes(self, issuer: ObjectKey) -> list[ObjectKey]:
@@ -51,6 +54,7 @@ class Store:
         return known is not None and known.uid == uid and not is_newer(resource_version, known.resource_version)
 
     def put_request(self, request: CertificateRequest) -> None:
+        """File what a watch showed, or what a read of the request found."""
         known = self._requests.get(request.key)
         if known is not None:
             self._unindex(known)
@@ -110,6 +114,7 @@ class Store:
         self._at_work[request.secret] = request
 
     def end(self, request: CertificateRequest) -> None:
+        """What `begin` began is done: others that want the same Secret are decided about anew."""
         del self._at_work[request.secret]
         for rival in self._by_secret.get(request.secret, set()) - {request.key}:
             self._changed(rival)
@@ -129,6 +134,7 @@ class Store:
         return self._secrets.get(request.secret)
 
     def own_secret(self, request: CertificateRequest) -> SecretMeta | None:
+        """The Secret that `request` wants, if it is its owner."""
         secret = self._secrets.get(request.secret)
         return secret if secret is not None and owns(request, secret) else None
 
@@ -138,9 +144,11 @@ class Store:
         return staged if staged is not None and staged.owner_uid == request.uid else None
 
     def staged_at(self, key: SecretKey) -> Staged | None:
+        """The order under way that this Secret holds."""
         return self._staged.get(key)
 
     def secret_at(self, key: SecretKey) -> SecretMeta | None:
+        """This Secret, whosever it is."""
         return self._secrets.get(key)
 
     def abandon(self, staged: Staged, now: str) -> None:
@@ -188,6 +196,7 @@ class Store:
         return True
 
     def drop_secret(self, key: SecretKey) -> None:
+        """It is gone: a certificate's, or an order's."""
         known = self._known(key)
         if known is not None and known.owner_uid in self._by_uid:
             self._bereft.add(known.owner_uid)

@@ -50,7 +50,7 @@ def other_type(secret: SecretMeta, given: str, wanted: str) -> str:
     )
 
 
-def refused(request: CertificateRequest, secret: SecretMeta, differences: Sequence[str]) -> str:
+def describe_refusal(request: CertificateRequest, secret: SecretMeta, differences: Sequence[str]) -> str:
     """The words for one whose content is not what the request asks for."""
     name = secret.name
     otherwise = f"delete Secret {name}" if is_left(request, secret) else f"remove the annotation of Secret {name}"

@@ -92,7 +92,7 @@ def _decide(request: CertificateRequest, world: World) -> Action:
         return Hold.of(Reason.SECRET_NOT_OWNED, not_owned(request.spec.secret_name, owner))
     if secret is not None and secret.guarded and (secret.deleted or not request.is_guarded):
         # It can be had back, but not written to: what it owes is revoked if that can be done at once.
-        step = repay(request, world, secret.owed) if secret.owed else None
+        step = repay(request, world, secret.debts) if secret.debts else None
         return step if isinstance(step, Revoke) else LetGo()
     record = secret.record if secret is not None else None
     action = (
@@ -200,7 +200,7 @@ def _continue(request: CertificateRequest, world: World, staged: Staged, record:
     if failure is not None and failure.retry_at is None and failure.wishes.renew != request.wishes.renew:
         return Discard()  # it came to nothing, and its user wants another one
     setback = staged.setback
-    if setback is not None and setback.again == NEVER and not setback.asked.startswith(wish_of(request.wishes.renew)):
+    if setback is not None and setback.again == NEVER and not setback.cause.startswith(wish_of(request.wishes.renew)):
         return Discard()  # the same, after a restart
     # Also an order that was placed gets no further than it would today.
     if (obstacle := find_obstacle(request, world, issuer)) is not None:

@@ -14,7 +14,7 @@ from csr_operator.api.secrets import SecretMeta
 
 from .actions import Hold
 from .policy import violations
-from .policy_facts import asked
+from .policy_facts import facts_of
 from .world import IssuerState, World, still_counts
 
 
@@ -28,8 +28,8 @@ def find_obstacle(request: CertificateRequest, world: World, key: ObjectKey) -> 
         return Hold(failure.reason, failure.message, failure.needs_user, failure.retry_at, failure.names_issuer)
     # No watch shows when a namespace gets another label.
     until = world.now + world.recheck if issuer.policy is not None and issuer.policy.needs_labels else None
-    denials = violations(issuer.policy, asked(request), request.namespace, world.labels or {})
-    if (hold := forbidden(request, key, issuer, denials)) is not None:
+    denials = violations(issuer.policy, facts_of(request), request.namespace, world.labels or {})
+    if (hold := find_denial(request, key, issuer, denials)) is not None:
         return replace(hold, until=until) if hold.reason is Reason.POLICY_DENIED else hold
     if not issuer.ready:
         return Hold.of(Reason.ISSUER_NOT_READY, f"{key} is not ready: {issuer.message}", names_issuer=True)
@@ -44,7 +44,9 @@ def find_own_obstacle(request: CertificateRequest, world: World) -> Hold | None:
     return None
 
 
-def forbidden(request: CertificateRequest, key: ObjectKey, issuer: IssuerState, denials: Sequence[str]) -> Hold | None:
+def find_denial(
+    request: CertificateRequest, key: ObjectKey, issuer: IssuerState, denials: Sequence[str]
+) -> Hold | None:
     """Why this issuer may not be asked: its policy, of which `denials` are the violations, or an approval.
 
     None if it may be.
@@ -90,7 +92,7 @@ def ref_field(request: CertificateRequest, key: ObjectKey) -> str:
     return f"spec.issuerRefs[{request.issuers.index(key)}]" if len(request.issuers) > 1 else "spec.issuerRef"
 
 
-def fought_over(secret: SecretMeta) -> Hold:
+def hold_repair(secret: SecretMeta) -> Hold:
     """While the next repair of a Secret waits, which somebody changes again and again."""
     whom = (
         f"{secret.changed_by}: have that leave it alone" if secret.changed_by else "somebody: find out who, such as by "

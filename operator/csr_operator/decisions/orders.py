@@ -9,7 +9,7 @@ from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import NEVER, Record, Setback, Staged
 from csr_operator.api.times import parse_time
 
-from .pace import asked_of
+from .pace import cause_of
 from .serving import is_current
 from .world import Failure, World
 
@@ -29,7 +29,7 @@ def recall_setback(request: CertificateRequest, world: World) -> World:
     state = world.issuers.get(issuer) if issuer is not None else None
     if state is None or issuer in (world.failures or {}):
         return world
-    if setback.asked not in ("", asked_of(request.wishes.renew, state.version)):
+    if setback.cause not in ("", cause_of(request.wishes.renew, state.version)):
         return world  # since then something has changed that it may depend on
     final = setback.again == NEVER
     failure = Failure(

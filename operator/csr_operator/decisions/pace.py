@@ -54,7 +54,7 @@ def order_pause(lapses: int) -> timedelta:
     return _ORDER_PAUSES[min(lapses, len(_ORDER_PAUSES) - 1)]
 
 
-def asked_of(renew: str, version: str) -> str:
+def cause_of(renew: str, version: str) -> str:
     """A digest of what, besides the spec, an order that came to nothing depended on: `wish_of` each of both, in turn.
 
     renew: the annotation by which its user asks for another one; version: of the issuer.
@@ -69,20 +69,22 @@ def wish_of(renew: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The brake on certificates that replace one another, whatever keeps it going.
-
-    stored: when the operator stored the last one, by its own clock, which no CA and no tenant sets. hurries: how many
-    in a row were replaced early to get there. wish: what the user had asked for by then (`wish_of`).
-    """
+    """The brake on certificates that replace one another, whatever keeps it going."""
 
     stored: datetime
+    """When the operator stored the last one, by its own clock, which no CA and no tenant sets."""
     not_before: datetime
+    """Of the last one."""
     not_after: datetime
+    """Of the last one."""
     hurries: int
+    """How many in a row were replaced early to get there."""
     wish: str
+    """What the user had asked for by then (`wish_of`)."""
 
     @classmethod
     def of(cls, record: Record) -> "Pace":
+        """As the record of the last certificate says."""
         not_before, not_after = parse_time(record.not_before), parse_time(record.not_after)
         return cls(parse_time(record.stored), not_before, not_after, record.hurries, wish_of(record.renew))
 

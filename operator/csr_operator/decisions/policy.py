@@ -28,12 +28,10 @@ _LARGEST_RSA = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a request asks for, as far as a policy is about it. Names are as the `canonical_...` functions return them.
+class RequestFacts:
+    """What a request asks for, as far as a policy is about it.
 
-    email_addresses: also those in the subject. other_names: how many. attributes: what else is in the subject, as
-    dotted OID and value. malformed: the field of each name that no certificate can have, and what is wrong with it.
-    usages: normalized. key: normalized; None if it is not known yet.
+    Names are as the `canonical_...` functions return them.
     """
 
     common_names: tuple[str, ...]
@@ -41,23 +39,32 @@ class Asked:
     ip_addresses: tuple[str, ...]
     uris: tuple[str, ...]
     email_addresses: tuple[str, ...]
+    """Also those in the subject."""
     other_names: int
+    """How many."""
     attributes: tuple[tuple[str, str], ...]
+    """What else is in the subject, as dotted OID and value."""
     malformed: tuple[tuple[str, str], ...]
+    """The field of each name that no certificate can have, and what is wrong with it."""
     key: KeyParameters | None
+    """Normalized; None if it is not known yet."""
     duration: timedelta
     is_ca: bool
     usages: frozenset[str]
+    """Normalized."""
     extensions: frozenset[str]
+    """Dotted OIDs of custom ones."""
 
 
-def violations(policy: Policy | None, asked: Asked, namespace: str, labels: Mapping[str, str]) -> tuple[str, ...]:
+def violations(
+    policy: Policy | None, facts: RequestFacts, namespace: str, labels: Mapping[str, str]
+) -> tuple[str, ...]:
     """Why the policy denies what is asked, in words that name the rule; empty if it permits it.
 
     policy: None if the issuer has none, which denies little. The last answers are kept: where a request is large, they
     are worked out in a thread before they are needed.
     """
-    return _violations(policy, asked, namespace, frozenset(labels.items()))
+    return _violations(policy, facts, namespace, frozenset(labels.items()))
 
 
 def key_violations(key: KeyParameters | None) -> tuple[str, ...]:
@@ -70,7 +77,7 @@ def key_violations(key: KeyParameters | None) -> tuple[str, ...]:
 
 @lru_cache(maxsize=512)
 def _violations(
-    policy: Policy | None, asked: Asked, namespace: str, label_items: frozenset[tuple[str, str]]
+    policy: Policy | None, facts: RequestFacts, namespace: str, label_items: frozenset[tuple[str, str]]
 ) -> tuple[str, ...]:
     labels = dict(label_items)
     denials: list[str] = []
@@ -81,11 +88,11 @@ def _violations(
     ]
     if not applicable:
         if policy is None or policy.default is Default.ALLOW:
-            return key_violations(asked.key)
+            return key_violations(facts.key)
         return (f"policy.default is Deny, and no rule is about namespace {namespace}",)
     for number, rule in applicable:
         # Of a rule that is only counted, it need not be known how often it is broken.
-        reasons = list(islice(_against(rule, asked), None if len(denials) < _SHOWN else 1))
+        reasons = list(islice(_against(rule, facts), None if len(denials) < _SHOWN else 1))
         if not reasons:
             return ()
         name = f"rule {rule.name}" if rule.name else f"policy.rules[{number}]"
@@ -93,42 +100,42 @@ def _violations(
     return tuple(denials[:_SHOWN]) + ((f"and {len(denials) - _SHOWN} more rules",) if len(denials) > _SHOWN else ())
 
 
-def _against(rule: Rule, asked: Asked) -> Iterator[str]:
-    yield from _common_names(rule, asked)
+def _against(rule: Rule, facts: RequestFacts) -> Iterator[str]:
+    yield from _common_names(rule, facts)
     restricted = {
         "dnsNames": rule.dns_names,
         "ipAddresses": rule.networks,
         "uris": rule.uris,
         "emailAddresses": rule.email_addresses,
     }
-    yield from (why for kind, why in asked.malformed if restricted[kind] is not None)
+    yield from (why for kind, why in facts.malformed if restricted[kind] is not None)
     if rule.dns_names is not None:
-        yield from _names("dnsNames", asked.dns_names, rule.dns_names, _dns_host)
+        yield from _names("dnsNames", facts.dns_names, rule.dns_names, _dns_host)
     if rule.networks is not None:
-        yield from _addresses("ipAddresses", asked.ip_addresses, rule.networks)
+        yield from _addresses("ipAddresses", facts.ip_addresses, rule.networks)
     if rule.uris is not None:
-        yield from _names("uris", asked.uris, rule.uris, _uri_host)
+        yield from _names("uris", facts.uris, rule.uris, _uri_host)
     if rule.email_addresses is not None:
-        yield from _names("emailAddresses", asked.email_addresses, rule.email_addresses, _email_host)
-    if asked.other_names and not rule.other_names:
+        yield from _names("emailAddresses", facts.email_addresses, rule.email_addresses, _email_host)
+    if facts.other_names and not rule.other_names:
         yield "otherNames: names of other kinds are not allowed"
     if (attributes := rule.allowed_attributes) is not None:
-        yield from (_attribute(oid, value) for oid, value in asked.attributes if (oid, value) not in attributes)
-    yield from _key_against(rule.keys, asked.key)
-    if rule.maximum_duration is not None and asked.duration > rule.maximum_duration:
-        yield f"duration: {_hours(asked.duration)} is more than {_hours(rule.maximum_duration)}"
-    if asked.is_ca and not rule.is_ca:
+        yield from (_attribute(oid, value) for oid, value in facts.attributes if (oid, value) not in attributes)
+    yield from _key_against(rule.keys, facts.key)
+    if rule.maximum_duration is not None and facts.duration > rule.maximum_duration:
+        yield f"duration: {_hours(facts.duration)} is more than {_hours(rule.maximum_duration)}"
+    if facts.is_ca and not rule.is_ca:
         yield "isCA: a CA certificate is not allowed"
     if rule.usages:
-        yield from (f'usages: "{usage}" is not allowed' for usage in sorted(asked.usages - rule.usages))
-    yield from (f"extensions: {oid} is not allowed" for oid in sorted(asked.extensions - rule.extensions))
+        yield from (f'usages: "{usage}" is not allowed' for usage in sorted(facts.usages - rule.usages))
+    yield from (f"extensions: {oid} is not allowed" for oid in sorted(facts.extensions - rule.extensions))
 
 
-def _common_names(rule: Rule, asked: Asked) -> Iterator[str]:
+def _common_names(rule: Rule, facts: RequestFacts) -> Iterator[str]:
     if rule.common_names is not None:
-        yield from _names("commonName", asked.common_names, rule.common_names, _dns_host)
+        yield from _names("commonName", facts.common_names, rule.common_names, _dns_host)
         return
-    for name in asked.common_names:
+    for name in facts.common_names:
         is_address = is_name(general_names.ip_address, name)
         if is_address and rule.networks is not None:
             yield from _addresses("commonName", (name,), rule.networks)
@@ -139,7 +146,7 @@ def _common_names(rule: Rule, asked: Asked) -> Iterator[str]:
             continue
         # What says no more than the alternative names do is allowed by the rules of those. All else might be matched
         # with a host by somebody, also what no dNSName can be, such as w*.example.com or my_host.
-        if name not in (asked.ip_addresses if is_address else asked.dns_names):
+        if name not in (facts.ip_addresses if is_address else facts.dns_names):
             where = "ipAddresses" if is_address else "dnsNames"
             yield (
                 f"commonName: {quoted(name)} is not among the {where} asked for: list it there too, or have the rule's "

@@ -23,7 +23,7 @@ from csr_operator.pki.keys import parameters_of
 from csr_operator.pki.names import subject_name
 from csr_operator.pki.usages import DEFAULT_USAGES, extended_name, normalized_usages, usage_names
 
-from .policy import Asked, violations
+from .policy import RequestFacts, violations
 
 _CA_USAGES = frozenset({"cert sign", "crl sign"})
 _NOT_CUSTOM = {
@@ -38,39 +38,39 @@ _NOT_CUSTOM = {
 """What a CSR may hold without asking for an extension of the user's own."""
 
 
-def asked(request: CertificateRequest) -> Asked:
-    """What `asked_for` says of the CSR that is made for it; `key` is None where that is in a Secret not read yet."""
-    return _asked(request.spec)
+def facts_of(request: CertificateRequest) -> RequestFacts:
+    """What `facts_of_csr` says of the CSR that is made for it; `key` is None where that is in a Secret not read yet."""
+    return _facts_of_spec(request.spec)
 
 
-def asked_for(csr: x509.CertificateSigningRequest, request: CertificateRequest) -> Asked:
+def facts_of_csr(csr: x509.CertificateSigningRequest, request: CertificateRequest) -> RequestFacts:
     """What a CA may give that is sent `csr` for `request`: names and key of the CSR, all else of either.
 
     Raises PkiError if the CSR cannot be read.
     """
-    return _asked_for(csr, request.spec)
+    return _facts_of_csr(csr, request.spec)
 
 
 def consider(request: CertificateRequest, policies: Iterable[Policy | None], labels: Mapping[str, str]) -> None:
     """Work out what `decide` is going to ask of these policies, to which it then has the answers at hand."""
-    what = asked(request)
+    facts = facts_of(request)
     for policy in policies:
-        violations(policy, what, request.namespace, labels)
+        violations(policy, facts, request.namespace, labels)
 
 
 @lru_cache(maxsize=256)
-def _asked(spec: RequestSpec) -> Asked:
+def _facts_of_spec(spec: RequestSpec) -> RequestFacts:
     names, profile = spec.template.names, spec.template.profile
     subject = None
     try:
         if spec.csr_pem:
-            return _asked_for(load_csr(spec.csr_pem.encode()), spec)
+            return _facts_of_csr(load_csr(spec.csr_pem.encode()), spec)
         subject = subject_name(names)
     except PkiError:
         pass  # it is refused, with these words, when the CSR is built
     malformed: list[tuple[str, str]] = []
     mails = (*names.email_addresses, names.subject.email_address)
-    return Asked(
+    return RequestFacts(
         common_names=_common_names(subject) if subject is not None else tuple(filter(None, (names.common_name,))),
         dns_names=_canonical("dnsNames", names.dns_names, canonical_dns_name, malformed),
         ip_addresses=_canonical("ipAddresses", names.ip_addresses, _canonical_address, malformed),
@@ -89,7 +89,7 @@ def _asked(spec: RequestSpec) -> Asked:
     )
 
 
-def _asked_for(csr: x509.CertificateSigningRequest, spec: RequestSpec) -> Asked:
+def _facts_of_csr(csr: x509.CertificateSigningRequest, spec: RequestSpec) -> RequestFacts:
     # Another CA than ours may give what the CSR asks for, whatever the spec says.
     profile, malformed = spec.template.profile, list[tuple[str, str]]()
     extensions, subject = extensions_of(csr), csr.subject  # read once: each look at them costs
@@ -105,7 +105,7 @@ def _asked_for(csr: x509.CertificateSigningRequest, spec: RequestSpec) -> Asked:
     usages |= {extended_name(oid) for oid in values.get(ExtensionOID.EXTENDED_KEY_USAGE) or ()}
     is_ca = profile.is_ca or (basic is not None and basic.ca)
     custom = {extension.oid.dotted_string for extension in extensions if extension.oid not in _NOT_CUSTOM}
-    return Asked(
+    return RequestFacts(
         common_names=_common_names(subject),
         dns_names=_canonical("dnsNames", dns_names, canonical_dns_name, malformed),
         ip_addresses=_canonical("ipAddresses", ip_addresses, _canonical_address, malformed),

@@ -6,7 +6,7 @@ from datetime import datetime
 from csr_operator.api.keys import ObjectKey
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
-from csr_operator.api.secrets import Debt, Record
+from csr_operator.api.secrets import DebtSummary, Record
 from csr_operator.api.times import parse_time
 
 from .actions import Action, Forget, Hold, Issue, Keep, Release, Resume, Revoke
@@ -33,8 +33,8 @@ def needs_guard(request: CertificateRequest, world: World, action: Action, recor
 
 def settle_meanwhile(request: CertificateRequest, world: World, rest: Hold | Keep, record: Record | None) -> Action:
     """Revoke what is owed while nothing else is to be done; `rest` if nothing is, or nothing can be now."""
-    if world.secret is not None and world.secret.owed:
-        step = repay(request, world, world.secret.owed)
+    if world.secret is not None and world.secret.debts:
+        step = repay(request, world, world.secret.debts)
         if not isinstance(step, Hold):
             return step
         untils = [until for until in (rest.until, step.until) if until is not None]
@@ -56,7 +56,7 @@ def settle_before_deletion(request: CertificateRequest, world: World) -> Action:
         lost = f"Secret {request.secret.name} is gone, or no longer the request's"
         return Release(_unrevoked(request, request.status.serial_number, request.status.not_after, world.now, lost))
     record = secret.record
-    step: Revoke | Forget | Hold | Release = repay(request, world, secret.owed)
+    step: Revoke | Forget | Hold | Release = repay(request, world, secret.debts)
     if isinstance(step, Forget) and request.spec.revocation.on_delete and _owes(request, world, record):
         step = _revocation(request, world, record.issuer, current=True) or Release()
     if isinstance(step, Hold) and world.leaving:
@@ -65,11 +65,11 @@ def settle_before_deletion(request: CertificateRequest, world: World) -> Action:
     return Release() if isinstance(step, Forget) else step
 
 
-def repay(request: CertificateRequest, world: World, owed: tuple[Debt, ...]) -> Revoke | Forget | Hold:
+def repay(request: CertificateRequest, world: World, debts: tuple[DebtSummary, ...]) -> Revoke | Forget | Hold:
     """Have revoked what can be; else hold, with what is against the first; else nothing is owed any more."""
     holds = []
     if not request.wishes.abandon_revocation:
-        for issuer in dict.fromkeys(debt.issuer for debt in owed if world.now < parse_time(debt.not_after)):
+        for issuer in dict.fromkeys(debt.issuer for debt in debts if world.now < parse_time(debt.not_after)):
             step = _revocation(request, world, issuer, current=False)
             if isinstance(step, Revoke):
                 return step

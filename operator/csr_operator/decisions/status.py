@@ -101,6 +101,7 @@ def status_body(status: RequestStatus, csr_pem: str | None) -> dict[str, Any]:
 
 
 def condition_bodies(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
+    """`status.conditions` as the API server takes them, in the order given."""
     return [
         {
             "type": c.type,

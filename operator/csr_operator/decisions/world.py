@@ -43,14 +43,16 @@ class IssuerState:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last attempt failed, with `issuer` or (None) before any was asked.
+    """The last attempt failed.
 
     It counts while the request's generation, its user's wishes and the issuer's version are those it failed with.
     """
 
     reason: Reason
     message: str
+    """Why, for the user."""
     issuer: ObjectKey | None
+    """Who was asked; None if it failed before any was."""
     generation: int
     wishes: Wishes
     version: str

@@ -10,18 +10,20 @@ from typing import Any
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.http import Answer, call, trust
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
-from .base import required, secret_key
+from .base import read_secret_key, require
 from .resolve import Resolver
 
 _FIELDS = ("username", "password", "subdomain", "fulldomain")
 
 
 class AcmeDns:
+    """Records by the API of acme-dns (https://github.com/joohoi/acme-dns)."""
+
     def __init__(self, config: Mapping[str, Any], context: Context, resolver: Resolver, field: str) -> None:
-        self._url = str(required(config, "host", field, "the URL of the acme-dns server")).rstrip("/")
-        self._reference = required(config, "accountSecretRef", field, "name and key of the Secret with its accounts")
+        self._url = str(require(config, "host", field, "the URL of the acme-dns server")).rstrip("/")
+        self._reference = require(config, "accountSecretRef", field, "name and key of the Secret with its accounts")
         self._trusted = trust(config.get("caBundle") or "", f"{field}.caBundle")
         self._resolver, self._context, self._field = resolver, context, field
 
@@ -61,7 +63,7 @@ class AcmeDns:
     async def _accounts(self) -> Mapping[str, Mapping[str, str]]:
         field, what = f"{self._field}.accountSecretRef", "what /register of acme-dns answered"
         try:
-            accounts = json.loads(await secret_key(self._context, self._reference, field, what))
+            accounts = json.loads(await read_secret_key(self._context, self._reference, field, what))
             if all(isinstance(account[each], str) for account in accounts.values() for each in _FIELDS):
                 found: Mapping[str, Mapping[str, str]] = accounts
                 return found
@@ -73,7 +75,7 @@ class AcmeDns:
         )
 
     def _failure(self, answer: Answer, account: Mapping[str, str]) -> BackendError:
-        said = shown(answer.body.decode(errors="replace"), [account["password"], account["username"]])
+        said = redact(answer.body.decode(errors="replace"), [account["password"], account["username"]])
         match answer.status:
             case 401:
                 return Misconfigured(

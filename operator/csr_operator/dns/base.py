@@ -24,7 +24,7 @@ class Provider(Protocol):
         ...
 
 
-def required(config: Mapping[str, Any], key: str, field: str, what: str) -> Any:
+def require(config: Mapping[str, Any], key: str, field: str, what: str) -> Any:
     """`config[key]`; Misconfigured says that `what` belongs there."""
     if not (value := config.get(key)):
         raise Misconfigured(f"{field}.{key}: is missing; write {what}")
@@ -50,7 +50,7 @@ class Credentials:
         return await credentials.read(self._context, self.name, self.field, {}, "create it")
 
 
-async def secret_key(context: Context, reference: Mapping[str, Any], field: str, what: str) -> bytes:
+async def read_secret_key(context: Context, reference: Mapping[str, Any], field: str, what: str) -> bytes:
     """The value that `reference` (`name` and `key`) names. what: belongs there."""
-    name, key = required(reference, "name", field, "the name of a Secret"), required(reference, "key", field, "its key")
+    name, key = require(reference, "name", field, "the name of a Secret"), require(reference, "key", field, "its key")
     return (await credentials.read(context, name, field, {key: what}))[key]

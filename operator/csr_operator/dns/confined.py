@@ -34,6 +34,10 @@ _SCOPES = 0b11
 
 
 def main() -> NoReturn:
+    """Take from this process what it may not use, and become the program of the arguments.
+
+    argv: what is to be allowed, as JSON; then the program and its arguments.
+    """
     told, command = json.loads(sys.argv[1]), sys.argv[2:]
     report: int = told["report"]
     os.set_inheritable(report, False)

@@ -18,9 +18,9 @@ from weakref import WeakValueDictionary
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
 from csr_operator.plugin.schedule import bounded_pause
-from csr_operator.plugin.text import masked, shown
+from csr_operator.plugin.text import mask, redact
 
-from .base import Credentials, required
+from .base import Credentials, require
 from .process import MOST_OUTPUT, run
 from .resolve import Resolver
 
@@ -69,8 +69,10 @@ _accounts: WeakValueDictionary[bytes, _Account] = WeakValueDictionary()
 
 
 class Lexicon:
+    """Records by one of the providers of dns-lexicon, which runs in a process of its own."""
+
     def __init__(self, config: Mapping[str, Any], context: Context, resolver: Resolver, field: str) -> None:
-        self._provider = required(config, "provider", field, "the name that dns-lexicon has for it, such as cloudflare")
+        self._provider = require(config, "provider", field, "the name that dns-lexicon has for it, such as cloudflare")
         if why := _REFUSED.get(self._provider):
             raise Misconfigured(f"{field}.provider: {self._provider} is not available here: {why}")
         self._zone = str(config.get("zone") or "").rstrip(".")
@@ -126,7 +128,7 @@ class Lexicon:
         except ValueError:
             # The last line has what went wrong. It is cut afterwards, so that no part of a secret is left.
             last = done.errors.decode(errors="replace").strip().rpartition("\n")[2]
-            said = masked(last, asked["options"].values(), cut=len(done.errors) >= MOST_OUTPUT)
+            said = mask(last, asked["options"].values(), cut=len(done.errors) >= MOST_OUTPUT)
             text = f"ended with status {done.status}: {said[-400:]}"
             outcomes = [{"error": "failed", "text": text}] * len(changes)
         for change, outcome in zip(changes, outcomes, strict=False):
@@ -158,7 +160,7 @@ class Lexicon:
     def _judge(self, outcome: Mapping[str, Any] | BackendError, zone: str, credentials: Mapping[str, str]) -> None:
         if isinstance(outcome, BackendError):
             raise type(outcome)(f"{self._provider}: {outcome}")
-        text = shown(outcome.get("text", ""), credentials.values(), cut=bool(outcome.get("cut")))
+        text = redact(outcome.get("text", ""), credentials.values(), cut=bool(outcome.get("cut")))
         match outcome.get("error"):
             case None:
                 return

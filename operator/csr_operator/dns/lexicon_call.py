@@ -24,6 +24,7 @@ Json = dict[str, Any]
 
 
 def main() -> None:
+    """Do what stdin asks for, as JSON, and write the answers to stdout, as JSON."""
     stdout, sys.stdout = sys.stdout, sys.stderr  # a provider may print
     json.dump(_answers(json.load(sys.stdin)), stdout)
 

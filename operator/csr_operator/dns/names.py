@@ -6,7 +6,7 @@ import dns.name
 from csr_operator.plugin.errors import Rejected
 
 
-def parsed(name: str) -> dns.name.Name:
+def parse_name(name: str) -> dns.name.Name:
     """Raises Rejected for what cannot be in the DNS, such as a name that the label of a challenge makes too long."""
     try:
         return dns.name.from_text(name)
@@ -14,6 +14,6 @@ def parsed(name: str) -> dns.name.Name:
         raise Rejected(f"{name[:100]}: cannot be looked up in the DNS: {error}") from None
 
 
-def written(name: dns.name.Name) -> str:
+def format_name(name: dns.name.Name) -> str:
     """Without the final dot."""
     return name.to_text(omit_final_dot=True)

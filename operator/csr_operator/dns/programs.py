@@ -13,9 +13,9 @@ from typing import Any
 
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Retryable
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
-from .base import Credentials, required
+from .base import Credentials, require
 from .process import run
 from .resolve import Resolver
 
@@ -27,8 +27,10 @@ _EX_CONFIG = 78  # of sysexits.h
 
 
 class Exec:
+    """Records by a program that the operator's administrator has put into a folder."""
+
     def __init__(self, config: Mapping[str, Any], context: Context, _: Resolver, field: str) -> None:
-        name = required(config, "program", field, "the name of a program")
+        name = require(config, "program", field, "the name of a program")
         if context.programs is None:
             raise Misconfigured(
                 f"{field}: the operator runs no programs: have its administrator set --dns-programs to their folder"
@@ -61,7 +63,7 @@ class Exec:
         except OSError as error:
             raise Misconfigured(f"{self._field}.program: {program.name} cannot be run: {error.strerror}") from None
         if done.status:
-            said = shown(done.errors.decode(errors="replace"), credentials.values()) or "it did not say why"
+            said = redact(done.errors.decode(errors="replace"), credentials.values()) or "it did not say why"
             text = f"{program.name} {action} ended with status {done.status}: {said}"
             raise Misconfigured(f"{self._field}: {text}") if done.status == _EX_CONFIG else Retryable(text)
 

@@ -10,7 +10,7 @@ from .acme_dns import AcmeDns
 from .base import Provider
 from .lexicon import Lexicon
 from .programs import Exec
-from .resolve import Resolver, resolver
+from .resolve import Resolver, make_resolver
 from .rfc2136 import Rfc2136
 from .webhook import Webhook
 
@@ -25,10 +25,10 @@ _KINDS: Mapping[str, _Make] = {
 }
 
 
-def provider(config: Mapping[str, Any], context: Context, field: str) -> Provider:
+def make_provider(config: Mapping[str, Any], context: Context, field: str) -> Provider:
     """From a `dns01` object, whose place in the issuer is `field`. Raises Misconfigured. No I/O."""
     named = [kind for kind in _KINDS if config.get(kind) is not None]
     if len(named) != 1:
         raise Misconfigured(f"{field}: set exactly one of {', '.join(_KINDS)}")
     (kind,) = named
-    return _KINDS[kind](config[kind], context, resolver(config, field), f"{field}.{kind}")
+    return _KINDS[kind](config[kind], context, make_resolver(config, field), f"{field}.{kind}")

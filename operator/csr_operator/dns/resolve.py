@@ -18,8 +18,8 @@ import dns.resolver
 
 from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
 
-from .names import parsed, written
-from .servers import addresses, server
+from .names import format_name, parse_name
+from .servers import list_addresses, parse_server
 
 _MOST_ALIASES = 8
 _MOST_QUERIES = 64
@@ -58,7 +58,7 @@ class Resolver:
     ) -> None:
         if only and not nameservers:
             raise Misconfigured(f"{field}: is missing; list the servers to ask, or remove recursiveNameserversOnly")
-        self._nameservers = [server(each, field) for each in nameservers]
+        self._nameservers = [parse_server(each, field) for each in nameservers]
         self._only, self._port = only, port
         self._slots = asyncio.Semaphore(_MOST_QUERIES)
         self._cache = dns.resolver.LRUCache(1000)
@@ -68,22 +68,22 @@ class Resolver:
 
         The CNAME of a wildcard is no delegation: a record at `name` itself comes before it.
         """
-        current = parsed(name)
+        current = parse_name(name)
         for _ in range(_MOST_ALIASES):
             following = await self._alias(current)
             if following == current or following == await self._alias(_sibling(current)):
-                return written(current)
+                return format_name(current)
             current = following
         raise Retryable(f"{name}: its CNAME records lead on and on: let them end at a name of their own")
 
     async def zone(self, name: str) -> str:
         """The zone that `name` lies in. Raises Retryable, Rejected."""
-        return written(await self._zone(parsed(name)))
+        return format_name(await self._zone(parse_name(name)))
 
     async def propagated(self, records: Collection[Record]) -> dict[Record, str]:
         """Those that not every authoritative server shows yet, each with the reason, in words that stay the same while
         nothing changes; empty if all are visible. All names are looked for at once, and nothing is waited for."""
-        names = {name: parsed(name) for name, _ in records}
+        names = {name: parse_name(name) for name, _ in records}
         found = await asyncio.gather(*(self._servers_for(name) for name in names.values()))
         servers = dict(zip(names, found, strict=True))
         # Names of one zone have one list: each of its servers is asked once for each name.
@@ -97,7 +97,9 @@ class Resolver:
         try:
             return response.resolve_chaining().canonical_name.canonicalize()
         except dns.exception.DNSException:
-            raise Retryable(f"{written(name)}: its CNAME records lead in a circle: let them end at a name") from None
+            raise Retryable(
+                f"{format_name(name)}: its CNAME records lead in a circle: let them end at a name"
+            ) from None
 
     async def _zone(self, name: dns.name.Name) -> dns.name.Name:
         current = name
@@ -107,27 +109,27 @@ class Resolver:
                 if rrset.rdtype == dns.rdatatype.SOA and current.is_subdomain(rrset.name):
                     return rrset.name.canonicalize()
             if current == dns.name.root:
-                raise Retryable(f"{written(name)}: no zone holds it, as no name above it has an SOA record")
+                raise Retryable(f"{format_name(name)}: no zone holds it, as no name above it has an SOA record")
             current = current.parent()
 
     async def _servers_for(self, name: dns.name.Name) -> Sequence[_Server] | str:
         """Whom to ask about `name`, or why there is nobody."""
         try:
             if self._only:
-                ips = await asyncio.gather(*(addresses(host) for host, _ in self._nameservers))
+                ips = await asyncio.gather(*(list_addresses(host) for host, _ in self._nameservers))
                 return [_Server(*one, each) for one, each in zip(self._nameservers, ips, strict=True)]
             zone = await self._zone(name)
             response = await self._lookup(zone, dns.rdatatype.NS)
-            hosts = sorted({written(each.target) for each in _rdata(response, zone, dns.rdatatype.NS)})
+            hosts = sorted({format_name(each.target) for each in _rdata(response, zone, dns.rdatatype.NS)})
             if not hosts:
-                return f"the zone {written(zone)} has no NS records"
+                return f"the zone {format_name(zone)} has no NS records"
             found = await asyncio.gather(*map(self._addresses, hosts))
             return [_Server(host, self._port, each) for host, each in zip(hosts, found, strict=True)]
         except BackendError as error:
             return str(error)
 
     async def _addresses(self, host: str) -> Sequence[str]:
-        name = parsed(host)
+        name = parse_name(host)
         kinds = (dns.rdatatype.A, dns.rdatatype.AAAA)
         responses = await asyncio.gather(*(self._lookup(name, kind) for kind in kinds))
         found: list[str] = []
@@ -141,10 +143,10 @@ class Resolver:
         answers = await asyncio.gather(*(self._at_server(name, each) for each in servers))
         return [(each.host, answer) for each, answer in zip(servers, answers, strict=True)]
 
-    async def _at_server(self, name: dns.name.Name, server: _Server) -> Collection[bytes] | str:
+    async def _at_server(self, name: dns.name.Name, name_server: _Server) -> Collection[bytes] | str:
         """The values that all addresses of a server show; those that do not answer, such as IPv6 from a network
         without it, count only if none does."""
-        answers = await asyncio.gather(*(self._ask(name, ip, server.port) for ip in server.ips))
+        answers = await asyncio.gather(*(self._ask(name, ip, name_server.port) for ip in name_server.ips))
         sets = [answer for answer in answers if not isinstance(answer, str)]
         if sets:
             return frozenset.intersection(*sets)
@@ -171,9 +173,9 @@ class Resolver:
         """What the recursive servers say, also that there is no such name. Raises Retryable."""
         async with self._slots:
             try:
-                resolver = await self._recursive()
-                resolver.cache = self._cache if cached else None
-                answer = await resolver.resolve(
+                system_resolver = await self._recursive()
+                system_resolver.cache = self._cache if cached else None
+                answer = await system_resolver.resolve(
                     name, kind, raise_on_no_answer=False, search=False, lifetime=_LOOKUP_TIMEOUT
                 )
                 return answer.response
@@ -184,24 +186,24 @@ class Resolver:
                 text = "the system names no DNS server in /etc/resolv.conf: set recursiveNameservers"
                 raise Retryable(text) from None
             except dns.resolver.LifetimeTimeout:
-                raise Retryable(f"the DNS server does not answer for {written(name)}") from None
+                raise Retryable(f"the DNS server does not answer for {format_name(name)}") from None
             except (dns.exception.DNSException, OSError) as error:
-                raise Retryable(f"{written(name)} cannot be looked up: {_words(error)}") from None
+                raise Retryable(f"{format_name(name)} cannot be looked up: {_words(error)}") from None
 
     async def _recursive(self) -> dns.asyncresolver.Resolver:
-        resolver = dns.asyncresolver.Resolver(configure=not self._nameservers)
+        system_resolver = dns.asyncresolver.Resolver(configure=not self._nameservers)
         if self._nameservers:
-            found = await asyncio.gather(*(addresses(host) for host, _ in self._nameservers))
-            resolver.nameservers = [
+            found = await asyncio.gather(*(list_addresses(host) for host, _ in self._nameservers))
+            system_resolver.nameservers = [
                 dns.nameserver.Do53Nameserver(ip, port)
                 for ips, (_, port) in zip(found, self._nameservers, strict=True)
                 for ip in ips
             ]
-        resolver.timeout = _QUERY_TIMEOUT
-        return resolver
+        system_resolver.timeout = _QUERY_TIMEOUT
+        return system_resolver
 
 
-def resolver(config: Mapping[str, Any], field: str) -> Resolver:
+def make_resolver(config: Mapping[str, Any], field: str) -> Resolver:
     """As an issuer's `dns01` object says, whose place is `field`. Raises Misconfigured."""
     return Resolver(
         config.get("recursiveNameservers") or (),

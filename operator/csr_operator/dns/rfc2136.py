@@ -24,10 +24,10 @@ from dns.rdtypes.ANY.TXT import TXT
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
 
-from .base import required, secret_key
-from .names import parsed, written
+from .base import read_secret_key, require
+from .names import format_name, parse_name
 from .resolve import Resolver
-from .servers import addresses, server
+from .servers import list_addresses, parse_server
 
 ALGORITHMS = {
     "HMACSHA1": dns.tsig.HMAC_SHA1,
@@ -43,9 +43,11 @@ _CONNECTIONS = 8
 
 
 class Rfc2136:
+    """Records by dynamic updates (RFC 2136), signed with TSIG (RFC 8945) if there is a key."""
+
     def __init__(self, config: Mapping[str, Any], context: Context, _: Resolver, field: str) -> None:
-        self._server = required(config, "nameserver", field, "the primary server of the zone, such as 192.0.2.53:53")
-        self._host, self._port = server(self._server, f"{field}.nameserver")
+        self._server = require(config, "nameserver", field, "the primary server of the zone, such as 192.0.2.53:53")
+        self._host, self._port = parse_server(self._server, f"{field}.nameserver")
         self._key_name, self._reference = config.get("tsigKeyName") or "", config.get("tsigSecretSecretRef") or {}
         if bool(self._key_name) != bool(self._reference):
             raise Misconfigured(f"{field}: set tsigKeyName and tsigSecretSecretRef, or neither of them")
@@ -68,7 +70,7 @@ class Rfc2136:
 
     async def _update(self, name: str) -> tuple[dns.update.UpdateMessage, dns.name.Name, dns.tsig.Key | None]:
         """An empty update of the zone that `name` lies in."""
-        key, owner = await self._key(), parsed(name)
+        key, owner = await self._key(), parse_name(name)
         return dns.update.UpdateMessage(await self._zone(owner, key)), owner, key
 
     async def _zone(self, name: dns.name.Name, key: dns.tsig.Key | None) -> dns.name.Name:
@@ -81,7 +83,7 @@ class Rfc2136:
                 if rrset.rdtype == dns.rdatatype.SOA and current.is_subdomain(rrset.name):
                     return rrset.name
             current = current.parent()
-        raise Misconfigured(f"{self._field}.nameserver: {self._server} serves no zone that holds {written(name)}")
+        raise Misconfigured(f"{self._field}.nameserver: {self._server} serves no zone that holds {format_name(name)}")
 
     async def _send(self, update: dns.update.UpdateMessage, key: dns.tsig.Key | None) -> None:
         if (rcode := (await self._ask(update, key)).rcode()) != dns.rcode.NOERROR:
@@ -91,7 +93,7 @@ class Rfc2136:
         if key is not None:
             query.use_tsig(key)
         why = ""
-        for ip in await addresses(self._host):
+        for ip in await list_addresses(self._host):
             try:
                 async with self._free:
                     return await dns.asyncquery.tcp(query, ip, _TIMEOUT, self._port)
@@ -107,7 +109,7 @@ class Rfc2136:
         if not self._key_name:
             return None
         field = f"{self._field}.tsigSecretSecretRef"
-        text = await secret_key(self._context, self._reference, field, "what tsig-keygen writes as secret")
+        text = await read_secret_key(self._context, self._reference, field, "what tsig-keygen writes as secret")
         try:
             secret = base64.b64decode(b"".join(text.split()), validate=True)
             return dns.tsig.Key(dns.name.from_text(self._key_name), secret, self._algorithm)
@@ -118,7 +120,7 @@ class Rfc2136:
             raise Misconfigured(f"{self._field}.tsigKeyName: is not a domain name: {error}") from None
 
     def _refusal(self, rcode: dns.rcode.Rcode, name: dns.name.Name) -> BackendError:
-        said = f"the DNS server {self._server} answers {dns.rcode.to_text(rcode)} for {written(name)}"
+        said = f"the DNS server {self._server} answers {dns.rcode.to_text(rcode)} for {format_name(name)}"
         match rcode:
             case dns.rcode.REFUSED:
                 key = f"the key {self._key_name}" if self._key_name else "whoever has no key"

@@ -11,7 +11,7 @@ _BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?")
 _PLAIN = re.compile(r"([A-Za-z0-9_](?:[-._A-Za-z0-9]*[A-Za-z0-9])?)(?::([0-9]{1,5}))?")
 
 
-def server(text: str, field: str) -> tuple[str, int]:
+def parse_server(text: str, field: str) -> tuple[str, int]:
     """Host (a name or an IP address) and port, 53 if `text` has none; an IPv6 address with a port is in brackets.
 
     Raises Misconfigured, naming `field`.
@@ -23,7 +23,7 @@ def server(text: str, field: str) -> tuple[str, int]:
     raise Misconfigured(f"{field}: {text[:100]!r} is not a DNS server: write host or host:port, such as 192.0.2.53:53")
 
 
-async def addresses(host: str) -> list[str]:
+async def list_addresses(host: str) -> list[str]:
     """The IP addresses of a host, by the system's resolver, the most likely to be reached first. Raises Retryable."""
     if is_address(host):
         return [host]

@@ -7,15 +7,17 @@ from typing import Any
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.http import Answer, call, trust
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
-from .base import Credentials, required
+from .base import Credentials, require
 from .resolve import Resolver
 
 
 class Webhook:
+    """Records by an HTTP server of the user's own."""
+
     def __init__(self, config: Mapping[str, Any], context: Context, resolver: Resolver, field: str) -> None:
-        self._url = str(required(config, "url", field, "the URL of your server")).rstrip("/")
+        self._url = str(require(config, "url", field, "the URL of your server")).rstrip("/")
         self._secret = Credentials(config, context, field)
         self._trusted = trust(config.get("caBundle") or "", f"{field}.caBundle")
         self._resolver, self._context, self._field = resolver, context, field
@@ -55,7 +57,7 @@ class Webhook:
 
     def _failure(self, answer: Answer, secrets: list[str]) -> BackendError:
         said = f"HTTP status {answer.status}"
-        if words := shown(_message(answer), secrets):
+        if words := redact(_message(answer), secrets):
             said += f": {words}"
         match answer.status:
             case 400 | 422:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from cryptography import x509
 
-from csr_operator.api.revocation_debts import Owed
+from csr_operator.api.revocation_debts import RevocationDebt
 from csr_operator.api.secrets import SecretMeta, Staged
 from csr_operator.pki.keys import PrivateKey
 from csr_operator.plugin.backend import Pending, Renewal
@@ -23,7 +23,7 @@ class Basis:
     """None if it is not here."""
     passwords: Passwords = field(repr=False)
     """Of the keystores."""
-    owed: tuple[Owed, ...]
+    debts: tuple[RevocationDebt, ...]
     """What is to be revoked afterwards."""
     lost: str = ""
     """See `Written.lost`."""

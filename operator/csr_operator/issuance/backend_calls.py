@@ -16,7 +16,7 @@ from csr_operator.pki.verify import CA_DECIDES, Rules
 from csr_operator.plugin.backend import Backend, Issued, Order, Pending, Renewal, Traits
 from csr_operator.plugin.errors import BackendError, Lapsed, Rejected, Retryable
 from csr_operator.plugin.schedule import SHORTEST, bounded_pause
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
 from .failures import Failed
 
@@ -34,7 +34,7 @@ TAKEN_OVER = Rules(added_usages=frozenset({"key encipherment"}))
 logger = logging.getLogger(__name__)
 
 
-def unexpected(backend: str, error: Exception) -> str:
+def describe_unexpected(backend: str, error: Exception) -> str:
     """For the user, of an error that a backend should not raise."""
     return f"backend {backend} failed in a way that its author did not expect: see {type(error).__name__} in the log"
 
@@ -43,7 +43,7 @@ class _OutOfBounds(Exception):
     """An answer that is more than may be kept. The text is for the user."""
 
 
-class Ca:
+class GuardedBackend:
     """Whatever a backend says, a third party's as well, gets from here on in bounds: texts are one printable line of at
     most 500 characters, waits are from a second to a day, and what is kept has a size.
 
@@ -102,15 +102,15 @@ class Ca:
             outcome = "retryable"
             after = bounded_pause(error.after)
             if isinstance(error, Lapsed):
-                raise Failed(Reason.ORDER_FAILED, shown(str(error)), after=after) from error
-            words, nothing = shown(str(error)), call == "submit" and error.unplaced
+                raise Failed(Reason.ORDER_FAILED, redact(str(error)), after=after) from error
+            words, nothing = redact(str(error)), call == "submit" and error.unplaced
             raise Failed(Reason.ISSUER_UNAVAILABLE, words, after=after, unplaced=nothing) from error
         except Rejected as error:
             outcome = "rejected"
-            raise Failed(Reason.REJECTED, shown(str(error))) from error
+            raise Failed(Reason.REJECTED, redact(str(error))) from error
         except BackendError as error:
             outcome = "misconfigured"
-            raise Failed(Reason.ISSUER_NOT_READY, shown(str(error)), by_issuer=True) from error
+            raise Failed(Reason.ISSUER_NOT_READY, redact(str(error)), by_issuer=True) from error
         except _OutOfBounds as error:
             text = f"backend {self.name} {error}"
             raise Failed(Reason.ANSWER_MISMATCH, text) from None
@@ -119,7 +119,7 @@ class Ca:
         except Exception as error:
             # Its text may hold anything, so it goes to the log alone.
             logger.exception("%s: backend %s: unexpected, at %s", self.issuer, self.name, call)
-            raise Failed(Reason.ISSUER_UNAVAILABLE, unexpected(self.name, error)) from error
+            raise Failed(Reason.ISSUER_UNAVAILABLE, describe_unexpected(self.name, error)) from error
         finally:
             CA_CALLS.labels(self.name, call, outcome).inc()
 
@@ -129,7 +129,7 @@ def _answer(answer: Issued | Pending) -> Issued | Pending:
     if isinstance(answer, Pending):
         if len(answer.handle.encode()) > _LARGEST_HANDLE:
             raise _OutOfBounds(f"asks to keep more of an order than the {_LARGEST_HANDLE} bytes available")
-        return replace(answer, message=shown(answer.message), poll_after=bounded_pause(answer.poll_after) or SHORTEST)
+        return replace(answer, message=redact(answer.message), poll_after=bounded_pause(answer.poll_after) or SHORTEST)
     for what, count, most in (
         ("certificates", len(answer.certificates), _MOST_CERTIFICATES),
         ("roots", len(answer.roots), _MOST_ROOTS),
@@ -160,4 +160,4 @@ def _renewal(renewal: Renewal | None) -> Renewal | None:
     if start.tzinfo is None or end.tzinfo is None or start.year not in _YEARS or end.year not in _YEARS or start >= end:
         raise _OutOfBounds("suggests a renewal in a time that does not begin before it ends")
     again = bounded_pause(renewal.ask_after) or SHORTEST
-    return replace(renewal, ask_after=again, explanation=shown(renewal.explanation))
+    return replace(renewal, ask_after=again, explanation=redact(renewal.explanation))

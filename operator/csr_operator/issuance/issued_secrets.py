@@ -7,7 +7,7 @@ from csr_operator.api.names import OWED_ANNOTATION, RENEWAL_WINDOW_ANNOTATION
 from csr_operator.api.parse_secret import parse_secret_meta
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
-from csr_operator.api.revocation_debts import Owed, read_owed
+from csr_operator.api.revocation_debts import RevocationDebt, read_debts
 from csr_operator.api.seal import Seal
 from csr_operator.api.secrets import Record, SecretMeta
 from csr_operator.decisions.ownership import not_owned, owner_of, owns
@@ -41,11 +41,11 @@ class IssuedSecrets:
         """What the operator goes by, of a Secret as it was read."""
         return parse_secret_meta(secret, self._seal)
 
-    def owed(self, secret: Object) -> tuple[Owed, ...]:
+    def read_debts(self, secret: Object) -> tuple[RevocationDebt, ...]:
         """What its Secret remembers that is to be revoked."""
         metadata = secret["metadata"]
         where = SecretKey(metadata["namespace"], metadata["name"])
-        return read_owed(where, (metadata.get("annotations") or {}).get(OWED_ANNOTATION, ""), self._seal)
+        return read_debts(where, (metadata.get("annotations") or {}).get(OWED_ANNOTATION, ""), self._seal)
 
     async def own(self, request: CertificateRequest) -> Object | None:
         """The request's Secret; None if there is none. Raises Failed if it is somebody else's."""
@@ -110,8 +110,8 @@ class IssuedSecrets:
         except PkiError as error:
             raise Failed(Reason.INVALID_REQUEST, str(error)) from None
         # What is in use is never to be revoked, whatever was to be before.
-        owed = tuple(one for one in basis.owed if one.certificate != chain.leaf)
-        body = outputs.secret_body(request, record, data, owed, self._seal)
+        debts = tuple(debt for debt in basis.debts if debt.certificate != chain.leaf)
+        body = outputs.secret_body(request, record, data, debts, self._seal)
         for _ in range(_TRIES):
             if secret is not None:
                 # Only this very Secret, as it was when it was read: whoever wrote to it since is looked at first.
@@ -137,14 +137,14 @@ class IssuedSecrets:
                 raise Overtaken(found)
             if found.resource_version != secret.resource_version:
                 return found
-        if refused.status == 422 and existing is not None and (why := in_the_way(existing, body)):
+        if refused.status == 422 and existing is not None and (why := find_conflict(existing, body)):
             raise Failed(Reason.SECRET_CONFLICT, why)
         if refused.status in (403, 422) or found is not None:
             raise Failed(Reason.SECRET_REFUSED, f"Secret {request.secret.name} was refused: {refused}")
         raise refused
 
 
-def in_the_way(existing: Object, body: Object) -> str:
+def find_conflict(existing: Object, body: Object) -> str:
     """What of a Secret nobody can change, so that only its deletion helps; mostly nothing."""
     name = body["metadata"]["name"]
     if existing["type"] != body["type"]:
@@ -168,7 +168,7 @@ def _is_the_same(found: SecretMeta, known: SecretMeta) -> bool:
 
 
 def _essence(secret: SecretMeta) -> tuple[object, ...]:
-    return secret.uid, secret.owner_uid, secret.record, secret.owed, secret.deleted
+    return secret.uid, secret.owner_uid, secret.record, secret.debts, secret.deleted
 
 
 def leaf_in(secret: Object) -> x509.Certificate | None:

@@ -31,7 +31,7 @@ from csr_operator.plugin.offload import offload
 from . import secret_body as outputs
 from .answer import check_answer
 from .attempt import Basis, Ordered, Written
-from .backend_calls import Ca
+from .backend_calls import GuardedBackend
 from .failures import Failed, Overtaken
 from .issued_secrets import IssuedSecrets
 from .referenced_secrets import References
@@ -48,7 +48,7 @@ class _Attempt:
 
     request: CertificateRequest
     plan: outputs.Plan
-    ca: Ca
+    ca: GuardedBackend
     basis: Basis
     secret: SecretMeta | None
     """The request's Secret as it was decided on; None if there was none."""
@@ -90,7 +90,7 @@ class Performer:
         request: CertificateRequest,
         revision: int,
         secret: SecretMeta | None,
-        ca: Ca,
+        ca: GuardedBackend,
         *,
         revoke_old: bool,
         hurries: int = 0,
@@ -104,7 +104,7 @@ class Performer:
         """
         begun, existing = self._clock(), None
         keeps = request.spec.private_key.rotation_policy is RotationPolicy.NEVER
-        if secret is not None and (revoke_old or ca.traits.costs or secret.owed or keeps):
+        if secret is not None and (revoke_old or ca.traits.costs or secret.debts or keeps):
             existing = await self.secrets.own(request)
             secret = self.secrets.as_decided_on(request, existing, secret)
         key, csr = await self._csrs.made(request, None if new_key else existing, ca, made)
@@ -117,7 +117,13 @@ class Performer:
         return await self._order(_Attempt(request, plan, ca, basis, secret, staged, begun))
 
     async def resume(
-        self, request: CertificateRequest, secret: SecretMeta | None, staged: Staged, ca: Ca, *, revoke_old: bool
+        self,
+        request: CertificateRequest,
+        secret: SecretMeta | None,
+        staged: Staged,
+        ca: GuardedBackend,
+        *,
+        revoke_old: bool,
     ) -> Written | Ordered | None:
         """Go on with an order; None if there is none any more, or none that can be gone on with."""
         data = await self.staging.read(staged)

@@ -20,7 +20,7 @@ from csr_operator.pki.keystores import password_problem
 from csr_operator.pki.signatures import folded
 from csr_operator.plugin.offload import offload
 
-from .backend_calls import Ca
+from .backend_calls import GuardedBackend
 from .failures import Failed
 
 _KEY = "spec.privateKey.secretRef"
@@ -32,7 +32,7 @@ class References:
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
 
-    async def key(self, request: CertificateRequest, ca: Ca | None) -> PrivateKey:
+    async def key(self, request: CertificateRequest, ca: GuardedBackend | None) -> PrivateKey:
         """The key that `privateKey.secretRef` names. ca: who is to sign, if it is to be used."""
         ref = request.spec.private_key.secret_ref
         assert ref is not None

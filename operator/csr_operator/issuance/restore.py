@@ -19,7 +19,7 @@ from csr_operator.plugin.offload import offload
 
 from . import secret_body as outputs
 from .attempt import Basis, Written
-from .backend_calls import Ca
+from .backend_calls import GuardedBackend
 from .issued_secrets import IssuedSecrets
 from .referenced_secrets import References
 from .signing_requests import SigningRequests
@@ -34,7 +34,12 @@ class Restorer:
         self._secrets, self._csrs, self._references, self._clock = secrets, csrs, references, clock
 
     async def restore(
-        self, request: CertificateRequest, revision: int, secret: SecretMeta, pace: Pace | None, ca: Ca | None
+        self,
+        request: CertificateRequest,
+        revision: int,
+        secret: SecretMeta,
+        pace: Pace | None,
+        ca: GuardedBackend | None,
     ) -> Written | None:
         """Write labels, annotations and data as they should be; None if the certificate does not serve any more.
 
@@ -72,13 +77,13 @@ class Restorer:
             # Somebody put it there. Who has its key may have it revoked (RFC 8555, section 7.6), by who is on record or
             # else the first one. Where the key is elsewhere, anybody's certificate fits, and nobody is on record.
             issuer = ""
-        basis = Basis(csr, key, await self._references.passwords(request), self._secrets.owed(existing))
+        basis = Basis(csr, key, await self._references.passwords(request), self._secrets.read_debts(existing))
         record = outputs.kept_record(request, revision, issuer, chain, basis.csr_pem, before, pace)
         return Written(await self._secrets.write(request, record, chain, basis, secret), basis.csr_pem)
 
 
 async def _roots(
-    stored: bytes, csr: x509.CertificateSigningRequest, ca: Ca | None
+    stored: bytes, csr: x509.CertificateSigningRequest, ca: GuardedBackend | None
 ) -> Sequence[x509.Certificate] | None:
     """What the CA says that is above the certificate for the CSR; None if it is not known. Raises PkiError, Failed."""
     if ca is None:

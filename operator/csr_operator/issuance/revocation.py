@@ -7,7 +7,7 @@ from cryptography import x509
 
 from csr_operator.api.names import OWED_ANNOTATION, REVOKED_ANNOTATION, SUPERSEDED
 from csr_operator.api.request import CertificateRequest
-from csr_operator.api.revocation_debts import Owed, write_owed
+from csr_operator.api.revocation_debts import RevocationDebt, write_debts
 from csr_operator.api.seal import Seal
 from csr_operator.api.secrets import SecretMeta
 from csr_operator.kube.errors import KubeError
@@ -15,7 +15,7 @@ from csr_operator.kube.objects import Object
 from csr_operator.kube.secrets import Secrets
 from csr_operator.pki.fingerprint import serial_octets
 
-from .backend_calls import Ca
+from .backend_calls import GuardedBackend
 from .failures import Failed
 from .issued_secrets import IssuedSecrets, leaf_in, recorded_leaf
 
@@ -36,7 +36,7 @@ class Revoker:
     def __init__(self, client: Secrets, secrets: IssuedSecrets, seal: Seal) -> None:
         self._client, self._secrets, self._seal = client, secrets, seal
 
-    async def revoke_current(self, request: CertificateRequest, ca: Ca) -> Revocations:
+    async def revoke_current(self, request: CertificateRequest, ca: GuardedBackend) -> Revocations:
         """Have the CA revoke the certificate in the Secret."""
         existing = await self._secrets.own(request)
         record = self._secrets.meta(existing).record if existing is not None else None
@@ -53,19 +53,21 @@ class Revoker:
         reason = _reason_asked_for(request, record.serial_number) or "cessationOfOperation"
         return await _revoke(ca, ((certificate, reason),))
 
-    async def revoke_owed(self, request: CertificateRequest, ca: Ca) -> tuple[Revocations, SecretMeta]:
+    async def revoke_debts(self, request: CertificateRequest, ca: GuardedBackend) -> tuple[Revocations, SecretMeta]:
         """Have the CA revoke those of its certificates that were replaced."""
         existing = await self._secrets.present(request)
-        owed, in_use = self._secrets.owed(existing), leaf_in(existing)
-        due = [(one.certificate, one.reason) for one in owed if one.issuer == ca.issuer and one.certificate != in_use]
+        debts, in_use = self._secrets.read_debts(existing), leaf_in(existing)
+        due = [
+            (debt.certificate, debt.reason) for debt in debts if debt.issuer == ca.issuer and debt.certificate != in_use
+        ]
         done = await _revoke(ca, due)
-        rest = tuple(one for one in owed if one.issuer != ca.issuer)
-        return done, await self._remember(existing, write_owed(request.secret, rest, self._seal) if rest else None)
+        rest = tuple(debt for debt in debts if debt.issuer != ca.issuer)
+        return done, await self._remember(existing, write_debts(request.secret, rest, self._seal) if rest else None)
 
-    async def forget(self, request: CertificateRequest) -> tuple[SecretMeta, tuple[Owed, ...]]:
+    async def forget(self, request: CertificateRequest) -> tuple[SecretMeta, tuple[RevocationDebt, ...]]:
         """Drop what is owed, and return it."""
         existing = await self._secrets.present(request)
-        return await self._remember(existing, None), self._secrets.owed(existing)
+        return await self._remember(existing, None), self._secrets.read_debts(existing)
 
     async def guard(self, secret: SecretMeta, *, guarded: bool) -> SecretMeta | None:
         """Have a Secret held, or let go, should it be deleted; None if it is gone, or going. Raises KubeError."""
@@ -85,32 +87,32 @@ class Revoker:
         if found.guarded and found.owner_uid in ("", request.uid):
             await self.guard(found, guarded=False)
 
-    async def owed_serials(self, request: CertificateRequest) -> tuple[str, ...]:
+    async def list_serials_to_revoke(self, request: CertificateRequest) -> tuple[str, ...]:
         """Of the certificates that were to be revoked, as their Secret remembers them."""
         existing = await self._secrets.own(request)
-        owed = self._secrets.owed(existing) if existing is not None else ()
-        return tuple(serial_octets(one.certificate) for one in owed)
+        debts = self._secrets.read_debts(existing) if existing is not None else ()
+        return tuple(serial_octets(debt.certificate) for debt in debts)
 
     def to_revoke(
         self, request: CertificateRequest, existing: Object | None, revoke_old: bool
-    ) -> tuple[tuple[Owed, ...], str]:
+    ) -> tuple[tuple[RevocationDebt, ...], str]:
         """What the new Secret has to remember; and the serial number of what cannot be revoked any more."""
         if existing is None:
             return (), ""
-        owed = self._secrets.owed(existing)
+        debts = self._secrets.read_debts(existing)
         record = self._secrets.meta(existing).record
         if not revoke_old or record is None:
-            return owed, ""
+            return debts, ""
         old = recorded_leaf(existing, record)
         if old is None:
-            return owed, record.serial_number
-        if any(one.certificate == old for one in owed):
-            return owed, ""
+            return debts, record.serial_number
+        if any(debt.certificate == old for debt in debts):
+            return debts, ""
         reason = _reason_asked_for(request, record.serial_number) or SUPERSEDED
-        return (*owed, Owed(record.issuer, old, reason)), ""
+        return (*debts, RevocationDebt(record.issuer, old, reason)), ""
 
-    async def _remember(self, existing: Object, owed: str | None) -> SecretMeta:
-        return self._secrets.meta(await self._client.annotate(existing, OWED_ANNOTATION, owed))
+    async def _remember(self, existing: Object, value: str | None) -> SecretMeta:
+        return self._secrets.meta(await self._client.annotate(existing, OWED_ANNOTATION, value))
 
 
 def _stays(request: CertificateRequest, secret: Object) -> bool:
@@ -124,7 +126,7 @@ def _reason_asked_for(request: CertificateRequest, serial_number: str) -> str | 
     return request.wishes.revoke_because if request.wishes.revoke == serial_number else None
 
 
-async def _revoke(ca: Ca, due: Iterable[tuple[x509.Certificate, str]]) -> Revocations:
+async def _revoke(ca: GuardedBackend, due: Iterable[tuple[x509.Certificate, str]]) -> Revocations:
     """due: with the reason of each, one of REVOCATION_REASONS."""
     revoked: list[str] = []
     refused: dict[str, str] = {}

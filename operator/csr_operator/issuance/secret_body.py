@@ -23,7 +23,7 @@ from csr_operator.api.names import (
     STAGING_LABEL,
 )
 from csr_operator.api.request import CertificateRequest, Outputs
-from csr_operator.api.revocation_debts import Owed, write_owed
+from csr_operator.api.revocation_debts import RevocationDebt, write_debts
 from csr_operator.api.seal import Seal, record_parts, staged_parts
 from csr_operator.api.secrets import Record, Setback, Window
 from csr_operator.api.times import format_time, parse_time
@@ -122,6 +122,7 @@ def above(chain: Chain) -> str:
 
 
 def window_of(renewal: Renewal | None) -> Window | None:
+    """When the CA wants the certificate renewed, as it is kept; None if it said nothing."""
     return Window(format_time(renewal.start), format_time(renewal.end)) if renewal is not None else None
 
 
@@ -158,9 +159,13 @@ def secret_type(request: CertificateRequest) -> str:
 
 
 def secret_body(
-    request: CertificateRequest, record: Record, data: Mapping[str, bytes], owed: tuple[Owed, ...], seal: Seal
+    request: CertificateRequest,
+    record: Record,
+    data: Mapping[str, bytes],
+    debts: tuple[RevocationDebt, ...],
+    seal: Seal,
 ) -> Body:
-    """For server-side apply. owed: the replaced certificates that are still to be revoked."""
+    """For server-side apply. debts: the replaced certificates that are still to be revoked."""
     template, where = request.spec.secret_template, request.secret
     annotations = {
         **dict(template.annotations),
@@ -170,8 +175,8 @@ def secret_body(
     annotations[SEAL_ANNOTATION] = seal.code("record", *record_parts(where, annotations))
     if record.window is not None:
         annotations[RENEWAL_WINDOW_ANNOTATION] = window_text(where, record.serial_number, record.window, seal)
-    if owed:
-        annotations[OWED_ANNOTATION] = write_owed(where, owed, seal)
+    if debts:
+        annotations[OWED_ANNOTATION] = write_debts(where, debts, seal)
     body = _body(
         request.secret,
         {**dict(template.labels), MANAGED_LABEL: "true"},

@@ -15,7 +15,7 @@ from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import PrivateKey, generate, load_private_key, parameters_of
 from csr_operator.plugin.offload import offload
 
-from .backend_calls import Ca
+from .backend_calls import GuardedBackend
 from .failures import Failed
 from .keymaker import takes_long
 from .referenced_secrets import References
@@ -32,7 +32,7 @@ class SigningRequests:
         self._references, self._cpu = references, cpu
 
     async def made(
-        self, request: CertificateRequest, existing: Object | None, ca: Ca, made: PrivateKey | None
+        self, request: CertificateRequest, existing: Object | None, ca: GuardedBackend, made: PrivateKey | None
     ) -> tuple[PrivateKey | None, x509.CertificateSigningRequest]:
         """Those of a new order, with the key in the Secret if that is to be used again.
 
@@ -64,7 +64,7 @@ class SigningRequests:
             raise Failed(Reason.INVALID_REQUEST, str(error)) from None
 
     async def kept(
-        self, request: CertificateRequest, ca: Ca, data: Mapping[str, bytes], digest: str
+        self, request: CertificateRequest, ca: GuardedBackend, data: Mapping[str, bytes], digest: str
     ) -> tuple[PrivateKey | None, x509.CertificateSigningRequest] | None:
         """Those that a staging Secret keeps for an order.
 

@@ -14,7 +14,7 @@ from csr_operator.api.request import CertificateRequest
 from csr_operator.api.seal import Seal
 from csr_operator.api.secrets import NEVER, Setback, Staged
 from csr_operator.api.times import format_time
-from csr_operator.decisions.pace import asked_of, order_pause
+from csr_operator.decisions.pace import cause_of, order_pause
 from csr_operator.kube.errors import KubeError
 from csr_operator.kube.objects import secret_data
 from csr_operator.kube.secrets import Secrets
@@ -24,11 +24,11 @@ from csr_operator.pki.keys import KeyEncoding, private_key_pem
 
 from . import secret_body as outputs
 from .attempt import Basis
-from .backend_calls import Ca
+from .backend_calls import GuardedBackend
 from .failures import Failed, Overtaken
 from .signing_requests import pem_of
 
-MaySend = Callable[[CertificateRequest, Ca, x509.CertificateSigningRequest], Awaitable[None]]
+MaySend = Callable[[CertificateRequest, GuardedBackend, x509.CertificateSigningRequest], Awaitable[None]]
 """Raises Failed, or Overtaken, if this very CSR may not be sent to this CA now."""
 
 
@@ -51,7 +51,12 @@ class Staging:
         return pem_of(load_csr(secret_data(stored).get("tls.csr", b""))) if stored is not None else ""
 
     async def keep(
-        self, request: CertificateRequest, plan: outputs.Plan, ca: Ca, basis: Basis, before: Staged | None = None
+        self,
+        request: CertificateRequest,
+        plan: outputs.Plan,
+        ca: GuardedBackend,
+        basis: Basis,
+        before: Staged | None = None,
     ) -> Staged:
         """Keep what the order needs. before: as it was kept until now. Raises Failed, Overtaken."""
         pem = b""
@@ -88,7 +93,7 @@ class Staging:
         """Delete it."""
         await self._client.delete(staged.key, staged.uid)
 
-    async def abandon(self, staged: Staged, ca: Ca) -> None:
+    async def abandon(self, staged: Staged, ca: GuardedBackend) -> None:
         """Have the CA take back what its order left behind. Raises Failed."""
         data = await self.read(staged)
         if data is None:
@@ -111,15 +116,17 @@ def order_key(uid: str, revision: int, csr: x509.CertificateSigningRequest) -> s
     return hashlib.sha256(f"{uid}/{revision}/".encode() + csr.public_bytes(Encoding.DER)).hexdigest()
 
 
-def set_back(request: CertificateRequest, plan: outputs.Plan, ca: Ca, failed: Failed, now: datetime) -> outputs.Plan:
+def set_back(
+    request: CertificateRequest, plan: outputs.Plan, ca: GuardedBackend, failed: Failed, now: datetime
+) -> outputs.Plan:
     """What is kept of an order that failed so; of `failed`, when it is tried again."""
-    asked = asked_of(request.wishes.renew, ca.version)
+    cause = cause_of(request.wishes.renew, ca.version)
     if failed.permanent:
-        return replace(plan, setback=Setback(NEVER, asked, failed.reason, failed.message))
+        return replace(plan, setback=Setback(NEVER, cause, failed.reason, failed.message))
     failed.after = max(failed.after, order_pause(plan.lapses))
     setback = None
     if failed.after:
         again = format_time(now + failed.after)
         failed.message += f"; another order is placed at {again}"
-        setback = Setback(again, asked, failed.reason, failed.message)
+        setback = Setback(again, cause, failed.reason, failed.message)
     return replace(plan, handle="", lapses=plan.lapses + 1, setback=setback)

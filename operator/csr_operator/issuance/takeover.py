@@ -23,9 +23,9 @@ from csr_operator.plugin.offload import LARGE, offload
 
 from . import secret_body as outputs
 from .attempt import Basis, Written
-from .backend_calls import Ca
+from .backend_calls import GuardedBackend
 from .failures import Failed
-from .issued_secrets import IssuedSecrets, in_the_way
+from .issued_secrets import IssuedSecrets, find_conflict
 from .referenced_secrets import References
 from .signing_requests import SigningRequests
 
@@ -45,7 +45,7 @@ class Takeover:
         self._kube, self._secrets, self._csrs, self._references = kube, secrets, csrs, references
         self._clock, self._seal = clock, seal
 
-    async def adopt(self, request: CertificateRequest, cas: Sequence[Ca], pace: Pace | None) -> Written:
+    async def adopt(self, request: CertificateRequest, cas: Sequence[GuardedBackend], pace: Pace | None) -> Written:
         """Take over a Secret that somebody else has left to the request, if it holds what is asked for.
 
         cas: of which the certificate may be. pace: as far as it is known, where nothing is on record of it. Raises
@@ -70,10 +70,10 @@ class Takeover:
                 raise Mismatch(())
         except PkiError as error:
             differences += error.differences if isinstance(error, Mismatch) else [str(error)]
-            text = adoption.refused(request, secret, differences)
+            text = adoption.describe_refusal(request, secret, differences)
             raise Failed(Reason.ADOPTION_REFUSED, text) from None
         revision = before.revision if before is not None else request.status.revision or 1
-        basis = Basis(csr, key, await self._references.passwords(request), self._secrets.owed(existing))
+        basis = Basis(csr, key, await self._references.passwords(request), self._secrets.read_debts(existing))
         record = outputs.kept_record(request, revision, issuer, chain, basis.csr_pem, before, pace)
         return Written(await self._take(request, record, chain, basis, existing), basis.csr_pem)
 
@@ -87,7 +87,7 @@ class Takeover:
             data = await offload(LARGE + 1, outputs.secret_data, request, chain, key, basis.passwords)
         except PkiError as error:
             raise Failed(Reason.INVALID_REQUEST, str(error)) from None
-        body = outputs.secret_body(request, record, data, basis.owed, self._seal)
+        body = outputs.secret_body(request, record, data, basis.debts, self._seal)
         body["metadata"] |= {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
         # Kubernetes may have taken the owner from the Secret just now, because this very request is being deleted, of
         # which another watch tells. Given back to it, the Secret would be collected.
@@ -99,7 +99,7 @@ class Takeover:
         try:
             return self._secrets.meta(await self._kube.secrets.apply(request.secret, body, new=False))
         except KubeError as error:
-            if error.status == 422 and (why := in_the_way(existing, body)):
+            if error.status == 422 and (why := find_conflict(existing, body)):
                 raise Failed(Reason.SECRET_CONFLICT, why) from None
             if error.status in (403, 422):
                 raise Failed(Reason.SECRET_REFUSED, f"Secret {request.secret.name} was refused: {error}") from None
@@ -111,7 +111,7 @@ class Takeover:
         secret: SecretMeta,
         csr: x509.CertificateSigningRequest,
         stored: bytes,
-        cas: Sequence[Ca],
+        cas: Sequence[GuardedBackend],
     ) -> tuple[str, Chain]:
         """Who has to be asked to revoke the certificate (`Kind/name`, or nobody), and its chain. Raises PkiError."""
         pool, now = await offload(len(stored), load_bundle, stored), self._clock()

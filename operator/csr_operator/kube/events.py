@@ -35,6 +35,11 @@ _ACTION = "Reconcile"
 
 
 class Events:
+    """Kubernetes events about requests, sent in the background: to lose one holds up nothing.
+
+    clock: the time now, in UTC.
+    """
+
     def __init__(self, transport: Transport, clock: Callable[[], datetime]) -> None:
         self._transport, self._clock = transport, clock
         self._instance = fit(os.environ.get("HOSTNAME") or "csr-operator", _WORD_LIMIT)

@@ -60,6 +60,7 @@ class _Patience:
 
 
 def utc_now() -> datetime:
+    """The time now, in UTC."""
     return datetime.now(UTC)
 
 

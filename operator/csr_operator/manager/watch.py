@@ -13,7 +13,7 @@ from csr_operator.control.reconciler import Key, Reconciler
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.kube.sources import Source, list_pages, watch_events
 from csr_operator.kube.transport import Transport
-from csr_operator.plugin.offload import where
+from csr_operator.plugin.offload import locate_error
 
 logger = logging.getLogger(__name__)
 
@@ -205,4 +205,4 @@ def _words(source: Source, error: Exception) -> str:
         if error.status == 401:
             return "the API server refuses the operator's credentials (401 Unauthorized)"
         return str(error)
-    return str(error) if isinstance(error, Unreachable) else where(error)
+    return str(error) if isinstance(error, Unreachable) else locate_error(error)

@@ -18,85 +18,86 @@ from .errors import Misconfigured
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked of a CA.
-
-    key: the same for every attempt at one revision of one request (SHA-256, hex): an idempotency token.
-    private_key: only for a backend with `needs_private_key`.
-    answer: the chain that was imported (`kubectl csr import`), for a backend whose certificates are signed manually.
-    repeated: it may have been placed before, without the answer having been kept: look it up first.
-    replaces: the `reference` of the certificate that it follows, if that is this issuer's; else empty.
-    replaces_fingerprint: SHA-256 (`pki.fingerprint`) of that certificate: before anything is done to it, what the CA
-    calls by the reference is to be seen to have the same.
-    """
+    """What is asked of a CA."""
 
     key: str
+    """The same for every attempt at one revision of one request (SHA-256, hex): an idempotency token."""
     csr: x509.CertificateSigningRequest
+    """To be signed as it is."""
     profile: Profile
+    """What the certificate is to be for."""
     duration: timedelta
+    """For how long it is to be valid."""
     private_key: PrivateKey | None = field(default=None, repr=False)
+    """Only for a backend with `needs_private_key`."""
     answer: bytes = b""
+    """The chain that was imported (`kubectl csr import`), for a backend whose certificates are signed manually."""
     repeated: bool = False
+    """It may have been placed before, without the answer having been kept: look it up first."""
     replaces: str = ""
+    """The `reference` of the certificate that it follows, if that is this issuer's; else empty."""
     replaces_fingerprint: str = ""
+    """SHA-256 (`pki.fingerprint`) of that certificate.
+
+    Before anything is done to it, what the CA calls by the reference is to be seen to have the same.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """When the CA wants a certificate renewed (such as ARI, RFC 9773): some time from `start` to `end`, in UTC.
-
-    ask_after: ask the CA again then, as it may change its mind. explanation: the URL of a page that says why, if the CA
-    has one, for the user.
-    """
+    """When the CA wants a certificate renewed (such as ARI, RFC 9773): some time from `start` to `end`, in UTC."""
 
     start: datetime
     end: datetime
     ask_after: timedelta
+    """Ask the CA again then, as it may change its mind."""
     explanation: str = ""
+    """The URL of a page that says why, if the CA has one, for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """The CA's answer.
-
-    certificates: in any order, with what else the CA sent.
-    roots: what the chain must lead to, as the issuer knows it; empty if it knows none.
-    any_duration: the CA decides how long it is valid, whatever was asked for. rules: what else it may decide.
-    reference: what the CA knows the certificate by, kept with it (at most 1,024 characters, public).
-    renewal: from a backend that `suggests_renewal`.
-    """
+    """The CA's answer."""
 
     certificates: Sequence[x509.Certificate]
+    """In any order, with what else the CA sent."""
     roots: Sequence[x509.Certificate] = ()
+    """What the chain must lead to, as the issuer knows it; empty if it knows none."""
     any_duration: bool = False
+    """The CA decides how long it is valid, whatever was asked for."""
     rules: Rules = field(default_factory=Rules)
+    """What else the CA may decide."""
     reference: str = ""
+    """What the CA knows the certificate by, kept with it (at most 1,024 characters, public)."""
     renewal: Renewal | None = None
+    """From a backend that `suggests_renewal`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The CA needs time: ask again with `handle` after `poll_after`. `message` says what it waits for, to the user.
-
-    Without a handle `submit` is called again. by_user: it goes on once a person has done something (signed, set a
-    record, approved at the CA): the reason is `ActionRequired`, and an event reminds of it daily.
-    """
+    """The CA needs time."""
 
     handle: str
+    """`poll` is called with it. Without one `submit` is called again."""
     poll_after: timedelta
+    """When to ask again."""
     message: str
+    """What the CA waits for, to the user."""
     by_user: bool = False
+    """It goes on once a person has done something (signed, set a record, approved at the CA): the reason is
+    `ActionRequired`, and an event reminds of it daily."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """fingerprint: SHA-256 (hex) of the CA certificate that signs now; empty if the CA does not tell beforehand.
-
-    not_after: until when that is valid, in UTC; None likewise.
-    """
+    """The CA is there, and may be used."""
 
     message: str
+    """For the user: what the issuer issues with."""
     fingerprint: str = ""
+    """SHA-256 (hex) of the CA certificate that signs now; empty if the CA does not tell beforehand."""
     not_after: datetime | None = None
+    """Until when that is valid, in UTC; None likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

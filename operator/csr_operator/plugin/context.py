@@ -46,41 +46,47 @@ class NoResponder:
     """A `Responder` where no CA can connect, such as in a command or a test."""
 
     def check_http(self, route: Mapping[str, Any]) -> None:
-        pass
+        """Any route would do: nothing is presented."""
 
     async def present_http(self, host: str, token: str, answer: str, route: Mapping[str, Any]) -> None:
+        """Raises Misconfigured."""
         raise Misconfigured(f"http-01: nothing answers for {host} here")
 
     async def withdraw_http(self, host: str, token: str) -> None:
-        pass
+        """There is nothing to remove."""
 
     def present_alpn(self, identifier: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        """Raises Misconfigured."""
         raise Misconfigured(f"tls-alpn-01: nothing answers for {identifier} here")
 
     def withdraw_alpn(self, identifier: str) -> None:
-        pass
+        """There is nothing to remove."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a backend is given.
-
-    read_secret: the data of a Secret in the issuer's namespace (a ClusterIssuer's: the cluster resource namespace);
-    None if it does not exist. Raises Misconfigured for one that is not allowed as a credential. write_secret: change
-    the data of a Secret there that is the issuer's own, and made if it is missing; the change is a function of the data
-    so far, and is made again if somebody else was faster. clock: the time now, in UTC. session: for HTTP
-    (`http.py`); it is shared by all issuers, so that each call says whom it trusts. responder: for ACME. programs: the
-    folder of those that issuers may have run to write DNS records; None if they may not. namespace: where its Secrets
-    are, for messages.
-    """
+    """What a backend is given."""
 
     read_secret: Callable[[str], Awaitable[Mapping[str, bytes] | None]]
+    """The data of a Secret in the issuer's namespace (a ClusterIssuer's: the cluster resource namespace).
+
+    None if it does not exist. Raises Misconfigured for one that is not allowed as a credential.
+    """
     write_secret: Callable[[str, Callable[[Mapping[str, bytes]], Mapping[str, bytes]]], Awaitable[None]]
+    """Change the data of a Secret there that is the issuer's own, and made if it is missing.
+
+    The change is a function of the data so far, and is made again if somebody else was faster.
+    """
     clock: Callable[[], datetime]
+    """The time now, in UTC."""
     session: Callable[[], aiohttp.ClientSession]
+    """For HTTP (`http.py`); it is shared by all issuers, so that each call says whom it trusts."""
     responder: Responder
+    """For ACME."""
     programs: Path | None = None
+    """The folder of those that issuers may have run to write DNS records; None if they may not."""
     namespace: str = ""
+    """Where its Secrets are, for messages."""
 
     def secret(self, name: str) -> str:
         """How a message names a Secret of the issuer: `Secret namespace/name`."""

@@ -19,7 +19,7 @@ from csr_operator.pki.keys import load_private_key, private_key_pem, public_key_
 
 from .errors import Misconfigured, Retryable
 from .schedule import bounded_pause
-from .text import shown
+from .text import redact
 
 _TIMEOUT = aiohttp.ClientTimeout(total=60, connect=15)  # until the last octet of the answer: one a second is not enough
 _MOST_BYTES = 2 * 1024 * 1024
@@ -62,11 +62,14 @@ def identify(context: ssl.SSLContext, certificate: bytes, key: bytes, field: str
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """status: of HTTP. headers: their names in any case. body: at most 2 MiB."""
+    """What a server answered."""
 
     status: int
+    """Of HTTP."""
     headers: Mapping[str, str]
+    """Their names in any case."""
     body: bytes
+    """At most 2 MiB."""
 
     @property
     def retry_after(self) -> timedelta:
@@ -131,7 +134,7 @@ async def call(
         # It may quote what the server sent, and that what was sent to it.
         sent = [part for value in (headers or {}).values() for part in (value, *value.split())]  # Bearer, and a token
         sent += (form or {}).values()
-        raise Retryable(f"{host}: {shown(str(error), sent) or type(error).__name__}") from None
+        raise Retryable(f"{host}: {redact(str(error), sent) or type(error).__name__}") from None
 
 
 def http_session() -> aiohttp.ClientSession:

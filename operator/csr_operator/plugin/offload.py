@@ -44,7 +44,7 @@ def weight_of(value: Any) -> int:
     return weight
 
 
-def where(error: BaseException) -> str:
+def locate_error(error: BaseException) -> str:
     """Which error, and where in the code: for a log that must not hold what the error is about."""
     frames = traceback.extract_tb(error.__traceback__, limit=-1)
     place = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

@@ -11,7 +11,7 @@ def last_multiple(now: datetime, every: timedelta) -> datetime:
     return datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
 
 
-def grown(first: timedelta, longest: timedelta, times: int, factor: float = 2.0) -> timedelta:
+def grow(first: timedelta, longest: timedelta, times: int, factor: float = 2.0) -> timedelta:
     """`first`, made longer by `factor` as many times, and `longest` at most."""
     return min(first * factor ** min(times, 30), longest)
 
@@ -29,7 +29,7 @@ class Schedule:
 
     def every(self, age: timedelta) -> timedelta:
         """Between two looks at an order of this age."""
-        return grown(self.first, self.longest, math.floor(math.log2(max(age / self.young, 1.0))))
+        return grow(self.first, self.longest, math.floor(math.log2(max(age / self.young, 1.0))))
 
 
 SHORTEST, LONGEST = timedelta(seconds=1), timedelta(days=1)

@@ -25,22 +25,22 @@ _LINE = 16  # a shorter line of a key says too little to be looked for by itself
 _HIDDEN = b"***"
 
 
-def shown(text: object, secrets: Iterable[str | bytes] = (), *, cut: bool = False) -> str:
+def redact(text: object, secrets: Iterable[str | bytes] = (), *, cut: bool = False) -> str:
     """What may be told of a text that somebody else wrote: without the secrets, in one line, of at most 500 characters.
 
-    text: what is neither text nor a number, such as a list where the API has a text, is not shown. cut: see `masked`.
+    text: what is neither text nor a number, such as a list where the API has a text, is not shown. cut: see `mask`.
     """
     if not isinstance(text, str | int | float):
         return ""
     known = [one for one in secrets if one]
-    line = _in_one_line(masked(str(text), known, cut=cut))
+    line = _in_one_line(mask(str(text), known, cut=cut))
     # Once more, as a character that is a blank now may have stood where one has a blank.
     for form in sorted({_in_one_line(form) for one in known for form in _as_text(one)}, key=len, reverse=True):
         line = line.replace(form, "***") if len(form) >= _SHORT else line
     return line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 3]}..."
 
 
-def masked(text: str, secrets: Iterable[str | bytes], *, cut: bool = False) -> str:
+def mask(text: str, secrets: Iterable[str | bytes], *, cut: bool = False) -> str:
     """The first 8 KiB of `text`, with *** wherever one of the secrets is, in any form in which servers echo them.
 
     cut: there was more of it. Of a text that is cut the last part is left out, as long as a secret may be.

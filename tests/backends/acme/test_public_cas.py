@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from csr_operator.backends.public_cas import ACME_HOSTS, DIGICERT, LETS_ENCRYPT, PublicCa, refusal
+from csr_operator.backends.public_cas import ACME_HOSTS, DIGICERT, LETS_ENCRYPT, PublicCa, find_refusal
 from csr_operator.pki.keys import KeyAlgorithm, KeyParameters
 from csr_operator.pki.profile import Profile
 
@@ -15,7 +15,7 @@ OTHER = ACME_HOSTS["acme.zerossl.com"]
 
 def said(ca: PublicCa = LETS_ENCRYPT, **asked: Any) -> str:
     given = {"now": NOW, "profile": Profile(), "key": KeyParameters(), **asked}
-    return refusal(ca, **given)
+    return find_refusal(ca, **given)
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from csr_operator.pki.keys import load_private_key
 from csr_operator.plugin import credentials
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, SecretNotFound
-from csr_operator.plugin.schedule import grown
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.schedule import grow
+from csr_operator.plugin.text import redact
 
-from .words import in_words, of_directory, translated
+from .refusals import to_backend_error, to_directory_error, translate_errors
 
 PRESETS: Mapping[str, str] = {
     "letsencrypt": "https://acme-v02.api.letsencrypt.org/directory",
@@ -107,7 +107,7 @@ class Account:
             client = await self._opened(now)
         except _Unwanted as refused:
             times = before.times + 1 if before is not None else 0
-            pause = grown(_FIRST_PAUSE, _LONGEST_PAUSE, times)
+            pause = grow(_FIRST_PAUSE, _LONGEST_PAUSE, times)
             self._refusal = _Refusal(str(refused), await self._read(), times, now + pause)
             raise Misconfigured(str(refused)) from None
         self._refusal = None
@@ -121,25 +121,25 @@ class Account:
 
     async def _opened(self, now: datetime) -> AcmeClient:
         data = await self._stored()
-        with in_words(now, self.secrets):
+        with translate_errors(now, self.secrets):
             data = await self._finish_rollover(data)
         client = self._new(self._key(data, self._key_name))
         try:
-            with in_words(now):
+            with translate_errors(now):
                 directory = await client.directory()
         except BackendError as error:
             if isinstance(error.__cause__, Unreachable):
-                raise of_directory(error.__cause__, now) from error.__cause__
+                raise to_directory_error(error.__cause__, now) from error.__cause__
             raise
         if directory.terms_of_service and not self._config.get("termsOfServiceAgreed"):
             raise Misconfigured(
-                f"{self.host} has terms of service: read {shown(directory.terms_of_service, ())} and, if you agree, "
+                f"{self.host} has terms of service: read {redact(directory.terms_of_service, ())} and, if you agree, "
                 "set spec.acme.termsOfServiceAgreed to true"
             )
         external = await self._external(required=directory.external_account_required)
         await self._registered(client, external, now)
         if self._config.get("deactivateAccount"):
-            with in_words(now, self.secrets):
+            with translate_errors(now, self.secrets):
                 await client.deactivate_account()
             raise _Unwanted(_DEACTIVATED)
         data = await self._rotate(client, data)
@@ -189,7 +189,7 @@ class Account:
             gone = isinstance(error, Refused) and error.problem.type in (_FORGOTTEN, _UNWANTED)
             if gone and self._config.get("deactivateAccount"):
                 raise _Unwanted(_DEACTIVATED) from None
-            said = translated(error, now, self.secrets)
+            said = to_backend_error(error, now, self.secrets)
             if not isinstance(error, Refused) or not isinstance(said, Misconfigured | Rejected):
                 raise said from error
             binding = self._config.get("externalAccountBinding")
@@ -198,7 +198,7 @@ class Account:
                     f": check that spec.acme.externalAccountBinding has the keyID of the CA, and Secret "
                     f"{binding['keySecretRef']['name']}, named in its keySecretRef, the HMAC key that belongs to it"
                 )
-                said = Misconfigured(shown(str(error), self.secrets) + hint)
+                said = Misconfigured(redact(str(error), self.secrets) + hint)
             raise _Unwanted(str(said)) from error
 
     async def _register(self, client: AcmeClient, external: ExternalAccount | None) -> None:
@@ -251,14 +251,14 @@ class Account:
             return data
         fresh = _pem()
         data = await self._write(lambda before: before if before.get(_NEXT) else {**before, _NEXT: fresh})
-        with in_words(self._context.clock(), self.secrets):
+        with translate_errors(self._context.clock(), self.secrets):
             try:
                 await client.change_key(self._key(data, _NEXT))
             except (Refused, Unreachable) as error:
                 if error.status not in (404, 405, 501):
                     raise
                 raise Misconfigured(
-                    f"{self.host} does not change the key of an account ({shown(str(error), self.secrets)}): remove "
+                    f"{self.host} does not change the key of an account ({redact(str(error), self.secrets)}): remove "
                     "spec.acme.privateKeyRotation, and for a new account name another Secret in privateKeySecretRef"
                 ) from None
         return await self._write(self._take_next)

@@ -16,7 +16,7 @@ import csr_acme
 from csr_acme import AcmeClient, AcmeError, Authorization, Identifier, Problem, Refused, Unreachable
 from csr_acme.client import renewal_id
 from csr_acme.objects import is_certificate_id
-from csr_operator.backends.public_cas import ACME_HOSTS, refusal
+from csr_operator.backends.public_cas import ACME_HOSTS, find_refusal
 from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import parameters_of, public_key_der
@@ -25,14 +25,14 @@ from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending,
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.http import trust
-from csr_operator.plugin.schedule import bounded_pause, grown
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.schedule import bounded_pause, grow
+from csr_operator.plugin.text import redact
 
 from .account import Account
 from .identifiers import identifiers_of
 from .proving import Proving
+from .refusals import NAMED, PauseTexts, describe_failures, is_final, is_of_the_account, to_backend_error
 from .solvers import Solvers, name_of
-from .words import NAMED, Words, failure, is_final, is_of_the_account, translated
 
 V = TypeVar("V")
 
@@ -96,6 +96,8 @@ class _NoOrder(Lapsed):
 
 
 class AcmeBackend(Backend):
+    """Issuers of `spec.acme`: orders by ACME (RFC 8555), renewed as the CA suggests (ARI, RFC 9773)."""
+
     traits = Traits(costs=True, revokes=True, suggests_renewal=True, abandons=True, repeats_common_name=True)
 
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
@@ -103,7 +105,7 @@ class AcmeBackend(Backend):
         self._account = Account(config, context, trust(config.get("caBundle") or "", "spec.acme.caBundle"))
         self._proving = Proving(Solvers(config, context), context.clock)
         self._finding = asyncio.Lock()
-        self._words = Words()
+        self._pauses = PauseTexts()
         self._looks: dict[str, int] = {}  # by order
         self._refusals: dict[str, int] = {}  # in a row, by order
         self._claims: dict[str, _Claim] = {}  # by order, the latest last
@@ -117,11 +119,11 @@ class AcmeBackend(Backend):
 
     async def check(self) -> Health:
         client = await self._account.check()
-        with self._in_words():
+        with self._translate_errors():
             profiles = (await client.directory()).profiles
         wanted = self._config.get("profile")
         if wanted and wanted not in profiles:
-            offered = shown(", ".join(sorted(profiles)) or "none", ())
+            offered = redact(", ".join(sorted(profiles)) or "none", ())
             raise Misconfigured(f"spec.acme.profile: {self._account.host} has no profile {wanted}; it offers {offered}")
         await self._proving.clean_up_rest()
         return Health(f"has the account {client.account_url}")
@@ -132,7 +134,7 @@ class AcmeBackend(Backend):
         identifiers = identifiers_of(order.csr)
         self._must_be_signed(order, identifiers)
         client = await self._account.client()
-        with self._in_words(order.key):
+        with self._translate_errors(order.key):
             if self._is_held(self._behind.get(order.key, ""), order.key):
                 return _next_in_line()
             # The API server may have failed to keep what was placed before.
@@ -200,10 +202,10 @@ class AcmeBackend(Backend):
     def _refused(self, error: AcmeError, order: Order, handle: str) -> BackendError:
         """What a CA refuses of an order that is under way is looked at again, and not for ever refused: what was
         wrong may be the DNS of that moment, and the order, which is read anew, says whether it is of use."""
-        said = self._translated(error, order.key)
+        said = self._to_backend_error(error, order.key)
         if not isinstance(error, Refused) or (is_of_the_account(error) and error.problem.type != "unauthorized"):
             return said
-        text = shown(str(error), self._account.secrets)
+        text = redact(str(error), self._account.secrets)
         if error.problem.type in ("badCSR", "badPublicKey"):
             return Rejected(text)
         times = self._refusals.get(handle, 0)
@@ -214,12 +216,12 @@ class AcmeBackend(Backend):
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         client = await self._account.client()
         code = _REASONS.get(reason, 0)
-        with self._in_words():
+        with self._translate_errors():
             try:
                 await client.revoke(certificate, code)
             except Refused as error:
                 if error.status == 404:
-                    raise Rejected(shown(str(error), self._account.secrets)) from None  # it does not know it
+                    raise Rejected(redact(str(error), self._account.secrets)) from None  # it does not know it
                 if code == 0 or error.problem.type != "badRevocationReason":
                     raise
                 await client.revoke(certificate)  # revoked for no reason is better than not at all
@@ -228,7 +230,7 @@ class AcmeBackend(Backend):
         if self._config.get("renewalInfo") == "Ignore":
             return None
         client = await self._account.client()
-        with self._in_words():
+        with self._translate_errors():
             info = await client.renewal_info(reference)
         if info is None:
             return None
@@ -248,7 +250,7 @@ class AcmeBackend(Backend):
         except Rejected:
             return  # no order was ever placed for such names
         client = await self._account.client()
-        with self._in_words():
+        with self._translate_errors():
             try:
                 found = await self._known(client, handle, identifiers)
             except Lapsed:
@@ -266,7 +268,7 @@ class AcmeBackend(Backend):
         ca = ACME_HOSTS.get(self._account.host)
         if ca is None:
             return
-        said = refusal(
+        said = find_refusal(
             ca,
             self._clock(),
             order.profile,
@@ -321,7 +323,7 @@ class AcmeBackend(Backend):
                         raise
             return await ask()
         except Refused as error:
-            text = shown(str(error), self._account.secrets)
+            text = redact(str(error), self._account.secrets)
             if until is not None and error.problem.type == "malformed":
                 raise Rejected(
                     f"{text}: if {self._account.host} sets the duration itself, remove "
@@ -340,7 +342,7 @@ class AcmeBackend(Backend):
             # Nothing else can be malformed about such a request: step-ca and OpenBao say so of an order that is gone.
             if error.status not in (401, 403, 404) and error.problem.type != "malformed":
                 raise
-            said = shown(str(error), self._account.secrets)
+            said = redact(str(error), self._account.secrets)
             raise Lapsed(f"{self._account.host} no longer knows the order: {said}") from None
         await self._proving.recall(client, found, identifiers)
         return found
@@ -372,7 +374,7 @@ class AcmeBackend(Backend):
         # Some CAs look again until they see what they want, and say meanwhile what is wrong.
         problems = [problem for one in progress.waiting if (problem := _problem(one))[1] is not None]
         if problems:
-            message += f"; so far, {failure(problems, self._account.secrets)}"
+            message += f"; so far, {describe_failures(problems, self._account.secrets)}"
         wait = max((one.retry_after or 0.0 for one in progress.waiting), default=0.0)
         return self._later(found.url, message, wait)
 
@@ -390,11 +392,11 @@ class AcmeBackend(Backend):
         await self._deactivate(client, authorizations)
         self._forget(found.url)
         if found.error is not None and found.error.type in ("badCSR", "badPublicKey"):
-            return Rejected(shown(found.error.words(), self._account.secrets))
+            return Rejected(redact(found.error.describe(), self._account.secrets))
         failed = [one for one in authorizations if one.status not in ("pending", "valid")]
         problems = [_problem(one) for one in failed]
-        said = shown(found.error.words(), self._account.secrets) if found.error else "the order failed"
-        return Lapsed(failure(problems, self._account.secrets) if problems else said, _PAUSE)
+        said = redact(found.error.describe(), self._account.secrets) if found.error else "the order failed"
+        return Lapsed(describe_failures(problems, self._account.secrets) if problems else said, _PAUSE)
 
     async def _deactivate(self, client: AcmeClient, authorizations: Sequence[Authorization]) -> None:
         """Have the CA forget what is still to be proven: it counts against the account."""
@@ -453,23 +455,23 @@ class AcmeBackend(Backend):
     def _later(self, handle: str, message: str, retry_after: float | None) -> Pending:
         looks = self._looks.get(handle, 0)
         self._looks[handle] = looks + 1
-        wait = max(bounded_pause(retry_after), grown(_SOONEST, _LATEST, looks, 1.5))
+        wait = max(bounded_pause(retry_after), grow(_SOONEST, _LATEST, looks, 1.5))
         return Pending(handle, wait, message)
 
     @contextmanager
-    def _in_words(self, key: str = "") -> Iterator[None]:
+    def _translate_errors(self, key: str = "") -> Iterator[None]:
         """key: of the request, where there is one."""
         try:
             yield
         except AcmeError as error:
-            raise self._translated(error, key) from error
+            raise self._to_backend_error(error, key) from error
 
-    def _translated(self, error: AcmeError, key: str) -> BackendError:
+    def _to_backend_error(self, error: AcmeError, key: str) -> BackendError:
         if self._account.heard(error):
             text = f"{self._account.host} no longer knows the account of this issuer, and a new one is created"
             return Retryable(text, _SOONEST)
         spread = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32 if key else 0.0
-        return translated(error, self._clock(), self._account.secrets, words=self._words, spread=spread)
+        return to_backend_error(error, self._clock(), self._account.secrets, pauses=self._pauses, spread=spread)
 
     def _forget(self, handle: str) -> None:
         self._proving.forget(handle)

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 from csr_acme import AcmeClient, Authorization, Identifier, Order, Refused
 from csr_operator.plugin.errors import BackendError, Rejected, Retryable
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
 from .identifiers import is_asked
-from .solvers import Proof, Prover, Solver, Solvers, missing, name_of
-from .words import is_of_the_account
+from .refusals import is_of_the_account
+from .solvers import Proof, Prover, Solver, Solvers, find_missing, name_of
 
 T = TypeVar("T")
 
@@ -104,7 +104,7 @@ class Proving:
                     raise
                 return None  # it has expired
 
-        return [one for one in await each(urls, read) if one is not None and is_asked(one, asked)]
+        return [one for one in await gather_bounded(urls, read) if one is not None and is_asked(one, asked)]
 
     async def go_on(self, client: AcmeClient, order: Order) -> Progress:
         """Set up what is not yet, and have the CA look at what can be seen. Raises BackendError.
@@ -112,11 +112,11 @@ class Proving:
         Rejected, before anything is set up, if the CA wants a name proven that was not asked for.
         """
         asked = self._traces[order.url].identifiers
-        progress = Progress(await each(order.authorizations, client.authorization))
+        progress = Progress(await gather_bounded(order.authorizations, client.authorization))
         for one in progress.authorizations:
             if not is_asked(one, asked):
                 raise Rejected(
-                    f"the CA asks for proof of control over {shown(name_of(one), ())}, which the request does not "
+                    f"the CA asks for proof of control over {redact(name_of(one), ())}, which the request does not "
                     "name, and gets none: check that spec.acme.server is the CA that you mean"
                 )
         if progress.failed or not progress.waiting:
@@ -125,7 +125,9 @@ class Proving:
         pairs = []
         for one in progress.waiting:
             if not one.challenges:  # which RFC 8555, section 7.1.4, does not allow: it may have been a fault
-                raise Retryable(f"{shown(name_of(one), ())}: the CA names no challenge by which to prove control of it")
+                raise Retryable(
+                    f"{redact(name_of(one), ())}: the CA names no challenge by which to prove control of it"
+                )
             pair = self._solvers.choose(one, prover)
             if pair is None:
                 raise Rejected(self._solvers.not_offered(one))
@@ -146,18 +148,18 @@ class Proving:
                 if is_of_the_account(error):
                     raise
                 # It looks already, or has looked: the authorization says what came of it.
-                logger.info("%s: told of the challenge, the CA says: %s", pair[1].name, shown(str(error)))
+                logger.info("%s: told of the challenge, the CA says: %s", pair[1].name, redact(str(error)))
             trace.told[pair[1].authorization.url] = now + _TELL_AGAIN
 
-        await each(pairs, present)
-        unseen = await missing(pairs) if pairs else {}
+        await gather_bounded(pairs, present)
+        unseen = await find_missing(pairs) if pairs else {}
         told = [pair for pair in pairs if pair[1].name not in unseen]
         by_user = any(solver.by_hand and proof.name in unseen for solver, proof in pairs)
-        await each(told, tell)
+        await gather_bounded(told, tell)
         if not told:
             return Progress(progress.authorizations, unseen, by_user)
         # Some CAs have looked before the answer is read.
-        return Progress(await each(order.authorizations, client.authorization), unseen, by_user)
+        return Progress(await gather_bounded(order.authorizations, client.authorization), unseen, by_user)
 
     def _is_to_be_told(self, trace: _Trace, authorization: Authorization, now: datetime) -> bool:
         """retry_after is as old as the authorization, which was read just now: it puts the next time off."""
@@ -185,7 +187,7 @@ class Proving:
         """As `clean_up`, of an order for just these names, and raises BackendError if something stays."""
         trace = self._traces.get(url)
         if trace is not None and trace.identifiers == frozenset(identifiers):
-            await each(trace.pairs.values(), lambda pair: pair[0].withdraw(pair[1]))
+            await gather_bounded(trace.pairs.values(), lambda pair: pair[0].withdraw(pair[1]))
             self.forget(url)
 
     async def _withdrawn(self, pair: tuple[Solver, Proof]) -> bool:
@@ -204,7 +206,7 @@ async def _prover(client: AcmeClient) -> Prover:
     return Prover(client.account_url, client.key, own, (await client.directory()).caa_identities)
 
 
-async def each(items: Iterable[Any], work: Callable[[Any], Awaitable[T]]) -> list[T]:
+async def gather_bounded(items: Iterable[Any], work: Callable[[Any], Awaitable[T]]) -> list[T]:
     """`work` on all, a few at once; the first error after all have ended."""
     free = asyncio.Semaphore(_AT_ONCE)
 

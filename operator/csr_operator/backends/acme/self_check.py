@@ -21,7 +21,7 @@ _PAUSE = 0.5
 _USER_AGENT = "csr-operator (http-01 self-check)"
 
 
-async def reachable(session: aiohttp.ClientSession, host: str, token: str, answer: str) -> str:
+async def find_unreachable(session: aiohttp.ClientSession, host: str, token: str, answer: str) -> str:
     """Why a CA would not find `answer` at http://host/.well-known/acme-challenge/token; empty if it would.
 
     host: a DNS name or IP address. A CA looks from elsewhere, and may see something else. It takes 2 s if all is well.

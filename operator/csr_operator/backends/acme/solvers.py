@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Protocol
 
 from csr_acme import Authorization, Challenge, Identifier, challenges
 from csr_acme.jose import AccountKey
-from csr_operator.backends.acme.self_check import reachable
+from csr_operator.backends.acme.self_check import find_unreachable
 from csr_operator.dns.base import Provider
-from csr_operator.dns.providers import provider
-from csr_operator.dns.resolve import resolver
+from csr_operator.dns.providers import make_provider
+from csr_operator.dns.resolve import make_resolver
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Rejected
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
 _DOMAIN = re.compile(r"[a-z0-9.-]{1,253}")
 
@@ -84,6 +84,8 @@ class Solver(Protocol):
 
 
 class Http01:
+    """Proofs by a file that is served over HTTP (RFC 8555, section 8.3)."""
+
     challenge_type: ClassVar[str] = "http-01"
     by_hand: ClassVar[bool] = False
 
@@ -104,7 +106,7 @@ class Http01:
 
         async def look(proof: Proof) -> str:
             answer = challenges.key_authorization(proof.challenge.token, proof.key)
-            return await reachable(self._session(), proof.identifier.value, proof.challenge.token, answer)
+            return await find_unreachable(self._session(), proof.identifier.value, proof.challenge.token, answer)
 
         found = await asyncio.gather(*map(look, proofs))
         return {proof.name: why for proof, why in zip(proofs, found, strict=True) if why}
@@ -114,6 +116,8 @@ class Http01:
 
 
 class TlsAlpn01:
+    """Proofs by a certificate that is served to who asks for `acme-tls/1` (RFC 8737)."""
+
     challenge_type: ClassVar[str] = "tls-alpn-01"
     by_hand: ClassVar[bool] = False
 
@@ -148,9 +152,9 @@ class Dns:
         self._issuer_domains = frozenset(map(str.lower, issuer_domains))
         self.challenge_type: str = config.get("challengeType") or "dns-01"
         settings = {"challengeType", "recursiveNameservers", "recursiveNameserversOnly"}
-        self._provider: Provider | None = provider(config, context, where) if config.keys() - settings else None
+        self._provider: Provider | None = make_provider(config, context, where) if config.keys() - settings else None
         self.by_hand = self._provider is None
-        self._resolver = resolver(config, where)
+        self._resolver = make_resolver(config, where)
 
     def check(self, proof: Proof) -> None:
         if self.challenge_type == "dns-persist-01":
@@ -163,14 +167,14 @@ class Dns:
         account that it names by a URL: both have to be those of the issuer's CA."""
         url = proof.prover.account_url
         if not proof.prover.own_url or ";" in url:
-            raise Rejected(f"{proof.name}: the account {shown(url, ())} is not at the CA's own host: use dns-01")
+            raise Rejected(f"{proof.name}: the account {redact(url, ())} is not at the CA's own host: use dns-01")
         known = self._issuer_domains | {name.lower() for name in proof.prover.caa_identities}
         for domain in map(str.lower, proof.challenge.issuer_domains):
             if domain in known and _DOMAIN.fullmatch(domain):
                 return challenges.dns_persist_value(domain, url, wildcard=proof.authorization.wildcard)
         if not proof.challenge.issuer_domains:
             raise Rejected(f"{proof.name}: the CA's dns-persist-01 challenge has no issuer domain name: use dns-01")
-        named = shown(", ".join(proof.challenge.issuer_domains), ())
+        named = redact(", ".join(proof.challenge.issuer_domains), ())
         raise Rejected(
             f"{proof.name}: of the CA's issuer domain names ({named}) none is in the caaIdentities of its directory: "
             "if one of them is this CA's, add it to spec.acme.issuerDomainNames, else use dns-01"
@@ -245,13 +249,13 @@ class Solvers:
     def not_offered(self, authorization: Authorization) -> str:
         """For the user, when `choose` found none."""
         # Some CAs send them in another order each time.
-        offered = shown(", ".join(sorted({challenge.type for challenge in authorization.challenges})) or "nothing", ())
+        offered = redact(", ".join(sorted({challenge.type for challenge in authorization.challenges})) or "nothing", ())
         ours = ", ".join(sorted({solver.challenge_type for _, solver in self._solvers}))
         name = name_of(authorization)
         return f"{name}: the CA offers {offered}, and the issuer's solvers support {ours}: add one that fits"
 
 
-async def missing(chosen: Collection[tuple[Solver, Proof]]) -> dict[str, str]:
+async def find_missing(chosen: Collection[tuple[Solver, Proof]]) -> dict[str, str]:
     """As `Solver.missing`, of several at once."""
     by_solver: dict[int, tuple[Solver, list[Proof]]] = {}
     for solver, proof in chosen:

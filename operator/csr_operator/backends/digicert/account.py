@@ -7,7 +7,7 @@ from typing import Any
 from csr_operator.plugin.backend import Health
 from csr_operator.plugin.errors import Misconfigured, Retryable
 from csr_operator.plugin.fresh import Fresh
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
 from .client import Client
 
@@ -60,7 +60,7 @@ class AccountCheck:
 
 def _names(listed: Any, members: str, identifier: str) -> dict[str, str]:
     try:
-        return {shown(one[identifier]): shown(one.get("name") or "")[:_LONGEST] for one in listed}
+        return {redact(one[identifier]): redact(one.get("name") or "")[:_LONGEST] for one in listed}
     except (KeyError, TypeError, AttributeError):
         raise Retryable(f"DigiCert's list of {members} is not of the published form") from None
 

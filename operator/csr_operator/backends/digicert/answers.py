@@ -26,7 +26,11 @@ def number_of(given: object) -> int:
     raise ValueError("no ID of DigiCert's")
 
 
-def dead(handle: Handle, status: str) -> BackendError:
+def to_dead_order_error(handle: Handle, status: str) -> BackendError:
+    """The error for an order, or its reissue, that DigiCert gave up: `status` is as DigiCert has it.
+
+    Lapsed where another order may do better, Rejected where the request has to be changed.
+    """
     if status == "expired":
         return Lapsed(f"DigiCert order {handle.order} expired before it was issued", _SOON)
     what = "the reissue" if handle.reissue else "the order"
@@ -36,7 +40,7 @@ def dead(handle: Handle, status: str) -> BackendError:
     )
 
 
-def issued(number: int, certificate_id: object, pem: bytes) -> Issued:
+def to_issued(number: int, certificate_id: object, pem: bytes) -> Issued:
     """certificate_id: as DigiCert gave it; what is none is not kept. Raises Retryable."""
     try:
         certificates = load_bundle(pem)

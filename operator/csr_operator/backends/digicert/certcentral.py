@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from cryptography import x509
 
-from csr_operator.backends.public_cas import CERTCENTRAL_PRODUCTS, DIGICERT, refusal
+from csr_operator.backends.public_cas import CERTCENTRAL_PRODUCTS, DIGICERT, find_refusal
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.csr import load_csr
 from csr_operator.pki.fingerprint import serial_octets, sha256_fingerprint
@@ -26,15 +26,15 @@ from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending,
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Lapsed, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.schedule import last_multiple
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
 from .account import AccountCheck
-from .answers import DEAD, dead, issued, number_of
-from .asked import alternative_id, holds_all_names, must_be_for_tls, names_of, order_body, reissue_body
+from .answers import DEAD, number_of, to_dead_order_error, to_issued
 from .changes import WAITING, Changes, interval
 from .client import Client, Refused
 from .dcv import METHOD, Dcv
 from .handle import GOOD_FOR, TOKEN_METHODS, Handle, Proof, records_of
+from .order_body import alternative_id, holds_all_names, must_be_for_tls, names_of, order_body, reissue_body
 
 DEFAULT_URL = "https://www.digicert.com/services/v2"
 _REASONS = frozenset({"keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"})
@@ -58,6 +58,8 @@ _ADVICE = {
 
 
 class DigicertBackend(Backend):
+    """Issuers of `spec.digicert`: orders, reissues and revocations by the CertCentral API."""
+
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         # With `dns01`, records are left behind; with `cancelPending`, the order itself is not to be.
         abandons = bool(config.get("cancelPending") or config.get("dns01"))
@@ -109,7 +111,7 @@ class DigicertBackend(Backend):
             raise Retryable("DigiCert's answer to the order is not of the published form") from None
         if answer.get("certificate_chain"):
             pem = "\n".join(str(link.get("pem", "")) for link in answer["certificate_chain"])
-            return issued(number, answer.get("certificate_id"), pem.encode())
+            return to_issued(number, answer.get("certificate_id"), pem.encode())
         method = self._config.get("dcvMethod") or ""
         now = self._clock()
         self._proofs[number] = Proof(order.key, now, method, records_of(answer, names.dns_names))
@@ -120,7 +122,7 @@ class DigicertBackend(Backend):
         if self._product not in CERTCENTRAL_PRODUCTS:
             return
         key = parameters_of(order.csr.public_key())
-        if said := refusal(DIGICERT, self._clock(), order.profile, key, duration=order.duration):
+        if said := find_refusal(DIGICERT, self._clock(), order.profile, key, duration=order.duration):
             raise Rejected(f"product {self._product}: {said}")
 
     def _first(self, handle: Handle) -> Pending:
@@ -304,7 +306,7 @@ class DigicertBackend(Backend):
             ):
                 number = number_of(certificate["id"])
                 path = f"certificate/{number}/download/format/pem_all"
-                answer = issued(handle.order, number, await self._client.download(path))
+                answer = to_issued(handle.order, number, await self._client.download(path))
                 await self._over(order, handle)
                 return answer
         except Refused as error:
@@ -315,7 +317,7 @@ class DigicertBackend(Backend):
             raise Retryable(text, _SOON) from None
         if status in DEAD:
             await self._over(order, handle)
-            raise dead(handle, status)
+            raise to_dead_order_error(handle, status)
         self._looked[handle.order] = status
         return self._pending(handle, status)
 
@@ -349,7 +351,7 @@ class DigicertBackend(Backend):
         every = interval(now - handle.placed)
         wait = max(last_multiple(now, every) + every - now, timedelta(seconds=1))
         proof = self._proofs.get(handle.order)
-        text, todo = f"DigiCert order {handle.order} is {shown(status)}", ""
+        text, todo = f"DigiCert order {handle.order} is {redact(status)}", ""
         if status == "needs_approval":
             todo = "an administrator has to approve it in CertCentral (spec.digicert.skipApproval skips this step)"
         elif self._dcv is not None and proof is not None and proof.records:

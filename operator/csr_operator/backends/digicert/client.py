@@ -8,7 +8,7 @@ from typing import Any
 from csr_operator.plugin import credentials, http
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
 _KEY = "api-key"
 _RATE_LIMITED = timedelta(minutes=1)
@@ -136,6 +136,6 @@ def _said(answer: http.Answer, key: str) -> str:
     texts = []
     for error in errors[:_MOST_ERRORS] if isinstance(errors, list) else [errors]:
         if isinstance(error, dict):
-            message, code = shown(error.get("message") or "", [key]), shown(error.get("code") or "", [key])
+            message, code = redact(error.get("message") or "", [key]), redact(error.get("code") or "", [key])
             texts.append(f"{message.rstrip('.')} ({code})" if message and code else message or code)
-    return shown("; ".join(filter(None, texts)), [key]) or fallback
+    return redact("; ".join(filter(None, texts)), [key]) or fallback

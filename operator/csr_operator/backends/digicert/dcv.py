@@ -5,8 +5,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from csr_operator.dns.providers import provider
-from csr_operator.dns.resolve import resolver
+from csr_operator.dns.providers import make_provider
+from csr_operator.dns.resolve import make_resolver
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError
 
@@ -23,7 +23,7 @@ class Dcv:
 
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         field = "spec.digicert.dns01"
-        self._provider, self._resolver = provider(config, context, field), resolver(config, field)
+        self._provider, self._resolver = make_provider(config, context, field), make_resolver(config, field)
         self._shown: dict[int, Mapping[str, str]] = {}
         self._left: list[tuple[int, Mapping[str, str]]] = []
 

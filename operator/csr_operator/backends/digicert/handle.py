@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from csr_operator.plugin.errors import Lapsed
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
 TOKEN_METHODS = frozenset({"dns-txt-token", "dns-cname-token", "http-token", "http-token-dynamic"})
 """Methods of domain control validation that show a random value."""
@@ -115,7 +115,7 @@ def records_of(answer: Any, names: tuple[str, ...]) -> dict[str, str]:
         token = domain.get("dcv_token") if isinstance(domain, Mapping) else None
         if not isinstance(token, Mapping) or token.get("status", "pending") != "pending":
             continue
-        name, value = shown(domain.get("dns_name") or domain.get("name")), _value(token.get("token"))
+        name, value = redact(domain.get("dns_name") or domain.get("name")), _value(token.get("token"))
         if name and value:
             found[name.removeprefix("*.")] = value
     return found

@@ -72,6 +72,8 @@ _REASONS = {
 
 
 class DigicertOneBackend(Backend):
+    """Issuers of `spec.digicertOne`: certificates by a profile of DigiCert ONE's Trust Lifecycle Manager."""
+
     traits = Traits(costs=True, revokes=True)  # each certificate takes from the account's seats and licences
 
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:

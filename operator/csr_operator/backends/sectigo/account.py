@@ -7,10 +7,11 @@ from typing import Any
 
 from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
 from csr_operator.plugin.fresh import Fresh
+from csr_operator.plugin.text import redact
 
 from .client import Client
+from .refusals import Refusal, judge
 from .settings import Settings
-from .words import Refusal, clean, judge
 
 _MOST_SHOWN = 20
 
@@ -111,7 +112,7 @@ def term_for(choice: Choice, settings: Settings, duration: timedelta) -> int:
 
 
 def _entry(one: Any) -> _Entry:
-    return _Entry(int(one["id"]), clean(one.get("name", ""), ()))
+    return _Entry(int(one["id"]), redact(one.get("name", "")))
 
 
 def _pick(wanted: str, entries: Sequence[_Entry], field: str, where: str = "") -> _Entry:

@@ -12,27 +12,16 @@ from csr_operator.pki.verify import CA_DECIDES
 from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Lapsed, Misconfigured, Rejected, Retryable
+from csr_operator.plugin.text import redact
 
 from .account import Account, term_for
 from .client import Client
-from .names import leaf_for, names_in, names_of, reference, referred, serial_of
+from .names import format_reference, leaf_for, names_in, names_of, parse_reference, serial_of
+from .order_states import AGAIN, DEAD, PENDING, State, dcv_instructions, ids_in, state_of
 from .orders import Orders, is_marked
+from .refusals import ALREADY_REVOKED, NOT_YET, Refusal, judge
 from .settings import Settings
 from .waiting import Kind, Placed, Waiting
-from .words import (
-    AGAIN,
-    ALREADY_REVOKED,
-    DEAD,
-    NOT_YET,
-    PENDING,
-    Refusal,
-    State,
-    clean,
-    dcv_instructions,
-    ids_in,
-    judge,
-    state_of,
-)
 
 _GONE = timedelta(hours=1)
 _REASONS = {
@@ -140,7 +129,7 @@ class SectigoBackend(Backend):
                 raise
             return known
         if (state := state_of(status)) is None:
-            return clean(status, ())
+            return redact(status)
         self._waiting.note(placed.id, state)
         return state
 
@@ -187,13 +176,13 @@ class SectigoBackend(Backend):
             self._orders.give_up(order.key)
             raise Lapsed(f"{_called(placed)} turned out to be for another key: another one is ordered")
         self._done(placed)
-        return Issued(certificates, any_duration=True, reference=reference(ssl_id, leaf), rules=CA_DECIDES)
+        return Issued(certificates, any_duration=True, reference=format_reference(ssl_id, leaf), rules=CA_DECIDES)
 
     async def _replaced(self, order: Order, placed: Placed) -> Issued | Pending:
         """Sectigo does not say which certificate takes another's place: its key shows, and that it is not that one."""
         later = {ssl_id: details async for ssl_id, details in self._orders.namesakes(order.csr, after=placed.id)}
         ours = {one: state_of(details.get("status")) for one, details in later.items() if _has_names(details, order)}
-        _, before = referred(order.replaces) or (0, "")
+        _, before = parse_reference(order.replaces) or (0, "")
         for ssl_id in [*(one for one, state in ours.items() if state is State.ISSUED), placed.id]:
             try:
                 leaf = leaf_for(await self._orders.collect(ssl_id), order.csr)

@@ -12,9 +12,10 @@ from csr_operator.plugin import credentials, http
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Retryable
 from csr_operator.plugin.schedule import bounded_pause
+from csr_operator.plugin.text import redact
 
+from .refusals import ROLE, Refusal, describe
 from .settings import Access, Settings
-from .words import ROLE, Refusal, clean, said
 
 _BUSY = timedelta(minutes=1)
 """How long to leave a server alone that is overloaded or broken and does not say for how long."""
@@ -47,6 +48,8 @@ class _Token:
 
 
 class Client:
+    """Calls of Sectigo Certificate Manager's API, with the credentials of one issuer; access tokens are kept."""
+
     def __init__(self, settings: Settings, context: Context) -> None:
         self._settings, self._context = settings, context
         self._secret = context.secret(settings.access_secret)
@@ -97,9 +100,9 @@ class Client:
             text = f"{self._settings.url} redirects (HTTP status {answer.status}): check spec.sectigo.url"
             return Misconfigured(text)
         if answer.status == 401:
-            return Misconfigured(f"{said(refusal)}: check the credentials in {self._secret}")
+            return Misconfigured(f"{describe(refusal)}: check the credentials in {self._secret}")
         if answer.status == 403:
-            return Misconfigured(f"{said(refusal)}: {ROLE}")
+            return Misconfigured(f"{describe(refusal)}: {ROLE}")
         return refusal
 
     async def _identity(self) -> _Identity:
@@ -179,4 +182,4 @@ def _refusal(answer: http.Answer, secrets: tuple[str, ...]) -> Refusal:
             body.get("description") or body.get("error_description") or body.get("error") or body.get("message") or ""
         )
         code = body["code"] if isinstance(body.get("code"), int) else 0
-    return Refusal(answer.status, code, clean(text, secrets) or f"HTTP status {answer.status}")
+    return Refusal(answer.status, code, redact(text, secrets) or f"HTTP status {answer.status}")

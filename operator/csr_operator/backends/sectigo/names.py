@@ -17,6 +17,7 @@ from csr_operator.plugin.errors import Rejected
 
 
 def common_name(csr: x509.CertificateSigningRequest) -> str:
+    """The first common name of the CSR's subject; empty if it has none."""
     return next((str(one.value) for one in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)), "")
 
 
@@ -38,6 +39,7 @@ def subject_alternative_names(csr: x509.CertificateSigningRequest) -> list[str]:
 
 
 def names_of(csr: x509.CertificateSigningRequest) -> set[str]:
+    """All names that a CSR asks for, in lower case. Raises Rejected, as `subject_alternative_names`."""
     return _lower([*subject_alternative_names(csr), common_name(csr)])
 
 
@@ -68,13 +70,13 @@ def serial_of(certificate: x509.Certificate) -> str:
     return ":".join(text[i : i + 2] for i in range(0, len(text), 2))
 
 
-def reference(ssl_id: int, certificate: x509.Certificate | None) -> str:
+def format_reference(ssl_id: int, certificate: x509.Certificate | None) -> str:
     """What is kept with a certificate: its ID and serial number, for when it is followed."""
     return f"{ssl_id}/{serial_of(certificate)}" if certificate is not None else str(ssl_id)
 
 
-def referred(text: str) -> tuple[int, str] | None:
-    """ID and serial number from `reference`; None if it is none."""
+def parse_reference(text: str) -> tuple[int, str] | None:
+    """ID and serial number from `format_reference`; None if it is none."""
     found = re.fullmatch(r"([0-9]{1,18})(?:/([0-9A-F:]{2,128}))?", text)
     return (int(found[1]), found[2] or "") if found is not None else None
 

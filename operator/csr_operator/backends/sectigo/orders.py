@@ -28,13 +28,14 @@ from .names import (
     names_in,
     names_of,
     names_of_certificate,
-    referred,
+    parse_reference,
     serial_of,
     subject_alternative_names,
 )
+from .order_states import State, ids_in, state_of
+from .refusals import NOT_FOLLOWED, Refusal, is_final, judge
 from .settings import Following, Settings
 from .waiting import Kind
-from .words import NOT_FOLLOWED, Refusal, State, ids_in, is_final, judge, state_of
 
 _MARK = "csr-operator:"
 _MOST_COMMENTS = 1024
@@ -74,7 +75,7 @@ class Orders:
 
     async def _place(self, order: Order, choice: Choice, term: int, now: datetime) -> tuple[Kind, int]:
         """Raises Refusal."""
-        earlier = referred(order.replaces)
+        earlier = parse_reference(order.replaces)
         if earlier is not None and self._settings.following is not Following.ENROLL:
             followed = await self._follow(order, earlier[0], choice, term, now)
             if followed is not None:
@@ -103,7 +104,7 @@ class Orders:
             if is_marked(details, order.key):
                 return None if _is_over(details) else (Kind.ENROLL, ssl_id)
             candidates.append((ssl_id, details))
-        earlier = referred(order.replaces)
+        earlier = parse_reference(order.replaces)
         if earlier is not None and self._settings.following is not Following.ENROLL:
             return await self._find_follower(order, earlier[0], candidates)
         return None
@@ -228,7 +229,7 @@ class Orders:
         and at last the key in the certificate.
         """
         if kind is Kind.REPLACE:
-            earlier = referred(order.replaces)
+            earlier = parse_reference(order.replaces)
             return earlier is not None and earlier[0] == ssl_id
         details = await self.details(ssl_id)
         if is_marked(details, order.key):

@@ -13,7 +13,8 @@ from csr_operator.plugin.schedule import Schedule, last_multiple
 
 from .account import Choice
 from .client import Client
-from .words import Refusal, State, ids_in
+from .order_states import State, ids_in
+from .refusals import Refusal
 
 _FIRST = timedelta(seconds=5)
 _SCHEDULE = Schedule(_FIRST, longest=256 * _FIRST, young=10 * _FIRST)
@@ -27,6 +28,8 @@ _LISTED = (State.REQUESTED, State.APPROVED, State.APPLIED)
 
 
 class Kind(StrEnum):
+    """By which call an order was placed."""
+
     ENROLL = "enroll"
     RENEW = "renew"
     REPLACE = "replace"

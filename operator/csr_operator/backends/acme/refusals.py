@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from csr_acme import AcmeError, ForeignUrl, Problem, Refused, Unreachable, Untrusted
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.schedule import SHORTEST, bounded_pause
-from csr_operator.plugin.text import shown
+from csr_operator.plugin.text import redact
 
 _LIMITED, _PAUSED = timedelta(minutes=1), timedelta(minutes=15)
 """How long to wait where a CA limits the rate, or has paused the account, and does not say for how long."""
@@ -47,7 +47,7 @@ _ISSUERS = {
 }
 
 
-class Words:
+class PauseTexts:
     """For one issuer. Of a pause it says the same as long as it lasts, by the first token for ending it."""
 
     def __init__(self) -> None:
@@ -64,22 +64,27 @@ class Words:
 
 
 @contextmanager
-def in_words(now: datetime, secrets: Iterable[str] = ()) -> Iterator[None]:
+def translate_errors(now: datetime, secrets: Iterable[str] = ()) -> Iterator[None]:
     """AcmeError becomes the BackendError that it means."""
     try:
         yield
     except AcmeError as error:
-        raise translated(error, now, secrets) from error
+        raise to_backend_error(error, now, secrets) from error
 
 
-def translated(
-    error: AcmeError, now: datetime, secrets: Iterable[str] = (), *, words: Words | None = None, spread: float = 0.0
+def to_backend_error(
+    error: AcmeError,
+    now: datetime,
+    secrets: Iterable[str] = (),
+    *,
+    pauses: PauseTexts | None = None,
+    spread: float = 0.0,
 ) -> BackendError:
     """secrets: what the text must not show, should the CA say it.
 
     spread: from 0 to 1, another for each request: of those that wait for one limit not all come back at once.
     """
-    text = shown(str(error), secrets)
+    text = redact(str(error), secrets)
     if isinstance(error, ForeignUrl):
         return Misconfigured(
             f"{text}: check that spec.acme.server is the CA that you mean, or for a CA of tests set "
@@ -91,7 +96,7 @@ def translated(
         return Retryable(text, bounded_pause(error.retry_after))
     kind = error.problem.type
     if kind == "rateLimited":
-        return _limited(error, now, words.stable(text) if words is not None else text, spread)
+        return _limited(error, now, pauses.stable(text) if pauses is not None else text, spread)
     if kind in _BUSY or error.status >= 500:
         busy = f"the CA is busy, or has a fault (HTTP status {error.status}), and is asked again: {text}"
         return Retryable(busy, min(bounded_pause(error.retry_after), _BUSY_FOR))
@@ -115,20 +120,24 @@ def is_of_the_account(error: Refused) -> bool:
     return error.problem.type in ({"rateLimited"} | _BUSY | _ISSUERS.keys()) or error.status >= 500
 
 
-def failure(problems: Sequence[tuple[str, Problem | None]], secrets: Iterable[str] = ()) -> str:
+def describe_failures(problems: Sequence[tuple[str, Problem | None]], secrets: Iterable[str] = ()) -> str:
     """Why names could not be validated: (name, what the CA says of it), the first few."""
-    said = [f"{name}: {problem.words() if problem else 'the CA gives no reason'}" for name, problem in problems[:NAMED]]
+    said = [
+        f"{name}: {problem.describe() if problem else 'the CA gives no reason'}" for name, problem in problems[:NAMED]
+    ]
     if len(problems) > NAMED:
         said.append(f"and {len(problems) - NAMED} more")
-    return shown("; ".join(said), secrets)
+    return redact("; ".join(said), secrets)
 
 
-def of_directory(error: Unreachable, now: datetime) -> BackendError:
+def to_directory_error(error: Unreachable, now: datetime) -> BackendError:
     """What answers at `spec.acme.server` is no directory of ACME's."""
     if isinstance(error, Untrusted) or not 400 <= error.status < 500:
-        return translated(error, now)
+        return to_backend_error(error, now)
     hint = "spec.acme.server has to be the URL of the CA's ACME directory, with its path, such as "
-    return Retryable(f"{shown(str(error))}: {hint}https://acme.example.com/directory", bounded_pause(error.retry_after))
+    return Retryable(
+        f"{redact(str(error))}: {hint}https://acme.example.com/directory", bounded_pause(error.retry_after)
+    )
 
 
 def _limited(error: Refused, now: datetime, text: str, spread: float) -> Retryable:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from csr_operator.api.parse_request import parse_request
 from csr_operator.api.request import CertificateRequest
-from csr_operator.decisions.policy_facts import asked, asked_for
+from csr_operator.decisions.policy_facts import facts_of, facts_of_csr
 from csr_operator.pki.csr import build_csr, load_csr
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import PrivateKey, generate
@@ -113,7 +113,7 @@ def test_a_csr_asks_for_what_its_spec_asks_for(spec: dict[str, Any]) -> None:
     except PkiError:
         assume(False)
         return
-    assert asked_for(csr, request) == asked(request)
+    assert facts_of_csr(csr, request) == facts_of(request)
 
 
 @pytest.mark.slow("takes seconds")
@@ -128,9 +128,9 @@ def test_ones_own_csr_asks_for_the_same(spec: dict[str, Any]) -> None:
         return
     own = parsed({"request": csr.public_bytes(Encoding.PEM).decode(), "duration": "1h"})
     assume(not own.problem)
-    assert asked(own) == asked_for(csr, own)
-    assert asked(own).common_names == asked(made).common_names
-    assert asked(own).attributes == asked(made).attributes
+    assert facts_of(own) == facts_of_csr(csr, own)
+    assert facts_of(own).common_names == facts_of(made).common_names
+    assert facts_of(own).attributes == facts_of(made).attributes
 
 
 def test_what_another_csr_asks_for_is_seen() -> None:
@@ -147,7 +147,7 @@ def test_what_another_csr_asks_for_is_seen() -> None:
             "privateKey": {"algorithm": "RSA"},
         }
     )
-    found = asked_for(sent(other), request)
+    found = facts_of_csr(sent(other), request)
     assert found.dns_names == found.common_names == ("bank.example",)
     assert found.attributes == (("2.5.4.10", "system:masters"),)
     assert found.is_ca
@@ -163,4 +163,4 @@ def test_a_key_on_a_curve_that_is_not_accepted_is_an_error_in_words() -> None:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a")])
     csr = x509.CertificateSigningRequestBuilder(name).sign(key, SHA256())
     with pytest.raises(PkiError, match="P-256"):
-        asked_for(csr, parsed({"dnsNames": ["a.example"]}))
+        facts_of_csr(csr, parsed({"dnsNames": ["a.example"]}))

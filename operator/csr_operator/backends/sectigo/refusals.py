@@ -1,4 +1,4 @@
-"""What the errors and states of the API mean, in words, and what is to be done about them.
+"""What the errors of the API mean, and what is to be done about them.
 
 Codes are used again for other errors (-9, -39, -62, -105 and -159 each stand for two), so that a code counts only with
 the words that it is documented with: anything else is tried again, and the order's state decides.
@@ -8,15 +8,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum, StrEnum, auto
-from typing import Any
+from enum import Enum, auto
 
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
-from csr_operator.plugin.text import shown
 
 _SOON, _LATER = timedelta(minutes=1), timedelta(minutes=15)
 """Until what passes by itself, and what needs somebody, is tried again."""
-_MOST_NAMES = 1000
 
 
 class Refusal(Exception):
@@ -29,46 +26,6 @@ class Refusal(Exception):
     def is_one_of(self, codes: Iterable[int], words: str) -> bool:
         return self.code in codes and bool(re.search(words, self.text, re.IGNORECASE))
 
-
-class State(StrEnum):
-    """Of an order, as `status` in GET /ssl/v1/{sslId}."""
-
-    INIT = "Init"
-    REQUESTED = "Requested"
-    APPROVED = "Approved"
-    SA_APPROVED = "SA Approved"
-    APPLIED = "Applied"
-    ISSUED = "Issued"
-    DECLINED = "Declined"
-    REJECTED = "Rejected"
-    INVALID = "Invalid"
-    REVOKED = "Revoked"
-    EXPIRED = "Expired"
-    REPLACED = "Replaced"
-
-
-def state_of(status: Any) -> State | None:
-    """None if no document knows it. The reference writes "SAApproved", the OpenAPI document "SA Approved"."""
-    text = str(status).replace(" ", "").lower()
-    return next((state for state in State if state.replace(" ", "").lower() == text), None)
-
-
-PENDING = {
-    State.INIT: "it is being entered",
-    State.REQUESTED: "it waits for an administrator of Sectigo Certificate Manager: approve it there",
-    State.APPROVED: "it is approved, and being handed to the CA",
-    State.SA_APPROVED: "it is approved, and being handed to the CA",
-    State.APPLIED: "the CA is working on it",
-}
-DEAD = {
-    State.DECLINED: "an administrator declined it",
-    State.REJECTED: "the CA rejected it",
-    State.INVALID: "it is invalid",
-    State.REVOKED: "it was revoked before it could be collected",
-    State.REPLACED: "it was replaced by somebody else",
-}
-
-AGAIN = "see in Sectigo Certificate Manager why; change the request, or have `kubectl csr renew` order another one"
 
 NOT_YET = ((-1400, -183, -103, -109, -169), "process|collect|available")
 """From `collect`: issued, and not to be had yet."""
@@ -135,13 +92,14 @@ _RULES = (
 )
 
 
-def said(refusal: Refusal) -> str:
+def describe(refusal: Refusal) -> str:
+    """What Sectigo said, and its code, for the user."""
     return f"Sectigo says: {refusal.text.rstrip('.!')}" + (f" (code {refusal.code})" if refusal.code else "")
 
 
 def judge(refusal: Refusal) -> BackendError:
     """The error for the user, of a call that was refused."""
-    text = said(refusal)
+    text = describe(refusal)
     rule = _rule(refusal)
     if rule is None:
         return Retryable(f"{text}; HTTP status {refusal.status}", _LATER)
@@ -164,56 +122,3 @@ def is_final(refusal: Refusal) -> bool:
 
 def _rule(refusal: Refusal) -> _Rule | None:
     return next((rule for rule in _RULES if refusal.is_one_of(rule.codes, rule.words)), None)
-
-
-def ids_in(listed: Any) -> list[int]:
-    """Of the orders in a list. Raises Retryable."""
-    try:
-        found = [one["sslId"] for one in listed]
-    except (KeyError, TypeError):
-        found = [None]
-    if not all(type(one) is int and 0 < one < 10**18 for one in found):
-        raise Retryable("Sectigo's list of orders is not as documented")
-    return found
-
-
-def clean(text: Any, secrets: Iterable[str]) -> str:
-    """Text of the vendor's as a condition may show it: on one line, not too long, and without credentials."""
-    return shown(text, secrets)
-
-
-def dcv_instructions(details: Any) -> str:
-    """What GET /ssl/v1/{sslId}/dcv asks for; empty if nothing is left to be done.
-
-    It is an object in the reference, and a list of such in the OpenAPI document.
-    """
-    parts = [part for part in (details[:5] if isinstance(details, list) else [details]) if isinstance(part, dict)]
-    log = [one for part in parts for one in _objects(_object(part.get("dcvLog")).get("log"))]
-    done = {clean(one.get("domainName"), ()) for one in log if str(one.get("dcvStatus")).lower() == "validated"}
-    wanted = [
-        one
-        for part in parts
-        for one in _objects(part.get("instructions"))
-        if clean(one.get("domainName"), ()) not in done
-    ]
-    told = [f"{clean(one.get('domainName', ''), ())}: {_instruction(one)}" for one in wanted[:5]]
-    return "; ".join(told) + (f"; and {len(wanted) - 5} more" if len(wanted) > 5 else "")
-
-
-def _object(given: Any) -> dict[str, Any]:
-    return given if isinstance(given, dict) else {}
-
-
-def _objects(listed: Any) -> list[dict[str, Any]]:
-    return [one for one in listed[:_MOST_NAMES] if isinstance(one, dict)] if isinstance(listed, list) else []
-
-
-def _instruction(one: Any) -> str:
-    def show(name: str) -> str:
-        return clean(one.get(name, ""), ())
-
-    if one.get("url"):
-        return f"serve the text {show('file')} at {show('url')}"
-    if one.get("dcvEmail"):
-        return f"follow the link in the mail to {show('dcvEmail')}"
-    return f"add the {show('dcvMode')} record {show('host')} with the value {show('point')}"
