@@ -5,7 +5,7 @@ IMAGE ?= csr-operator:latest
 # Further arguments: ARGS for run, test, coverage, bench and demo, IMAGE_ARGS for the image's builder.
 ARGS ?=
 IMAGE_ARGS ?=
-VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+VERSION = $(shell sh .ci/version)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILDER ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo buildah)
 
