@@ -66,7 +66,7 @@ lock: setup  ## deploy/requirements/, which the image is built from; ARGS=--upgr
 audit: setup  ## look up what is known of vulnerabilities in what the image is built from
 	@$(BIN)/python -m pip install --quiet --group audit
 	@status=0; for lock in deploy/requirements/*.txt; do \
-	echo "$$lock"; $(BIN)/pip-audit --disable-pip --require-hashes --requirement $$lock $(ARGS) || status=1; \
+	echo "$$lock"; $(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement $$lock $(ARGS) || status=1; \
 	done; exit $$status
 
 crds: .venv/.operator  ## the definitions of Issuer and ClusterIssuer, from crds/parts and the schemas beside the code of CAs
