@@ -5,7 +5,7 @@ IMAGE ?= csr-operator:latest
 # Further arguments: ARGS for run, test, coverage, bench and demo, IMAGE_ARGS for the image's builder.
 ARGS ?=
 IMAGE_ARGS ?=
-VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+VERSION = $(shell sh .ci/version)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILDER ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo buildah)
 
@@ -19,7 +19,7 @@ TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:
 # Debian keeps nginx and debootstrap where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help setup tools lint crds test test-quick coverage test-vendor soak demo demo-acme shell run bench image clean
+.PHONY: help setup tools lint lock audit crds test test-quick coverage test-vendor soak demo demo-acme shell run bench image clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -50,6 +50,24 @@ lint: setup  ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Whatever Python and processor the image's base has: each version stands there with the hashes of all its files.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command 'make lock' $(ARGS) --output-file
+BUILD_REQUIRES = import pathlib, tomllib; \
+	print(*tomllib.loads(pathlib.Path("pyproject.toml").read_text())["build-system"]["requires"], sep="\n")
+
+lock: setup  ## deploy/requirements/, which the image is built from; ARGS=--upgrade for the latest that pyproject.toml allows
+	@$(BIN)/python -m pip install --quiet --group lock
+	$(LOCK) deploy/requirements/operator.txt pyproject.toml
+	$(LOCK) deploy/requirements/lexicon.txt --group image-lexicon
+	@$(BIN)/python -c '$(BUILD_REQUIRES)' | $(LOCK) deploy/requirements/build.txt -
+
+audit: setup  ## look up what is known of vulnerabilities in what the image is built from
+	@$(BIN)/python -m pip install --quiet --group audit
+	@status=0; for lock in deploy/requirements/*.txt; do \
+	echo "$$lock"; $(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement $$lock $(ARGS) || status=1; \
+	done; exit $$status
 
 crds: .venv/.operator  ## the definitions of Issuer and ClusterIssuer, from crds/parts and the schemas beside the code of CAs
 	$(BIN)/python -m crds.generate

@@ -63,8 +63,6 @@ _STEP_CA_ORDERS = re.compile(r"/acme/[^/]+/account/[0-9A-Za-z]{32}/orders$")
 """As step-ca names an account's list of orders. 0.30.2 takes no order from an account any more after the list was read
 while no order was pending."""
 
-_USER_AGENT = "csr-operator (csr_acme)"
-
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
@@ -94,6 +92,7 @@ class AcmeClient:
 
     session: the caller's to close. trusted: whose certificates the server may have; those of the session when None.
     account_url: of an account that exists; without it, `new_account` comes first. anywhere: as `Origin` has it.
+    user_agent: name and version of the program whose client it is (RFC 8555, section 6.1).
     All methods raise AcmeError. Redirects are not followed.
     """
 
@@ -106,7 +105,9 @@ class AcmeClient:
         *,
         trusted: ssl.SSLContext | None = None,
         anywhere: bool = False,
+        user_agent: str = "csr_acme",
     ) -> None:
+        self._user_agent = user_agent
         self._session, self._directory_url, self._key = session, directory_url, key
         self._trusted: ssl.SSLContext | bool = True if trusted is None else trusted
         self.account_url = account_url
@@ -330,7 +331,7 @@ class AcmeClient:
                 method,
                 url,
                 data=data,
-                headers={"User-Agent": _USER_AGENT, **(headers or {})},
+                headers={"User-Agent": self._user_agent, **(headers or {})},
                 timeout=_TIMEOUT,
                 allow_redirects=False,
                 ssl=self._trusted,

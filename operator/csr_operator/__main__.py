@@ -17,9 +17,10 @@ from .manager import logs
 from .manager.operator import Operator, OperatorFailed
 from .metrics import BUILD_INFO
 from .settings import Settings, own_namespace
+from .version import version
 from .web.ports import CannotListen
 
-VERSION = metadata.version("csr-operator")
+VERSION = version()
 _PYTHON = platform.python_version()
 
 

@@ -10,3 +10,8 @@ def version() -> str:
         return installed("csr-operator")
     except PackageNotFoundError:
         return "unknown"
+
+
+def user_agent() -> str:
+    """What CAs and other servers are told is calling them, such as `csr-operator/0.1.0`."""
+    return f"csr-operator/{version()}"

@@ -16,6 +16,7 @@ import aiohttp
 from csr_operator.pki.chain import load_bundle, spki_of, to_pem
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import load_private_key, private_key_pem, public_key_der
+from csr_operator.version import user_agent
 
 from .errors import Misconfigured, Retryable
 from .schedule import bounded_pause
@@ -23,7 +24,7 @@ from .text import redact
 
 _TIMEOUT = aiohttp.ClientTimeout(total=60, connect=15)  # until the last octet of the answer: one a second is not enough
 _MOST_BYTES = 2 * 1024 * 1024
-_USER_AGENT = "csr-operator"
+_USER_AGENT = user_agent()
 
 
 def trust(ca_bundle: str, field: str) -> ssl.SSLContext:

@@ -20,6 +20,7 @@ from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, SecretNotFound
 from csr_operator.plugin.schedule import grow
 from csr_operator.plugin.text import redact
+from csr_operator.version import user_agent
 
 from .refusals import to_backend_error, to_directory_error, translate_errors
 
@@ -175,7 +176,14 @@ class Account:
 
     def _new(self, key: AccountKey) -> AcmeClient:
         anywhere = bool(self._config.get("insecureAllowAnyURL"))
-        return AcmeClient(self._context.session(), self._directory, key, trusted=self._trusted, anywhere=anywhere)
+        return AcmeClient(
+            self._context.session(),
+            self._directory,
+            key,
+            trusted=self._trusted,
+            anywhere=anywhere,
+            user_agent=f"{user_agent()} (csr_acme)",
+        )
 
     @property
     def _only_existing(self) -> bool:
