@@ -72,7 +72,7 @@ _REASONS = {
 _ASK_SOONEST, _ASK_LATEST = timedelta(minutes=1), timedelta(days=1)
 """Until a CA is asked again when it wants a certificate renewed, whatever it says (RFC 9773, section 4.3.2)."""
 
-_MOST_LISTED = 30
+_MOST_LISTED = 100
 """Of the account's orders, how many of the last are looked at for one that was placed just before a crash."""
 
 _MOST_ALTERNATES = 10
@@ -109,6 +109,7 @@ class AcmeBackend(Backend):
         self._looks: dict[str, int] = {}  # by order
         self._refusals: dict[str, int] = {}  # in a row, by order
         self._claims: dict[str, _Claim] = {}  # by order, the latest last
+        self._listed: dict[str, frozenset[Identifier]] = {}  # by order, what those that were looked at are for
         self._behind: dict[str, str] = {}  # orders that others work on, by the key of the request that waits
         self._outrun: dict[str, int] = {}  # orders that another key got a certificate of, by the request's key
         self._placed: dict[str, str] = {}  # orders by the request's key, until it was seen that they are kept
@@ -297,11 +298,15 @@ class AcmeBackend(Backend):
     async def _find(self, client: AcmeClient, order: Order, identifiers: Sequence[Identifier]) -> str:
         """One that was placed just before a crash, and is nobody's; empty if there is none."""
         async with self._finding:
-            for url in (await client.orders())[-_MOST_LISTED:]:
-                if self._proving.knows(url) or url in self._claims:
+            wanted, last = frozenset(identifiers), (await client.orders())[-_MOST_LISTED:]
+            self._listed = {url: self._listed[url] for url in last if url in self._listed}
+            # The last one first: a process that lives for seconds only, again and again, is to come to its own.
+            for url in reversed(last):
+                if self._proving.knows(url) or url in self._claims or self._listed.get(url, wanted) != wanted:
                     continue
                 found = await client.order(url)
-                if found.status in ("pending", "ready") and set(found.identifiers) == set(identifiers):
+                self._listed[url] = frozenset(found.identifiers)
+                if found.status in ("pending", "ready") and self._listed[url] == wanted:
                     self._claim(url, order.key)
                     return url
         return ""
