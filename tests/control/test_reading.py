@@ -12,6 +12,7 @@ from csr_operator.challenges.responder import Challenges
 from csr_operator.control.controller import Controller
 from csr_operator.kube.client import Kube
 from csr_operator.kube.transport import Transport
+from csr_operator.manager.watch import sources
 from csr_operator.plugin.http import http_session
 from csr_operator.plugin.offload import LARGE, weight_of
 from csr_operator.settings import Settings
@@ -81,3 +82,7 @@ async def test_the_newest_is_the_one_that_counts(controller: Controller) -> None
     (sample,) = controller.samples()
     assert sample.name == "www"
     assert [r.resource_version for r in controller._store.requests()] == ["3"]
+
+
+async def test_each_kind_that_is_watched_has_a_reconciler(controller: Controller) -> None:
+    assert {source.kind for source in sources(())} == controller.reconcilers.keys()

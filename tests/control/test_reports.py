@@ -118,3 +118,11 @@ async def test_who_has_to_act_is_reminded_once_a_day() -> None:
     reminders = [note for _, reason, note in scene.told.notes if reason == "StillPending"]
     assert len(reminders) == 2
     assert all("sign it" in note for note in reminders)
+
+
+async def test_a_status_that_came_too_late_is_looked_at_again() -> None:
+    """As where it was told just before that the CA takes long: no watch shows anything new then."""
+    scene, cluster = Scene(), Cluster(refuses=409)
+    scene.store.put_request(WWW)
+    hold = Hold(Reason.APPROVAL_PENDING, "ask somebody", needs_user=True)
+    assert await reports(scene, cluster).rest(known(scene), hold) == timedelta(seconds=1)

@@ -37,6 +37,9 @@ _ORDERED = (Reason.PENDING, Reason.ACTION_REQUIRED)
 _REMIND = timedelta(hours=24)
 """How often a user is reminded of what waits for a person."""
 
+_OVERTAKEN = timedelta(seconds=1)
+"""After which a status that was not written is looked at again."""
+
 _LONGEST_REST = timedelta(hours=1)
 """Looked at again at least so often, in case the wall clock was set."""
 
@@ -72,8 +75,9 @@ class Reports:
         remembered = self._memory.recall(request)
         until, now, staged = rest.until, self._clock(), self._store.staged(request)
         waiting = remembered.waiting
+        shown = True
         if shows_trouble(request) or not _is_brief(rest, staged, now):
-            await self.write_status(request, rest, csr_pem)
+            shown = await self.write_status(request, rest, csr_pem)
         remind_at = waiting.remind_at if waiting is not None else None
         if waiting is not None and remind_at is not None and staged is not None and until is not None:
             if now >= remind_at:
@@ -81,6 +85,8 @@ class Reports:
                 remind_at = next_reminder(staged, now)
                 remembered.waiting = replace(waiting, remind_at=remind_at)
             until = min(until, remind_at)
+        if not shown:
+            return _OVERTAKEN
         return None if until is None else max(min(until - now, _LONGEST_REST), timedelta(0))
 
     async def tell(self, request: CertificateRequest, hold: Hold) -> None:
@@ -90,8 +96,11 @@ class Reports:
         except (Unreachable, KubeError) as error:
             logger.info("%s: %s: the API server: %s", request.key, hold.message, error)
 
-    async def write_status(self, request: CertificateRequest, rest: Rest, csr_pem: str | None = None) -> None:
-        """Write what is news, with an event where it is trouble. Raises KubeError, Unreachable."""
+    async def write_status(self, request: CertificateRequest, rest: Rest, csr_pem: str | None = None) -> bool:
+        """Write what is news, with an event where it is trouble. Raises KubeError, Unreachable.
+
+        False if the request is another one since `request`, or gone, and nothing was written.
+        """
         secret, staged, old = self._store.own_secret(request), self._store.staged(request), request.status
         record = secret.record if secret is not None else None
         if csr_pem is None and old.csr_digest != _digest_to_show(staged, record):
@@ -100,24 +109,24 @@ class Reports:
         if csr_pem is not None:
             status = replace(status, csr_digest=csr_digest(csr_pem))
         if status == old:
-            return
+            return True
         if status.csr_digest == old.csr_digest:
             csr_pem = None
         remembered, said = self._memory.recall(request), status.without_times()
         if remembered.refused == said:
-            return  # it would be refused again
+            return True  # it would be refused again
         try:
             body = status_body(status, csr_pem)
             answer = await self._objects.patch_status(request.key, request.resource_version, body)
         except KubeError as error:
             if error.status in (404, 409):
-                return  # gone, or newer: the watch shows it
+                return False  # the watch shows it, unless it was our own word that the CA takes long
             if error.status == 422:
                 remembered.refused = said
                 logger.warning(
                     "%s: the API server refuses its status, which stays as it is: %s", request.key, quoted(error, 500)
                 )
-                return
+                return True
             raise
         remembered.refused = None
         self._store.wrote_request(request, answer["metadata"]["resourceVersion"], status)
@@ -126,6 +135,7 @@ class Reports:
             self._events.warning(request, news[-1].reason, news[-1].message)
             level = logging.WARNING if rest.needs_user else logging.INFO
             self._journal.say(level, request.key, f"{news[-1].reason}: {news[-1].message}")
+        return True
 
     def warn_of_forgery(self, request: CertificateRequest, secret: SecretMeta | None) -> None:
         """Tell, once, what of its Secret does not verify."""
