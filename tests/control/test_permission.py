@@ -15,7 +15,7 @@ from csr_operator.api.request import CertificateRequest
 from csr_operator.control.issuers import Issuers
 from csr_operator.control.permission import Permission
 from csr_operator.decisions.world import IssuerState
-from csr_operator.issuance.backend_calls import Ca
+from csr_operator.issuance.backend_calls import GuardedBackend
 from csr_operator.issuance.failures import Failed, Overtaken
 from csr_operator.kube.namespaces import Namespaces
 from tests.control.scene import CA, Scene, make_request
@@ -37,7 +37,7 @@ class Known:
 
     def __init__(self, state: IssuerState | None = READY, backend: Backend = BACKEND) -> None:
         self.state = state
-        self.ca = cast(Ca, CaOf(backend))
+        self.ca = cast(GuardedBackend, CaOf(backend))
 
     def get(self, key: ObjectKey) -> "Known | None":
         return self if key == CA else None
@@ -63,7 +63,7 @@ async def check(there: CertificateRequest | None, issuers: Any = None, name: str
     if there is not None:
         scene.store.put_request(there)
     permission = Permission(scene.store, cast(Issuers, issuers or Known()), cast(Namespaces, None))
-    await permission.check(WWW, cast(Ca, CaOf(BACKEND)), csr(name))
+    await permission.check(WWW, cast(GuardedBackend, CaOf(BACKEND)), csr(name))
 
 
 async def test_what_nothing_forbids_is_sent() -> None:
