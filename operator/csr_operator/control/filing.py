@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Generic, TypeVar
 
 from csr_operator.api.keys import ObjectKey, Raw
@@ -10,6 +10,7 @@ from csr_operator.metrics import UNREADABLE
 from csr_operator.plugin.offload import LARGE, locate_error, offload, weight_of
 
 from .journal import Journal
+from .reconciler import Key
 
 T = TypeVar("T")
 
@@ -41,9 +42,10 @@ class Filing(Generic[T]):
         else:
             self._forget(key, forgotten)
 
-    def unfiled(self) -> dict[ObjectKey, str]:
-        """What was seen and cannot be read, with the UIDs."""
-        return dict(self._unfiled)
+    def known(self, filed: Iterable[tuple[ObjectKey, str]], namespace: str) -> dict[Key, str]:
+        """What was seen in `namespace` (empty: in all), with the UIDs: what is filed, and what cannot be read."""
+        seen = {**self._unfiled, **dict(filed)}
+        return {key: uid for key, uid in seen.items() if namespace in ("", key.namespace)}
 
     async def all_filed(self) -> None:
         """Return when all that was shown until now is filed."""

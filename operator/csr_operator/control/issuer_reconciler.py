@@ -50,8 +50,7 @@ class IssuerReconciler:
 
     def known(self, namespace: str) -> Mapping[Key, str]:
         """All of this kind."""
-        filed = {key: uid for key, uid in self._issuers.uids() if key.kind is self._kind}
-        return {key: uid for key, uid in {**self.filing.unfiled(), **filed}.items() if namespace in ("", key.namespace)}
+        return self.filing.known(((key, uid) for key, uid in self._issuers.uids() if key.kind is self._kind), namespace)
 
     async def reconcile(self, key: Key) -> Aside | Gone:
         """Check it."""

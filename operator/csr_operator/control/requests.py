@@ -122,8 +122,7 @@ class RequestReconciler:
 
     def known(self, namespace: str) -> Mapping[Key, str]:
         """All, understood or not."""
-        filed = {request.key: request.uid for request in self._store.requests()}
-        return {key: uid for key, uid in {**self.filing.unfiled(), **filed}.items() if namespace in ("", key.namespace)}
+        return self.filing.known(((request.key, request.uid) for request in self._store.requests()), namespace)
 
     def samples(self) -> Iterator[RequestSample]:
         """For the metrics: each as it stands now. Called in a thread, so nothing is changed here."""
