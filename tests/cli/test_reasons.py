@@ -6,7 +6,7 @@ import pytest
 
 from csr_operator.api.reasons import ROWS, Reason, Row, Seen, With
 from csr_operator.cli import reasons
-from csr_operator.control.queue import LAST_RETRY
+from csr_operator.control.queue import FIRST_RETRY, LAST_RETRY
 
 WORDS = {"request", "secret", "issuer", "namespace", "generation"}
 
@@ -51,6 +51,9 @@ def test_what_to_do_with_a_secret_of_nobody_has_known_placeholders_only(remedy: 
     assert placeholders(remedy) <= WORDS
 
 
-def test_how_long_a_retry_takes_at_most_is_what_is_said() -> None:
+def test_when_it_is_tried_again_is_what_is_said() -> None:
+    meaning = reasons.REQUEST["IssuerUnavailable"].meaning
+    assert FIRST_RETRY == 1.0
+    assert "after a second at first" in meaning
     assert LAST_RETRY == 60.0
-    assert "at most a minute" in reasons.REQUEST["IssuerUnavailable"].meaning
+    assert "at most a minute" in meaning

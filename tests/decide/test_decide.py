@@ -1,6 +1,6 @@
 """`decide`, as a table of situations, and as a property: from anywhere it comes to rest, ordering nothing twice."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from csr_operator.api.names import REVOCATION_FINALIZER
 from csr_operator.api.parse_request import parse_request
 from csr_operator.api.policy import AllowedNames, Default, Namespaces, Policy, Requirement, Rule
 from csr_operator.api.reasons import Reason
-from csr_operator.api.request import CertificateRequest, SecretTemplate, Wishes
+from csr_operator.api.request import REISSUES_NOTHING, CertificateRequest, Outputs, SecretTemplate, Wishes
 from csr_operator.api.secrets import NEVER, DebtSummary, Record, SecretMeta, Setback, Staged
 from csr_operator.api.times import format_time
 from csr_operator.decisions.actions import (
@@ -183,9 +183,36 @@ def test_what_replaces_a_damaged_one_is_newer_than_it_whatever_status_says() -> 
     assert ask(request, make_secret(request, beyond_repair=True)) == Issue(Reason.SECRET_DAMAGED, 2, CA)
 
 
-def test_another_template_is_a_restore() -> None:
-    secret = make_secret(make_request())
-    assert isinstance(ask(make_request(secretTemplate={"labels": {"a": "b"}}), secret), Restore)
+# What comes of a change of each field that reissues nothing, where the Secret is as it was. Whoever adds such a field,
+# here or to what goes into the Secret, decides on it here: what nobody compares would never come into the Secret.
+PASSWORD = {"create": True, "passwordSecretRef": {"name": "password"}}
+CHANGES: dict[str, tuple[dict[str, Any], type[Action]]] = {
+    "secret_name": ({"secretName": "other"}, Issue),  # there is none of that name
+    "secret_template.labels": ({"secretTemplate": {"labels": {"a": "b"}}}, Restore),
+    "secret_template.annotations": ({"secretTemplate": {"annotations": {"a": "b"}}}, Restore),
+    "outputs.pkcs12": ({"keystores": {"pkcs12": PASSWORD}}, Restore),
+    "outputs.jks": ({"keystores": {"jks": PASSWORD}}, Restore),
+    "outputs.der": ({"additionalOutputFormats": [{"type": "DER"}]}, Restore),
+    "outputs.combined_pem": ({"additionalOutputFormats": [{"type": "CombinedPEM"}]}, Restore),
+    "renew_before": ({"renewBefore": "24h"}, Keep),
+    "renew_before_percentage": ({"renewBeforePercentage": 10}, Keep),
+    "retain": ({"deletionPolicy": "Retain"}, Restore),
+    "revocation": ({"revocation": {"onDelete": True}}, Guard),
+}
+
+
+@pytest.mark.parametrize(("changed", "action"), CHANGES.values(), ids=CHANGES)
+def test_a_change_that_reissues_nothing_reaches_the_secret(changed: dict[str, Any], action: type[Action]) -> None:
+    secret = None if "secretName" in changed else make_secret(make_request())
+    assert type(ask(make_request(**changed), secret, REVOKES)) is action
+
+
+def test_each_field_that_reissues_nothing_is_tried() -> None:
+    names = set(REISSUES_NOTHING)
+    for name, parts in (("secret_template", SecretTemplate), ("outputs", Outputs)):
+        names.remove(name)
+        names |= {f"{name}.{part.name}" for part in fields(parts)}
+    assert names == {*CHANGES}
 
 
 def test_the_leaves_of_a_rotated_ca_are_reissued_spread_over_time() -> None:

@@ -18,10 +18,10 @@ from csr_operator.plugin.turns import Turns
 K = TypeVar("K", bound=Hashable)
 
 FIRST_RETRY = 1.0
-"""Seconds until the first retry of a key that failed."""
+"""Seconds that the first retry of a key waits at most; jitter makes that half as long at times."""
 
 LAST_RETRY = 60.0
-"""Seconds that a retry never waits longer than."""
+"""Seconds that any retry waits at most, unless a CA asks for more."""
 
 
 def retry_wait(failures: int) -> float:
