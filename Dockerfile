@@ -22,7 +22,7 @@ COPY pyproject.toml README.md ./
 COPY operator operator
 ARG VERSION
 # From here on nothing is fetched.
-RUN SETUPTOOLS_SCM_PRETEND_VERSION_FOR_CSR_OPERATOR="${VERSION}" \
+RUN SETUPTOOLS_SCM_PRETEND_VERSION="${VERSION}" \
     /opt/build/bin/pip wheel --no-index --no-build-isolation --no-deps --wheel-dir /dist . \
     && /opt/build/bin/pip --python /opt/csr-operator/bin/python install --no-index --no-deps /dist/*.whl
 
