@@ -14,7 +14,7 @@ from csr_operator import metrics
 from csr_operator.__main__ import _parser
 from csr_operator.api.keys import Kind
 from csr_operator.api.reasons import ROWS, Seen, With
-from csr_operator.kube.resources import OURS
+from csr_operator.kube.resources import WATCHED
 
 TOP = Path(__file__).parents[1]
 REFERENCE = TOP / "docs" / "reference.md"
@@ -42,7 +42,7 @@ def _table(*rows: tuple[str, ...]) -> str:
 
 
 def _fields(kind: str, part: str) -> str:
-    crd = yaml.safe_load((TOP / "crds" / f"csr-operator.dev_{OURS[Kind(kind)].plural}.yaml").read_text())
+    crd = yaml.safe_load((TOP / "crds" / f"csr-operator.dev_{WATCHED[Kind(kind)].plural}.yaml").read_text())
     (version,) = crd["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]["properties"][part]
     return _table(("Field", "Type", "Meaning"), *_walk("", schema))

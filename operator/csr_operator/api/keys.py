@@ -9,8 +9,9 @@ Raw = Mapping[str, Any]
 
 
 class Kind(StrEnum):
-    """The kinds of the operator's own API group."""
+    """The kinds of objects that are watched; `kube.resources.WATCHED` has the API's resource for each."""
 
+    SECRET = "Secret"  # noqa: S105 - the name of a kind
     CERTIFICATE_REQUEST = "CertificateRequest"
     ISSUER = "Issuer"
     CLUSTER_ISSUER = "ClusterIssuer"
@@ -24,11 +25,11 @@ ISSUER_KINDS: tuple[IssuerKind, ...] = (Kind.ISSUER, Kind.CLUSTER_ISSUER)
 
 
 class ObjectKey(NamedTuple):
-    """Which object."""
+    """Which object; for a Secret there is `SecretKey`."""
 
     kind: Kind
     namespace: str
-    """Empty for a ClusterIssuer."""
+    """Empty for what is in none, such as a ClusterIssuer."""
     name: str
 
     def __str__(self) -> str:
