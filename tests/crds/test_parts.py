@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from crds.generate import FOLDERS, NAMESPACES, destination, render
-from csr_operator.dns.providers import _KINDS
+from csr_operator.dns.providers import PROVIDERS
 
 KINDS = pytest.mark.parametrize("kind", NAMESPACES)
 RULES = "x-kubernetes-validations"
@@ -105,7 +105,7 @@ def test_a_dns_provider_is_one_more_file_for_all_that_set_records(kind: str, tmp
         assert name[RULES][0]["message"] == f"{owner}: pigeon.secretName {NOT_A_SECRET}"
         count, count_before = dns01[RULES][0], objects[owner][RULES][0]
         assert count["rule"] == with_one_more(count_before["rule"], ", has(self.pigeon)", "].filter(p, p)")
-        *others, last = (name for name in objects[owner]["properties"] if name in _KINDS)
+        *others, last = (name for name in objects[owner]["properties"] if name in PROVIDERS)
         listed = ", ".join(others)
         assert f"{listed} and {last}" in count_before["message"]
         assert count["message"] == count_before["message"].replace(
@@ -116,7 +116,7 @@ def test_a_dns_provider_is_one_more_file_for_all_that_set_records(kind: str, tmp
 def test_each_dns_provider_has_a_schema_and_the_other_way_round() -> None:
     solver = dict(dns01_objects(spec(render("Issuer"))))["acme.solvers"]
     other = {"challengeType", "recursiveNameservers", "recursiveNameserversOnly"}
-    assert solver["properties"].keys() - other == _KINDS.keys()
+    assert solver["properties"].keys() - other == PROVIDERS.keys()
 
 
 def _differences(one: Any, other: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
