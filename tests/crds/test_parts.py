@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from crds.generate import FOLDERS, NAMESPACES, destination, render
+from crds.generate import FOLDERS, NAMESPACES, BadPart, destination, render
 from csr_operator.dns.providers import PROVIDERS
 
 KINDS = pytest.mark.parametrize("kind", NAMESPACES)
@@ -117,6 +117,33 @@ def test_each_dns_provider_has_a_schema_and_the_other_way_round() -> None:
     solver = dict(dns01_objects(spec(render("Issuer"))))["acme.solvers"]
     other = {"challengeType", "recursiveNameservers", "recursiveNameserversOnly"}
     assert solver["properties"].keys() - other == PROVIDERS.keys()
+
+
+@pytest.mark.parametrize(
+    ("line", "changed", "told"),
+    [
+        ("order: 99\n", "", "order is missing"),
+        ("order: 99", "order: first", "order: its value has to be of type int"),
+        ("offer: '\"mint:\" (a CA of your own)'\n", "", "offer is missing"),
+        ("fields:", "feilds:", "fields is missing"),
+        ("order: 99", "order: 99\nowner: acme", "owner: a fragment has no such key"),
+        ("  mint:\n", "  other:\n  mint:\n", "fields.other: write the schema of the property"),
+        ("${namespace}", "${nmespace}", "mint.secretName: ${nmespace} stands for nothing here"),
+        ("$part: secretName", "$part: secret", "mint.secretName: $part: there is no crds/parts/secret.yaml"),
+        ("offer: '", "offer: ", "line 3, column"),
+        ("order: 99", "rules: [{message: '${x}'}]\norder: 99", "${x} stands for nothing here"),
+    ],
+)
+def test_what_is_wrong_with_a_fragment_is_told_with_its_file_and_the_key(
+    line: str, changed: str, told: str, tmp_path: Path
+) -> None:
+    assert A_CA.count(line) == 1
+    file = tmp_path / "mint.yaml"
+    file.write_text(A_CA.replace(line, changed))
+    with pytest.raises(BadPart) as error:
+        render("Issuer", {"backends": [tmp_path], "dns": []})
+    assert str(error.value).startswith(str(file))
+    assert told in str(error.value)
 
 
 def _differences(one: Any, other: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
