@@ -81,6 +81,12 @@ def render(kind: str, folders: Folders = FOLDERS) -> str:
     return _HEADER + yaml.dump(made, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=112)
 
 
+def fields_of(folder: str) -> list[str]:
+    """The properties that the fragments of this folder of `FOLDERS` add, in their order. Raises BadPart."""
+    fragments = _fragments(FOLDERS[folder], _REQUIRED[folder])
+    return [field for fragment in fragments for field in fragment.fields]
+
+
 def _fragments(folders: Sequence[Path], required: Sequence[str]) -> list[Fragment]:
     files = [file for folder in folders for glob in ("*.yaml", "*/schema.yaml") for file in sorted(folder.glob(glob))]
     return sorted((_fragment(file, required) for file in files), key=lambda each: each.order)

@@ -1,4 +1,4 @@
-"""`python -m docs.generate` writes what docs/reference.md takes from the code: fields, arguments, metrics, reasons."""
+"""`python -m docs.generate` writes what docs/reference.md takes from the code: fields, reasons, metrics and more."""
 
 import argparse
 import re
@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
+from crds.generate import fields_of
 from csr_operator import metrics
 from csr_operator.__main__ import _parser
 from csr_operator.api.keys import Kind
@@ -29,6 +30,7 @@ def render(text: str) -> str:
     writers: dict[str, Callable[[str], str]] = {
         "spec": lambda kind: _fields(kind, "spec"),
         "status": lambda kind: _fields(kind, "status"),
+        "backends": lambda _: _backends(),
         "arguments": lambda _: _arguments(),
         "metrics": lambda _: _metrics(),
         "reasons": lambda of: _reasons(of),
@@ -46,6 +48,15 @@ def _fields(kind: str, part: str) -> str:
     (version,) = crd["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]["properties"][part]
     return _table(("Field", "Type", "Meaning"), *_walk("", schema))
+
+
+def _backends() -> str:
+    names = [f"[`{name}`]({name}.md)" if _has_page(name) else f"`{name}`" for name in fields_of("backends")]
+    return f"Exactly one backend is set: {', '.join(names)} or [`external`](backends.md)."
+
+
+def _has_page(name: str) -> bool:
+    return (REFERENCE.parent / f"{name}.md").exists()
 
 
 def _walk(prefix: str, schema: Schema) -> Iterator[tuple[str, str, str]]:
