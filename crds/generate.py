@@ -11,6 +11,7 @@ A part is YAML as it is to stand in a definition, but for this:
 """
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,8 @@ NAMESPACES = {"Issuer": "this namespace", "ClusterIssuer": "the operator's own n
 """The kinds that are made, and where the Secrets are that each reads."""
 
 Words = Mapping[str, str]
-"""`kind`; `singular`; `namespace`, where Secrets are; `field`, this one as messages name it. In an object with `$each`
-and below it: `owner`, the field that the object belongs to, and those of `_counted`."""
+"""`kind`; `singular`; `namespace`, where Secrets are; `field`, this one as messages name it; `file`, for errors. In an
+object with `$each` and below it: `owner`, the field that the object belongs to, and those of `_counted`."""
 
 _HEADER = """\
 # Made by `make crds` from crds/parts and from the *.yaml beside the code of each CA and DNS provider: change those.
@@ -39,6 +40,13 @@ _HEADER = """\
 """
 _WORD = re.compile(r"\$\{(\w+)\}")
 _RULES, _PROPERTIES = "x-kubernetes-validations", "properties"
+_TYPES = {"order": int, "fields": dict, "offer": str, "only": list, "rules": list}
+_REQUIRED = {"backends": ("order", "fields", "offer"), "dns": ("order", "fields")}
+"""What each fragment in a folder has to have."""
+
+
+class BadPart(Exception):
+    """No definition can be made of a part or fragment; the text names its file and the key."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +63,8 @@ class Fragment:
     """The owners that have its properties. All when empty."""
     rules: Sequence[Mapping[str, Any]] = ()
     """CEL rules about its properties together with those beside them."""
+    file: str
+    """Its own, for messages."""
 
 
 def destination(kind: str) -> Path:
@@ -63,20 +73,58 @@ def destination(kind: str) -> Path:
 
 
 def render(kind: str, folders: Folders = FOLDERS) -> str:
-    """The text of that file, with the fragments of these folders."""
-    words = {"kind": kind, "singular": kind.lower(), "namespace": NAMESPACES[kind], "field": ""}
-    made = _Maker({name: _fragments(paths) for name, paths in folders.items()}).make(_part("issuer"), words)
+    """The text of that file, with the fragments of these folders. Raises BadPart."""
+    frame = CRDS / "parts" / "issuer.yaml"
+    words = {"kind": kind, "singular": kind.lower(), "namespace": NAMESPACES[kind], "field": "", "file": _name(frame)}
+    fragments = {name: _fragments(paths, _REQUIRED[name]) for name, paths in folders.items()}
+    made = _Maker(fragments).make(_load(frame), words)
     return _HEADER + yaml.dump(made, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=112)
 
 
-def _fragments(folders: Sequence[Path]) -> list[Fragment]:
+def fields_of(folder: str) -> list[str]:
+    """The properties that the fragments of this folder of `FOLDERS` add, in their order. Raises BadPart."""
+    fragments = _fragments(FOLDERS[folder], _REQUIRED[folder])
+    return [field for fragment in fragments for field in fragment.fields]
+
+
+def _fragments(folders: Sequence[Path], required: Sequence[str]) -> list[Fragment]:
     files = [file for folder in folders for glob in ("*.yaml", "*/schema.yaml") for file in sorted(folder.glob(glob))]
-    return sorted((Fragment(**yaml.safe_load(file.read_text())) for file in files), key=lambda each: each.order)
+    return sorted((_fragment(file, required) for file in files), key=lambda each: each.order)
 
 
-def _part(name: str) -> dict[str, Any]:
-    part: dict[str, Any] = yaml.safe_load((CRDS / "parts" / f"{name}.yaml").read_text())
-    return part
+def _fragment(file: Path, required: Sequence[str]) -> Fragment:
+    keys = _load(file)
+    for key in required:
+        if key not in keys:
+            raise BadPart(f"{_name(file)}: {key} is missing: `Fragment` in crds/generate.py says what it is")
+    for key, value in keys.items():
+        if key not in _TYPES:
+            raise BadPart(f"{_name(file)}: {key}: a fragment has no such key; it has {', '.join(_TYPES)}")
+        if not isinstance(value, _TYPES[key]):
+            raise BadPart(f"{_name(file)}: {key}: its value has to be of type {_TYPES[key].__name__}")
+    for field, schema in keys["fields"].items():
+        if not isinstance(schema, dict):
+            raise BadPart(f"{_name(file)}: fields.{field}: write the schema of the property")
+    return Fragment(**keys, file=_name(file))
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise BadPart(f"{_name(file)}: {error}") from None
+    if not isinstance(loaded, dict):
+        raise BadPart(f"{_name(file)}: write keys and their values")
+    return loaded
+
+
+def _name(file: Path) -> str:
+    """As seen from the top of the repository, if it is in there."""
+    return str(file.relative_to(CRDS.parent) if file.is_relative_to(CRDS.parent) else file)
+
+
+def _bad(words: Words, text: str) -> BadPart:
+    return BadPart(": ".join(filter(None, (words["file"], words["field"], text))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +135,7 @@ class _Maker:
         """What a node of a part is in the definition."""
         match node:
             case str():
-                return _WORD.sub(lambda match: words[match[1]], node)
+                return _WORD.sub(lambda match: _word(match[1], words), node)
             case list():
                 return [self.make(each, words) for each in node]
             case dict() if node.keys() == NAMESPACES.keys():
@@ -98,31 +146,49 @@ class _Maker:
 
     def _mapping(self, node: dict[str, Any], words: Words) -> dict[str, Any]:
         if "$part" in node:
-            node = _merged(node, _part(node["$part"]))
+            file = CRDS / "parts" / f"{node['$part']}.yaml"
+            if not file.is_file():
+                raise _bad(words, f"$part: there is no {_name(file)}")
+            node, words = _merged(node, _load(file), file), {**words, "file": f"{words['file']} with {_name(file)}"}
         properties = node.get(_PROPERTIES, {})
         if "$each" not in properties:
             return self._object(node, words, [])
+        if properties["$each"] not in self.fragments:
+            raise _bad(words, f"$each: there is no folder {properties['$each']}, but {', '.join(self.fragments)}")
         owner = words["field"].rpartition(".")[0]
         fragments = [each for each in self.fragments[properties["$each"]] if owner in (each.only or [owner])]
-        rules = [*node[_RULES], *(rule for each in fragments for rule in each.rules)]
-        return self._object({**node, _RULES: rules}, {**words, "owner": owner, **_counted(fragments)}, fragments)
+        words = {**words, "owner": owner, **_counted(fragments)}
+        rules = [self.make(rule, {**words, "file": each.file}) for each in fragments for rule in each.rules]
+        return self._object({**node, _RULES: [*node.get(_RULES, []), *rules]}, words, fragments)
 
     def _object(self, node: dict[str, Any], words: Words, fragments: Sequence[Fragment]) -> dict[str, Any]:
         found = {key: self.make(value, words) for key, value in node.items() if key != _PROPERTIES}
         for name, schema in node.get(_PROPERTIES, {}).items():
             if name == "$each":
                 prefix = f"{words['owner']}: " if words["owner"] else ""
-                added = {own: schema for each in fragments for own, schema in each.fields.items()}
+                added = [(own, schema, each.file) for each in fragments for own, schema in each.fields.items()]
             else:
                 prefix = f"{words['field']}." if words["field"] not in ("", "spec") else ""
-                added = {name: schema}
-            for own, each in added.items():
-                found.setdefault(_PROPERTIES, {})[own] = self.make(each, {**words, "field": prefix + own})
+                added = [(name, schema, words["file"])]
+            for own, schema, file in added:
+                made = self.make(schema, {**words, "field": prefix + own, "file": file})
+                found.setdefault(_PROPERTIES, {})[own] = made
         return found
 
 
-def _merged(own: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
-    """What `own` has comes first, and of what both have it alone; but rules and properties are those of both."""
+def _word(name: str, words: Words) -> str:
+    if name not in words:
+        raise _bad(words, f"${{{name}}} stands for nothing here; these do: {', '.join(words)}")
+    return words[name]
+
+
+def _merged(own: Mapping[str, Any], part: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """What `own` has comes first, and of what both have it alone; but rules and properties are those of both.
+
+    file: that of the part.
+    """
+    if "type" not in part:
+        raise BadPart(f"{_name(file)}: type is missing")
     merged = {"type": part["type"], **{key: value for key, value in own.items() if key != "$part"}}
     for key, value in part.items():
         if key == _RULES and key in own:
@@ -170,5 +236,9 @@ _Dumper.add_representer(list, _Dumper.sequence)
 
 
 if __name__ == "__main__":
-    for kind in NAMESPACES:
-        destination(kind).write_text(render(kind))
+    try:
+        texts = {kind: render(kind) for kind in NAMESPACES}
+    except BadPart as error:
+        sys.exit(str(error))
+    for kind, text in texts.items():
+        destination(kind).write_text(text)

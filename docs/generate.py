@@ -1,4 +1,4 @@
-"""`python -m docs.generate` writes what docs/reference.md takes from the code: fields, arguments, metrics, reasons."""
+"""`python -m docs.generate` writes what docs/reference.md takes from the code: fields, reasons, metrics and more."""
 
 import argparse
 import re
@@ -10,11 +10,12 @@ from typing import Any
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
+from crds.generate import fields_of
 from csr_operator import metrics
 from csr_operator.__main__ import _parser
 from csr_operator.api.keys import Kind
 from csr_operator.api.reasons import ROWS, Seen, With
-from csr_operator.kube.resources import OURS
+from csr_operator.kube.resources import WATCHED
 
 TOP = Path(__file__).parents[1]
 REFERENCE = TOP / "docs" / "reference.md"
@@ -29,6 +30,7 @@ def render(text: str) -> str:
     writers: dict[str, Callable[[str], str]] = {
         "spec": lambda kind: _fields(kind, "spec"),
         "status": lambda kind: _fields(kind, "status"),
+        "backends": lambda _: _backends(),
         "arguments": lambda _: _arguments(),
         "metrics": lambda _: _metrics(),
         "reasons": lambda of: _reasons(of),
@@ -42,10 +44,19 @@ def _table(*rows: tuple[str, ...]) -> str:
 
 
 def _fields(kind: str, part: str) -> str:
-    crd = yaml.safe_load((TOP / "crds" / f"csr-operator.dev_{OURS[Kind(kind)].plural}.yaml").read_text())
+    crd = yaml.safe_load((TOP / "crds" / f"csr-operator.dev_{WATCHED[Kind(kind)].plural}.yaml").read_text())
     (version,) = crd["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]["properties"][part]
     return _table(("Field", "Type", "Meaning"), *_walk("", schema))
+
+
+def _backends() -> str:
+    names = [f"[`{name}`]({name}.md)" if _has_page(name) else f"`{name}`" for name in fields_of("backends")]
+    return f"Exactly one backend is set: {', '.join(names)} or [`external`](backends.md)."
+
+
+def _has_page(name: str) -> bool:
+    return (REFERENCE.parent / f"{name}.md").exists()
 
 
 def _walk(prefix: str, schema: Schema) -> Iterator[tuple[str, str, str]]:

@@ -86,3 +86,4 @@ async def test_the_newest_is_the_one_that_counts(controller: Controller) -> None
 
 async def test_each_kind_that_is_watched_has_a_reconciler(controller: Controller) -> None:
     assert {source.kind for source in sources(())} == controller.reconcilers.keys()
+    assert controller.reconcilers.keys() == set(Kind)

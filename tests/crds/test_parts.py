@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from crds.generate import FOLDERS, NAMESPACES, destination, render
-from csr_operator.dns.providers import _KINDS
+from crds.generate import FOLDERS, NAMESPACES, BadPart, destination, render
+from csr_operator.dns.providers import PROVIDERS
 
 KINDS = pytest.mark.parametrize("kind", NAMESPACES)
 RULES = "x-kubernetes-validations"
@@ -49,6 +49,21 @@ def spec(text: str) -> dict[str, Any]:
     return found
 
 
+def with_one_more(text: str, addition: str, end: str) -> str:
+    """The text with `addition` before `end`, which it has once."""
+    assert text.count(end) == 1
+    return text.replace(end, addition + end)
+
+
+def dns01_objects(issuer: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The schema of each object that names a DNS provider, and whose it is."""
+    properties = issuer["properties"]
+    yield "acme.solvers", properties["acme"]["properties"]["solvers"]["items"]["properties"]["dns01"]
+    for name, backend in properties.items():
+        if "dns01" in backend.get("properties", {}):
+            yield name, backend["properties"]["dns01"]
+
+
 @KINDS
 def test_the_file_is_what_the_parts_make(kind: str) -> None:
     """If not: `make crds`."""
@@ -66,14 +81,15 @@ def test_a_ca_is_one_more_file(kind: str, file: str, tmp_path: Path) -> None:
     name = after["properties"].pop("mint")["properties"]["secretName"]
     assert name["description"] == f"A Secret in {NAMESPACES[kind]} with a token."
     assert name[RULES][0]["message"] == f"mint.secretName {NOT_A_SECRET}"
-    none, several = after.pop(RULES)
-    assert "has(self.sectigo) || has(self.mint) || has(self.external)" in none["rule"]
-    assert '"sectigo:" (Sectigo Certificate Manager), "mint:" (a CA of your own), or "external:"' in none["message"]
-    assert "has(self.sectigo), has(self.mint), has(self.external)].filter(b, b).size() <= 1" in several["rule"]
-    assert f"sectigo, mint and external, and create another {kind} for" in several["message"]
-    *_, own = after["properties"]["external"]["properties"].pop("name")[RULES]
-    assert own["rule"].endswith('"sectigo", "mint"])')
-    del before[RULES], before["properties"]["external"]["properties"]["name"]
+    (none, several), (none_before, several_before) = after.pop(RULES), before.pop(RULES)
+    assert none["rule"] == with_one_more(none_before["rule"], "has(self.mint) || ", "has(self.external)")
+    assert none["message"] == with_one_more(none_before["message"], '"mint:" (a CA of your own), ', 'or "external:"')
+    assert several["rule"] == with_one_more(several_before["rule"], "has(self.mint), ", "has(self.external)]")
+    assert several["message"] == with_one_more(several_before["message"], ", mint", " and external")
+    (*_, own), (*_, own_before) = (
+        version["properties"]["external"]["properties"].pop("name")[RULES] for version in (after, before)
+    )
+    assert own["rule"] == with_one_more(own_before["rule"], ', "mint"', "])")
     assert after == before
 
 
@@ -81,20 +97,53 @@ def test_a_ca_is_one_more_file(kind: str, file: str, tmp_path: Path) -> None:
 @KINDS
 def test_a_dns_provider_is_one_more_file_for_all_that_set_records(kind: str, tmp_path: Path) -> None:
     (tmp_path / "pigeon.yaml").write_text(A_PROVIDER)
-    made = spec(render(kind, {**FOLDERS, "dns": [*FOLDERS["dns"], tmp_path]}))["properties"]
-    solver = made["acme"]["properties"]["solvers"]["items"]["properties"]["dns01"]
-    for owner, dns01 in (("acme.solvers", solver), ("digicert", made["digicert"]["properties"]["dns01"])):
+    before, after = spec(render(kind)), spec(render(kind, {**FOLDERS, "dns": [*FOLDERS["dns"], tmp_path]}))
+    objects = dict(dns01_objects(before))
+    for owner, dns01 in dns01_objects(after):
         name = dns01["properties"]["pigeon"]["properties"]["secretName"]
         assert name["description"] == f"The name of a Secret in {NAMESPACES[kind]}."
         assert name[RULES][0]["message"] == f"{owner}: pigeon.secretName {NOT_A_SECRET}"
-        assert "has(self.exec), has(self.pigeon)].filter(p, p).size()" in dns01[RULES][0]["rule"]
-        assert "webhook, exec and pigeon" in dns01[RULES][0]["message"]
+        count, count_before = dns01[RULES][0], objects[owner][RULES][0]
+        assert count["rule"] == with_one_more(count_before["rule"], ", has(self.pigeon)", "].filter(p, p)")
+        *others, last = (name for name in objects[owner]["properties"] if name in PROVIDERS)
+        listed = ", ".join(others)
+        assert f"{listed} and {last}" in count_before["message"]
+        assert count["message"] == count_before["message"].replace(
+            f"{listed} and {last}", f"{listed}, {last} and pigeon"
+        )
 
 
 def test_each_dns_provider_has_a_schema_and_the_other_way_round() -> None:
-    solver = spec(render("Issuer"))["properties"]["acme"]["properties"]["solvers"]["items"]["properties"]["dns01"]
+    solver = dict(dns01_objects(spec(render("Issuer"))))["acme.solvers"]
     other = {"challengeType", "recursiveNameservers", "recursiveNameserversOnly"}
-    assert solver["properties"].keys() - other == _KINDS.keys()
+    assert solver["properties"].keys() - other == PROVIDERS.keys()
+
+
+@pytest.mark.parametrize(
+    ("line", "changed", "told"),
+    [
+        ("order: 99\n", "", "order is missing"),
+        ("order: 99", "order: first", "order: its value has to be of type int"),
+        ("offer: '\"mint:\" (a CA of your own)'\n", "", "offer is missing"),
+        ("fields:", "feilds:", "fields is missing"),
+        ("order: 99", "order: 99\nowner: acme", "owner: a fragment has no such key"),
+        ("  mint:\n", "  other:\n  mint:\n", "fields.other: write the schema of the property"),
+        ("${namespace}", "${nmespace}", "mint.secretName: ${nmespace} stands for nothing here"),
+        ("$part: secretName", "$part: secret", "mint.secretName: $part: there is no crds/parts/secret.yaml"),
+        ("offer: '", "offer: ", "line 3, column"),
+        ("order: 99", "rules: [{message: '${x}'}]\norder: 99", "${x} stands for nothing here"),
+    ],
+)
+def test_what_is_wrong_with_a_fragment_is_told_with_its_file_and_the_key(
+    line: str, changed: str, told: str, tmp_path: Path
+) -> None:
+    assert A_CA.count(line) == 1
+    file = tmp_path / "mint.yaml"
+    file.write_text(A_CA.replace(line, changed))
+    with pytest.raises(BadPart) as error:
+        render("Issuer", {"backends": [tmp_path], "dns": []})
+    assert str(error.value).startswith(str(file))
+    assert told in str(error.value)
 
 
 def _differences(one: Any, other: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:

@@ -1,4 +1,4 @@
-"""`crds/` and `model.py` say the same: every field of the schema is read, and no other field is."""
+"""`crds/` and the parsers of `api/` say the same: every field of the schema is read, and no other field is."""
 
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from csr_operator.backends.digicert.certcentral import DigicertBackend
-from csr_operator.plugin import http
+from csr_operator.plugin import http, testing
 from csr_operator.plugin.backend import Issued
 from csr_operator.plugin.testing import Clock, World
 from tests.emulators import sectigo_world
@@ -43,8 +43,8 @@ class CertCentral:
 async def cert_central(folder: Path) -> AsyncIterator[CertCentral]:
     clock = Clock()
     with DigicertServer(folder / "digicert", clock) as server:
-        async with http.http_session() as session:
-            yield CertCentral(server, clock, World(session, clock, {"digicert": {"api-key": KEY.encode()}}))
+        async with testing.world(clock, digicert={"api-key": KEY.encode()}) as world:
+            yield CertCentral(server, clock, world)
 
 
 @asynccontextmanager

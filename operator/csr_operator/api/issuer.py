@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from .conditions import Condition
-from .keys import Kind, ObjectKey, Raw
+from .keys import IssuerKind, ObjectKey, Raw
 from .policy import Policy
 
 
@@ -21,7 +21,7 @@ class Limits:
 class Issuer:
     """An Issuer or ClusterIssuer as the watch shows it."""
 
-    kind: Kind
+    kind: IssuerKind
     namespace: str
     """Empty for a ClusterIssuer."""
     name: str

@@ -3,25 +3,33 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Raw = Mapping[str, Any]
 
 
 class Kind(StrEnum):
-    """The kinds of the operator's own API group."""
+    """The kinds of objects that are watched; `kube.resources.WATCHED` has the API's resource for each."""
 
+    SECRET = "Secret"  # noqa: S105 - the name of a kind
     CERTIFICATE_REQUEST = "CertificateRequest"
     ISSUER = "Issuer"
     CLUSTER_ISSUER = "ClusterIssuer"
 
 
+IssuerKind = Literal[Kind.ISSUER, Kind.CLUSTER_ISSUER]
+"""Those of them that sign."""
+
+ISSUER_KINDS: tuple[IssuerKind, ...] = (Kind.ISSUER, Kind.CLUSTER_ISSUER)
+"""The same, to go through."""
+
+
 class ObjectKey(NamedTuple):
-    """Which object."""
+    """Which object; for a Secret there is `SecretKey`."""
 
     kind: Kind
     namespace: str
-    """Empty for a ClusterIssuer."""
+    """Empty for what is in none, such as a ClusterIssuer."""
     name: str
 
     def __str__(self) -> str:
@@ -33,7 +41,7 @@ class IssuerRef:
     """One entry of a request's `issuerRefs`: an issuer as its user names it."""
 
     name: str
-    kind: Kind = Kind.ISSUER
+    kind: IssuerKind = Kind.ISSUER
 
     def key(self, namespace: str) -> ObjectKey:
         """The issuer that a request in `namespace` means."""
@@ -58,12 +66,17 @@ class InvalidSpec(ValueError):
     """A field that admission let through cannot be read; the text names field and remedy."""
 
 
+def parse_issuer_kind(text: str) -> IssuerKind:
+    """Raises ValueError for what is no kind of issuer, whatever else it may be the kind of."""
+    return ISSUER_KINDS[ISSUER_KINDS.index(text)]
+
+
 def issuer_key(namespace: str, name: str) -> ObjectKey | None:
     """The issuer that an annotation of a Secret in `namespace` calls `Kind/name`; None if it is no issuer's name."""
     kind, _, name = name.partition("/")
-    if kind not in (Kind.ISSUER, Kind.CLUSTER_ISSUER) or not name:
+    if kind not in ISSUER_KINDS or not name:
         return None
-    return IssuerRef(name, Kind(kind)).key(namespace)
+    return IssuerRef(name, parse_issuer_kind(kind)).key(namespace)
 
 
 def issuer_name(key: ObjectKey) -> str:

@@ -11,7 +11,7 @@ from csr_operator.pki.keys import KeyAlgorithm
 from csr_operator.pki.usages import normalized_usages
 
 from .issuer import Issuer, Limits
-from .keys import InvalidSpec, Kind, Raw
+from .keys import InvalidSpec, Raw, parse_issuer_kind
 from .policy import (
     SUBJECT_FIELDS,
     AllowedKey,
@@ -64,7 +64,7 @@ def parse_issuer(obj: Raw) -> Issuer:
         problem = problem_of(error)
         backend, config = "", {}
     return Issuer(
-        kind=Kind(obj["kind"]),
+        kind=parse_issuer_kind(obj["kind"]),
         namespace=metadata.get("namespace", ""),
         name=metadata["name"],
         uid=metadata["uid"],

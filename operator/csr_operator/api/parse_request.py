@@ -12,7 +12,7 @@ from csr_operator.pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters
 from csr_operator.pki.names import Names, OtherName, Subject
 from csr_operator.pki.profile import CustomExtension, NameConstraints, Profile, Subtrees
 
-from .keys import InvalidSpec, IssuerRef, Kind, Raw, SecretKeyRef
+from .keys import InvalidSpec, IssuerRef, Kind, Raw, SecretKeyRef, parse_issuer_kind
 from .names import (
     ABANDON_ANNOTATION,
     IMPORT_ANNOTATION,
@@ -132,7 +132,9 @@ def _revocation(raw: Raw) -> Revocation:
 def _issuer_refs(spec: Raw) -> tuple[IssuerRef, ...]:
     one, several = spec.get("issuerRef"), spec.get("issuerRefs") or ()
     refs = (one, *several) if one is not None else several  # admission lets only one of them through
-    return tuple(IssuerRef(read_required(ref, "name"), Kind(ref.get("kind") or Kind.ISSUER)) for ref in refs)
+    return tuple(
+        IssuerRef(read_required(ref, "name"), parse_issuer_kind(ref.get("kind") or Kind.ISSUER)) for ref in refs
+    )
 
 
 def _readable_refs(spec: Raw) -> tuple[IssuerRef, ...]:

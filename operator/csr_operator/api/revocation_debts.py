@@ -61,7 +61,7 @@ def read_debts(secret: SecretKey, value: str, seal: Seal) -> tuple[RevocationDeb
 def read_debt_summaries(secret: SecretKey, value: str, seal: Seal | None) -> tuple[DebtSummary, ...] | None:
     """Who has to revoke what, without looking into the certificates; None if it is not the operator's.
 
-    seal: as for `parse.parse_secret_meta`.
+    seal: as for `parse_secret.parse_secret_meta`.
     """
     if not value:
         return ()

@@ -239,7 +239,7 @@ class Challenges:
 
 
 class IssuerResponder:
-    """`backends.base.Responder` for one issuer."""
+    """`plugin.context.Responder` for one issuer."""
 
     def __init__(self, challenges: Challenges, issuer: Issuer) -> None:
         self._challenges, self._issuer = challenges, issuer

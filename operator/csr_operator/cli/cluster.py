@@ -17,7 +17,7 @@ from csr_operator.kube.custom_objects import CustomObjects
 from csr_operator.kube.errors import KubeError, NoConfiguration
 from csr_operator.kube.kubeconfig import kubeconfigs, load_kubeconfig
 from csr_operator.kube.objects import Object
-from csr_operator.kube.resources import EVENTS, OURS, SELF_SUBJECT_REVIEWS
+from csr_operator.kube.resources import EVENTS, SELF_SUBJECT_REVIEWS, WATCHED
 from csr_operator.kube.secrets import Secrets
 from csr_operator.kube.transport import JSON, Transport
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 # Flux takes the fields of managers whose name begins with `kubectl` away, and with them what a user asked for.
 _AGENT = "csr-operator-cli"
-_REQUESTS = OURS[Kind.CERTIFICATE_REQUEST]
+_REQUESTS = WATCHED[Kind.CERTIFICATE_REQUEST]
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _PAGE = 500
 _PATIENCE = 30.0
@@ -65,7 +65,7 @@ class Cluster:
 
     async def get(self, key: ObjectKey) -> Object:
         """A request or an issuer; KubeError with status 404 if there is none."""
-        return await self._transport.call("get", "GET", OURS[key.kind].plural, _path(key))
+        return await self._transport.call("get", "GET", WATCHED[key.kind].plural, _path(key))
 
     async def list_requests(self, selector: str, *, everywhere: bool = False, secret_name: str = "") -> list[Object]:
         """Those of the namespace, or of all, that the label selector selects (empty: all), by namespace and name.
@@ -87,7 +87,7 @@ class Cluster:
     async def annotate(self, key: ObjectKey, name: str, value: str) -> Object:
         """Returns the request as it is then."""
         return await self._transport.patch(
-            OURS[key.kind].plural, _path(key), {"metadata": {"annotations": {name: value}}}, accept=JSON
+            WATCHED[key.kind].plural, _path(key), {"metadata": {"annotations": {name: value}}}, accept=JSON
         )
 
     async def patch_status(self, key: ObjectKey, resource_version: str, status: Object) -> None:
@@ -132,7 +132,7 @@ class Cluster:
                 "resourceVersion": obj["metadata"]["resourceVersion"],
                 "timeoutSeconds": str(_WATCH_SECONDS),
             }
-            resource = OURS[key.kind]
+            resource = WATCHED[key.kind]
             response = await self._transport.watch(resource.plural, resource.path(key.namespace), query)
             try:
                 async for line in response.content:
@@ -219,4 +219,4 @@ def _of_the_pod(configuration: kubernetes_client.Configuration, paths: Sequence[
 
 
 def _path(key: ObjectKey) -> str:
-    return OURS[key.kind].path(key.namespace, key.name)
+    return WATCHED[key.kind].path(key.namespace, key.name)

@@ -128,13 +128,13 @@ class Controller:
         in_namespaces = IssuerReconciler(Kind.ISSUER, issuers, slots, journal, interval, wake)
         of_cluster = IssuerReconciler(Kind.CLUSTER_ISSUER, issuers, slots, journal, interval, wake)
         self._filings: list[Filing[Any]] = [self._requests.filing, in_namespaces.filing, of_cluster.filing]
-        self.reconcilers: Mapping[Kind | None, Reconciler] = {
-            None: secrets,
+        self.reconcilers: Mapping[Kind, Reconciler] = {
+            Kind.SECRET: secrets,
             Kind.CERTIFICATE_REQUEST: self._requests,
             Kind.ISSUER: in_namespaces,
             Kind.CLUSTER_ISSUER: of_cluster,
         }
-        """By the kind of what is watched (`kube.sources.Source`); None: the operator's own Secrets."""
+        """One for each kind that is watched."""
 
         self._workers = Workers(self._queue, self._of)
         self._clock_watch: asyncio.Task[None] | None = None
@@ -175,7 +175,7 @@ class Controller:
         return self._issuers.samples()
 
     def _of(self, key: Key) -> Reconciler:
-        return self.reconcilers[None if isinstance(key, SecretKey) else key.kind]
+        return self.reconcilers[Kind.SECRET if isinstance(key, SecretKey) else key.kind]
 
     def _show_request(self, obj: Raw) -> None:
         self._requests.observe(obj)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from csr_operator.api.issuer import Issuer
-from csr_operator.api.keys import Kind, ObjectKey, Raw
+from csr_operator.api.keys import IssuerKind, ObjectKey, Raw
 from csr_operator.api.parse_issuer import parse_issuer
 
 from .filing import Filing
@@ -19,7 +19,7 @@ class IssuerReconciler:
 
     def __init__(
         self,
-        kind: Kind,
+        kind: IssuerKind,
         issuers: Issuers,
         slots: Slots,
         journal: Journal,

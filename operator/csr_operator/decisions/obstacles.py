@@ -83,8 +83,8 @@ def missing_issuer(request: CertificateRequest, world: World, key: ObjectKey) ->
 
 def namesake_of(request: CertificateRequest, key: ObjectKey) -> ObjectKey:
     """The issuer of the other kind that may have been meant."""
-    kind = Kind.CLUSTER_ISSUER if key.kind is Kind.ISSUER else Kind.ISSUER
-    return IssuerRef(key.name, kind).key(request.namespace)
+    ref = IssuerRef(key.name, Kind.CLUSTER_ISSUER if key.kind is Kind.ISSUER else Kind.ISSUER)
+    return ref.key(request.namespace)
 
 
 def ref_field(request: CertificateRequest, key: ObjectKey) -> str:

@@ -7,6 +7,8 @@ from csr_operator.plugin import credentials
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured
 
+from .resolve import Resolver
+
 
 class Provider(Protocol):
     """Writes TXT records into zones. Called concurrently.
@@ -21,6 +23,20 @@ class Provider(Protocol):
 
     async def withdraw(self, name: str, value: str) -> None:
         """Remove that one record and leave the others; gone already counts as done."""
+        ...
+
+
+class MakeProvider(Protocol):
+    """How a provider is made: its class has this as constructor. An issuer's is made anew whenever its spec changes."""
+
+    def __call__(self, config: Mapping[str, Any], context: Context, resolver: Resolver, field: str, /) -> Provider:
+        """Raises Misconfigured, which names the field below `field` and what to write there. No I/O.
+
+        config: what stands in the issuer under the provider's name, with the properties of its schema; admission may
+        have let other values through. context: Secrets of the issuer's namespace, read when a record is written, and
+        HTTP. resolver: the zone of a name (`zone`), and whether a record is seen already (`propagated`). field: the
+        place of `config` in the issuer, for messages, such as `spec.acme.solvers[0].dns01.webhook`.
+        """
         ...
 
 

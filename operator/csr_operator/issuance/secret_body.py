@@ -41,7 +41,7 @@ Passwords = Mapping[SecretKeyRef, str]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is kept of an order besides key and CSR: see `model.Staged`."""
+    """What is kept of an order besides key and CSR: see `api.secrets.Staged`."""
 
     revision: int
     hurries: int = 0

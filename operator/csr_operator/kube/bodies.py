@@ -76,16 +76,19 @@ async def parse_event(line: bytes) -> Object:
     return event
 
 
-def parse_secret_event(line: bytes) -> Object:
-    """A watch event; if it cannot be read, one with the head of the object's metadata alone. Raises Unreachable."""
+def parse_metadata_event(line: bytes, kind: str) -> Object:
+    """A watch event of an object's metadata; if it cannot be read, one with the head of that alone.
+
+    kind: what the metrics call the object. Raises Unreachable.
+    """
     event = parse_object(line)
     if event is not None and isinstance(event.get("object"), dict):
         return event
-    kind, head = _EVENT_HEAD.match(line), _head(line)
-    if kind is None or head is None:
+    start, head = _EVENT_HEAD.match(line), _head(line)
+    if start is None or head is None:
         raise Unreachable("what came on the watch is not an event")
-    UNREADABLE.labels("Secret").inc()
-    return {"type": kind[1].decode(), "object": head}
+    UNREADABLE.labels(kind).inc()
+    return {"type": start[1].decode(), "object": head}
 
 
 def parse_list_head(text: bytes) -> Object:

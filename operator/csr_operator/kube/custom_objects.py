@@ -4,7 +4,7 @@ from csr_operator.api.keys import ObjectKey
 
 from .errors import KubeError
 from .objects import Object
-from .resources import OURS, is_name
+from .resources import WATCHED, is_name
 from .transport import Transport
 
 
@@ -19,7 +19,7 @@ class CustomObjects:
         if not is_name(key.name):
             return None  # as an owner reference may have it, which leads elsewhere
         try:
-            return await self._transport.call("get", "GET", OURS[key.kind].plural, _path(key))
+            return await self._transport.call("get", "GET", WATCHED[key.kind].plural, _path(key))
         except KubeError as error:
             if error.status == 404:
                 return None
@@ -31,13 +31,13 @@ class CustomObjects:
         Returns the metadata only.
         """
         body = {"metadata": {"resourceVersion": resource_version}, "status": status}
-        return await self._transport.patch(f"{OURS[key.kind].plural}/status", f"{_path(key)}/status", body)
+        return await self._transport.patch(f"{WATCHED[key.kind].plural}/status", f"{_path(key)}/status", body)
 
     async def patch_finalizers(self, key: ObjectKey, resource_version: str, finalizers: list[str]) -> Object:
         """Refused with 409 if the object changed since `resource_version`. Returns the metadata only."""
         body = {"metadata": {"resourceVersion": resource_version, "finalizers": finalizers}}
-        return await self._transport.patch(OURS[key.kind].plural, _path(key), body)
+        return await self._transport.patch(WATCHED[key.kind].plural, _path(key), body)
 
 
 def _path(key: ObjectKey) -> str:
-    return OURS[key.kind].path(key.namespace, key.name)
+    return WATCHED[key.kind].path(key.namespace, key.name)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from csr_operator.api.keys import Kind
-from csr_operator.api.names import GROUP, VERSION
+from csr_operator.api.names import GROUP, MANAGED_LABEL, VERSION
 
 from .errors import KubeError
 
@@ -23,6 +23,10 @@ class Resource:
     plural: str
     kind: str
     namespaced: bool = True
+    selector: str = ""
+    """Of labels: what is watched. The server filters, so that others cost nothing. Empty for all."""
+    metadata_only: bool = False
+    """What is watched is never sent here but for its metadata."""
 
     def path(self, namespace: str = "", name: str = "") -> str:
         """Of all objects in the cluster or, with `namespace`, of those in one; with `name` that of one object.
@@ -41,14 +45,16 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-OURS = {
+SECRETS = Resource("", "v1", "secrets", "Secret", selector=MANAGED_LABEL, metadata_only=True)
+
+WATCHED = {
+    Kind.SECRET: SECRETS,
     Kind.CERTIFICATE_REQUEST: Resource(GROUP, VERSION, "certificaterequests", "CertificateRequest"),
     Kind.ISSUER: Resource(GROUP, VERSION, "issuers", "Issuer"),
     Kind.CLUSTER_ISSUER: Resource(GROUP, VERSION, "clusterissuers", "ClusterIssuer", namespaced=False),
 }
-"""What the operator defines, and watches whole."""
+"""All that is watched: our own kinds whole, and of the Secrets that the operator wrote no more than the metadata."""
 
-SECRETS = Resource("", "v1", "secrets", "Secret")
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
 SELF_SUBJECT_REVIEWS = Resource(

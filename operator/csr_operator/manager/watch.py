@@ -1,7 +1,7 @@
-"""The watches: CertificateRequests, issuers, and the operator's own Secrets, of which only the metadata is asked for.
+"""The watches: one of each kind that is watched (`kube.resources.WATCHED`), in each namespace or in all.
 
-The server filters Secrets by label, so that the Secrets of others cost nothing, and no key is ever sent here. Whatever
-goes wrong on a watch, an answer that makes no sense included, ends no more than this watch: everything is listed anew.
+Whatever goes wrong on a watch, an answer that makes no sense included, ends no more than this watch: everything is
+listed anew.
 """
 
 import asyncio
@@ -9,15 +9,15 @@ import logging
 from collections.abc import Collection
 
 from csr_operator.api.keys import Kind, ObjectKey, Raw, SecretKey
+from csr_operator.api.names import GROUP
 from csr_operator.control.reconciler import Key, Reconciler
 from csr_operator.kube.errors import KubeError, Unreachable
+from csr_operator.kube.resources import WATCHED
 from csr_operator.kube.sources import Source, list_pages, watch_events
 from csr_operator.kube.transport import Transport
 from csr_operator.plugin.offload import locate_error
 
 logger = logging.getLogger(__name__)
-
-_CLUSTERED = Kind.CLUSTER_ISSUER
 
 _PAUSE = 1.0
 _RELIST = 600.0
@@ -43,8 +43,13 @@ class _Expired(Exception):
 def sources(namespaces: Collection[str]) -> list[Source]:
     """What is watched. namespaces: none for all."""
     return [
-        *(Source(kind, namespace) for namespace in namespaces or ("",) for kind in (None, *Kind) if kind != _CLUSTERED),
-        Source(_CLUSTERED, ""),
+        *(
+            Source(kind, namespace)
+            for namespace in namespaces or ("",)
+            for kind, resource in WATCHED.items()
+            if resource.namespaced
+        ),
+        *(Source(kind, "") for kind, resource in WATCHED.items() if not resource.namespaced),
     ]
 
 
@@ -191,7 +196,7 @@ async def _watch(transport: Transport, reconciler: Reconciler, source: Source, v
 
 def _key(source: Source, obj: Raw) -> Key:
     metadata = obj["metadata"]
-    if source.kind is None:
+    if source.kind is Kind.SECRET:
         return SecretKey(metadata["namespace"], metadata["name"])
     return ObjectKey(source.kind, metadata.get("namespace", ""), metadata["name"])
 
@@ -199,8 +204,8 @@ def _key(source: Source, obj: Raw) -> Key:
 def _words(source: Source, error: Exception) -> str:
     """What the API server, or the way to it, said; of any other error only where it is from."""
     if isinstance(error, KubeError):
-        if error.status == 404 and source.kind is not None:
-            name = f"{source.resource.plural}.{source.resource.group}"
+        if error.status == 404 and source.resource.group == GROUP:
+            name = f"{source.resource.plural}.{GROUP}"
             return f"the CustomResourceDefinition {name} is not installed: kubectl apply --server-side -k deploy/"
         if error.status == 401:
             return "the API server refuses the operator's credentials (401 Unauthorized)"

@@ -85,10 +85,11 @@ class World:
 
 
 @asynccontextmanager
-async def world(**secrets: Mapping[str, bytes]) -> AsyncIterator[World]:
-    """With these Secrets, and a clock that stands still."""
+async def world(clock: Callable[[], datetime] | None = None, /, **secrets: Mapping[str, bytes]) -> AsyncIterator[World]:
+    """With these Secrets. clock: the time now, in UTC, such as a `Clock` that the test moves; None for one that stands
+    still."""
     async with http_session() as session:
-        yield World(session, secrets=secrets)
+        yield World(session, clock or Clock(), secrets)
 
 
 def order(*dns_names: str, **fields: Any) -> Order:

@@ -8,7 +8,7 @@ import pytest
 
 from csr_operator.backends.digicert.certcentral import DigicertBackend
 from csr_operator.backends.digicert.one import DigicertOneBackend
-from csr_operator.plugin import http
+from csr_operator.plugin import testing
 from csr_operator.plugin.testing import Clock, World
 from tests.emulators.digicert_one_server import DigicertOneServer
 from tests.emulators.digicert_server import BASE, KEY, ORGANIZATION, OV, DigicertServer
@@ -21,8 +21,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def world(clock: Clock) -> AsyncIterator[World]:
-    async with http.http_session() as session:
-        yield World(session, clock, {"digicert": {"api-key": KEY.encode()}})
+    async with testing.world(clock, digicert={"api-key": KEY.encode()}) as world:
+        yield world
 
 
 @pytest.fixture
