@@ -33,7 +33,7 @@ class Names:
 
 def names_of(csr: x509.CertificateSigningRequest) -> Names:
     """Raises Rejected if there are names that CertCentral's TLS products have no field for."""
-    given = [str(one.value) for one in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    given = [str(attribute.value) for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     try:
         alternatives = alternative_names(csr)
     except PkiError as error:
@@ -58,10 +58,10 @@ def names_of(csr: x509.CertificateSigningRequest) -> Names:
 def holds_all_names(certificate: x509.Certificate, csr: x509.CertificateSigningRequest) -> bool:
     """Whether the CSR asks for all names that the certificate has."""
     try:
-        there = [str(one.value) for one in alternative_names(certificate)]
+        there = [str(name.value) for name in alternative_names(certificate)]
     except (PkiError, ValueError):
         return False
-    there += [str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    there += [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     return {name.lower() for name in there} <= {name.lower() for name in names_of(csr).dns_names}
 
 
@@ -113,7 +113,7 @@ def order_body(order: Order, names: Names, config: Mapping[str, Any]) -> dict[st
     if container := config.get("containerId"):
         body["container"] = {"id": container}
     if fields := config.get("customFields"):
-        body["custom_fields"] = [{"metadata_id": one["metadataId"], "value": one["value"]} for one in fields]
+        body["custom_fields"] = [{"metadata_id": custom["metadataId"], "value": custom["value"]} for custom in fields]
     for field, name in (
         ("dcvMethod", "dcv_method"),
         ("skipApproval", "skip_approval"),

@@ -145,10 +145,10 @@ class SectigoBackend(Backend):
             self._done(placed)
             self._orders.give_up(order.key)
             raise Lapsed(f"{_called(placed)} expired before it could be collected: another one is ordered")
-        text, asked = f"{_called(placed)} is {state}: {PENDING[state]}", ""
-        if state in (State.APPROVED, State.APPLIED) and (asked := await self._dcv_of(placed)):
-            text += f", once it has seen who controls the domains; {asked}"
-        return self._pending(placed, text, by_user=state is State.REQUESTED or bool(asked))
+        text, instructions = f"{_called(placed)} is {state}: {PENDING[state]}", ""
+        if state in (State.APPROVED, State.APPLIED) and (instructions := await self._dcv_of(placed)):
+            text += f", once it has seen who controls the domains; {instructions}"
+        return self._pending(placed, text, by_user=state is State.REQUESTED or bool(instructions))
 
     async def _must_be_ours(self, order: Order, placed: Placed) -> None:
         """Raises Lapsed if it is another's; Refusal as well."""
@@ -181,16 +181,18 @@ class SectigoBackend(Backend):
     async def _replaced(self, order: Order, placed: Placed) -> Issued | Pending:
         """Sectigo does not say which certificate takes another's place: its key shows, and that it is not that one."""
         later = {ssl_id: details async for ssl_id, details in self._orders.namesakes(order.csr, after=placed.id)}
-        ours = {one: state_of(details.get("status")) for one, details in later.items() if _has_names(details, order)}
+        ours = {
+            number: state_of(details.get("status")) for number, details in later.items() if _has_names(details, order)
+        }
         _, before = parse_reference(order.replaces) or (0, "")
-        for ssl_id in [*(one for one, state in ours.items() if state is State.ISSUED), placed.id]:
+        for ssl_id in [*(number for number, state in ours.items() if state is State.ISSUED), placed.id]:
             try:
                 leaf = leaf_for(await self._orders.collect(ssl_id), order.csr)
             except Refusal:
                 continue  # it is on its way
             if leaf is not None and (ssl_id != placed.id or before not in ("", serial_of(leaf))):
                 return await self._collected(order, placed, ssl_id)
-        seen = ", ".join(f"{one} is {state}" for one, state in ours.items() if state not in (None, State.ISSUED))
+        seen = ", ".join(f"{number} is {state}" for number, state in ours.items() if state not in (None, State.ISSUED))
         return self._pending(placed, f"SSL certificate {placed.id} is being replaced" + (f"; {seen}" if seen else ""))
 
     async def _dcv_of(self, placed: Placed) -> str:

@@ -87,15 +87,15 @@ class Orders:
         if order.key in self._without:
             return None
         try:
-            found = await self._find(order)
+            placed = await self._find(order)
         except Refusal as refusal:
             raise judge(refusal) from None
         left = _SETTLE - (now - self._tried.setdefault(order.key, now))
-        if found is None and left > timedelta(0):
+        if placed is None and left > timedelta(0):
             raise Retryable("it may have been ordered a moment ago: it is looked for at Sectigo again", left)
-        if found is not None:
+        if placed is not None:
             del self._tried[order.key]
-        return found
+        return placed
 
     async def _find(self, order: Order) -> tuple[Kind, int] | None:
         """Raises Refusal."""
@@ -111,10 +111,10 @@ class Orders:
 
     async def details(self, ssl_id: int) -> dict[str, Any]:
         """GET /ssl/v1/{sslId}. Raises Refusal."""
-        found = await self._client.get(f"/ssl/v1/{ssl_id}")
-        if not isinstance(found, dict):
+        details = await self._client.get(f"/ssl/v1/{ssl_id}")
+        if not isinstance(details, dict):
             raise Retryable(f"Sectigo's answer about SSL certificate {ssl_id} is not as documented")
-        return found
+        return details
 
     async def collect(self, ssl_id: int) -> bytes:
         """The certificate with its chain. Raises Refusal."""
@@ -129,13 +129,13 @@ class Orders:
         """
         name = common_name(csr)
         query = {"commonName": name} if name else {"subjectAlternativeName": subject_alternative_names(csr)[0]}
-        found: set[int] = set()
+        ids: set[int] = set()
         for position in range(0, _MOST_LISTED, 200):
             page = ids_in(await self._client.get("/ssl/v1", {**query, "size": "200", "position": str(position)}))
-            found |= set(page)
+            ids |= set(page)
             if len(page) < 200:
                 break
-        latest = sorted((ssl_id for ssl_id in found if ssl_id > after), reverse=True)[:_MOST_LOOKED_AT]
+        latest = sorted((ssl_id for ssl_id in ids if ssl_id > after), reverse=True)[:_MOST_LOOKED_AT]
         for ssl_id in latest:
             yield ssl_id, await self.details(ssl_id)
 
@@ -208,7 +208,7 @@ class Orders:
                 chain = load_bundle(await self.collect(ssl_id))
             except PkiError:
                 continue
-            same = any(sha256_fingerprint(one) == sha256_fingerprint(certificate) for one in chain)
+            same = any(sha256_fingerprint(member) == sha256_fingerprint(certificate) for member in chain)
             if same or any(issued_by(certificate, ca) for ca in chain[1:]):
                 return ssl_id
         return None
