@@ -160,7 +160,7 @@ class Challenges:
             try:
                 await self._routes.apply(body_kind, body["metadata"]["namespace"], body)
             except (KubeError, Unreachable) as error:
-                raise _in_words(error, body_kind, body["metadata"]["namespace"]) from None
+                raise _to_backend_error(error, body_kind, body["metadata"]["namespace"]) from None
 
     async def withdraw(self, host: str, token: str, issuer: Issuer) -> None:
         """Raises Retryable, Misconfigured."""
@@ -176,7 +176,7 @@ class Challenges:
             try:
                 await self._routes.delete(kind, namespace, challenge.object_name)
             except (KubeError, Unreachable) as error:
-                raise _in_words(error, kind, namespace) from None
+                raise _to_backend_error(error, kind, namespace) from None
         self._presented.pop(challenge.key, None)
 
     async def forget(self, issuer: Issuer) -> None:
@@ -265,7 +265,7 @@ class IssuerResponder:
             self._challenges.alpn.withdraw(identifier)
 
 
-def _in_words(error: KubeError | Unreachable, kind: RouteKind, namespace: str) -> BackendError:
+def _to_backend_error(error: KubeError | Unreachable, kind: RouteKind, namespace: str) -> BackendError:
     text = f"http01: the {kind} of the challenge, in namespace {namespace}: {error}"
     if isinstance(error, Unreachable):
         return Retryable(text)

@@ -101,7 +101,7 @@ class Situations:
         # Whose Secret it is, that counts.
         unshown = await self._unshown(request) if self._may_be_unshown(request) else None
         secret = self._store.secret(request) or unshown
-        for key in _creditors(request, secret) - states.keys():
+        for key in _issuers_to_ask(request, secret) - states.keys():
             if (live := self._issuers.get(key)) is not None:
                 states[key] = live.state or IssuerState(False, "it is being checked", "", revokes=True)
         policies = [state.policy for state in states.values() if state.policy is not None]
@@ -161,7 +161,7 @@ class Situations:
         return await self.look(request)
 
 
-def _creditors(request: CertificateRequest, secret: SecretMeta | None) -> set[ObjectKey]:
+def _issuers_to_ask(request: CertificateRequest, secret: SecretMeta | None) -> set[ObjectKey]:
     """The issuers that have, or may have, to revoke something."""
     if secret is None:
         return set()

@@ -74,7 +74,7 @@ class Solver(Protocol):
         """Set up what the CA looks at; there already counts as done."""
         ...
 
-    async def missing(self, proofs: Collection[Proof]) -> dict[str, str]:
+    async def find_missing(self, proofs: Collection[Proof]) -> dict[str, str]:
         """For each name that the CA would not see proven yet: what is missing, to the user."""
         ...
 
@@ -100,7 +100,7 @@ class Http01:
         answer = challenges.key_authorization(proof.challenge.token, proof.key)
         await self._responder.present_http(proof.identifier.value, proof.challenge.token, answer, self._route)
 
-    async def missing(self, proofs: Collection[Proof]) -> dict[str, str]:
+    async def find_missing(self, proofs: Collection[Proof]) -> dict[str, str]:
         if self._route.get("selfCheck") is False:
             return {}
 
@@ -133,7 +133,7 @@ class TlsAlpn01:
         )
         self._responder.present_alpn(proof.identifier.value, certificate, key)
 
-    async def missing(self, proofs: Collection[Proof]) -> dict[str, str]:
+    async def find_missing(self, proofs: Collection[Proof]) -> dict[str, str]:
         return {}
 
     async def withdraw(self, proof: Proof) -> None:
@@ -197,7 +197,7 @@ class Dns:
             name, value = self.record(proof)
             await self._provider.present(await self._resolver.target(name), value)
 
-    async def missing(self, proofs: Collection[Proof]) -> dict[str, str]:
+    async def find_missing(self, proofs: Collection[Proof]) -> dict[str, str]:
         wanted = [self.record(proof) for proof in proofs]
         targets = await asyncio.gather(*(self._resolver.target(name) for name, _ in wanted))
         records = {(where, value): proof for where, (_, value), proof in zip(targets, wanted, proofs, strict=True)}
@@ -256,11 +256,11 @@ class Solvers:
 
 
 async def find_missing(chosen: Collection[tuple[Solver, Proof]]) -> dict[str, str]:
-    """As `Solver.missing`, of several at once."""
+    """As `Solver.find_missing`, of several at once."""
     by_solver: dict[int, tuple[Solver, list[Proof]]] = {}
     for solver, proof in chosen:
         by_solver.setdefault(id(solver), (solver, []))[1].append(proof)
-    reasons = await asyncio.gather(*(solver.missing(proofs) for solver, proofs in by_solver.values()))
+    reasons = await asyncio.gather(*(solver.find_missing(proofs) for solver, proofs in by_solver.values()))
     return {name: why for missing in reasons for name, why in missing.items()}
 
 

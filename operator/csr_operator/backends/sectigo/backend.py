@@ -21,7 +21,7 @@ from .order_states import AGAIN, DEAD, PENDING, State, dcv_instructions, ids_in,
 from .orders import Orders, is_marked
 from .refusals import ALREADY_REVOKED, NOT_YET, Refusal, judge
 from .settings import Settings
-from .waiting import Kind, Placed, Waiting
+from .waiting import OrderKind, Placed, Waiting
 
 _GONE = timedelta(hours=1)
 _REASONS = {
@@ -86,7 +86,7 @@ class SectigoBackend(Backend):
         except ValueError:
             raise Lapsed("the order's handle is not one of this issuer's") from None
         try:
-            if placed.kind is Kind.REPLACE:
+            if placed.kind is OrderKind.REPLACE:
                 await self._must_be_ours(order, placed)
                 return await self._replaced(order, placed)
             state = await self._state(placed)
@@ -171,7 +171,7 @@ class SectigoBackend(Backend):
         except PkiError as error:
             raise Retryable(f"{_called(placed)} is issued, and was collected damaged: {error}") from None
         leaf = leaf_for(data, order.csr)
-        if placed.kind is Kind.RENEW and leaf is None:
+        if placed.kind is OrderKind.RENEW and leaf is None:
             self._done(placed)
             self._orders.give_up(order.key)
             raise Lapsed(f"{_called(placed)} turned out to be for another key: another one is ordered")
@@ -236,7 +236,7 @@ class SectigoBackend(Backend):
         except ValueError:
             return  # it is none of this issuer's
         self._done(placed)
-        if placed.kind is Kind.REPLACE:
+        if placed.kind is OrderKind.REPLACE:
             return
         try:
             details = await self._orders.details(placed.id)
@@ -249,7 +249,7 @@ class SectigoBackend(Backend):
 
 
 def _called(placed: Placed) -> str:
-    if placed.kind is Kind.REPLACE:
+    if placed.kind is OrderKind.REPLACE:
         return f"the replacement of SSL certificate {placed.id}"
     return f"SSL certificate {placed.id}"
 

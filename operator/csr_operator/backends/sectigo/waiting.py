@@ -27,7 +27,7 @@ _LISTED = (State.REQUESTED, State.APPROVED, State.APPLIED)
 """The states that orders are listed by. What is in none of these lists is asked for by itself."""
 
 
-class Kind(StrEnum):
+class OrderKind(StrEnum):
     """By which call an order was placed."""
 
     ENROLL = "enroll"
@@ -39,7 +39,7 @@ class Kind(StrEnum):
 class Placed:
     """An order as its handle has it. id: its sslId; for REPLACE, of the certificate to be replaced. since: in UTC."""
 
-    kind: Kind
+    kind: OrderKind
     id: int
     since: datetime
 
@@ -52,7 +52,7 @@ class Placed:
         match = re.fullmatch(r"([a-z]{1,10})/([0-9]{1,18})/([0-9]{1,11})", handle)
         if match is None:
             raise ValueError("no handle of this backend")
-        return cls(Kind(match[1]), int(match[2]), datetime.fromtimestamp(int(match[3]), UTC))
+        return cls(OrderKind(match[1]), int(match[2]), datetime.fromtimestamp(int(match[3]), UTC))
 
     def next_look(self, now: datetime) -> timedelta:
         """How long to wait for the next look: until a multiple of the interval, so that many are looked at together."""
