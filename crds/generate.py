@@ -2,7 +2,7 @@
 
 A part is YAML as it is to stand in a definition, but for this:
 
-`${namespace}` and the like       a value: one of `Values`
+`${namespace}` and the like       a word: one of `Words`
 `{Issuer: x, ClusterIssuer: y}`   x in the one definition, y in the other
 `$part: name`                     what `crds/parts/name.yaml` has, where nothing else is said here
 `$each: folder`                   among properties: those of each `Fragment` in the folder
@@ -28,7 +28,7 @@ FOLDERS: Folders = {"backends": [OPERATOR / "backends"], "dns": [OPERATOR / "dns
 NAMESPACES = {"Issuer": "this namespace", "ClusterIssuer": "the operator's own namespace"}
 """The kinds that are made, and where the Secrets are that each reads."""
 
-Values = Mapping[str, str]
+Words = Mapping[str, str]
 """`kind`; `singular`; `namespace`, where Secrets are; `field`, this one as messages name it. In an object with `$each`
 and below it: `owner`, the field that the object belongs to, and those of `_counted`."""
 
@@ -37,7 +37,7 @@ _HEADER = """\
 #
 # Absent fields read as their default in the operator; the schema writes none into the stored object, but in the status.
 """
-_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+_WORD = re.compile(r"\$\{(\w+)\}")
 _RULES, _PROPERTIES = "x-kubernetes-validations", "properties"
 
 
@@ -64,14 +64,14 @@ def destination(kind: str) -> Path:
 
 def render(kind: str, folders: Folders = FOLDERS) -> str:
     """The text of that file, with the fragments of these folders."""
-    values = {"kind": kind, "singular": kind.lower(), "namespace": NAMESPACES[kind], "field": ""}
-    made = _Maker({name: _fragments(paths) for name, paths in folders.items()}).make(_part("issuer"), values)
+    words = {"kind": kind, "singular": kind.lower(), "namespace": NAMESPACES[kind], "field": ""}
+    made = _Maker({name: _fragments(paths) for name, paths in folders.items()}).make(_part("issuer"), words)
     return _HEADER + yaml.dump(made, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=112)
 
 
 def _fragments(folders: Sequence[Path]) -> list[Fragment]:
     files = [file for folder in folders for glob in ("*.yaml", "*/schema.yaml") for file in sorted(folder.glob(glob))]
-    return sorted((Fragment(**yaml.safe_load(file.read_text())) for file in files), key=lambda fragment: fragment.order)
+    return sorted((Fragment(**yaml.safe_load(file.read_text())) for file in files), key=lambda each: each.order)
 
 
 def _part(name: str) -> dict[str, Any]:
@@ -83,44 +83,42 @@ def _part(name: str) -> dict[str, Any]:
 class _Maker:
     fragments: Mapping[str, Sequence[Fragment]]
 
-    def make(self, node: Any, values: Values) -> Any:
+    def make(self, node: Any, words: Words) -> Any:
         """What a node of a part is in the definition."""
         match node:
             case str():
-                return _PLACEHOLDER.sub(lambda match: values[match[1]], node)
+                return _WORD.sub(lambda match: words[match[1]], node)
             case list():
-                return [self.make(item, values) for item in node]
+                return [self.make(each, words) for each in node]
             case dict() if node.keys() == NAMESPACES.keys():
-                return self.make(node[values["kind"]], values)
+                return self.make(node[words["kind"]], words)
             case dict():
-                return self._mapping(node, values)
+                return self._mapping(node, words)
         return node
 
-    def _mapping(self, node: dict[str, Any], values: Values) -> dict[str, Any]:
+    def _mapping(self, node: dict[str, Any], words: Words) -> dict[str, Any]:
         if "$part" in node:
             node = _merged(node, _part(node["$part"]))
         properties = node.get(_PROPERTIES, {})
         if "$each" not in properties:
-            return self._object(node, values, [])
-        owner = values["field"].rpartition(".")[0]
-        fragments = [
-            fragment for fragment in self.fragments[properties["$each"]] if owner in (fragment.only or [owner])
-        ]
-        rules = [*node[_RULES], *(rule for fragment in fragments for rule in fragment.rules)]
-        return self._object({**node, _RULES: rules}, {**values, "owner": owner, **_counted(fragments)}, fragments)
+            return self._object(node, words, [])
+        owner = words["field"].rpartition(".")[0]
+        fragments = [each for each in self.fragments[properties["$each"]] if owner in (each.only or [owner])]
+        rules = [*node[_RULES], *(rule for each in fragments for rule in each.rules)]
+        return self._object({**node, _RULES: rules}, {**words, "owner": owner, **_counted(fragments)}, fragments)
 
-    def _object(self, node: dict[str, Any], values: Values, fragments: Sequence[Fragment]) -> dict[str, Any]:
-        made = {key: self.make(value, values) for key, value in node.items() if key != _PROPERTIES}
+    def _object(self, node: dict[str, Any], words: Words, fragments: Sequence[Fragment]) -> dict[str, Any]:
+        found = {key: self.make(value, words) for key, value in node.items() if key != _PROPERTIES}
         for name, schema in node.get(_PROPERTIES, {}).items():
             if name == "$each":
-                prefix = f"{values['owner']}: " if values["owner"] else ""
-                added = {own: schema for fragment in fragments for own, schema in fragment.fields.items()}
+                prefix = f"{words['owner']}: " if words["owner"] else ""
+                added = {own: schema for each in fragments for own, schema in each.fields.items()}
             else:
-                prefix = f"{values['field']}." if values["field"] not in ("", "spec") else ""
+                prefix = f"{words['field']}." if words["field"] not in ("", "spec") else ""
                 added = {name: schema}
-            for own, subschema in added.items():
-                made.setdefault(_PROPERTIES, {})[own] = self.make(subschema, {**values, "field": prefix + own})
-        return made
+            for own, each in added.items():
+                found.setdefault(_PROPERTIES, {})[own] = self.make(each, {**words, "field": prefix + own})
+        return found
 
 
 def _merged(own: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,16 +134,16 @@ def _merged(own: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _counted(fragments: Sequence[Fragment]) -> Values:
+def _counted(fragments: Sequence[Fragment]) -> Words:
     """For rules that count the properties of the fragments, and for their messages."""
-    names = [name for fragment in fragments for name in fragment.fields]
+    names = [name for each in fragments for name in each.fields]
     return {
         "any_set": " || ".join(f"has(self.{name})" for name in names),
         "each_set": ", ".join(f"has(self.{name})" for name in names),
         "names": ", ".join(names),
         "names_and": " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])),
         "names_quoted": ", ".join(f'"{name}"' for name in names),
-        "offers": ", ".join(fragment.offer for fragment in fragments),
+        "offers": ", ".join(each.offer for each in fragments),
     }
 
 
@@ -163,7 +161,7 @@ class _Dumper(yaml.SafeDumper):
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
     def sequence(self, data: list[Any]) -> yaml.SequenceNode:
-        short = all(isinstance(item, str) for item in data) and len(str(data)) < 80
+        short = all(isinstance(each, str) for each in data) and len(str(data)) < 80
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=short)
 
 
