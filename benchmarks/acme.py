@@ -79,9 +79,9 @@ def _run(cluster: ControlPlane, folder: Path, dns: Bind, server: Pebble, count: 
             written = audit.writes(cluster.audit_events(), since, audit.timestamp())
             after = asyncio.run(_bare(server, dns, f"after-{number}", count))
             shares.append(seconds / ((before + after) / 2))
-            each = sum(written.values()) / count
+            mean = sum(written.values()) / count
             print(
-                f"  round {number + 1:<20}{before:>11.1f}{seconds:>10.1f}{after:>14.1f}{shares[-1]:>8.2f}{each:>14.2f}"
+                f"  round {number + 1:<20}{before:>11.1f}{seconds:>10.1f}{after:>14.1f}{shares[-1]:>8.2f}{mean:>14.2f}"
             )
     print(f"median of the ratios {median(shares):>50.2f}")
     print(f"writes of the last round: {', '.join(f'{n} {what}' for what, n in sorted(written.items()))}")
@@ -112,7 +112,7 @@ async def _certificate(client: AcmeClient, records: Provider, seen: Resolver, ho
 async def _attempt(client: AcmeClient, records: Provider, seen: Resolver, host: str) -> bool:
     order = await client.new_order([Identifier("dns", host)])
     authorization = await client.authorization(order.authorizations[0])
-    challenge = next(each for each in authorization.challenges if each.type == "dns-01")
+    challenge = next(offered for offered in authorization.challenges if offered.type == "dns-01")
     name, value = challenges.dns_name(host), challenges.dns_value(challenge.token, client.key)
     await records.present(name, value)
     while await seen.propagated([(name, value)]):  # noqa: ASYNC110 - nobody tells when

@@ -18,7 +18,7 @@ def timestamp() -> str:
 
 def writes(events: Iterable[Mapping[str, Any]], since: str, until: str) -> Counter[str]:
     """The operator's writes received between two timestamps, by verb and resource; one that failed is marked so."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for event in events:
         if (
             event["user"]["username"] == _OPERATOR
@@ -28,5 +28,5 @@ def writes(events: Iterable[Mapping[str, Any]], since: str, until: str) -> Count
             what = event["objectRef"]
             resource = "/".join(filter(None, (what["resource"], what.get("subresource"))))
             code = event["responseStatus"]["code"]
-            found[f"{event['verb']} {resource}" + (f" ({code})" if code >= 400 else "")] += 1
-    return found
+            counts[f"{event['verb']} {resource}" + (f" ({code})" if code >= 400 else "")] += 1
+    return counts

@@ -80,13 +80,13 @@ async def in_parallel(work: Callable[[T], Awaitable[None]], items: Iterable[T], 
     """Do `work` for each of `items`, `at_once` at a time."""
     rest = iter(items)
 
-    async def one() -> None:
+    async def take_turns() -> None:
         for item in rest:
             await work(item)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):
-            group.create_task(one())
+            group.create_task(take_turns())
 
 
 def _requests(namespace: str) -> str:

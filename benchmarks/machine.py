@@ -41,8 +41,8 @@ class Snapshot:
                 except (FileNotFoundError, ProcessLookupError):
                     continue  # it has just ended
         own = {os.getpid()}
-        while found := {pid for pid, parent in parents.items() if parent in own} - own:
-            own |= found
+        while children := {pid for pid, parent in parents.items() if parent in own} - own:
+            own |= children
         processes = {}
         for pid in own:
             try:
@@ -63,8 +63,8 @@ class Snapshot:
 def find_child(program: str) -> int:
     """The pid of the process below this one that runs `program`, as its name or as its subcommand."""
     for pid in Snapshot.take().processes:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:2]
-        if any(Path(word.decode()).name == program for word in words):
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:2]
+        if any(Path(word.decode()).name == program for word in arguments):
             return pid
     raise LookupError(f"no process runs {program}")
 

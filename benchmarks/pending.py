@@ -81,7 +81,7 @@ async def _backend(count: int, days: int) -> tuple[int, int, int]:
             await queue.submit(ca, count)
             server.calls.clear()
             await queue.run(ca, clock.now + timedelta(days=days))
-        return len(server.calls), queue.looks, sum(len(said) - 1 for said in queue.said.values())
+        return len(server.calls), queue.looks, sum(len(answers) - 1 for answers in queue.answers.values())
 
 
 def _operator(cluster: ControlPlane, folder: Path, count: int, days: int) -> list[Start]:
@@ -117,7 +117,7 @@ def _operator(cluster: ControlPlane, folder: Path, count: int, days: int) -> lis
 
 def _told(kubectl: Kubectl) -> int:
     """How many requests say what they wait for, as they do after some seconds."""
-    return sum(condition(each, "Reconciling").get("reason") == "Pending" for each in kubectl.list(REQUEST))
+    return sum(condition(obj, "Reconciling").get("reason") == "Pending" for obj in kubectl.list(REQUEST))
 
 
 def _settled(process: OperatorProcess, count: int) -> None:

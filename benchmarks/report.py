@@ -40,7 +40,7 @@ def table(measured: Measured) -> str:
     count, rounds = measured.count, measured.rounds
 
     def row(label: str, value: Callable[[Round], float], form: str = "{:.0f}") -> str:
-        values = [value(each) for each in rounds]
+        values = [value(entry) for entry in rounds]
         cells = [form.format(v) for v in (*values, median(values))]
         return f"{label:44}" + "".join(f"{cell:>10}" for cell in cells)
 

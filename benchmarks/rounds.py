@@ -101,13 +101,13 @@ def without_operator(cluster: ControlPlane, namespace: str, requests: list[Objec
     async def run() -> Cost:
         async with connect(cluster, AT_ONCE) as client:
 
-            async def one(body: Object) -> None:
+            async def create(body: Object) -> None:
                 request = await client.create_request(namespace, body)
                 await client.create_secret(namespace, sample.secret_for(request))
                 await client.patch_status(namespace, request["metadata"]["name"], sample.status)
 
             meter = _Meter()
-            await in_parallel(one, requests, AT_ONCE)
+            await in_parallel(create, requests, AT_ONCE)
             return meter.read()
 
     return asyncio.run(run())
@@ -122,7 +122,7 @@ def with_operator(
         async with connect(cluster, AT_ONCE) as client:
             created: dict[str, float] = {}
 
-            async def one(body: Object) -> None:
+            async def create(body: Object) -> None:
                 created[body["metadata"]["name"]] = time.perf_counter()
                 await client.create_request(namespace, body)
 
@@ -131,7 +131,7 @@ def with_operator(
             meter, before = _Meter(), cpu_seconds(operator.pid)
             watching = asyncio.create_task(watch.run())
             try:
-                await in_parallel(one, requests, AT_ONCE)
+                await in_parallel(create, requests, AT_ONCE)
                 await watching
             finally:
                 watching.cancel()

@@ -181,8 +181,8 @@ def _digest(go: Go) -> str:
 
 
 def _go_on_path() -> Go | None:
-    found = shutil.which("go")
-    go = _inspect(Path(found)) if found else None
+    path = shutil.which("go")
+    go = _inspect(Path(path)) if path else None
     return go if go and go.new_enough() else None
 
 
@@ -214,10 +214,10 @@ def _go_env() -> dict[str, str]:
 
 def _go_mod(name: str) -> str:
     text = (_SOURCES / "go.mod").read_text()
-    found = re.search(rf"^\t?{re.escape(name)} (\S+)$", text, re.MULTILINE)
-    if found is None:
+    match = re.search(rf"^\t?{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    if match is None:
         raise DevclusterError(f"{_SOURCES / 'go.mod'} names no version of {name}")
-    return found[1]
+    return match[1]
 
 
 def _numbers(version: str) -> list[int]:

@@ -14,8 +14,8 @@ _GRACE = 10.0
 
 def stopping_signals() -> set[signal.Signals]:
     """What asks a program to end: SIGHUP, SIGINT and SIGTERM, except those it was started to ignore (nohup)."""
-    asked = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}
-    return {signum for signum in asked if signal.getsignal(signum) != signal.SIG_IGN}
+    signals = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}
+    return {signum for signum in signals if signal.getsignal(signum) != signal.SIG_IGN}
 
 
 def run_command(argv: Sequence[str], *, env: Mapping[str, str], started: Callable[[int], None]) -> int:

@@ -239,7 +239,7 @@ class ControlPlane:
     def _served(self, crd: Resource) -> bool:
         name, spec = crd["metadata"]["name"], crd["spec"]
         conditions = (self._api.get(f"{_CRD_PATH}/{name}") or {}).get("status", {}).get("conditions") or []
-        if not any(each["type"] == "Established" and each["status"] == "True" for each in conditions):
+        if not any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions):
             return False
         # Established comes first; kubectl also needs to find the resource in the discovery document.
         groups = (self._api.get("/apis", accept=_DISCOVERY) or {}).get("items", [])
@@ -341,11 +341,13 @@ def _reserved_port() -> Iterator[int]:
 
 
 def _definitions(folder: Path) -> list[Resource]:
-    found = []
+    definitions = []
     for file in sorted(folder.glob("*.yaml")):
         try:
             documents = list(yaml.safe_load_all(file.read_text()))
         except yaml.YAMLError as error:
             raise DevclusterError(f"{file} is not YAML: {error}") from error
-        found += [each for each in documents if each and each.get("kind") == "CustomResourceDefinition"]
-    return found
+        definitions += [
+            document for document in documents if document and document.get("kind") == "CustomResourceDefinition"
+        ]
+    return definitions

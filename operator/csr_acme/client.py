@@ -176,9 +176,9 @@ class AcmeClient:
 
         Empty as well where it names a list that it does not show (OpenBao), or had better not be asked for (step-ca).
         """
-        url, found, left = (await self.account()).orders, list[str](), _MOST_BYTES_OF_PAGES
+        url, urls, left = (await self.account()).orders, list[str](), _MOST_BYTES_OF_PAGES
         if _STEP_CA_ORDERS.search(url):
-            return found
+            return urls
         for _ in range(_MOST_PAGES):
             if not url or left <= 0:
                 break
@@ -187,10 +187,10 @@ class AcmeClient:
             except (Refused, Unreachable) as error:
                 if error.status not in _NOT_OFFERED:
                     raise
-                return found
-            found += self._listed(page)
+                return urls
+            urls += self._listed(page)
             url, left = page.link("next"), left - len(page.body)
-        return found
+        return urls
 
     def _listed(self, page: _Answer) -> list[str]:
         return _parsed(lambda: [self.origin.take("orders", url) for url in _orders(page.json())], "list of orders")
@@ -437,15 +437,15 @@ def _orders(raw: Any) -> list[str]:
 
 def _links(response: aiohttp.ClientResponse, base: str) -> list[tuple[str, str]]:
     """The header Link (RFC 8288) as (relation, target); aiohttp's own keeps one target for each relation."""
-    found: list[tuple[str, str]] = []
+    links: list[tuple[str, str]] = []
     for header in response.headers.getall("Link", []):
         for link in _LINK.finditer(header):
             relation = _RELATION.search(link[2])
-            if len(found) == _MOST_LINKS:
-                return found
+            if len(links) == _MOST_LINKS:
+                return links
             if relation is not None:
-                found.append((relation[1].lower(), urljoin(base, link[1])))
-    return found
+                links.append((relation[1].lower(), urljoin(base, link[1])))
+    return links
 
 
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")

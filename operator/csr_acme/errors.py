@@ -27,8 +27,8 @@ _MOST_SUBPROBLEMS = 10
 def fit_line(text: str, most: int) -> str:
     """At most so many characters of a text that others wrote, in one line of printable ones."""
     text = _BLANKS.sub(" ", text)
-    found = " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * most]).split())
-    return found if len(found) <= most and len(text) <= 2 * most else f"{found[:most]}..."
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * most]).split())
+    return line if len(line) <= most and len(text) <= 2 * most else f"{line[:most]}..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class Problem:
     @classmethod
     def parse(cls, raw: Any) -> "Problem":
         """Of anything that a server may send."""
-        found = cls._alone(raw)
+        problem = cls._alone(raw)
         below = raw.get("subproblems") if isinstance(raw, dict) else None
-        if not found.type or not isinstance(below, list):
-            return found
+        if not problem.type or not isinstance(below, list):
+            return problem
         subproblems = tuple(map(cls._alone, below[:_MOST_SUBPROBLEMS]))
-        return cls(found.type, found.detail, found.of, subproblems, len(below) - len(subproblems))
+        return cls(problem.type, problem.detail, problem.of, subproblems, len(below) - len(subproblems))
 
     @classmethod
     def _alone(cls, raw: Any) -> "Problem":

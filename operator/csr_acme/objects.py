@@ -95,10 +95,10 @@ class _Members:
         return value
 
     def texts(self, name: str, most: int) -> tuple[str, ...]:
-        found = self.list(name, most)
-        if not all(isinstance(one, str) and len(one) <= _MOST_LINE for one in found):
+        items = self.list(name, most)
+        if not all(isinstance(item, str) and len(item) <= _MOST_LINE for item in items):
             raise ValueError(f"{name} is not a list of texts")
-        return tuple(found)
+        return tuple(items)
 
     def below(self, name: str) -> "_Members":
         return _Members(self._raw.get(name) or {}, self._origin)
@@ -275,7 +275,7 @@ class Order:
             url=url,
             status=order.word("status"),
             identifiers=identifiers,
-            authorizations=tuple(origin.take("authorization", one) for one in authorizations),
+            authorizations=tuple(origin.take("authorization", authorization) for authorization in authorizations),
             finalize=order.url("finalize"),
             certificate=order.url("certificate", ""),
             error=order.problem(),

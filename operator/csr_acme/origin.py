@@ -52,7 +52,7 @@ class Origin:
 
 def _origin(url: str) -> tuple[str, str, int] | None:
     """None if it is no URL of http or https."""
-    if len(url) > _MOST or (found := _URL.fullmatch(url)) is None:
+    if len(url) > _MOST or (match := _URL.fullmatch(url)) is None:
         return None
-    scheme = found["scheme"]
-    return scheme, found["host"].lower(), int(found["port"] or _PORTS[scheme])
+    scheme = match["scheme"]
+    return scheme, match["host"].lower(), int(match["port"] or _PORTS[scheme])

@@ -101,7 +101,7 @@ def _needs_approval(spec: Raw) -> bool:
 
 def _limits(raw: Raw) -> Limits:
     concurrent, per_minute = raw.get("concurrent") or Limits().concurrent, raw.get("perMinute")
-    if not all(isinstance(one, int | None) and (one is None or one > 0) for one in (concurrent, per_minute)):
+    if not all(isinstance(limit, int | None) and (limit is None or limit > 0) for limit in (concurrent, per_minute)):
         raise TypeError
     return Limits(concurrent, per_minute)
 
@@ -113,9 +113,9 @@ def _depth(value: Any) -> int:
         depth += 1
         level = [
             child
-            for one in level
-            if isinstance(one, Mapping | list)
-            for child in (one.values() if isinstance(one, Mapping) else one)
+            for node in level
+            if isinstance(node, Mapping | list)
+            for child in (node.values() if isinstance(node, Mapping) else node)
         ]
     return depth
 
@@ -149,7 +149,7 @@ def _rule(raw: Raw, where: str) -> Rule:
         ),
         maximum_duration=read_duration(raw, "maxDuration", where),
         is_ca=bool(raw.get("isCA")),
-        usages=_each(f"{where}.usages", normalized_usages, read_strings(raw, "usages")),
+        usages=_normalize(f"{where}.usages", normalized_usages, read_strings(raw, "usages")),
         extensions=frozenset(read_strings(raw, "extensions")),
     )
 
@@ -171,7 +171,7 @@ def _allowed(
     if raw is None:
         return None
     return AllowedNames(
-        exact=_each(f"{where}.{name}.exact", lambda names: map(canonical, names), read_strings(raw, "exact")),
+        exact=_normalize(f"{where}.{name}.exact", lambda names: map(canonical, names), read_strings(raw, "exact")),
         suffixes=tuple(canonical_suffix(s, f"{where}.{name}.suffixes") for s in read_strings(raw, "suffixes")),
         wildcards=with_wildcards and bool(raw.get("wildcards")),
     )
@@ -199,7 +199,7 @@ def _networks(raw: Raw, where: str) -> tuple[str, ...]:
     return networks
 
 
-def _each(where: str, read: Callable[[Sequence[str]], Iterable[T]], values: Sequence[str]) -> frozenset[T]:
+def _normalize(where: str, read: Callable[[Sequence[str]], Iterable[T]], values: Sequence[str]) -> frozenset[T]:
     try:
         return frozenset(read(values))
     except PkiError as error:

@@ -130,8 +130,8 @@ def _revocation(raw: Raw) -> Revocation:
 
 
 def _issuer_refs(spec: Raw) -> tuple[IssuerRef, ...]:
-    one, several = spec.get("issuerRef"), spec.get("issuerRefs") or ()
-    refs = (one, *several) if one is not None else several  # admission lets only one of them through
+    single, several = spec.get("issuerRef"), spec.get("issuerRefs") or ()
+    refs = (single, *several) if single is not None else several  # admission lets only one of them through
     return tuple(
         IssuerRef(read_required(ref, "name"), parse_issuer_kind(ref.get("kind") or Kind.ISSUER)) for ref in refs
     )

@@ -47,8 +47,8 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
             owner_uid, owner = reference["uid"], f"{reference['kind']} {reference['name']}"
     code, forged = written.get(SEAL_ANNOTATION, ""), []
     sealed = seal is None or seal.verifies(code, "record", *record_parts(key, written))
-    said = Record.from_annotations(written)
-    record = said if sealed else None
+    claimed = Record.from_annotations(written)
+    record = claimed if sealed else None
     if record is not None:
         record = replace(record, window=_window(key, record, written.get(RENEWAL_WINDOW_ANNOTATION, ""), seal))
     elif code and not sealed:
@@ -59,7 +59,7 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
     if record is not None and not owner_uid:
         owner = "a request that is gone"
     left_for = None
-    if said is not None and not owner_uid and (metadata.get("labels") or {}).get(MANAGED_LABEL) == "true":
+    if claimed is not None and not owner_uid and (metadata.get("labels") or {}).get(MANAGED_LABEL) == "true":
         left_for = written.get(RETAINED_ANNOTATION, "")
     revoked, _, revoked_code = written.get(REVOKED_ANNOTATION, "").partition(" ")
     if revoked and seal is not None and not seal.verifies(revoked_code, "revoked", *key, revoked):
@@ -85,7 +85,7 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
         adopt=written.get(ADOPT_ANNOTATION, ""),
         left_for=left_for,
         revoked=revoked,
-        issuance_hash=said.issuance_hash if said is not None else "",
+        issuance_hash=claimed.issuance_hash if claimed is not None else "",
         forged=tuple(forged),
     )
 

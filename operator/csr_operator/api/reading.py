@@ -120,5 +120,5 @@ def read_duration(raw: Raw, name: str, where: str = "spec") -> timedelta | None:
         return parse_duration(text)
     except (ValueError, TypeError, OverflowError):
         shown = repr(text) if isinstance(text, str) and len(text) <= 64 else "this"
-        words = "is not a duration: write hours, minutes and seconds, such as 2160h or 1h30m"
-        raise InvalidSpec(f"{where}.{name}: {shown} {words}") from None
+        remedy = "is not a duration: write hours, minutes and seconds, such as 2160h or 1h30m"
+        raise InvalidSpec(f"{where}.{name}: {shown} {remedy}") from None

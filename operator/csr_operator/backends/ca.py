@@ -102,7 +102,7 @@ class CaBackend(Backend):
         except PkiError as error:
             raise Rejected(str(error)) from None
         if forbidden:
-            why = "; ".join(one.removeprefix("name constraints: ") for one in forbidden)
+            why = "; ".join(difference.removeprefix("name constraints: ") for difference in forbidden)
             raise Rejected(f"the name constraints of the CA forbid it: {why}: leave that out, or use another issuer")
         roots = () if authority.root is None else (authority.root,)
         return Issued((certificate, *authority.chain, *roots), roots)
@@ -112,7 +112,7 @@ class CaBackend(Backend):
 
     async def roots_of(self, leaf: x509.Certificate) -> Sequence[x509.Certificate] | None:
         authority = self._loaded[1] if self._loaded else await self._load()
-        return tuple(one for one in authority.certificates if one != leaf)
+        return tuple(certificate for certificate in authority.certificates if certificate != leaf)
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         authority = self._loaded[1] if self._loaded else await self._load()
@@ -151,8 +151,8 @@ class CaBackend(Backend):
             gone: set[int] = set()
             if before is not None:
                 texts = (data.get(_EXPIRIES, b""), self._last_expiries)
-                found = (Expiries.read(text, before) for text in texts if text)
-                known_expiries = next((one for one in found if one is not None), known_expiries)
+                kept_expiries = (Expiries.read(text, before) for text in texts if text)
+                known_expiries = next((table for table in kept_expiries if table is not None), known_expiries)
                 gone = {serial for serial in listed if known_expiries.passed(serial, before.last_update_utc)}
             expiries = known_expiries.of(
                 listed.keys() - gone, {serial: not_after for serial, (_, not_after) in new.items()}

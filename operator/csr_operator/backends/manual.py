@@ -86,8 +86,8 @@ _WANTED = "have the CSR in status.csr signed, and import the chain with `kubectl
 
 def _remedy(refusal: Mismatch) -> str:
     """What else may be done than to have the CSR signed again; it follows what is refused."""
-    added = any(isinstance(one, Added) for one in refusal.differences)
-    missing = any(isinstance(one, Missing) for one in refusal.differences)
+    added = any(isinstance(difference, Added) for difference in refusal.differences)
+    missing = any(isinstance(difference, Missing) for difference in refusal.differences)
     if not (added or missing):
         return ""
     ways = [

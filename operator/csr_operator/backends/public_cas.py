@@ -92,8 +92,8 @@ def find_refusal(
     key = key.normalized()
     if ca.keys is not None and (key.algorithm, key.size) not in ca.keys:
         kinds = " and ".join(f"{kind} of {_sizes(ca, kind)} bits" for kind in (KeyAlgorithm.RSA, KeyAlgorithm.ECDSA))
-        asked = f"{key.algorithm} {key.size}" if key.size else str(key.algorithm)
-        return f"spec.privateKey: {ca.name} signs no {asked} keys: take one of {kinds}"
+        wanted = f"{key.algorithm} {key.size}" if key.size else str(key.algorithm)
+        return f"spec.privateKey: {ca.name} signs no {wanted} keys: take one of {kinds}"
     if "client auth" in normalized_usages(profile.usages) and now >= ca.no_clients:
         return (
             f"spec.usages: {ca.name} has certified no TLS clients since {ca.no_clients:%Y-%m-%d}: remove "

@@ -15,14 +15,14 @@ GROUP = "csr_operator.backends"
 @cache
 def load_backend(name: str) -> type[Backend]:
     """The class registered as `name`: a field of an issuer's `spec`, or its `external.name`. Raises Misconfigured."""
-    found = entry_points(group=GROUP, name=name)
-    if not found:
+    registered = entry_points(group=GROUP, name=name)
+    if not registered:
         known = ", ".join(sorted(e.name for e in entry_points(group=GROUP)))
         raise Misconfigured(
             f"no backend {name} is installed: install the distribution that has it beside the operator, or use one of "
             f"{known}"
         )
-    loaded = next(iter(found)).load()
+    loaded = next(iter(registered)).load()
     if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
         raise Misconfigured(f"backend {name} is no class that inherits from csr_operator.plugin.Backend: update it")
     return loaded

@@ -32,10 +32,10 @@ class AlpnCertificates:
         """For a server: takes the certificate by the name asked for, and ends the handshake if there is none."""
 
         def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
-            found = self._contexts.get((name or "").lower())
-            if found is None:
+            chosen = self._contexts.get((name or "").lower())
+            if chosen is None:
                 return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-            connection.context = found
+            connection.context = chosen
             return None
 
         context = _context()

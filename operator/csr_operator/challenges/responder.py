@@ -112,8 +112,8 @@ class Challenges:
             for kind in RouteKind:
                 try:
                     async for obj in self._routes.list(kind, self._namespace, CHALLENGE_LABEL):
-                        if (found := parse_challenge(obj)) is not None:
-                            seen[found.key] = found
+                        if (challenge := parse_challenge(obj)) is not None:
+                            seen[challenge.key] = challenge
                 except (KubeError, Unreachable) as error:
                     logger.warning("cannot look up a challenge: %s", error)
             self._seen = seen
@@ -156,16 +156,16 @@ class Challenges:
         bodies = [(kind, route_object(challenge, presented.route, issuer, home, now))]
         if route_namespace(kind, issuer, home) != home:
             bodies.insert(0, (RouteKind.CONFIG_MAP, note_object(challenge, kind, issuer, home, now)))
-        for each, body in bodies:
+        for body_kind, body in bodies:
             try:
-                await self._routes.apply(each, body["metadata"]["namespace"], body)
+                await self._routes.apply(body_kind, body["metadata"]["namespace"], body)
             except (KubeError, Unreachable) as error:
-                raise _in_words(error, each, body["metadata"]["namespace"]) from None
+                raise _to_backend_error(error, body_kind, body["metadata"]["namespace"]) from None
 
     async def withdraw(self, host: str, token: str, issuer: Issuer) -> None:
         """Raises Retryable, Misconfigured."""
-        asked = Challenge(host_name(host), token, "")
-        known = self._presented.get(asked.key)
+        challenge = Challenge(host_name(host), token, "")
+        known = self._presented.get(challenge.key)
         if known is not None and known.issuer.key != issuer.key:
             return
         kinds = list(RouteKind) if known is None else [route_kind(known.route)]
@@ -174,10 +174,10 @@ class Challenges:
         for kind in kinds:
             namespace = route_namespace(kind, issuer, self._namespace)
             try:
-                await self._routes.delete(kind, namespace, asked.object_name)
+                await self._routes.delete(kind, namespace, challenge.object_name)
             except (KubeError, Unreachable) as error:
-                raise _in_words(error, kind, namespace) from None
-        self._presented.pop(asked.key, None)
+                raise _to_backend_error(error, kind, namespace) from None
+        self._presented.pop(challenge.key, None)
 
     async def forget(self, issuer: Issuer) -> None:
         """Remove what is there for an issuer that is gone. What cannot be, now, the sweep removes after a day."""
@@ -265,7 +265,7 @@ class IssuerResponder:
             self._challenges.alpn.withdraw(identifier)
 
 
-def _in_words(error: KubeError | Unreachable, kind: RouteKind, namespace: str) -> BackendError:
+def _to_backend_error(error: KubeError | Unreachable, kind: RouteKind, namespace: str) -> BackendError:
     text = f"http01: the {kind} of the challenge, in namespace {namespace}: {error}"
     if isinstance(error, Unreachable):
         return Retryable(text)

@@ -121,13 +121,13 @@ def read_route(obj: Object) -> tuple[RouteKind, str] | None:
 def route_object(challenge: Challenge, route: Mapping[str, Any], issuer: Issuer, home: str, now: datetime) -> Object:
     """For server-side apply. route: `http01` of the issuer's solver. home: the operator's own namespace."""
     kind = route_kind(route)
-    asked: Mapping[str, Any] = {}
+    wanted: Mapping[str, Any] = {}
     body: Object = {}
     if kind is RouteKind.INGRESS:
-        asked = _ingress_metadata(route)
+        wanted = _ingress_metadata(route)
         body = {"apiVersion": "networking.k8s.io/v1", "spec": _ingress_spec(challenge, route["ingress"])}
     elif kind is RouteKind.HTTP_ROUTE:
-        asked = {"labels": route["gatewayHTTPRoute"].get("labels", {})}
+        wanted = {"labels": route["gatewayHTTPRoute"].get("labels", {})}
         spec = _http_route_spec(challenge, route["gatewayHTTPRoute"], "" if issuer.namespace in ("", home) else home)
         body = {"apiVersion": "gateway.networking.k8s.io/v1", "spec": spec}
     else:
@@ -148,11 +148,11 @@ def route_object(challenge: Challenge, route: Mapping[str, Any], issuer: Issuer,
             "name": challenge.object_name,
             "namespace": route_namespace(kind, issuer, home),
             "labels": {
-                **asked.get("labels", {}),
+                **wanted.get("labels", {}),
                 CHALLENGE_LABEL: "http-01",
                 "app.kubernetes.io/managed-by": MANAGER,
             },
-            "annotations": {**asked.get("annotations", {}), **annotations},
+            "annotations": {**wanted.get("annotations", {}), **annotations},
         },
     }
 

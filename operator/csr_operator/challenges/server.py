@@ -34,11 +34,11 @@ def serve_http(
         if not path.startswith(HTTP_PATH):
             return web.Response(status=404)
         host = request.headers.get("Host", "")
-        found = await answer(host, path.removeprefix(HTTP_PATH))
-        if found is None:
+        content = await answer(host, path.removeprefix(HTTP_PATH))
+        if content is None:
             return web.Response(status=404)
         logger.debug("http-01: answered %s, which asked for %s", request.remote, host)
-        return web.Response(body=found.encode(), headers=_HEADERS)
+        return web.Response(body=content.encode(), headers=_HEADERS)
 
     return serve_requests(Port(host, port, "--acme-http-address", _MOST), respond)
 

@@ -40,16 +40,16 @@ async def adopt(cluster: Cluster, name: str, options: Namespace, now: datetime) 
     meta = parse_secret_meta(secret, None)
     leaf = _leaf(request, secret, meta, now)
     whose = owner_of(meta)
-    words = f"Secret {request.namespace}/{secret_name}{f' of {whose}' if whose else ''} with {title(leaf)}"
+    description = f"Secret {request.namespace}/{secret_name}{f' of {whose}' if whose else ''} with {title(leaf)}"
     if not options.yes:
-        note(f"Let {name} take over {words}, issued by {leaf.issuer.rfc4514_string() or 'an unnamed issuer'}?")
+        note(f"Let {name} take over {description}, issued by {leaf.issuer.rfc4514_string() or 'an unnamed issuer'}?")
         note("It then renews the certificate, and the Secret is deleted with it unless spec.deletionPolicy is Retain.")
         if not ask("Type yes to continue: "):
             raise CommandFailed("nothing was changed")
     await cluster.annotate_secret(secret, ADOPT_ANNOTATION, name)
     fingerprint = sha256_fingerprint(leaf)
     data = {"namespace": request.namespace, "name": name, "secret": secret_name, "sha256Fingerprint": fingerprint}
-    text = f"{request.namespace}/{name}: {words}: the operator is asked to take it over"
+    text = f"{request.namespace}/{name}: {description}: the operator is asked to take it over"
     if options.wait:
         after = await wait_for(
             cluster,
@@ -58,7 +58,7 @@ async def adopt(cluster: Cluster, name: str, options: Namespace, now: datetime) 
             Patience(options.timeout),
         )
         data["revision"] = str(after.status.revision)
-        text = f"{request.namespace}/{name}: {words}: taken over, revision {after.status.revision}"
+        text = f"{request.namespace}/{name}: {description}: taken over, revision {after.status.revision}"
     return Report(data, text)
 
 
@@ -91,11 +91,11 @@ def _differences(
     """Whose certificate it could be, and a key that is elsewhere, are left to the operator."""
     if not request.spec.key_is_ours:
         return []
-    found: list[str] = []
+    differences: list[str] = []
     try:
         key = load_private_key(secret_data(secret).get("tls.key", b""))
-        found += adoption.key_differences(request.spec.private_key.parameters, key)
+        differences += adoption.key_differences(request.spec.private_key.parameters, key)
         adoption.check(pool, request, build_csr(request.spec.template, key), now, None, CA_DECIDES)
     except PkiError as error:
-        found += error.differences if isinstance(error, Mismatch) else [str(error)]
-    return found
+        differences += error.differences if isinstance(error, Mismatch) else [str(error)]
+    return differences

@@ -127,11 +127,11 @@ async def _has_effect(cluster: Cluster, request: CertificateRequest, decision: D
     """Whether an issuer of the request asks for a decision; None where none can be read, which an approver may not be
     allowed to."""
     reader = Reader()
-    found = [await reader.issuer(cluster, key) for key in request.issuers]
-    issuers = [parse_issuer(obj) for _, obj in found if obj is not None]
+    answers = [await reader.issuer(cluster, key) for key in request.issuers]
+    issuers = [parse_issuer(obj) for _, obj in answers if obj is not None]
     if any(issuer.needs_approval for issuer in issuers):
         return True
-    if len(issuers) < len(found):
+    if len(issuers) < len(answers):
         return None
     issuer = " and ".join(map(str, request.issuers))
     effect = "it is signed all the same" if decision == "Denied" else "it is signed in any case"

@@ -187,8 +187,8 @@ def make_parser() -> argparse.ArgumentParser:
 
     command("version", "Print the version.", output)
 
-    for each in commands.choices.values():
-        each.set_defaults(usage_error=each.error)
+    for subparser in commands.choices.values():
+        subparser.set_defaults(usage_error=subparser.error)
     return top
 
 

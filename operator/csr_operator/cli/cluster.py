@@ -75,13 +75,13 @@ class Cluster:
         path = _REQUESTS.path("" if everywhere else self.namespace)
         query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
         query |= {"fieldSelector": f"spec.secretName={secret_name}"} if secret_name else {}
-        found: list[Object] = []
+        objects: list[Object] = []
         while True:
             page = await self._transport.call("list", "GET", _REQUESTS.plural, path, query=query)
-            found += page["items"]
+            objects += page["items"]
             token = page["metadata"].get("continue")
             if not token:
-                return sorted(found, key=lambda obj: (obj["metadata"]["namespace"], obj["metadata"]["name"]))
+                return sorted(objects, key=lambda obj: (obj["metadata"]["namespace"], obj["metadata"]["name"]))
             query["continue"] = token
 
     async def annotate(self, key: ObjectKey, name: str, value: str) -> Object:

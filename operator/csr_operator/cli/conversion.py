@@ -14,7 +14,7 @@ def convert(file: str) -> int:
     """Returns the exit status: 1 if there is nothing of cert-manager's in it, or it cannot be read."""
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        found = list(converted(yaml.safe_load_all(text)))
+        documents = list(converted(yaml.safe_load_all(text)))
     except OSError as error:
         note(f"error: cannot read {file}: {error.strerror}")
         return 1
@@ -24,8 +24,8 @@ def convert(file: str) -> int:
         why = "is nested too deep" if isinstance(error, RecursionError) else "cannot be read as YAML"
         note(f"error: {where} {why}: pass manifests as kubectl takes them; for a chart, the output of `helm template`")
         return 1
-    if not any(one.obj is not None for one in found):
+    if not any(document.obj is not None for document in documents):
         note(f"error: there is no Certificate, Issuer or ClusterIssuer of cert-manager.io/v1 to convert in {file}")
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    print(render(found), end="")
-    return 0 if any(one.obj is not None for one in found) else 1
+    print(render(documents), end="")
+    return 0 if any(document.obj is not None for document in documents) else 1

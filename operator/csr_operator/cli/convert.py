@@ -34,7 +34,7 @@ def convert(documents: Iterable[Any]) -> Iterator[Converted]:
         elif isinstance(document.get("items"), list) and str(document.get("kind", "")).endswith("List"):
             yield from convert(document["items"])
         else:
-            yield _one(_plain(document))
+            yield _convert_document(_plain(document))
 
 
 def _plain(value: Any) -> Any:
@@ -46,7 +46,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | None) else str(value)
 
 
-def _one(document: Mapping[str, Any]) -> Converted:
+def _convert_document(document: Mapping[str, Any]) -> Converted:
     version, kind = str(document.get("apiVersion") or ""), str(document.get("kind") or "")
     group, _, number = version.rpartition("/")
     name, notes = _title(document, kind), Notes()
@@ -87,9 +87,9 @@ def _of_others(document: Mapping[str, Any]) -> Iterator[str]:
 def render(converted: Iterable[Converted]) -> str:
     """As YAML with comments."""
     parts = []
-    for one in converted:
-        comment = "".join(f"# {line}\n" for note in one.notes for line in _clean(note))
-        body = as_yaml(one.obj) if one.obj is not None else ""
+    for document in converted:
+        comment = "".join(f"# {line}\n" for note in document.notes for line in _clean(note))
+        body = as_yaml(document.obj) if document.obj is not None else ""
         parts.append(comment + body)
     return "---\n".join(parts)
 

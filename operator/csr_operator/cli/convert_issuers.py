@@ -144,8 +144,9 @@ def _acme(given: Raw, notes: Notes, secrets: _Secrets) -> dict[str, Any]:
         rest(binding, ("keyID", "keySecretRef", "keyAlgorithm"), f"{where}.externalAccountBinding", notes)
     solvers = [
         made
-        for at, one in enumerate(items(given, "solvers"))
-        if isinstance(one, Mapping) and (made := _solver(one, f"{where}.solvers[{at}]", notes, secrets)) is not None
+        for at, solver in enumerate(items(given, "solvers"))
+        if isinstance(solver, Mapping)
+        and (made := _solver(solver, f"{where}.solvers[{at}]", notes, secrets)) is not None
     ]
     if solvers:
         acme["solvers"] = solvers

@@ -115,12 +115,12 @@ def _issuer(seen: Seen, key: ObjectKey) -> str:
         return f"{key} does not exist"
     ready = ready_condition(issuer)
     if ready is None:
-        words = "the operator has not looked at it yet"
+        state = "the operator has not looked at it yet"
     elif ready.status == "True":
-        words = f"ready, {ready.message}"
+        state = f"ready, {ready.message}"
     else:
-        words = f"not ready, {ready.reason}: {ready.message}"
-    return f"{key} ({issuer.backend or 'no backend'}): {words}{'; needs approval' if issuer.needs_approval else ''}"
+        state = f"not ready, {ready.reason}: {ready.message}"
+    return f"{key} ({issuer.backend or 'no backend'}): {state}{'; needs approval' if issuer.needs_approval else ''}"
 
 
 def _issuer_details(seen: Seen, key: ObjectKey) -> dict[str, Any]:

@@ -144,10 +144,10 @@ async def _roots(cluster: Cluster, request: CertificateRequest) -> tuple[x509.Ce
         if obj is not None and (issuer := parse_issuer(obj)).backend == "manual":
             manual.append(issuer)
     if not manual and not reader.unread:
-        asked = ", ".join(map(str, request.issuers))
-        raise CommandFailed(f"nothing can be imported for {request.name}: {asked} is not a manual issuer")
+        names = ", ".join(map(str, request.issuers))
+        raise CommandFailed(f"nothing can be imported for {request.name}: {names} is not a manual issuer")
     if len(manual) > 1:
-        manual = await _asked(cluster, reader, request, manual)
+        manual = await _narrow_by_order(cluster, reader, request, manual)
     if len(manual) != 1:
         reader.unread.append("which issuer's caBundle the chain must lead to is not known")
     for text in reader.unread:
@@ -159,7 +159,9 @@ async def _roots(cluster: Cluster, request: CertificateRequest) -> tuple[x509.Ce
         raise CommandFailed(f"{manual[0].key}: spec.manual.caBundle: {error}") from None
 
 
-async def _asked(cluster: Cluster, reader: Reader, request: CertificateRequest, issuers: list[Issuer]) -> list[Issuer]:
+async def _narrow_by_order(
+    cluster: Cluster, reader: Reader, request: CertificateRequest, issuers: list[Issuer]
+) -> list[Issuer]:
     """Those of `issuers` that the order under way is with, as its Secret says."""
     _, order = await reader.try_to("the order's Secret", cluster.secret_metadata(staging_key(request)))
     staged = parse_staged(order, None) if order is not None else None

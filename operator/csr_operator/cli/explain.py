@@ -151,14 +151,14 @@ def _unsaid(seen: Seen, reason: Unsaid, message: str = "") -> Finding:
 
 def _finding(seen: Seen, reason: str, advice: Advice, message: str = "", issuer: ObjectKey | None = None) -> Finding:
     request = seen.request
-    words = {
+    fields = {
         "request": f"{request.name} -n {request.namespace}",
         "secret": request.spec.secret_name,
         "namespace": request.namespace,
         "generation": request.generation,
         "issuer": issuer_argument(issuer or _troubled_issuer(seen)),
     }
-    return Finding(reason, advice.meaning.format(**words), message, advice.remedy.format(**words))
+    return Finding(reason, advice.meaning.format(**fields), message, advice.remedy.format(**fields))
 
 
 def _troubled_issuer(seen: Seen) -> ObjectKey:

@@ -35,7 +35,7 @@ async def inspect(cluster: Cluster, name: str, now: datetime) -> Report:
     }
     data["csrIsOfCertificate"] = _same_key(obj, secret)
     data["unread"] = reader.unread
-    return Report(data, _words(data, now))
+    return Report(data, _to_text(data, now))
 
 
 def _certificates(secret: Object | None, name: str, reader: Reader) -> list[dict[str, Any]] | None:
@@ -79,7 +79,7 @@ def _same_key(obj: Object, secret: Object | None) -> bool | None:
         return None
 
 
-def _words(data: dict[str, Any], now: datetime) -> str:
+def _to_text(data: dict[str, Any], now: datetime) -> str:
     parts = [f"CertificateRequest {data['namespace']}/{data['name']}"]
     if data["secretKeys"] is not None:
         parts.append(f"Secret {data['secretName']} holds {', '.join(data['secretKeys']) or 'nothing'}.")

@@ -38,8 +38,8 @@ async def renew(cluster: Cluster, options: Namespace, now: datetime) -> Report:
     if options.names:
         keys = [cluster.key(name) for name in options.names]
     else:
-        found = await cluster.list_requests(options.selector, everywhere=options.all_namespaces)
-        keys = [parse_request(obj).key for obj in found]
+        objects = await cluster.list_requests(options.selector, everywhere=options.all_namespaces)
+        keys = [parse_request(obj).key for obj in objects]
     stamp = now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     at_once = asyncio.Semaphore(_AT_ONCE)
     outcomes = await asyncio.gather(*(_ask(cluster, key, stamp, at_once) for key in keys))
@@ -61,7 +61,7 @@ async def revoke(cluster: Cluster, name: str, options: Namespace) -> Report:
     request = parse_request(await cluster.get(cluster.key(name)))
     reader = Reader()
     _, secret = await reader.try_to(f"Secret {request.spec.secret_name}", cluster.get_secret(request.secret))
-    serial, issuer_said, words = _current(request, secret)
+    serial, issuer_said, description = _current(request, secret)
     if not serial:
         raise CommandFailed(f"{name} has no certificate that could be revoked")
     key = next((key for key in request.issuers if issuer_name(key) == issuer_said), request.issuers[0])
@@ -74,7 +74,7 @@ async def revoke(cluster: Cluster, name: str, options: Namespace) -> Report:
         note(f"note: the next certificate is for the same key: first replace the key {where}")
     if not options.yes:
         why = f" ({options.reason})" if options.reason else ""
-        note(f"Revoke{why} and replace the certificate of {request.namespace}/{name}: {words}, through {key}?")
+        note(f"Revoke{why} and replace the certificate of {request.namespace}/{name}: {description}, through {key}?")
         if not ask("[y/N] "):
             raise CommandFailed("nothing was changed")
     await cluster.annotate(request.key, REVOKE_ANNOTATION, f"{serial} {options.reason}".rstrip())
@@ -85,7 +85,7 @@ async def revoke(cluster: Cluster, name: str, options: Namespace) -> Report:
         "issuer": issuer_name(key),
         "reason": options.reason or SUPERSEDED,
     }
-    text = f"{request.namespace}/{name}: revocation requested of {words}; another certificate replaces it first"
+    text = f"{request.namespace}/{name}: revocation requested of {description}; another certificate replaces it first"
     return Report(data, text)
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """data: for programs, fit for JSON. words: for people. ok: whether the exit status is 0."""
+    """data: for programs, fit for JSON. text: for people. ok: whether the exit status is 0."""
 
     data: Any
-    words: str
+    text: str
     ok: bool = True
 
 
@@ -28,7 +28,7 @@ def show(report: Report, form: str) -> None:
         case "yaml":
             text = as_yaml(report.data).rstrip("\n")
         case _:
-            text = clean(report.words)
+            text = clean(report.text)
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if text:
         print(text)

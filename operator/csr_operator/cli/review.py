@@ -41,12 +41,12 @@ def last_change(obj: Object) -> Change | None:
     https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management: an entry has the time of its
     manager's last change, so that this one is not before the change of the spec.
     """
-    found = [
+    changes = [
         Change(str(entry.get("manager") or "unknown"), str(entry.get("time") or ""))
         for entry in obj["metadata"].get("managedFields") or ()
         if not entry.get("subresource") and "f:spec" in (entry.get("fieldsV1") or {})
     ]
-    return max(found, key=lambda change: change.time, default=None)
+    return max(changes, key=lambda change: change.time, default=None)
 
 
 def unusual(request: CertificateRequest) -> Iterator[str]:
@@ -77,7 +77,7 @@ def unusual(request: CertificateRequest) -> Iterator[str]:
     if wanted.other_names:
         given = [f"{other.oid}={other.utf8_value}" for other in spec.template.names.other_names]
         yield f"otherNames: {', '.join(given) or wanted.other_names}"
-    if attributes := [one.rfc4514_string() for one in _subject(request) if _is_unusual(one)]:
+    if attributes := [attribute.rfc4514_string() for attribute in _subject(request) if _is_unusual(attribute)]:
         yield f"subject: {', '.join(attributes)}"
     if wanted.malformed:
         yield f"names that no certificate can have: {'; '.join(f'{kind}: {why}' for kind, why in wanted.malformed)}"
@@ -90,7 +90,8 @@ def all_of_it(request: CertificateRequest, change: Change | None) -> Iterator[tu
     spec, wanted, names = request.spec, facts_of(request), request.spec.template.names
     yield from (("Unusual", text) for text in unusual(request))
     yield "Common name", ", ".join(wanted.common_names)
-    yield "Subject", ", ".join(one.rfc4514_string() for one in _subject(request) if one.oid != NameOID.COMMON_NAME)
+    attributes = [attribute for attribute in _subject(request) if attribute.oid != NameOID.COMMON_NAME]
+    yield "Subject", ", ".join(attribute.rfc4514_string() for attribute in attributes)
     for word, values in (
         ("DNS", wanted.dns_names),
         ("IP", wanted.ip_addresses),
@@ -139,13 +140,13 @@ def span_words(length: timedelta) -> str:
 def _usages(request: CertificateRequest) -> list[str]:
     """Those that the certificate is to have: what is for CAs, and nothing that its key cannot serve for."""
     wanted = facts_of(request)
-    found = wanted.usages
+    usages = wanted.usages
     if wanted.key is not None:
         with contextlib.suppress(PkiError):  # it is refused, with these words, when the CSR is built
             signed = wanted_usages(request.spec.template.profile, wanted.key.algorithm)
             # A CSR of the user's own may ask for more.
-            found = signed | (found - normalized_usages(request.spec.template.profile.usages or DEFAULT_USAGES))
-    return sorted(found | {"cert sign"} if wanted.is_ca else found)
+            usages = signed | (usages - normalized_usages(request.spec.template.profile.usages or DEFAULT_USAGES))
+    return sorted(usages | {"cert sign"} if wanted.is_ca else usages)
 
 
 def _is_unusual(attribute: x509.NameAttribute[str | bytes]) -> bool:

@@ -22,5 +22,5 @@ async def report_each(names: Sequence[str], call: Callable[[str], Awaitable[Repo
         except (CommandFailed, KubeError) as error:
             note(f"error: {error}" if name in str(error) else f"error: {name}: {error}")
             ok = False
-    words = between.join(report.words for report in reports)
-    return Report({"items": [report.data for report in reports]}, words, ok and all(report.ok for report in reports))
+    text = between.join(report.text for report in reports)
+    return Report({"items": [report.data for report in reports]}, text, ok and all(report.ok for report in reports))

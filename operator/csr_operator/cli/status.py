@@ -25,20 +25,20 @@ _EVENTS = 5
 async def status_of(cluster: Cluster, name: str, now: datetime) -> Report:
     """All about the request `name`, with findings and remedies. Raises CommandFailed."""
     seen = await _look(cluster, name)
-    request, found = seen.request, tuple(findings(seen, now))
+    request, explained = seen.request, tuple(findings(seen, now))
     state = state_of(request, now)
     data = summary(request, now) | {
         "since": state.since or None,
         "findings": [
             {"reason": f.reason, "meaning": f.meaning, "message": f.message or None, "remedy": f.remedy or None}
-            for f in found
+            for f in explained
         ],
         **describe.details(seen),
     }
     parts = [
         f"CertificateRequest {request.namespace}/{request.name}: {headline(state, now)}",
         facts(describe.facts(seen, now), indent="  "),
-        *map(_paragraph, found),
+        *map(_paragraph, explained),
     ]
     if seen.events:
         parts.append("Events:\n" + "\n".join(f"  {one_line(event_words(event, now))}" for event in seen.events))
@@ -114,8 +114,8 @@ async def _look(cluster: Cluster, name: str) -> Seen:
     contested = False
     if meta is not None and is_nobodys(meta) and not owns(request, meta):
         others = cluster.list_requests("", secret_name=request.spec.secret_name)
-        listed, found = await reader.try_to("other requests for this Secret", others)
-        contested = not listed or is_contested(request, meta, map(parse_request, found or ()))
+        listed, objects = await reader.try_to("other requests for this Secret", others)
+        contested = not listed or is_contested(request, meta, map(parse_request, objects or ()))
     return Seen(
         request=request,
         change=last_change(obj),
@@ -141,9 +141,9 @@ async def _look(cluster: Cluster, name: str) -> Seen:
 
 
 async def _issuers(cluster: Cluster, reader: Reader, request: CertificateRequest) -> dict[ObjectKey, Issuer | None]:
-    found: dict[ObjectKey, Issuer | None] = {}
+    issuers: dict[ObjectKey, Issuer | None] = {}
     for key in request.issuers:
         read, obj = await reader.issuer(cluster, key)
         if read:
-            found[key] = parse_issuer(obj) if obj is not None else None
-    return found
+            issuers[key] = parse_issuer(obj) if obj is not None else None
+    return issuers

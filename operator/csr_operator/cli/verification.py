@@ -34,16 +34,16 @@ async def verify(cluster: Cluster, options: Namespace, now: datetime) -> Report:
     """Report.ok says whether nothing differs; what cannot be read differs."""
     at_once = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(name: str) -> Report:
+    async def verify_named(name: str) -> Report:
         item = await _item(cluster, parse_request(await cluster.get(cluster.key(name))), now, at_once)
-        return Report(item, _words(item), ok=bool(item["ok"]))
+        return Report(item, _to_text(item), ok=bool(item["ok"]))
 
     if options.names:
-        return await report_each(options.names, one)
+        return await report_each(options.names, verify_named)
     objects = await cluster.list_requests(options.selector, everywhere=options.all_namespaces)
     items = await asyncio.gather(*(_item(cluster, parse_request(obj), now, at_once) for obj in objects))
-    words = "\n".join(map(_words, items)) or "No certificate requests found."
-    return Report({"items": items}, words, ok=all(item["ok"] for item in items))
+    text = "\n".join(map(_to_text, items)) or "No certificate requests found."
+    return Report({"items": items}, text, ok=all(item["ok"] for item in items))
 
 
 async def _item(
@@ -56,14 +56,14 @@ async def _item(
         if read and (ref := request.spec.private_key.secret_ref) is not None:
             where = SecretKey(request.namespace, ref.name)
             read, key_secret = await reader.try_to(f"Secret {ref.name}", cluster.get_secret(where))
-    found = differences(request, secret, key_secret, now) if read else reader.unread
+    problems = differences(request, secret, key_secret, now) if read else reader.unread
     return {
         "namespace": request.namespace,
         "name": request.name,
         "secretName": request.spec.secret_name,
-        "ok": not found,
+        "ok": not problems,
         "verified": read,
-        "differences": found,
+        "differences": problems,
         "certificate": _certificate(secret),
     }
 
@@ -85,29 +85,29 @@ def differences(
         return [not_owned(name, owner_of(meta))]
     data = secret_data(secret)
     keys = request.spec.data_keys if meta.record is None else request.spec.stored_keys(meta.record)
-    found = [f"{key}: it is missing" for key in sorted(keys - data.keys())]
+    problems = [f"{key}: it is missing" for key in sorted(keys - data.keys())]
     csr, key = None, None
     try:
         csr, key = _csr(request, data, key_secret)
     except PkiError as error:
-        found.append(f"private key: {error}")
+        problems.append(f"private key: {error}")
     if key is not None and request.spec.key_is_ours:
-        found += _about_key(request, key, data)
+        problems += _about_key(request, key, data)
     try:
         bundle = load_bundle(data.get("tls.crt", b""))
         trusted = load_bundle(data["ca.crt"]) if data.get("ca.crt") else ()
         chain = build_chain(bundle[0].public_key(), bundle, roots=trusted, now=now)
     except PkiError as error:
-        return [*found, f"certificates: {error}"]
+        return [*problems, f"certificates: {error}"]
     if key is not None and request.spec.key_is_ours:
-        found += _about_formats(request, key, chain, data)
+        problems += _about_formats(request, key, chain, data)
     if data["tls.crt"] != chain.pem:
-        found.append("tls.crt: it is not the certificate, and then each one that issued the one before it")
+        problems.append("tls.crt: it is not the certificate, and then each one that issued the one before it")
     # What a CA outside the cluster decides by itself was settled when the certificate came.
     settled = meta.record is not None and bool(meta.record.reference)
     rules = CA_DECIDES if settled else Rules()
-    found += _about_chain(request, csr, chain, trusted, now, rules)
-    return found + _about_record(request, meta.record, chain.leaf)
+    problems += _about_chain(request, csr, chain, trusted, now, rules)
+    return problems + _about_record(request, meta.record, chain.leaf)
 
 
 def _csr(
@@ -126,25 +126,27 @@ def _csr(
 
 def _about_key(request: CertificateRequest, key: PrivateKey, data: dict[str, bytes]) -> list[str]:
     wanted = request.spec.private_key
-    got, asked = parameters_of(key), wanted.parameters.normalized()
-    found = []
-    if got != asked:
-        text = " instead of ".join(f"{one.algorithm.value} {one.size or ''}".strip() for one in (got, asked))
-        found.append(f"private key: it is {text}")
+    got, expected = parameters_of(key), wanted.parameters.normalized()
+    problems = []
+    if got != expected:
+        text = " instead of ".join(
+            f"{parameters.algorithm.value} {parameters.size or ''}".strip() for parameters in (got, expected)
+        )
+        problems.append(f"private key: it is {text}")
     if private_key_pem(key, wanted.encoding).strip() != data["tls.key"].strip():
-        found.append(f"private key: it is not written as {wanted.encoding.value}")
-    return found
+        problems.append(f"private key: it is not written as {wanted.encoding.value}")
+    return problems
 
 
 def _about_formats(request: CertificateRequest, key: PrivateKey, chain: Chain, data: dict[str, bytes]) -> list[str]:
     """Keystores are not opened: what they hold was made of the same key and chain."""
     outputs, encoding = request.spec.outputs, request.spec.private_key.encoding
-    found = []
+    problems = []
     if outputs.der and data.get("key.der", b"") != private_key_der(key):
-        found.append("key.der: it is not the key in tls.key")
+        problems.append("key.der: it is not the key in tls.key")
     if outputs.combined_pem and data.get("tls-combined.pem", b"") != combined_pem(chain, key, encoding):
-        found.append("tls-combined.pem: it is not the key in tls.key and the certificates in tls.crt")
-    return found
+        problems.append("tls-combined.pem: it is not the key in tls.key and the certificates in tls.crt")
+    return problems
 
 
 def _about_chain(
@@ -170,14 +172,14 @@ def _about_chain(
 def _about_record(request: CertificateRequest, record: Record | None, leaf: x509.Certificate) -> list[str]:
     if record is None:
         return ["annotations: what the operator wrote about the certificate is missing, or was changed"]
-    found = []
+    problems = []
     if record.sha256_fingerprint != sha256_fingerprint(leaf):
-        found.append("tls.crt: it is not the certificate that the operator put there")
+        problems.append("tls.crt: it is not the certificate that the operator put there")
     if record.issuance_hash != request.issuance_hash:
-        found.append("spec: it was changed since the certificate was issued, and another is to take its place")
+        problems.append("spec: it was changed since the certificate was issued, and another is to take its place")
     if request.status.sha256_fingerprint not in ("", record.sha256_fingerprint):
-        found.append("status: it tells of another certificate")
-    return found
+        problems.append("status: it tells of another certificate")
+    return problems
 
 
 def _certificate(secret: Object | None) -> str | None:
@@ -187,13 +189,13 @@ def _certificate(secret: Object | None) -> str | None:
         return None
 
 
-def _words(item: dict[str, object]) -> str:
+def _to_text(item: dict[str, object]) -> str:
     name = f"{item['namespace']}/{item['name']}"
-    found = item["differences"]
-    assert isinstance(found, list)
-    if not found:
+    problems = item["differences"]
+    assert isinstance(problems, list)
+    if not problems:
         return f"{name}: OK: {item['certificate']}"
     if not item["verified"]:
-        return f"{name}: not verified: {one_line('; '.join(found))}"
-    many = "1 difference" if len(found) == 1 else f"{len(found)} differences"
-    return "\n".join([f"{name}: {many}", *(f"  {one_line(text)}" for text in found)])
+        return f"{name}: not verified: {one_line('; '.join(problems))}"
+    many = "1 difference" if len(problems) == 1 else f"{len(problems)} differences"
+    return "\n".join([f"{name}: {many}", *(f"  {one_line(text)}" for text in problems)])

@@ -49,10 +49,10 @@ async def wait_for(
                     continue
                 stuck = needs_somebody(held) and not _goes_on(latest)
                 if stuck or held.reason == refusal:
-                    raise CommandFailed(f"{before.name}: {_words(held)}")
+                    raise CommandFailed(f"{before.name}: {_describe(held)}")
     except TimeoutError:
         pass
-    raise CommandFailed(f"{before.name}: timed out after {patience.text}: {_words(held_by(latest))}")
+    raise CommandFailed(f"{before.name}: timed out after {patience.text}: {_describe(held_by(latest))}")
 
 
 def _goes_on(request: CertificateRequest) -> bool:
@@ -61,7 +61,7 @@ def _goes_on(request: CertificateRequest) -> bool:
     return renewing is not None and renewing.status == "True"
 
 
-def _words(held: Condition | None) -> str:
+def _describe(held: Condition | None) -> str:
     if held is None:
         return "the operator reports nothing about it: check that it runs"
     return f"{held.reason}: {one_line(held.message)}"

@@ -164,8 +164,8 @@ class Actions:
 
     def _ready(self, request: CertificateRequest) -> list[GuardedBackend]:
         """The CAs that the request names, as far as they can be asked now."""
-        found = [self._issuers.get(key) for key in request.issuers]
-        return [live.ca for live in found if live is not None and live.backend is not None and live.is_ready]
+        known = [self._issuers.get(key) for key in request.issuers]
+        return [live.ca for live in known if live is not None and live.backend is not None and live.is_ready]
 
     async def _is_still_wanted(self, request: CertificateRequest) -> bool:
         """Its Secret is gone, which may be because it is to go itself: the watches tell of that in any order."""

@@ -218,8 +218,8 @@ class Issuers:
         outcome = "error"
         try:
             async with asyncio.timeout(_PATIENCE):
-                said = await live.backend.check()
-            health = Health(redact(said.message), redact(said.fingerprint), said.not_after)
+                answer = await live.backend.check()
+            health = Health(redact(answer.message), redact(answer.fingerprint), answer.not_after)
             outcome = "ok"
             return True, Reason.READY, health
         except TimeoutError:
@@ -289,7 +289,7 @@ def _bounded(live: KnownIssuer, ready: bool, reason: Reason, message: str, now: 
 
     All that wait for the issuer are told of each change.
     """
-    before = _said(live.issuer, ready, reason)
+    before = _matching_condition(live.issuer, ready, reason)
     if before is None or before.message == message or _still_away(live.issuer, ready, reason):
         return message
     live.reworded = tuple(at for at in live.reworded if timedelta(0) <= now - at < _NEWS)
@@ -299,7 +299,7 @@ def _bounded(live: KnownIssuer, ready: bool, reason: Reason, message: str, now: 
     return message
 
 
-def _said(issuer: Issuer, ready: bool, reason: Reason) -> Condition | None:
+def _matching_condition(issuer: Issuer, ready: bool, reason: Reason) -> Condition | None:
     """The condition Ready of its status, if that says what is to be said but for the words."""
     wanted = ("Ready", str(ready), reason, issuer.generation)
     return next((c for c in issuer.conditions if (c.type, c.status, c.reason, c.observed_generation) == wanted), None)
@@ -307,7 +307,7 @@ def _said(issuer: Issuer, ready: bool, reason: Reason) -> Condition | None:
 
 def _still_away(issuer: Issuer, ready: bool, reason: Reason) -> bool:
     """Its status says what is to be said but for the words, which are the CA's, and may be others each time."""
-    return reason is Reason.UNAVAILABLE and _said(issuer, ready, reason) is not None
+    return reason is Reason.UNAVAILABLE and _matching_condition(issuer, ready, reason) is not None
 
 
 def _first_words(live: KnownIssuer, ready: bool, reason: Reason, message: str) -> str:

@@ -62,6 +62,6 @@ def _names(request: CertificateRequest) -> str:
         return "the names of its own CSR"
     if not count:
         return f"subject {redact(names.literal_subject or names.common_name) or 'as asked for'}"
-    first = [redact(name) for each in listed for name in each[:_MOST_NAMES]][:_MOST_NAMES]
+    first = [redact(name) for texts in listed for name in texts[:_MOST_NAMES]][:_MOST_NAMES]
     rest = ", ..." if count > len(first) else ""
     return f"{count} name{'' if count == 1 else 's'}: {', '.join(first)}{rest}"

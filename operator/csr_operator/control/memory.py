@@ -24,7 +24,7 @@ class Look:
     secret: SecretKey
     """Where."""
 
-    found: SecretMeta | None
+    meta: SecretMeta | None
     """What was there."""
 
     at: datetime | None

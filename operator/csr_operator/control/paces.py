@@ -29,7 +29,8 @@ class Paces:
         )
         # What was stored later than now was so by a clock that was wrong, and is right now.
         now = self._clock() + SKEW
-        pace = max((each for each in known if each is not None and each.stored <= now), key=_stored, default=None)
+        stored = [kept for kept in known if kept is not None and kept.stored <= now]
+        pace = max(stored, key=_stored, default=None)
         if pace is not None:
             remembered.pace = pace
         return pace

@@ -112,8 +112,8 @@ class Reports:
             return True
         if status.csr_digest == old.csr_digest:
             csr_pem = None
-        remembered, said = self._memory.recall(request), status.without_times()
-        if remembered.refused == said:
+        remembered, wanted = self._memory.recall(request), status.without_times()
+        if remembered.refused == wanted:
             return True  # it would be refused again
         try:
             body = status_body(status, csr_pem)
@@ -122,7 +122,7 @@ class Reports:
             if error.status in (404, 409):
                 return False  # the watch shows it, unless it was our own word that the CA takes long
             if error.status == 422:
-                remembered.refused = said
+                remembered.refused = wanted
                 logger.warning(
                     "%s: the API server refuses its status, which stays as it is: %s", request.key, quoted(error, 500)
                 )

@@ -280,7 +280,7 @@ class RequestReconciler:
                 remembered.failures.clear()
             remembered.succeeded()
         except Overtaken as overtaken:
-            new = overtaken.found is None or self._store.put_secret(overtaken.found)
+            new = overtaken.current is None or self._store.put_secret(overtaken.current)
             return Done(timedelta(0)) if new else Retry()  # what is there is known, and was decided on
         except Failed as failed:
             if failed.staged is not None:

@@ -69,12 +69,12 @@ class Situations:
         """The Secret that no watch shows: somebody else's, or the request's own that lost its label. Raises KubeError,
         Unreachable."""
         obj = await self._secrets.get_metadata(request.secret)
-        found = None if obj is None else parse_or_set_aside(obj, lambda: parse_secret_meta(obj, self._seal))
-        if found is not None and owns(request, found):
-            self._store.put_secret(found)
+        secret = None if obj is None else parse_or_set_aside(obj, lambda: parse_secret_meta(obj, self._seal))
+        if secret is not None and owns(request, secret):
+            self._store.put_secret(secret)
         else:
-            self._memory.recall(request).look = Look(request.secret, found, self._clock())
-        return found
+            self._memory.recall(request).look = Look(request.secret, secret, self._clock())
+        return secret
 
     def outdate_look(self, request: CertificateRequest) -> None:
         """What was seen by the last look is about to change."""
@@ -101,7 +101,7 @@ class Situations:
         # Whose Secret it is, that counts.
         unshown = await self._unshown(request) if self._may_be_unshown(request) else None
         secret = self._store.secret(request) or unshown
-        for key in _creditors(request, secret) - states.keys():
+        for key in _issuers_to_ask(request, secret) - states.keys():
             if (live := self._issuers.get(key)) is not None:
                 states[key] = live.state or IssuerState(False, "it is being checked", "", revokes=True)
         policies = [state.policy for state in states.values() if state.policy is not None]
@@ -142,7 +142,7 @@ class Situations:
         if request.being_deleted:
             return request.is_guarded
         look = self._last_look(request)
-        known = look is not None and look.found is not None
+        known = look is not None and look.meta is not None
         return known and not request.problem and self._store.staged(request) is None
 
     def _may_have_one(self, request: CertificateRequest, world: World) -> bool:
@@ -157,11 +157,11 @@ class Situations:
         """As `look`, if the last one was too long ago."""
         now, look = self._clock(), self._last_look(request)
         if look is not None and look.at is not None and look.at <= now < look.at + self._recheck:
-            return look.found
+            return look.meta
         return await self.look(request)
 
 
-def _creditors(request: CertificateRequest, secret: SecretMeta | None) -> set[ObjectKey]:
+def _issuers_to_ask(request: CertificateRequest, secret: SecretMeta | None) -> set[ObjectKey]:
     """The issuers that have, or may have, to revoke something."""
     if secret is None:
         return set()

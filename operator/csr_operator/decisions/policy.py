@@ -204,10 +204,10 @@ def _key_against(allowed: tuple[AllowedKey, ...], key: KeyParameters | None) -> 
     """No `allowed` at all is any key of an ordinary size."""
     if key is None:
         return
-    if allowed and not any(_key_fits(one, key) for one in allowed):
+    if allowed and not any(_key_fits(entry, key) for entry in allowed):
         yield f"privateKey: {_key(key)} is not allowed"
     elif key.algorithm is KeyAlgorithm.RSA and (size := key.normalized().size or 0) > _LARGEST_RSA:
-        named = (max(one.minimum_size or 0, one.maximum_size or 0) for one in allowed if _key_fits(one, key))
+        named = (max(entry.minimum_size or 0, entry.maximum_size or 0) for entry in allowed if _key_fits(entry, key))
         if not any(largest > _LARGEST_RSA for largest in named):
             yield (
                 f"privateKey.size: {_key(key)} is beyond {_LARGEST_RSA} bits: take a smaller one, or have a rule of "

@@ -126,13 +126,13 @@ def _canonical(
     kind: str, names: Iterable[str], canonical: Callable[[str], str], malformed: list[tuple[str, str]]
 ) -> tuple[str, ...]:
     """In the form that a certificate has them in; what no certificate has is added to `malformed`."""
-    found: dict[str, None] = {}
+    forms: dict[str, None] = {}
     for name in names:
         try:
-            found[canonical(name)] = None
+            forms[canonical(name)] = None
         except PkiError as error:
             malformed.append((kind, str(error)))
-    return tuple(found)
+    return tuple(forms)
 
 
 def _canonical_address(text: str) -> str:

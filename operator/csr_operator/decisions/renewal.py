@@ -33,8 +33,8 @@ def renewal_time(request: CertificateRequest, record: Record) -> datetime:
     if record.window is not None:
         first, last = parse_time(record.window.start), parse_time(record.window.end)
         suggested = min(first + (last - first) * fraction(request.uid), not_after)
-        asked = request.spec.renew_before is not None or request.spec.renew_before_percentage is not None
-        due = min(due, suggested) if asked else suggested
+        set_by_user = request.spec.renew_before is not None or request.spec.renew_before_percentage is not None
+        due = min(due, suggested) if set_by_user else suggested
     return max(due, start + min(SETTLE, life / 2)).replace(microsecond=0)
 
 

@@ -64,9 +64,9 @@ class AcmeDns:
         field, what = f"{self._field}.accountSecretRef", "what /register of acme-dns answered"
         try:
             accounts = json.loads(await read_secret_key(self._context, self._reference, field, what))
-            if all(isinstance(account[each], str) for account in accounts.values() for each in _FIELDS):
-                found: Mapping[str, Mapping[str, str]] = accounts
-                return found
+            if all(isinstance(account[part], str) for account in accounts.values() for part in _FIELDS):
+                checked: Mapping[str, Mapping[str, str]] = accounts
+                return checked
         except (ValueError, KeyError, TypeError, AttributeError):
             pass
         raise Misconfigured(
@@ -75,7 +75,7 @@ class AcmeDns:
         )
 
     def _failure(self, answer: Answer, account: Mapping[str, str]) -> BackendError:
-        said = redact(answer.body.decode(errors="replace"), [account["password"], account["username"]])
+        reason = redact(answer.body.decode(errors="replace"), [account["password"], account["username"]])
         match answer.status:
             case 401:
                 return Misconfigured(
@@ -83,8 +83,8 @@ class AcmeDns:
                     "username, password or subdomain is wrong, or its allowfrom lacks the operator's address"
                 )
             case 400:
-                return Rejected(f"acme-dns refuses the value, as it takes those of 43 characters only ({said})")
+                return Rejected(f"acme-dns refuses the value, as it takes those of 43 characters only ({reason})")
             case 404 | 405 | 301 | 302 | 307 | 308:
                 return Misconfigured(f"{self._field}.host: no acme-dns is at {self._url} (HTTP status {answer.status})")
             case status:
-                return Retryable(f"acme-dns: HTTP status {status} ({said})", answer.retry_after)
+                return Retryable(f"acme-dns: HTTP status {status} ({reason})", answer.retry_after)

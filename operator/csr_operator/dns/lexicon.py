@@ -91,30 +91,30 @@ class Lexicon:
 
     async def _change(self, action: str, name: str, value: str) -> None:
         credentials = await self._credentials()
-        asked = {
+        job = {
             "provider": self._provider,
             "options": self._checked(self._options | credentials),
             "zone": self._zone or await self._resolver.zone(name),
             "ttl": self._ttl,
         }
-        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()
+        digest = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).digest()
         account = _accounts.setdefault(digest, _Account())
         change = _Change(action, name, value)
         account.waiting.append(change)
         try:
             async with account.turn:
                 while change.outcome is None:
-                    await self._carry_out(account.waiting[:_TOGETHER], asked)
-                    account.waiting[:] = [each for each in account.waiting if each.outcome is None]
+                    await self._carry_out(account.waiting[:_TOGETHER], job)
+                    account.waiting[:] = [pending for pending in account.waiting if pending.outcome is None]
         finally:
             if change in account.waiting:
                 account.waiting.remove(change)
-        self._judge(change.outcome, asked["zone"], credentials)
+        self._judge(change.outcome, job["zone"], credentials)
 
-    async def _carry_out(self, changes: Sequence[_Change], asked: Mapping[str, Any]) -> None:
+    async def _carry_out(self, changes: Sequence[_Change], job: Mapping[str, Any]) -> None:
         """Settles the first at least."""
-        listed = [{"action": each.action, "name": each.name, "value": each.value} for each in changes]
-        stdin = json.dumps({**asked, "changes": listed}).encode()
+        listed = [{"action": entry.action, "name": entry.name, "value": entry.value} for entry in changes]
+        stdin = json.dumps({**job, "changes": listed}).encode()
         python = os.environ.get(PYTHON) or sys.executable
         outcomes: Sequence[Mapping[str, Any] | BackendError]
         try:
@@ -128,8 +128,8 @@ class Lexicon:
         except ValueError:
             # The last line has what went wrong. It is cut afterwards, so that no part of a secret is left.
             last = done.errors.decode(errors="replace").strip().rpartition("\n")[2]
-            said = mask(last, asked["options"].values(), cut=len(done.errors) >= MOST_OUTPUT)
-            text = f"ended with status {done.status}: {said[-400:]}"
+            reason = mask(last, job["options"].values(), cut=len(done.errors) >= MOST_OUTPUT)
+            text = f"ended with status {done.status}: {reason[-400:]}"
             outcomes = [{"error": "failed", "text": text}] * len(changes)
         for change, outcome in zip(changes, outcomes, strict=False):
             change.outcome = outcome

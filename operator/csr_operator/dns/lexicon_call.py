@@ -29,40 +29,40 @@ def main() -> None:
     json.dump(_answers(json.load(sys.stdin)), stdout)
 
 
-def _answers(asked: Json) -> list[Json]:
+def _answers(job: Json) -> list[Json]:
     try:
         from lexicon.client import Client
         from lexicon.config import ConfigResolver
         from lexicon.exceptions import ProviderNotAvailableError
     except ImportError as error:
-        return _all(asked, "missing", str(error))
+        return _all(job, "missing", str(error))
     import dns.name
     import dns.resolver
 
     # Lexicon would ask the system's DNS servers, or download a list of public suffixes, for what is known already.
-    setattr(dns.resolver, "zone_for_name", lambda name: dns.name.from_text(asked["zone"]))  # noqa: B010
+    setattr(dns.resolver, "zone_for_name", lambda name: dns.name.from_text(job["zone"]))  # noqa: B010
     logged = _Errors()
     logging.basicConfig(level=logging.ERROR, handlers=[logged])
     config = {
-        "provider_name": asked["provider"],
-        "domain": asked["zone"],
+        "provider_name": job["provider"],
+        "domain": job["zone"],
         "resolve_zone_name": True,
-        "ttl": asked["ttl"],
-        asked["provider"]: asked["options"],
+        "ttl": job["ttl"],
+        job["provider"]: job["options"],
     }
     try:
         client = Client(ConfigResolver().with_dict(config))  # type: ignore[no-untyped-call]
         parser = argparse.ArgumentParser(add_help=False)
         client.provider_class.configure_parser(parser)
         known = sorted(action.dest for action in parser._actions)
-        if unknown := sorted(set(asked["options"]) - set(known)):
-            return _all(asked, "options", f"{', '.join(unknown)}; it knows {', '.join(known)}")
+        if unknown := sorted(set(job["options"]) - set(known)):
+            return _all(job, "options", f"{', '.join(unknown)}; it knows {', '.join(known)}")
         with client as operations:
-            return list(_carry_out(operations, asked["changes"], logged))
+            return list(_carry_out(operations, job["changes"], logged))
     except ProviderNotAvailableError as error:
-        return _all(asked, "provider", str(error))
+        return _all(job, "provider", str(error))
     except Exception as error:
-        return [_failure(error)] * len(asked["changes"])
+        return [_failure(error)] * len(job["changes"])
 
 
 def _carry_out(operations: Any, changes: list[Json], logged: "_Errors") -> Iterator[Json]:
@@ -82,8 +82,8 @@ def _carry_out(operations: Any, changes: list[Json], logged: "_Errors") -> Itera
             yield _answer("failed", "; ".join(logged.texts) or "it did not say why")
 
 
-def _all(asked: Json, error: str, text: str) -> list[Json]:
-    return [_answer(error, text)] * len(asked["changes"])
+def _all(job: Json, error: str, text: str) -> list[Json]:
+    return [_answer(error, text)] * len(job["changes"])
 
 
 def _answer(error: str, text: str, after: int = 0) -> Json:

@@ -63,8 +63,8 @@ class Exec:
         except OSError as error:
             raise Misconfigured(f"{self._field}.program: {program.name} cannot be run: {error.strerror}") from None
         if done.status:
-            said = redact(done.errors.decode(errors="replace"), credentials.values()) or "it did not say why"
-            text = f"{program.name} {action} ended with status {done.status}: {said}"
+            reason = redact(done.errors.decode(errors="replace"), credentials.values()) or "it did not say why"
+            text = f"{program.name} {action} ended with status {done.status}: {reason}"
             raise Misconfigured(f"{self._field}: {text}") if done.status == _EX_CONFIG else Retryable(text)
 
     async def _credentials(self) -> dict[str, str]:
@@ -81,6 +81,6 @@ class Exec:
 
 def _listed(folder: Path) -> str:
     try:
-        return ", ".join(sorted(each.name for each in folder.iterdir() if _NAME.fullmatch(each.name))) or "none"
+        return ", ".join(sorted(file.name for file in folder.iterdir() if _NAME.fullmatch(file.name))) or "none"
     except OSError as error:
         return f"none, as {folder} cannot be read: {error.strerror}"

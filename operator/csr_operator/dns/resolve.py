@@ -58,7 +58,7 @@ class Resolver:
     ) -> None:
         if only and not nameservers:
             raise Misconfigured(f"{field}: is missing; list the servers to ask, or remove recursiveNameserversOnly")
-        self._nameservers = [parse_server(each, field) for each in nameservers]
+        self._nameservers = [parse_server(nameserver, field) for nameserver in nameservers]
         self._only, self._port = only, port
         self._slots = asyncio.Semaphore(_MOST_QUERIES)
         self._cache = dns.resolver.LRUCache(1000)
@@ -84,8 +84,8 @@ class Resolver:
         """Those that not every authoritative server shows yet, each with the reason, in words that stay the same while
         nothing changes; empty if all are visible. All names are looked for at once, and nothing is waited for."""
         names = {name: parse_name(name) for name, _ in records}
-        found = await asyncio.gather(*(self._servers_for(name) for name in names.values()))
-        servers = dict(zip(names, found, strict=True))
+        server_lists = await asyncio.gather(*(self._servers_for(name) for name in names.values()))
+        servers = dict(zip(names, server_lists, strict=True))
         # Names of one zone have one list: each of its servers is asked once for each name.
         shown = dict(zip(names, await asyncio.gather(*(self._shown(names[n], servers[n]) for n in names)), strict=True))
         reasons = {(name, value): _reason(shown[name], value) for name, value in records}
@@ -117,14 +117,14 @@ class Resolver:
         try:
             if self._only:
                 ips = await asyncio.gather(*(list_addresses(host) for host, _ in self._nameservers))
-                return [_Server(*one, each) for one, each in zip(self._nameservers, ips, strict=True)]
+                return [_Server(*nameserver, ip) for nameserver, ip in zip(self._nameservers, ips, strict=True)]
             zone = await self._zone(name)
             response = await self._lookup(zone, dns.rdatatype.NS)
-            hosts = sorted({format_name(each.target) for each in _rdata(response, zone, dns.rdatatype.NS)})
+            hosts = sorted({format_name(record.target) for record in _rdata(response, zone, dns.rdatatype.NS)})
             if not hosts:
                 return f"the zone {format_name(zone)} has no NS records"
-            found = await asyncio.gather(*map(self._addresses, hosts))
-            return [_Server(host, self._port, each) for host, each in zip(hosts, found, strict=True)]
+            addresses = await asyncio.gather(*map(self._addresses, hosts))
+            return [_Server(host, self._port, address) for host, address in zip(hosts, addresses, strict=True)]
         except BackendError as error:
             return str(error)
 
@@ -132,16 +132,16 @@ class Resolver:
         name = parse_name(host)
         kinds = (dns.rdatatype.A, dns.rdatatype.AAAA)
         responses = await asyncio.gather(*(self._lookup(name, kind) for kind in kinds))
-        found: list[str] = []
+        addresses: list[str] = []
         for kind, response in zip(kinds, responses, strict=True):
-            found += [each.address for rrset in response.answer if rrset.rdtype == kind for each in rrset]
-        return sorted(found)
+            addresses += [record.address for rrset in response.answer if rrset.rdtype == kind for record in rrset]
+        return sorted(addresses)
 
     async def _shown(self, name: dns.name.Name, servers: Sequence[_Server] | str) -> _Shown:
         if isinstance(servers, str):
             return servers
-        answers = await asyncio.gather(*(self._at_server(name, each) for each in servers))
-        return [(each.host, answer) for each, answer in zip(servers, answers, strict=True)]
+        answers = await asyncio.gather(*(self._at_server(name, server) for server in servers))
+        return [(server.host, answer) for server, answer in zip(servers, answers, strict=True)]
 
     async def _at_server(self, name: dns.name.Name, name_server: _Server) -> Collection[bytes] | str:
         """The values that all addresses of a server show; those that do not answer, such as IPv6 from a network
@@ -165,7 +165,7 @@ class Resolver:
                     return "does not answer"
         if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             return f"answers {dns.rcode.to_text(response.rcode())}"
-        return frozenset(b"".join(each.strings) for each in _rdata(response, name, dns.rdatatype.TXT))
+        return frozenset(b"".join(record.strings) for record in _rdata(response, name, dns.rdatatype.TXT))
 
     async def _lookup(
         self, name: dns.name.Name, kind: dns.rdatatype.RdataType, *, cached: bool = True
@@ -188,15 +188,15 @@ class Resolver:
             except dns.resolver.LifetimeTimeout:
                 raise Retryable(f"the DNS server does not answer for {format_name(name)}") from None
             except (dns.exception.DNSException, OSError) as error:
-                raise Retryable(f"{format_name(name)} cannot be looked up: {_words(error)}") from None
+                raise Retryable(f"{format_name(name)} cannot be looked up: {_describe(error)}") from None
 
     async def _recursive(self) -> dns.asyncresolver.Resolver:
         system_resolver = dns.asyncresolver.Resolver(configure=not self._nameservers)
         if self._nameservers:
-            found = await asyncio.gather(*(list_addresses(host) for host, _ in self._nameservers))
+            ip_lists = await asyncio.gather(*(list_addresses(host) for host, _ in self._nameservers))
             system_resolver.nameservers = [
                 dns.nameserver.Do53Nameserver(ip, port)
-                for ips, (_, port) in zip(found, self._nameservers, strict=True)
+                for ips, (_, port) in zip(ip_lists, self._nameservers, strict=True)
                 for ip in ips
             ]
         system_resolver.timeout = _QUERY_TIMEOUT
@@ -216,26 +216,26 @@ def _reason(shown: _Shown, value: str) -> str:
     """Why a value is not visible everywhere; empty if it is."""
     if isinstance(shown, str):
         return shown
-    trouble = [f"{host} {said}" for host, said in shown if isinstance(said, str)]
-    without = [host for host, said in shown if not isinstance(said, str) and value.encode() not in said]
+    trouble = [f"{host} {answer}" for host, answer in shown if isinstance(answer, str)]
+    without = [host for host, answer in shown if not isinstance(answer, str) and value.encode() not in answer]
     if without:
         trouble.append(f"{' and '.join(without)} {'does' if len(without) == 1 else 'do'} not have it yet")
     return "; ".join(trouble)
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if not isinstance(error, dns.resolver.NoNameservers):
         return str(error) or type(error).__name__
     *_, last = error.kwargs["errors"]
-    said = f"the DNS server answers {last[3]}"
+    text = f"the DNS server answers {last[3]}"
     if str(last[3]) != dns.rcode.to_text(dns.rcode.SERVFAIL):
-        return said
-    return f"{said}: check whether CNAME records lead in a circle, or DNSSEC signatures there are wrong"
+        return text
+    return f"{text}: check whether CNAME records lead in a circle, or DNSSEC signatures there are wrong"
 
 
 def _rdata(response: dns.message.Message, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Iterable[Any]:
     """Typed by what each kind of record has."""
-    return [each for rrset in response.answer if rrset.name == name and rrset.rdtype == kind for each in rrset]
+    return [record for rrset in response.answer if rrset.name == name and rrset.rdtype == kind for record in rrset]
 
 
 def _sibling(name: dns.name.Name) -> dns.name.Name:

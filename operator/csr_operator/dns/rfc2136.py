@@ -114,29 +114,29 @@ class Rfc2136:
             secret = base64.b64decode(b"".join(text.split()), validate=True)
             return dns.tsig.Key(dns.name.from_text(self._key_name), secret, self._algorithm)
         except ValueError:
-            said = "what the Secret holds is not base64: copy what tsig-keygen writes as secret"
-            raise Misconfigured(f"{field}: {said}") from None
+            problem = "what the Secret holds is not base64: copy what tsig-keygen writes as secret"
+            raise Misconfigured(f"{field}: {problem}") from None
         except dns.exception.DNSException as error:
             raise Misconfigured(f"{self._field}.tsigKeyName: is not a domain name: {error}") from None
 
     def _refusal(self, rcode: dns.rcode.Rcode, name: dns.name.Name) -> BackendError:
-        said = f"the DNS server {self._server} answers {dns.rcode.to_text(rcode)} for {format_name(name)}"
+        answer = f"the DNS server {self._server} answers {dns.rcode.to_text(rcode)} for {format_name(name)}"
         match rcode:
             case dns.rcode.REFUSED:
                 key = f"the key {self._key_name}" if self._key_name else "whoever has no key"
                 return Misconfigured(
-                    f"{said}: let {key} change TXT records there (update-policy of BIND), or name another key in "
+                    f"{answer}: let {key} change TXT records there (update-policy of BIND), or name another key in "
                     f"{self._field}.tsigKeyName, or in nameserver the zone's primary server"
                 )
             case dns.rcode.NOTAUTH | dns.rcode.NOTZONE | dns.rcode.NOTIMP:
                 return Misconfigured(
-                    f"{said}: it is not the zone's primary server or takes no updates of it: correct "
+                    f"{answer}: it is not the zone's primary server or takes no updates of it: correct "
                     f"{self._field}.nameserver"
                 )
             case dns.rcode.SERVFAIL:
-                return Retryable(f"{said}: its log says why (can it write the zone's file and journal?)")
+                return Retryable(f"{answer}: its log says why (can it write the zone's file and journal?)")
             case _:
-                return Retryable(f"{said}: its log says why")
+                return Retryable(f"{answer}: its log says why")
 
     def _failure(self, error: dns.exception.DNSException) -> BackendError:
         """Of TSIG (RFC 8945, section 5), as the server or we see it; or no DNS at all."""

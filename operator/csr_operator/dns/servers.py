@@ -28,7 +28,7 @@ async def list_addresses(host: str) -> list[str]:
     if is_address(host):
         return [host]
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+        addresses = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
     except OSError as error:
         raise Retryable(f"the DNS server {host} has no address: {error.strerror or error}") from None
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    return list(dict.fromkeys(str(address[0]) for *_, address in addresses))

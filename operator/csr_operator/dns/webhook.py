@@ -56,18 +56,18 @@ class Webhook:
         raise Misconfigured(f"{secret.field}: {secret.secret} needs token, or username and password")
 
     def _failure(self, answer: Answer, secrets: list[str]) -> BackendError:
-        said = f"HTTP status {answer.status}"
-        if words := redact(_message(answer), secrets):
-            said += f": {words}"
+        text = f"HTTP status {answer.status}"
+        if message := redact(_message(answer), secrets):
+            text += f": {message}"
         match answer.status:
             case 400 | 422:
-                return Rejected(f"the webhook refuses the record ({said})")
+                return Rejected(f"the webhook refuses the record ({text})")
             case 401 | 403:
-                return Misconfigured(f"{self._field}.credentialsSecretRef: the webhook refuses them ({said})")
+                return Misconfigured(f"{self._field}.credentialsSecretRef: the webhook refuses them ({text})")
             case status if status < 400 or status in (404, 405):
-                return Misconfigured(f"{self._field}.url: {self._url} is not the webhook ({said})")
+                return Misconfigured(f"{self._field}.url: {self._url} is not the webhook ({text})")
             case _:
-                return Retryable(f"the webhook fails ({said})", answer.retry_after)
+                return Retryable(f"the webhook fails ({text})", answer.retry_after)
 
 
 def _message(answer: Answer) -> str:

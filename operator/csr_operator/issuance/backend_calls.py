@@ -103,8 +103,8 @@ class GuardedBackend:
             after = bounded_pause(error.after)
             if isinstance(error, Lapsed):
                 raise Failed(Reason.ORDER_FAILED, redact(str(error)), after=after) from error
-            words, nothing = redact(str(error)), call == "submit" and error.unplaced
-            raise Failed(Reason.ISSUER_UNAVAILABLE, words, after=after, unplaced=nothing) from error
+            message, nothing = redact(str(error)), call == "submit" and error.unplaced
+            raise Failed(Reason.ISSUER_UNAVAILABLE, message, after=after, unplaced=nothing) from error
         except Rejected as error:
             outcome = "rejected"
             raise Failed(Reason.REJECTED, redact(str(error))) from error

@@ -10,12 +10,12 @@ from csr_operator.metrics import FAILURES
 class Overtaken(Exception):
     """What an action was decided on is not so any more: decide anew.
 
-    found: the Secret as it is now, if it is that which changed.
+    current: the Secret as it is now, if it is that which changed.
     """
 
-    def __init__(self, found: SecretMeta | Staged | None = None) -> None:
+    def __init__(self, current: SecretMeta | Staged | None = None) -> None:
         super().__init__()
-        self.found = found
+        self.current = current
 
 
 class Failed(Exception):

@@ -72,10 +72,10 @@ class IssuedSecrets:
             if known is not None:
                 raise _gone(request)
             return None
-        found = self.meta(existing)
-        if known is None or not _is_the_same(found, known):
-            raise Overtaken(found)
-        return found
+        current = self.meta(existing)
+        if known is None or not _is_the_same(current, known):
+            raise Overtaken(current)
+        return current
 
     async def note_renewal(self, request: CertificateRequest, renewal: Renewal | None) -> SecretMeta | None:
         """Keep when the CA wants the certificate renewed; None if that is what is kept already."""
@@ -131,15 +131,15 @@ class IssuedSecrets:
         Raises Overtaken if it is, Failed if the API server will not take what is to be written, else what it said.
         """
         existing = await self.own(request) if refused.status in (409, 422) else None
-        found = self.meta(existing) if existing is not None else None
-        if refused.status == 409 and found is not None and refused.reason in ("Conflict", "AlreadyExists"):
-            if secret is None or not _is_the_same(found, secret):
-                raise Overtaken(found)
-            if found.resource_version != secret.resource_version:
-                return found
+        current = self.meta(existing) if existing is not None else None
+        if refused.status == 409 and current is not None and refused.reason in ("Conflict", "AlreadyExists"):
+            if secret is None or not _is_the_same(current, secret):
+                raise Overtaken(current)
+            if current.resource_version != secret.resource_version:
+                return current
         if refused.status == 422 and existing is not None and (why := find_conflict(existing, body)):
             raise Failed(Reason.SECRET_CONFLICT, why)
-        if refused.status in (403, 422) or found is not None:
+        if refused.status in (403, 422) or current is not None:
             raise Failed(Reason.SECRET_REFUSED, f"Secret {request.secret.name} was refused: {refused}")
         raise refused
 
@@ -162,9 +162,9 @@ def _gone(request: CertificateRequest) -> KubeError:
     return KubeError(404, "NotFound", f"Secret {request.secret.name} is gone")
 
 
-def _is_the_same(found: SecretMeta, known: SecretMeta) -> bool:
+def _is_the_same(current: SecretMeta, known: SecretMeta) -> bool:
     """Nothing changed of what the operator goes by."""
-    return _essence(found) == _essence(known)
+    return _essence(current) == _essence(known)
 
 
 def _essence(secret: SecretMeta) -> tuple[object, ...]:

@@ -90,7 +90,7 @@ async def _roots(
         return None
     leaf = (await offload(len(stored), build_chain, csr, load_bundle(stored))).leaf
     known = (await ca.roots_of(leaf))[0] or ()
-    return [one for one in known if is_self_signed(one)] or None
+    return [certificate for certificate in known if is_self_signed(certificate)] or None
 
 
 def _stored_chain(

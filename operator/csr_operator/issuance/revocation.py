@@ -83,9 +83,9 @@ class Revoker:
         stored = await self._client.get(request.secret)
         if stored is None:
             return
-        found = self._secrets.meta(stored)
-        if found.guarded and found.owner_uid in ("", request.uid):
-            await self.guard(found, guarded=False)
+        meta = self._secrets.meta(stored)
+        if meta.guarded and meta.owner_uid in ("", request.uid):
+            await self.guard(meta, guarded=False)
 
     async def list_serials_to_revoke(self, request: CertificateRequest) -> tuple[str, ...]:
         """Of the certificates that were to be revoked, as their Secret remembers them."""

@@ -73,13 +73,13 @@ class Staging:
         except KubeError as error:
             if error.status == 409:
                 there = await self._client.get(where)
-                found = parse_staged(there, self._seal) if there is not None else None
+                kept = parse_staged(there, self._seal) if there is not None else None
                 if there is None and before is not None:
                     # Somebody deleted it. The order is there nevertheless, unless its request went as well.
                     await self._may_send(request, ca, basis.csr)
                     return await self.keep(request, plan, ca, basis)
-                if there is None or (found is not None and found.owner_uid == request.uid):
-                    raise Overtaken(found) from None  # it is our own order, of which the watch has not told yet
+                if there is None or (kept is not None and kept.owner_uid == request.uid):
+                    raise Overtaken(kept) from None  # it is our own order, of which the watch has not told yet
                 text = f"Secret {where.name} is there already, where key and CSR are to be kept: delete that Secret"
                 raise Failed(Reason.SECRET_NOT_OWNED, text) from None
             if error.status in (403, 422):

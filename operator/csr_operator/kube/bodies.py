@@ -57,10 +57,10 @@ async def read_lines(content: aiohttp.StreamReader, most: int) -> AsyncIterator[
 def parse_object(text: bytes) -> Object | None:
     """A JSON object; None for what is no JSON object, or nested too deeply for the parser."""
     try:
-        found = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return parsed if isinstance(parsed, dict) else None
 
 
 async def parse_without_depths(text: bytes) -> Object | None:
@@ -93,16 +93,16 @@ def parse_metadata_event(line: bytes, kind: str) -> Object:
 
 def parse_list_head(text: bytes) -> Object:
     """A page of one object that cannot be read: with the head of its metadata alone. Raises Unreachable."""
-    found, head = _LIST_HEAD.match(text), _head(text.partition(b'"items":')[2])
-    metadata = parse_object(found[1]) if found is not None else None
+    match, head = _LIST_HEAD.match(text), _head(text.partition(b'"items":')[2])
+    metadata = parse_object(match[1]) if match is not None else None
     if metadata is None:
         raise Unreachable("list: a page cannot be read")
     return {"metadata": metadata, "items": [] if head is None else [head]}
 
 
 def _head(text: bytes) -> Object | None:
-    found = _HEAD.search(text[:HEAD_BYTES])
-    metadata = parse_object(found[1] + b"}") if found is not None else None
+    match = _HEAD.search(text[:HEAD_BYTES])
+    metadata = parse_object(match[1] + b"}") if match is not None else None
     if metadata is None:
         return None
     where = f"{metadata.get('namespace', '')}/{metadata['name']}"

@@ -36,8 +36,8 @@ async def load_kubeconfig(
         )
         return str(loader.current_context["context"].get("namespace") or "")
     except Exception as error:  # the loader raises whatever a malformed file makes it stumble over
-        words = " ".join((str(error) or type(error).__name__).split())
-        raise NoConfiguration(f"cannot use the kubeconfig {names}: {words}: set KUBECONFIG to a valid one") from error
+        reason = " ".join((str(error) or type(error).__name__).split())
+        raise NoConfiguration(f"cannot use the kubeconfig {names}: {reason}: set KUBECONFIG to a valid one") from error
 
 
 def kubeconfigs() -> list[Path]:

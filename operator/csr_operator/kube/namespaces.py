@@ -25,12 +25,12 @@ class Namespaces:
     async def get_labels(self, namespace: str) -> Mapping[str, str]:
         """At most some seconds old."""
         now = asyncio.get_running_loop().time()
-        found = self._known.get(namespace)
-        if found is None or now >= found[0]:
+        entry = self._known.get(namespace)
+        if entry is None or now >= entry[0]:
             self._known = {name: kept for name, kept in self._known.items() if now < kept[0]}
             labels = dict((await self._get(namespace))["metadata"].get("labels") or {})
-            found = self._known[namespace] = (now + _LIFE, labels)
-        return found[1]
+            entry = self._known[namespace] = (now + _LIFE, labels)
+        return entry[1]
 
     async def is_going(self, namespace: str) -> bool:
         """It is being deleted, with all that is in it; False if the operator may not know."""

@@ -74,11 +74,11 @@ class Pulse:
         if not self._unlisted:
             self._changed.set()
 
-    def fails(self, source: Source, words: str, *, gone: bool = False) -> None:
+    def fails(self, source: Source, reason: str, *, gone: bool = False) -> None:
         """gone: the API server has nothing of that kind any more, so that what was listed is of no use."""
         self._tried[source] = self._clock()
         if gone or source in self._unlisted:
-            self._unlisted[source] = words
+            self._unlisted[source] = reason
 
     async def all_listed(self) -> None:
         """Return when all that there is has been listed once."""
@@ -86,18 +86,18 @@ class Pulse:
 
     def unready(self) -> str:
         """Why what is known may be out of date; empty if it is not."""
-        for source, words in self._unlisted.items():
-            return f"{source}: {words}"
+        for source, reason in self._unlisted.items():
+            return f"{source}: {reason}"
         return self._late(self._alive, _SILENCES * self._silence, "the API server has shown nothing of them for")
 
     def standstill(self) -> str:
         """Which watch is not even tried any more; empty if none."""
         return self._late(self._tried, _STANDSTILLS * self._silence, "nothing was tried for")
 
-    def _late(self, last: dict[Source, float], patience: float, words: str) -> str:
+    def _late(self, last: dict[Source, float], patience: float, problem: str) -> str:
         source, since = min(last.items(), key=lambda entry: entry[1])
         silent = self._clock() - since
-        return f"{source}: {words} {silent:.0f} s" if silent > patience else ""
+        return f"{source}: {problem} {silent:.0f} s" if silent > patience else ""
 
 
 async def follow(
@@ -118,14 +118,14 @@ async def follow(
                     await asyncio.sleep(_PAUSE)  # a server that ends each watch at once is not asked without end
             continue
         except _Expired:
-            words = "" if clock() - began > longest_pause else "the server has forgotten what it told just now"
+            reason = "" if clock() - began > longest_pause else "the server has forgotten what it told just now"
         except Exception as error:  # whatever it is, the other objects are to be seen
-            words, gone = _words(source, error), isinstance(error, KubeError) and error.status == 404
+            reason, gone = _describe(source, error), isinstance(error, KubeError) and error.status == 404
         if clock() - began > longest_pause:  # it went well for a while
             pause = _PAUSE
-        if words:
-            pulse.fails(source, words, gone=gone)
-            voice.says(words)
+        if reason:
+            pulse.fails(source, reason, gone=gone)
+            voice.says(reason)
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest_pause)
 
@@ -137,13 +137,13 @@ class _Voice:
         self._source, self._clock = source, asyncio.get_running_loop().time
         self._last, self._next, self._quiet = "", 0.0, 0.0
 
-    def says(self, words: str) -> None:
+    def says(self, message: str) -> None:
         now = self._clock()
-        if words == self._last and now < self._next:
+        if message == self._last and now < self._next:
             return
-        self._quiet = min(max(self._quiet * 2, 10.0), _LONGEST_QUIET) if words == self._last else 0.0
-        self._last, self._next = words, now + self._quiet
-        logger.warning("%s: %s; trying again", self._source, words)
+        self._quiet = min(max(self._quiet * 2, 10.0), _LONGEST_QUIET) if message == self._last else 0.0
+        self._last, self._next = message, now + self._quiet
+        logger.warning("%s: %s; trying again", self._source, message)
 
     def recovered(self) -> None:
         self._last = ""
@@ -201,7 +201,7 @@ def _key(source: Source, obj: Raw) -> Key:
     return ObjectKey(source.kind, metadata.get("namespace", ""), metadata["name"])
 
 
-def _words(source: Source, error: Exception) -> str:
+def _describe(source: Source, error: Exception) -> str:
     """What the API server, or the way to it, said; of any other error only where it is from."""
     if isinstance(error, KubeError):
         if error.status == 404 and source.resource.group == GROUP:

@@ -58,15 +58,15 @@ def count(der: bytes, most: int) -> int:
     An OCTET STRING that holds a SEQUENCE, as an extension does, is looked into. Malformed input ends the count: whoever
     reads it refuses it.
     """
-    at = found = 0
+    at = number = 0
     try:
-        while at < len(der) and found <= most:
+        while at < len(der) and number <= most:
             tag, first = der[at], der[at + 1]
             start = at + 2 if first < 0x80 else at + 2 + (first & 0x7F)
             size = first if first < 0x80 else int.from_bytes(der[at + 2 : start], "big")
-            found += 1
+            number += 1
             holds = tag & 0x20 or (tag == OCTET_STRING and der[start : start + 1] == b"\x30")
             at = start if holds else start + size
     except IndexError:
         pass
-    return found
+    return number

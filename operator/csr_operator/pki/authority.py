@@ -69,7 +69,7 @@ def load_authority(
         key = load_private_key(key_pem)
     with _about("tls.crt"):
         certificates = load_bundle(certificate_pem)
-    if all(spki_of(one) != public_key_der(key.public_key()) for one in certificates):
+    if all(spki_of(certificate) != public_key_der(key.public_key()) for certificate in certificates):
         raise PkiError("tls.key: it is not the key of a certificate in tls.crt: give the key and certificate of one CA")
     with _about("ca.crt"):
         beside = load_bundle(ca_pem) if ca_pem.strip() else ()
@@ -93,8 +93,8 @@ def _authority(
 ) -> Authority:
     chain = build_chain(key.public_key(), certificates, beside=beside, now=now)
     own = chain.leaf
-    names = {name for one in chain.certificates for name in (one.subject, one.issuer)}
-    if beside and not any(one.subject in names for one in beside):
+    names = {name for certificate in chain.certificates for name in (certificate.subject, certificate.issuer)}
+    if beside and not any(certificate.subject in names for certificate in beside):
         top = name_text(chain.certificates[-1].issuer)
         raise PkiError(
             f"nothing in ca.crt belongs to the CA, whose chain ends at {top}: add the certificates from there up to the"
@@ -178,8 +178,8 @@ def _subject_of(csr: x509.CertificateSigningRequest) -> x509.Name:
     if csr.subject.rdns:
         return csr.subject
     kinds = (x509.DNSName, x509.IPAddress, x509.UniformResourceIdentifier, x509.RFC822Name)
-    names = (str(one.value) for one in alternative_names(csr) if isinstance(one, kinds))
-    name = next((one for one in names if len(one) <= _LONGEST_COMMON_NAME), None)
+    names = (str(alternative.value) for alternative in alternative_names(csr) if isinstance(alternative, kinds))
+    name = next((text for text in names if len(text) <= _LONGEST_COMMON_NAME), None)
     if name is None:
         raise PkiError("a CA, and what signs itself, needs a subject: give commonName, in at most 64 characters")
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

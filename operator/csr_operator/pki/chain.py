@@ -102,12 +102,12 @@ def load_bundle(data: bytes) -> tuple[x509.Certificate, ...]:
 
 
 def _values(certificates: Iterable[x509.Certificate]) -> int:
-    found = 0
+    number = 0
     for certificate in certificates:
-        if found > _MAX_VALUES:
+        if number > _MAX_VALUES:
             break
-        found += count(certificate.public_bytes(Encoding.DER), _MAX_VALUES - found)
-    return found
+        number += count(certificate.public_bytes(Encoding.DER), _MAX_VALUES - number)
+    return number
 
 
 def build_chain(
@@ -149,15 +149,15 @@ def chains(
         leaves.sort(key=lambda leaf: (_age(leaf, now), -leaf.not_valid_after_utc.timestamp()))
     anchors = frozenset(roots)
     search = _Search((*given, *beside), anchors, now)
-    found = list(islice((Chain(*way) for leaf in leaves for way in search.upwards([leaf])), MAX_CHAINS))
-    if not found:
+    built = list(islice((Chain(*way) for leaf in leaves for way in search.upwards([leaf])), MAX_CHAINS))
+    if not built:
         raise PkiError(search.fault)
 
     def rank(chain: Chain) -> tuple[bool, bool]:
         reaches = not anchors or chain.certificates[-1] in anchors
-        return not reaches, now is not None and any(_age(one, now) for one in chain.certificates)
+        return not reaches, now is not None and any(_age(certificate, now) for certificate in chain.certificates)
 
-    return tuple(sorted(found, key=rank))
+    return tuple(sorted(built, key=rank))
 
 
 class _Search:
@@ -169,8 +169,8 @@ class _Search:
         self._anchors, self._now, self._left, self.fault = anchors, now, MAX_TRIALS, ""
         self._given = frozenset(pool)
         self._by_name: defaultdict[FoldedName, list[x509.Certificate]] = defaultdict(list)
-        for one in dict.fromkeys((*pool, *anchors)):
-            self._by_name[folded(one.subject)].append(one)
+        for certificate in dict.fromkeys((*pool, *anchors)):
+            self._by_name[folded(certificate.subject)].append(certificate)
 
     def upwards(
         self, path: list[x509.Certificate]
@@ -184,7 +184,7 @@ class _Search:
         elif len(path) == MAX_DEPTH:
             self.fault = f"chain: it has more than {MAX_DEPTH} certificates"
         else:
-            named = [one for one in self._by_name[folded(top.issuer)] if one not in path]
+            named = [candidate for candidate in self._by_name[folded(top.issuer)] if candidate not in path]
             is_signed = goes_on = False
             for issuer in sorted(named, key=self._rank):
                 if not self._left:
@@ -195,10 +195,10 @@ class _Search:
                 self._left -= 1
                 if issued_by(top, issuer):
                     is_signed = True
-                    if not any(_is_same_ca(issuer, one) for one in path):
+                    if not any(_is_same_ca(issuer, certificate) for certificate in path):
                         goes_on = True
                         yield from self.upwards([*path, issuer])
-            if not is_signed and any(one in self._given for one in named):
+            if not is_signed and any(candidate in self._given for candidate in named):
                 self.fault = (
                     f"chain: {name_text(top.subject)} is not signed by the certificate that came along of"
                     f" {name_text(top.issuer)}, which it names as its issuer"
@@ -218,9 +218,9 @@ def _age(certificate: x509.Certificate, now: datetime) -> int:
     return int(now < certificate.not_valid_before_utc)
 
 
-def _is_same_ca(one: x509.Certificate, other: x509.Certificate) -> bool:
+def _is_same_ca(ca: x509.Certificate, other: x509.Certificate) -> bool:
     """A path that comes by a CA twice leads nowhere (RFC 4158, 2.4.2)."""
-    return folded(one.subject) == folded(other.subject) and spki_of(one) == spki_of(other)
+    return folded(ca.subject) == folded(other.subject) and spki_of(ca) == spki_of(other)
 
 
 def spki_of(certificate: x509.Certificate) -> bytes | None:
@@ -235,22 +235,22 @@ def spki_of(certificate: x509.Certificate) -> bytes | None:
 
 def _load_pem(data: bytes) -> list[x509.Certificate]:
     try:
-        found = pem.blocks(data)
+        sections = pem.blocks(data)
     except PkiError as error:
         raise PkiError(f"the certificates cannot be read: {error}") from None
-    wanted = [(label, der) for label, der in found if label in (*_LABELS, *_PKCS7_LABELS)]
+    wanted = [(label, der) for label, der in sections if label in (*_LABELS, *_PKCS7_LABELS)]
     certificates: list[x509.Certificate] = []
     for number, (label, der) in enumerate(wanted, start=1):
         which = f"certificate {number} of {len(wanted)}" if len(wanted) > 1 else "the certificate"
         certificates += _load_pkcs7(der, which) if label in _PKCS7_LABELS else _load_der(der, which)
     if certificates:
         return certificates
-    if any(label == "TRUSTED CERTIFICATE" for label, _ in found):
+    if any(label == "TRUSTED CERTIFICATE" for label, _ in sections):
         raise PkiError(
             "a TRUSTED CERTIFICATE is OpenSSL's own form: write it anew with `openssl x509 -in FILE`, without -trustout"
         )
-    if found:
-        raise PkiError(f"there is no certificate in it, only {found[0][0]}: PEM, DER or PKCS #7 is required")
+    if sections:
+        raise PkiError(f"there is no certificate in it, only {sections[0][0]}: PEM, DER or PKCS #7 is required")
     if pem.without_lines(data):
         raise PkiError(
             "there is no certificate in it that can be seen: put the lines -----BEGIN CERTIFICATE----- and"

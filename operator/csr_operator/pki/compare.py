@@ -40,38 +40,42 @@ def names(leaf: x509.Certificate, csr: x509.CertificateSigningRequest, rule: Sub
     EXACT, or beside an empty subject.
     """
     subject = csr.subject
-    asked, got = _normalized(csr), _normalized(leaf)
-    common_names = {str(one.value) for one in subject.get_attributes_for_oid(NameOID.COMMON_NAME)}
-    missing = [Missing(f"{kind}: {quoted(text)} is missing") for kind, text in asked if (kind, text) not in got]
-    lower = {one.lower() for one in common_names}
-    added = [one for one in got if one not in asked and one[1] not in lower]
+    wanted, got = _normalized(csr), _normalized(leaf)
+    common_names = {str(attribute.value) for attribute in subject.get_attributes_for_oid(NameOID.COMMON_NAME)}
+    missing = [Missing(f"{kind}: {quoted(text)} is missing") for kind, text in wanted if (kind, text) not in got]
+    lower = {name.lower() for name in common_names}
+    added = [entry for entry in got if entry not in wanted and entry[1] not in lower]
     return [
-        *_subject(leaf.subject, subject, common_names | {text for _, text in asked}, rule),
+        *_subject(leaf.subject, subject, common_names | {text for _, text in wanted}, rule),
         *_capped(missing),
         *_capped([Added(f"{kind}: {quoted(text)} was not asked for") for kind, text in added]),
     ]
 
 
 def _subject(given: x509.Name, wanted: x509.Name, common_names: set[str], rule: SubjectRule) -> list[str]:
-    asked, got = dict.fromkeys(wanted), dict.fromkeys(given)
+    expected, got = dict.fromkeys(wanted), dict.fromkeys(given)
     problems: list[str] = []
     if rule is SubjectRule.EXACT:
-        problems += [Missing(f"subject: {quoted(one.rfc4514_string())} is missing") for one in asked if one not in got]
-    for one in got:
-        if one in asked:
+        problems += [
+            Missing(f"subject: {quoted(attribute.rfc4514_string())} is missing")
+            for attribute in expected
+            if attribute not in got
+        ]
+    for attribute in got:
+        if attribute in expected:
             continue
-        if one.oid == NameOID.COMMON_NAME:
-            allowed = (rule is not SubjectRule.EXACT or not asked) and one.value in common_names
+        if attribute.oid == NameOID.COMMON_NAME:
+            allowed = (rule is not SubjectRule.EXACT or not expected) and attribute.value in common_names
         else:
             allowed = rule is SubjectRule.CA_DECIDES
         if not allowed:
-            problems.append(Added(f"subject: {quoted(one.rfc4514_string())} was not asked for"))
+            problems.append(Added(f"subject: {quoted(attribute.rfc4514_string())} was not asked for"))
     return problems
 
 
 def _normalized(holder: x509.Certificate | x509.CertificateSigningRequest) -> dict[tuple[str, str], None]:
     """The alternative names as kind and text. Host names lose their case, in which a CA may answer as it likes."""
-    return dict.fromkeys((_KINDS.get(type(one), "name"), _text(one)) for one in alternative_names(holder))
+    return dict.fromkeys((_KINDS.get(type(name), "name"), _text(name)) for name in alternative_names(holder))
 
 
 def _text(name: x509.GeneralName) -> str:
@@ -128,31 +132,31 @@ def other_extensions(leaf: x509.Certificate, profile: Profile, algorithm: KeyAlg
     elif basic is not None and profile.path_length is not None and basic.path_length != profile.path_length:
         got = "no limit" if basic.path_length is None else basic.path_length
         problems.append(f"path length: it is {got}, {profile.path_length} was asked for")
-    asked = {value.oid: (value, critical) for value, critical in profile_extensions(profile, algorithm)}
-    found = {extension.oid: extension for extension in extensions_of(leaf)}
+    wanted = {value.oid: (value, critical) for value, critical in profile_extensions(profile, algorithm)}
+    present = {extension.oid: extension for extension in extensions_of(leaf)}
     for oid, label in _COMPARED.items():
-        if oid in found and oid not in asked:
+        if oid in present and oid not in wanted:
             problems.append(Added(f"{label}: it was not asked for"))
-    for oid, (value, critical) in asked.items():
+    for oid, (value, critical) in wanted.items():
         if oid in _ELSEWHERE:
             continue
         label = _COMPARED.get(oid, f"extension {oid.dotted_string}")
-        if oid not in found:
+        if oid not in present:
             problems.append(Missing(f"{label}: it is missing"))
-        elif not _same(found[oid].value, value):
+        elif not _same(present[oid].value, value):
             problems.append(f"{label}: its value is not the one that was asked for")
-        elif found[oid].critical != critical and oid not in _COMPARED:
-            problems.append(f"{label}: it is {'' if found[oid].critical else 'not '}critical, against the request")
+        elif present[oid].critical != critical and oid not in _COMPARED:
+            problems.append(f"{label}: it is {'' if present[oid].critical else 'not '}critical, against the request")
     return problems
 
 
-def _same(got: x509.ExtensionType, asked: x509.ExtensionType) -> bool:
-    if isinstance(got, x509.NameConstraints) and isinstance(asked, x509.NameConstraints):
+def _same(got: x509.ExtensionType, wanted: x509.ExtensionType) -> bool:
+    if isinstance(got, x509.NameConstraints) and isinstance(wanted, x509.NameConstraints):
         return all(
-            set(one or ()) == set(other or ())
-            for one, other in (
-                (got.permitted_subtrees, asked.permitted_subtrees),
-                (got.excluded_subtrees, asked.excluded_subtrees),
+            set(subtrees or ()) == set(other or ())
+            for subtrees, other in (
+                (got.permitted_subtrees, wanted.permitted_subtrees),
+                (got.excluded_subtrees, wanted.excluded_subtrees),
             )
         )
-    return got.public_bytes() == asked.public_bytes()
+    return got.public_bytes() == wanted.public_bytes()

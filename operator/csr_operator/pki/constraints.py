@@ -50,12 +50,12 @@ def constraints_of(extension: x509.NameConstraints, *, critical: bool) -> NameCo
 
 
 def _names_of(subtrees: Iterable[x509.GeneralName] | None) -> Subtrees:
-    found: dict[_Kind, list[str]] = {kind: [] for kind in _SUBTREE_KINDS}
-    for one in subtrees or ():
-        if type(one) not in found:
+    texts: dict[_Kind, list[str]] = {kind: [] for kind in _SUBTREE_KINDS}
+    for name in subtrees or ():
+        if type(name) not in texts:
             raise PkiError("nameConstraints: only DNS names, IP ranges, email addresses and URI hosts are supported")
-        found[type(one)].append(str(one.value))
-    return Subtrees(*(tuple(found[kind]) for kind in _SUBTREE_KINDS))
+        texts[type(name)].append(str(name.value))
+    return Subtrees(*(tuple(texts[kind]) for kind in _SUBTREE_KINDS))
 
 
 def constraints_extension(constraints: NameConstraints) -> x509.NameConstraints:
@@ -118,15 +118,15 @@ def check(path: Sequence[x509.Certificate]) -> list[str]:
     names = [_names(certificate) for certificate in path]
     if sum(map(len, names)) > 2 * MAX_NAMES:
         raise PkiError(f"chain: its certificates have more than {2 * MAX_NAMES} names together")
-    for index, found in enumerate(limits):
-        if found is None:
+    for index, limit in enumerate(limits):
+        if limit is None:
             continue
         for position, certificate in enumerate(path[:index]):
             # Self-issued CA certificates are exempt (RFC 5280, 6.1.3 b); the leaf never is.
             if position and certificate.subject == certificate.issuer:
                 continue
             for kind, value in names[position]:
-                if found.allow(kind, value):
+                if limit.allow(kind, value):
                     continue
                 if len(problems) == _SHOWN:
                     return [*problems, "name constraints: and more names are not allowed"]
@@ -140,20 +140,23 @@ _SHOWN = 10
 
 
 def _names(certificate: x509.Certificate) -> list[tuple[_Kind, Any]]:
-    names: list[tuple[_Kind, Any]] = [(type(one), one.value) for one in alternative_names(certificate)]
+    names: list[tuple[_Kind, Any]] = [(type(name), name.value) for name in alternative_names(certificate)]
     subject = certificate.subject
     if subject.rdns:
         names.append((x509.DirectoryName, subject))
     if not any(kind is x509.RFC822Name for kind, _ in names):
-        names += ((x509.RFC822Name, str(one.value)) for one in subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS))
+        names += (
+            (x509.RFC822Name, str(attribute.value))
+            for attribute in subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS)
+        )
     return names
 
 
 class _Limits:
     """The constraints of one CA, sorted by kind once."""
 
-    def __init__(self, found: x509.NameConstraints) -> None:
-        permitted, excluded = tuple(found.permitted_subtrees or ()), tuple(found.excluded_subtrees or ())
+    def __init__(self, extension: x509.NameConstraints) -> None:
+        permitted, excluded = tuple(extension.permitted_subtrees or ()), tuple(extension.excluded_subtrees or ())
         self._permitted, self._excluded = _by_kind(permitted), _by_kind(excluded)
 
     def allow(self, kind: _Kind, value: Any) -> bool:
@@ -168,18 +171,18 @@ class _Limits:
 
 
 def _limits_of(ca: x509.Certificate) -> _Limits | None:
-    found = extension_of(ca, x509.NameConstraints)
-    if found is None:
+    extension = extension_of(ca, x509.NameConstraints)
+    if extension is None:
         return None
-    if len(found.permitted_subtrees or ()) + len(found.excluded_subtrees or ()) > MAX_SUBTREES:
+    if len(extension.permitted_subtrees or ()) + len(extension.excluded_subtrees or ()) > MAX_SUBTREES:
         raise PkiError(f"name constraints: {name_text(ca.subject)} has more than {MAX_SUBTREES} of them")
-    return _Limits(found)
+    return _Limits(extension)
 
 
 def _by_kind(subtrees: Iterable[x509.GeneralName]) -> dict[_Kind, "_Matcher"]:
     values: dict[_Kind, list[Any]] = {}
-    for one in subtrees:
-        values.setdefault(type(one), []).append(one.value)
+    for subtree in subtrees:
+        values.setdefault(type(subtree), []).append(subtree.value)
     return {kind: _MATCHERS.get(kind, _Nothing)(limits) for kind, limits in values.items()}
 
 
@@ -268,7 +271,7 @@ class _Ip:
 
     def __init__(self, limits: Iterable[Any]) -> None:
         self._networks = Networks(
-            one for one in limits if isinstance(one, ipaddress.IPv4Network | ipaddress.IPv6Network)
+            network for network in limits if isinstance(network, ipaddress.IPv4Network | ipaddress.IPv6Network)
         )
 
     def match(self, value: Any, *, excluding: bool) -> bool:

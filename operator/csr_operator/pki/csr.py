@@ -120,16 +120,16 @@ def load_csr(data: bytes) -> x509.CertificateSigningRequest:
 
 
 def _from_pem(data: bytes) -> bytes:
-    found = pem.blocks(data)
-    requests = [der for label, der in found if label in _LABELS]
+    sections = pem.blocks(data)
+    requests = [der for label, der in sections if label in _LABELS]
     if len(requests) > 1:
         raise PkiError(f"there are {len(requests)}: paste the one that is meant")
     if requests:
         return requests[0]
-    if any("PRIVATE KEY" in label for label, _ in found):
+    if any("PRIVATE KEY" in label for label, _ in sections):
         raise PkiError("this is a private key, which must stay secret: paste the request made with it")
-    if found:
-        raise PkiError(f"none was found, only {found[0][0]}: paste what `openssl req -new` writes")
+    if sections:
+        raise PkiError(f"none was found, only {sections[0][0]}: paste what `openssl req -new` writes")
     if pem.without_lines(data):
         raise PkiError(f"the lines -----BEGIN {_LABELS[0]}----- and -----END {_LABELS[0]}----- around it are missing")
     raise PkiError("none was found: paste what `openssl req -new` writes, from -----BEGIN on")
@@ -186,8 +186,8 @@ def profile_with(csr: x509.CertificateSigningRequest, beside: Profile) -> Profil
     check_given(csr.subject, names)
     if not csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME) and not names:
         raise PkiError("the request names nothing: give it a common name or alternative names")
-    said = {f.name: value for f in fields(beside) if (value := getattr(beside, f.name)) != f.default}
-    return Profile(**{**_asked_for(csr), **said})
+    given = {f.name: value for f in fields(beside) if (value := getattr(beside, f.name)) != f.default}
+    return Profile(**{**_asked_for(csr), **given})
 
 
 def _extensions(template: CsrTemplate, key: PrivateKey) -> list[tuple[x509.ExtensionType, bool]]:
@@ -220,7 +220,7 @@ def csr_digest(pem: str) -> str:
 def _asked_for(csr: x509.CertificateSigningRequest) -> dict[str, Any]:
     """Fields of a Profile, without its custom extensions."""
     usages: list[str] = []
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for extension in extensions_of(csr):
         match extension.value:
             case x509.KeyUsage() as usage:
@@ -228,9 +228,9 @@ def _asked_for(csr: x509.CertificateSigningRequest) -> dict[str, Any]:
             case x509.ExtendedKeyUsage() as extended:
                 usages += (extended_name(oid) for oid in extended)
             case x509.BasicConstraints() as basic:
-                found |= {"is_ca": basic.ca, "path_length": basic.path_length}
+                values |= {"is_ca": basic.ca, "path_length": basic.path_length}
             case x509.NameConstraints() as limits:
-                found["name_constraints"] = constraints_of(limits, critical=extension.critical)
+                values["name_constraints"] = constraints_of(limits, critical=extension.critical)
             case x509.TLSFeature() as features if list(features) == [x509.TLSFeatureType.status_request]:
-                found["must_staple"] = True
-    return {"usages": tuple(usages), **found}
+                values["must_staple"] = True
+    return {"usages": tuple(usages), **values}

@@ -21,9 +21,11 @@ class Mismatch(PkiError):
 
     def __init__(self, differences: Sequence[str]) -> None:
         self.differences = tuple(differences)
-        begins = [one.not_before for one in self.differences if isinstance(one, NotYet)]
+        begins = [difference.not_before for difference in self.differences if isinstance(difference, NotYet)]
         self.not_before = max(begins) if begins and len(begins) == len(self.differences) else None
-        self.is_over = self.not_before is None and all(isinstance(one, NotYet | Over) for one in self.differences)
+        self.is_over = self.not_before is None and all(
+            isinstance(difference, NotYet | Over) for difference in self.differences
+        )
         super().__init__("the certificate is not what was asked for: " + "; ".join(self.differences))
 
 
@@ -33,9 +35,9 @@ class NotYet(str):
     not_before: datetime
 
     def __new__(cls, text: str, not_before: datetime) -> Self:
-        one = super().__new__(cls, text)
-        one.not_before = not_before
-        return one
+        difference = super().__new__(cls, text)
+        difference.not_before = not_before
+        return difference
 
 
 class Over(str):

@@ -34,15 +34,15 @@ def extensions_of(holder: x509.Certificate | x509.CertificateSigningRequest) -> 
 
 def extension_of(holder: x509.Certificate | x509.CertificateSigningRequest, kind: type[T]) -> T | None:
     """The value of the extension of this kind, if there is one."""
-    return next((found.value for found in extensions_of(holder) if isinstance(found.value, kind)), None)
+    return next((extension.value for extension in extensions_of(holder) if isinstance(extension.value, kind)), None)
 
 
 def alternative_names(
     holder: x509.Certificate | x509.CertificateSigningRequest,
 ) -> tuple[x509.GeneralName, ...]:
     """The subject alternative names, none when the extension is absent. PkiError when there are too many."""
-    found: Iterable[x509.GeneralName] | None = extension_of(holder, x509.SubjectAlternativeName)
-    names = tuple(found or ())
+    extension: Iterable[x509.GeneralName] | None = extension_of(holder, x509.SubjectAlternativeName)
+    names = tuple(extension or ())
     if len(names) > MAX_NAMES:
         raise PkiError(f"there are more than {MAX_NAMES} alternative names")
     return names

@@ -168,14 +168,14 @@ def _alternative_names_fault(der: bytes) -> str:
 
 def _parts(content: bytes) -> list[tuple[int, bytes]]:
     """Tags and contents of the values one after the other; up to where they cannot be read."""
-    found = []
+    parts = []
     try:
         while content:
             tag, value, content = asn1.split(content)
-            found.append((tag, value))
+            parts.append((tag, value))
     except PkiError:
         pass
-    return found
+    return parts
 
 
 def _names_in(certificate: bytes) -> Iterator[bytes]:

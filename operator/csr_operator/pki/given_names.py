@@ -35,12 +35,16 @@ def check_given(subject: x509.Name, names: Iterable[x509.GeneralName]) -> None:
 
 
 def _check_subject(subject: x509.Name, where: str) -> None:
-    for one in subject:
-        field = _FIELDS.get(one.oid, "") if where == "subject" else ""
-        if isinstance(one.value, str):  # else a BIT STRING, as an x500UniqueIdentifier is
-            rfc4514.attribute(one.oid, one.value, field or f"{where}, {one.oid.dotted_string}")
-        if one.oid == NameOID.EMAIL_ADDRESS:
-            _as_it_stands("subject.emailAddress", str(one.value), email_address(str(one.value), "subject.emailAddress"))
+    for attribute in subject:
+        field = _FIELDS.get(attribute.oid, "") if where == "subject" else ""
+        if isinstance(attribute.value, str):  # else a BIT STRING, as an x500UniqueIdentifier is
+            rfc4514.attribute(attribute.oid, attribute.value, field or f"{where}, {attribute.oid.dotted_string}")
+        if attribute.oid == NameOID.EMAIL_ADDRESS:
+            _as_it_stands(
+                "subject.emailAddress",
+                str(attribute.value),
+                email_address(str(attribute.value), "subject.emailAddress"),
+            )
 
 
 def _check(name: x509.GeneralName) -> None:

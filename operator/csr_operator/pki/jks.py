@@ -61,7 +61,7 @@ def _protect(plain: bytes, password: bytes) -> bytes:
     while len(stream) < len(plain):
         digest = hashlib.sha1(password + digest).digest()  # noqa: S324
         stream += digest
-    hidden = bytes(one ^ other for one, other in zip(plain, stream, strict=False))
+    hidden = bytes(octet ^ other for octet, other in zip(plain, stream, strict=False))
     return salt + hidden + hashlib.sha1(password + plain).digest()  # noqa: S324
 
 

@@ -61,7 +61,10 @@ def pkcs12_truststore(
     profile: Pkcs12Profile = Pkcs12Profile.MODERN_2023,
 ) -> bytes:
     """CA certificates as a PKCS #12 file that Java takes for a trust store (it needs an attribute of Java's own)."""
-    named = [pkcs12.PKCS12Certificate(one, _trusted_alias(index).encode()) for index, one in enumerate(certificates)]
+    named = [
+        pkcs12.PKCS12Certificate(certificate, _trusted_alias(index).encode())
+        for index, certificate in enumerate(certificates)
+    ]
     if not named:
         raise PkiError("keystores: there is no CA certificate to trust")
     return pkcs12.serialize_java_truststore(named, _encryption(profile, password))
@@ -86,8 +89,8 @@ def jks_truststore(certificates: Sequence[x509.Certificate], password: str) -> b
     if not certificates:
         raise PkiError("keystores: there is no CA certificate to trust")
     entries = [
-        jks.trusted_entry(_trusted_alias(index), one, one.not_valid_before_utc)
-        for index, one in enumerate(certificates)
+        jks.trusted_entry(_trusted_alias(index), certificate, certificate.not_valid_before_utc)
+        for index, certificate in enumerate(certificates)
     ]
     return jks.store(entries, _checked(password))
 

@@ -103,7 +103,7 @@ def general_names(names: Names) -> tuple[x509.GeneralName, ...]:
 
     An email address in the subject is one of them too (RFC 5280, 4.1.2.6). PkiError names the field that no CA takes.
     """
-    emails = [("emailAddresses", one) for one in names.email_addresses]
+    emails = [("emailAddresses", address) for address in names.email_addresses]
     if names.subject.email_address:
         emails.append(("subject.emailAddress", names.subject.email_address))
     return tuple(

@@ -84,19 +84,19 @@ def check(
             label = "certificate" if certificate is leaf else f"CA {name_text(certificate.subject)}"
             problems.append(f"chain: the {label} is not signed by {name_text(issuer.subject)}")
     problems += _about_authorities(authorities)
-    for one in map(_authority, authorities):
+    for authority in map(_authority, authorities):
         text = (
-            f"chain: the {one.label} is valid from {one.not_before:%Y-%m-%dT%H:%M:%SZ} to"
-            f" {one.not_after:%Y-%m-%dT%H:%M:%SZ}, not now"
+            f"chain: the {authority.label} is valid from {authority.not_before:%Y-%m-%dT%H:%M:%SZ} to"
+            f" {authority.not_after:%Y-%m-%dT%H:%M:%SZ}, not now"
         )
-        if now > one.not_after:
+        if now > authority.not_after:
             problems.append(Over(text))
-        elif now < one.not_before:
-            problems.append(NotYet(text, one.not_before))
+        elif now < authority.not_before:
+            problems.append(NotYet(text, authority.not_before))
     # Constraints on what is broken already would only say it again.
     return (
         problems
-        if any(not isinstance(one, NotYet | Over) for one in problems)
+        if any(not isinstance(problem, NotYet | Over) for problem in problems)
         else [*problems, *constraints.check(path)]
     )
 
@@ -105,9 +105,9 @@ def check_authorities(authorities: Sequence[x509.Certificate]) -> list[str]:
     """What `check` would say of these CAs, the lowest first, of whatever the lowest signs, at any time."""
     return [
         *(
-            f"chain: the {_authority(one).label} is not signed by {name_text(issuer.subject)}"
-            for one, issuer in pairwise(authorities)
-            if not issued_by(one, issuer)
+            f"chain: the {_authority(authority).label} is not signed by {name_text(issuer.subject)}"
+            for authority, issuer in pairwise(authorities)
+            if not issued_by(authority, issuer)
         ),
         *_about_authorities(authorities),
     ]

@@ -18,7 +18,7 @@ def blocks(data: bytes) -> list[tuple[str, bytes]]:
     """
     if data.startswith(_UTF_16):
         raise PkiError("the text is in UTF-16: save it as UTF-8 or ASCII")
-    found: list[tuple[str, bytes]] = []
+    sections: list[tuple[str, bytes]] = []
     at = data.find(_BEGIN)
     while at >= 0:
         start = at + len(_BEGIN)
@@ -31,9 +31,9 @@ def blocks(data: bytes) -> list[tuple[str, bytes]]:
         shown = quoted(label.decode(errors="replace"))[1:-1]
         if end < 0:
             raise PkiError(f"a line -----END {shown}----- is missing: it is cut off")
-        found.append((shown, _content(data[start:end], shown)))
+        sections.append((shown, _content(data[start:end], shown)))
         at = data.find(_BEGIN, end)
-    return found
+    return sections
 
 
 def _content(text: bytes, label: str) -> bytes:

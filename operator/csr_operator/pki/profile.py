@@ -93,15 +93,15 @@ def wanted_usages(profile: Profile, algorithm: KeyAlgorithm) -> frozenset[str]:
     request, also in those for ECDSA keys, where it means nothing. A CA always gets "cert sign" and "crl
     sign"; its default is without "key encipherment". PkiError when nothing that was asked for is possible.
     """
-    asked = normalized_usages(profile.usages or DEFAULT_USAGES)
+    requested = normalized_usages(profile.usages or DEFAULT_USAGES)
     if profile.is_ca:
-        asked = (asked if profile.usages else frozenset({"digital signature"})) | {"cert sign", "crl sign"}
+        requested = (requested if profile.usages else frozenset({"digital signature"})) | {"cert sign", "crl sign"}
     possible = POSSIBLE.get(algorithm, SIGNING)
-    wanted = frozenset(usage for usage in asked if usage in possible or usage not in KEY_USAGES)
+    wanted = frozenset(usage for usage in requested if usage in possible or usage not in KEY_USAGES)
     if not wanted:
-        able = [f", or privateKey.algorithm: {other}" for other, usages in POSSIBLE.items() if asked & usages]
+        able = [f", or privateKey.algorithm: {other}" for other, usages in POSSIBLE.items() if requested & usages]
         raise PkiError(
-            f"usages: an {algorithm} key cannot be used for {' or '.join(sorted(asked))}: ask for digital signature"
+            f"usages: an {algorithm} key cannot be used for {' or '.join(sorted(requested))}: ask for digital signature"
             + "".join(able)
         )
     return wanted
@@ -134,8 +134,8 @@ def profile_extensions(profile: Profile, algorithm: KeyAlgorithm) -> tuple[tuple
         bits = {argument: name in usages for name, argument in KEY_USAGES.items()}
         result.append((x509.KeyUsage(**bits), True))
     # In the order of the request, for the eyes of its reader.
-    asked = dict.fromkeys(name for usage in profile.usages for name in normalized_usages((usage,)))
-    if extended := [extended_oid(usage) for usage in asked if usage not in KEY_USAGES]:
+    requested = dict.fromkeys(name for usage in profile.usages for name in normalized_usages((usage,)))
+    if extended := [extended_oid(usage) for usage in requested if usage not in KEY_USAGES]:
         # A time stamping authority's must be critical and alone (RFC 3161, 2.3).
         result.append((x509.ExtendedKeyUsage(extended), extended == [ExtendedKeyUsageOID.TIME_STAMPING]))
     if profile.is_ca:

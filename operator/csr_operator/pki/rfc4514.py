@@ -101,10 +101,10 @@ def parse(text: str, field: str = "literalSubject") -> x509.Name:
     rdns: list[list[x509.NameAttribute[str]]] = []
     position, separator = 0, ","
     while True:
-        found = _TYPE.match(text, position)
-        if found is None:
+        match = _TYPE.match(text, position)
+        if match is None:
             refuse(f"is not a distinguished name (RFC 4514): type=value is required at character {position + 1}")
-        name, start = found[1], found.end()
+        name, start = match[1], match.end()
         rest = _VALUE.match(text, start)
         assert rest is not None
         position = rest.end()
@@ -148,9 +148,9 @@ def _unescape(raw: str) -> str:
             raise ValueError("not a string")
         return content.decode()
 
-    def replace(found: re.Match[str]) -> str:
-        if found[3]:
+    def replace(match: re.Match[str]) -> str:
+        if match[3]:
             raise ValueError("a backslash that escapes nothing")
-        return found[2] or bytes.fromhex(found[1].replace("\\", "")).decode()
+        return match[2] or bytes.fromhex(match[1].replace("\\", "")).decode()
 
     return _ESCAPE.sub(replace, raw)

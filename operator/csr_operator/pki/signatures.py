@@ -60,7 +60,7 @@ def weak_hash(signed: x509.Certificate | x509.CertificateSigningRequest) -> str 
 def folded(name: x509.Name) -> FoldedName:
     """A name for comparison: case, runs of white space and the string type do not count (RFC 5280, 7.1)."""
     return tuple(
-        frozenset((one.oid.dotted_string, " ".join(str(one.value).casefold().split())) for one in rdn)
+        frozenset((attribute.oid.dotted_string, " ".join(str(attribute.value).casefold().split())) for attribute in rdn)
         for rdn in name.rdns
     )
 

@@ -23,25 +23,25 @@ class Fresh(Generic[T]):
         clock: Callable[[], datetime],
     ) -> None:
         self._look, self._credentials, self._clock = look, credentials, clock
-        self._found: tuple[object, datetime, T] | None = None
+        self._kept: tuple[object, datetime, T] | None = None
         self._looking = asyncio.Lock()
 
     @property
     def known(self) -> T | None:
         """As the CA said it last, however long ago that was."""
-        return None if self._found is None else self._found[2]
+        return None if self._kept is None else self._kept[2]
 
     def forget(self) -> None:
         """Something has changed: the CA is asked at the next use."""
-        self._found = None
+        self._kept = None
 
     async def found(self) -> T:
         """One look serves all who ask meanwhile. Raises what `look` and `credentials` raise."""
         async with self._looking:
-            credentials, now, before = await self._credentials(), self._clock(), self._found
+            credentials, now, before = await self._credentials(), self._clock(), self._kept
             # A clock that was set back is a reason to ask as well.
             if before is not None and before[0] == credentials and timedelta(0) <= now - before[1] < _GOOD_FOR:
                 return before[2]
-            found = await self._look()
-            self._found = (credentials, now, found)
-            return found
+            value = await self._look()
+            self._kept = (credentials, now, value)
+            return value

@@ -31,16 +31,16 @@ def weight_of(value: Any) -> int:
     """How much there is in a value as JSON has them, counted until it is LARGE."""
     weight, rest = 0, [value]
     while rest and weight <= LARGE:
-        one = rest.pop()
+        node = rest.pop()
         weight += _ENTRY
-        if isinstance(one, str | bytes):
-            weight += len(one)
-        elif isinstance(one, Mapping):
-            rest.extend(one.values())
-            weight += _ENTRY * len(one)
-        elif isinstance(one, list | tuple):
-            rest.extend(one)
-            weight += _ENTRY * len(one)
+        if isinstance(node, str | bytes):
+            weight += len(node)
+        elif isinstance(node, Mapping):
+            rest.extend(node.values())
+            weight += _ENTRY * len(node)
+        elif isinstance(node, list | tuple):
+            rest.extend(node)
+            weight += _ENTRY * len(node)
     return weight
 
 

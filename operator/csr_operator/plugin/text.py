@@ -32,10 +32,10 @@ def redact(text: object, secrets: Iterable[str | bytes] = (), *, cut: bool = Fal
     """
     if not isinstance(text, str | int | float):
         return ""
-    known = [one for one in secrets if one]
+    known = [secret for secret in secrets if secret]
     line = _in_one_line(mask(str(text), known, cut=cut))
     # Once more, as a character that is a blank now may have stood where one has a blank.
-    for form in sorted({_in_one_line(form) for one in known for form in _as_text(one)}, key=len, reverse=True):
+    for form in sorted({_in_one_line(form) for secret in known for form in _as_text(secret)}, key=len, reverse=True):
         line = line.replace(form, "***") if len(form) >= _SHORT else line
     return line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 3]}..."
 
@@ -46,7 +46,7 @@ def mask(text: str, secrets: Iterable[str | bytes], *, cut: bool = False) -> str
     cut: there was more of it. Of a text that is cut the last part is left out, as long as a secret may be.
     """
     cut, data = cut or len(text) > _MOST_READ, _octets(text[:_MOST_READ])
-    forms = {form for one in secrets for form in (one, *_as_text(one)) if form}
+    forms = {form for secret in secrets for form in (secret, *_as_text(secret)) if form}
     known = {form if isinstance(form, bytes) else _octets(form) for form in forms}
     if not known:
         return text[:_MOST_READ]
@@ -69,13 +69,13 @@ def _in_one_line(text: str) -> str:
 def _as_text(secret: str | bytes) -> set[str]:
     """As those have it who read it as text; of a key in PEM each line as well, as a message may quote one."""
     if isinstance(secret, str):
-        found = {secret, _octets(secret).decode(errors="replace")}
+        forms = {secret, _octets(secret).decode(errors="replace")}
     else:
-        found = {secret.decode(errors="replace")}
-        if "\N{REPLACEMENT CHARACTER}" in min(found):
-            found.add(secret.decode("latin-1"))
-    found |= {form.strip() for form in found}
-    return found | {line for form in found if "\n" in form for line in form.split() if len(line) >= _LINE}
+        forms = {secret.decode(errors="replace")}
+        if "\N{REPLACEMENT CHARACTER}" in min(forms):
+            forms.add(secret.decode("latin-1"))
+    forms |= {form.strip() for form in forms}
+    return forms | {line for form in forms if "\n" in form for line in form.split() if len(line) >= _LINE}
 
 
 def _octets(text: str) -> bytes:
@@ -99,9 +99,9 @@ class _View:
         """None if there is nothing to be read so."""
         parts: list[bytes] = []
         tokens, end, length = [], 0, 0
-        for found in token.finditer(self.data):
-            start, stop = found.span()
-            plain = meaning(found.group())
+        for match in token.finditer(self.data):
+            start, stop = match.span()
+            plain = meaning(match.group())
             parts += [self.data[end:start], plain]
             length += start - end + len(plain)
             tokens.append((length - len(plain), length, start, stop))
@@ -177,13 +177,13 @@ def _views(text: bytes) -> list[_View]:
 
 def _spans(text: bytes, secrets: Iterable[bytes]) -> Iterator[tuple[int, int]]:
     """Where they are; these may overlap."""
-    words = {one for one in secrets if len(one) < _SHORT}
-    cores = {core for one in secrets if one not in words for form in _forms(one) for core in _cores(form)}
+    short = {value for value in secrets if len(value) < _SHORT}
+    cores = {core for value in secrets if value not in short for form in _forms(value) for core in _cores(form)}
     for view in _views(text):
         for secret in secrets:
             for at in _finds(view.data, secret):
                 before, after = view.data[at - 1 : at] if at else b"", view.data[at + len(secret) :][:1]
-                if secret not in words or not (before.isalnum() or after.isalnum()):
+                if secret not in short or not (before.isalnum() or after.isalnum()):
                     yield view.source(at, at + len(secret))
         base64 = view.read(*_AS_BASE64) or view
         for core in cores:
@@ -214,8 +214,8 @@ def _forms(secret: bytes) -> set[bytes]:
 
 def _cores(secret: bytes) -> set[bytes]:
     """The characters of Base64 that are the secret's alone, by how many octets before it are left over from threes."""
-    found = set()
+    cores = set()
     for before in range(3):
         first, last = -(-8 * before // 6), 8 * (before + len(secret)) // 6
-        found.add(b64encode(b"\0" * before + secret)[first:last])
-    return found
+        cores.add(b64encode(b"\0" * before + secret)[first:last])
+    return cores

@@ -35,7 +35,7 @@ class Turns(Generic[K]):
 
     def pop(self, without: str | None = None) -> K | None:
         """Whose turn it is, who then waits no more; None if nobody waits. without: a namespace that has had enough."""
-        namespace = next((each for each in self._lines if each != without), None)
+        namespace = next((candidate for candidate in self._lines if candidate != without), None)
         if namespace is None:
             return None
         line = self._lines.pop(namespace)

@@ -64,7 +64,7 @@ class _Exposition:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._kept: dict[str, asyncio.Task[bytes]] = {}
-        self._one = asyncio.Lock()
+        self._turn = asyncio.Lock()
 
     async def text(self, accepted: str) -> bytes:
         """In the form that this header `Accept` asks for."""
@@ -75,7 +75,7 @@ class _Exposition:
     async def _render(self, accepted: str) -> bytes:
         encode, _ = choose_encoder(accepted)
         try:
-            async with self._one:
+            async with self._turn:
                 return await asyncio.to_thread(encode, REGISTRY)
         finally:
             asyncio.get_running_loop().call_later(self._seconds, self._kept.pop, accepted)

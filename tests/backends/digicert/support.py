@@ -45,7 +45,7 @@ class Queue:
         self._clock = clock
         self._due: list[tuple[datetime, str, str]] = []
         self._orders: dict[str, Order] = {}
-        self.said: dict[str, set[tuple[str, str]]] = {}
+        self.answers: dict[str, set[tuple[str, str]]] = {}
         self.done: list[str] = []
         self.looks = 0
 
@@ -69,7 +69,7 @@ class Queue:
 
     def _note(self, key: str, answer: object) -> None:
         if isinstance(answer, Pending):
-            self.said.setdefault(key, set()).add((answer.handle, answer.message))
+            self.answers.setdefault(key, set()).add((answer.handle, answer.message))
             heapq.heappush(self._due, (self._clock.now + answer.poll_after, key, answer.handle))
         else:
             self.done.append(key)

@@ -29,7 +29,7 @@ async def test_500_orders_pending_for_a_week_cost_400_calls_and_change_nothing(
     server.calls.clear()
     await queue.run(ca, clock.now + timedelta(days=7))
     assert len(server.calls) <= 400
-    assert all(len(said) == 1 for said in queue.said.values())
+    assert all(len(answers) == 1 for answers in queue.answers.values())
 
 
 @pytest.mark.parametrize("status", ["approved", "a_status_of_tomorrow"])

@@ -197,17 +197,17 @@ class Account:
             gone = isinstance(error, Refused) and error.problem.type in (_FORGOTTEN, _UNWANTED)
             if gone and self._config.get("deactivateAccount"):
                 raise _Unwanted(_DEACTIVATED) from None
-            said = to_backend_error(error, now, self.secrets)
-            if not isinstance(error, Refused) or not isinstance(said, Misconfigured | Rejected):
-                raise said from error
+            failure = to_backend_error(error, now, self.secrets)
+            if not isinstance(error, Refused) or not isinstance(failure, Misconfigured | Rejected):
+                raise failure from error
             binding = self._config.get("externalAccountBinding")
             if external is not None and binding and error.problem.type in _OF_THE_BINDING:
                 hint = (
                     f": check that spec.acme.externalAccountBinding has the keyID of the CA, and Secret "
                     f"{binding['keySecretRef']['name']}, named in its keySecretRef, the HMAC key that belongs to it"
                 )
-                said = Misconfigured(redact(str(error), self.secrets) + hint)
-            raise _Unwanted(str(said)) from error
+                failure = Misconfigured(redact(str(error), self.secrets) + hint)
+            raise _Unwanted(str(failure)) from error
 
     async def _register(self, client: AcmeClient, external: ExternalAccount | None) -> None:
         """Find the account of the key, or make it."""

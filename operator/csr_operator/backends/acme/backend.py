@@ -181,31 +181,31 @@ class AcmeBackend(Backend):
         self, client: AcmeClient, order: Order, handle: str, identifiers: Sequence[Identifier]
     ) -> Issued | Pending:
         """Take the order as far as it goes now."""
-        found = await self._known(client, handle, identifiers)
-        if found.status == "pending":
-            pending = await self._prove(client, order, found)
+        placed = await self._known(client, handle, identifiers)
+        if placed.status == "pending":
+            pending = await self._prove(client, order, placed)
             if pending is not None:
                 return pending
-            found = await self._read(client, handle, identifiers)
-        if found.status in ("ready", "processing", "valid"):
+            placed = await self._read(client, handle, identifiers)
+        if placed.status in ("ready", "processing", "valid"):
             await self._proving.clean_up(handle)
-        if found.status == "ready":
-            found = await client.finalize(found, order.csr)
-        if found.status == "valid":
-            answer = await self._download(client, order, found)
+        if placed.status == "ready":
+            placed = await client.finalize(placed, order.csr)
+        if placed.status == "valid":
+            answer = await self._download(client, order, placed)
             self._forget(handle)
             return answer
-        if found.status == "invalid":
-            raise await self._failed(client, order, found)
-        what = "issue the certificate" if found.status == "processing" else "go on with the order"
-        return self._later(handle, f"waiting for {self._account.host} to {what}", found.retry_after)
+        if placed.status == "invalid":
+            raise await self._failed(client, order, placed)
+        what = "issue the certificate" if placed.status == "processing" else "go on with the order"
+        return self._later(handle, f"waiting for {self._account.host} to {what}", placed.retry_after)
 
     def _refused(self, error: AcmeError, order: Order, handle: str) -> BackendError:
         """What a CA refuses of an order that is under way is looked at again, and not for ever refused: what was
         wrong may be the DNS of that moment, and the order, which is read anew, says whether it is of use."""
-        said = self._to_backend_error(error, order.key)
+        refusal = self._to_backend_error(error, order.key)
         if not isinstance(error, Refused) or (is_of_the_account(error) and error.problem.type != "unauthorized"):
-            return said
+            return refusal
         text = redact(str(error), self._account.secrets)
         if error.problem.type in ("badCSR", "badPublicKey"):
             return Rejected(text)
@@ -253,13 +253,13 @@ class AcmeBackend(Backend):
         client = await self._account.client()
         with self._translate_errors():
             try:
-                found = await self._known(client, handle, identifiers)
+                placed = await self._known(client, handle, identifiers)
             except Lapsed:
-                found = None  # what this process set up is all that is known
+                placed = None  # what this process set up is all that is known
             # Before the CA forgets what it wanted to see.
             await self._proving.take_back(handle, identifiers)
-            if found is not None:
-                await self._deactivate(client, await self._proving.authorizations(client, found, identifiers))
+            if placed is not None:
+                await self._deactivate(client, await self._proving.authorizations(client, placed, identifiers))
         self._forget(handle)
 
     # Placing an order.
@@ -269,7 +269,7 @@ class AcmeBackend(Backend):
         ca = ACME_HOSTS.get(self._account.host)
         if ca is None:
             return
-        said = find_refusal(
+        refusal = find_refusal(
             ca,
             self._clock(),
             order.profile,
@@ -278,8 +278,8 @@ class AcmeBackend(Backend):
             acme_profile=self._config.get("profile") or "",
             duration=order.duration if self._config.get("enableDurationFeature") else None,
         )
-        if said:
-            raise Rejected(said)
+        if refusal:
+            raise Rejected(refusal)
 
     def _claim(self, url: str, key: str) -> bool:
         """Whether the request with that key may work on the order: it is the only one that does."""
@@ -304,9 +304,9 @@ class AcmeBackend(Backend):
             for url in reversed(last):
                 if self._proving.knows(url) or url in self._claims or self._listed.get(url, wanted) != wanted:
                     continue
-                found = await client.order(url)
-                self._listed[url] = frozenset(found.identifiers)
-                if found.status in ("pending", "ready") and self._listed[url] == wanted:
+                candidate = await client.order(url)
+                self._listed[url] = frozenset(candidate.identifiers)
+                if candidate.status in ("pending", "ready") and self._listed[url] == wanted:
                     self._claim(url, order.key)
                     return url
         return ""
@@ -342,87 +342,89 @@ class AcmeBackend(Backend):
     async def _known(self, client: AcmeClient, handle: str, identifiers: Sequence[Identifier]) -> csr_acme.Order:
         """The order as it is. Raises Lapsed if the CA does not know it, _NoOrder if it is another one."""
         try:
-            found = await self._read(client, handle, identifiers)
+            placed = await self._read(client, handle, identifiers)
         except Refused as error:
             # Nothing else can be malformed about such a request: step-ca and OpenBao say so of an order that is gone.
             if error.status not in (401, 403, 404) and error.problem.type != "malformed":
                 raise
-            said = redact(str(error), self._account.secrets)
-            raise Lapsed(f"{self._account.host} no longer knows the order: {said}") from None
-        await self._proving.recall(client, found, identifiers)
-        return found
+            reason = redact(str(error), self._account.secrets)
+            raise Lapsed(f"{self._account.host} no longer knows the order: {reason}") from None
+        await self._proving.recall(client, placed, identifiers)
+        return placed
 
     async def _read(self, client: AcmeClient, handle: str, identifiers: Sequence[Identifier]) -> csr_acme.Order:
         """The order at that URL, which is believed to be one for these names only if the CA says so itself."""
         if not client.origin.permits(handle):
             raise _NoOrder(f"the URL of the order that was kept is not one of {self._account.host}: it is not asked")
-        found = await client.order(handle)
-        if set(found.identifiers) != set(identifiers):
+        placed = await client.order(handle)
+        if set(placed.identifiers) != set(identifiers):
             raise _NoOrder(f"the order that was kept is at {self._account.host} one for other names: it is left alone")
-        return found
+        return placed
 
-    async def _prove(self, client: AcmeClient, order: Order, found: csr_acme.Order) -> Pending | None:
+    async def _prove(self, client: AcmeClient, order: Order, placed: csr_acme.Order) -> Pending | None:
         """None when every name is proven; raises Lapsed when one cannot be."""
         try:
-            progress = await self._proving.go_on(client, found)
+            progress = await self._proving.go_on(client, placed)
         except Rejected:
-            await self._proving.clean_up(found.url)
+            await self._proving.clean_up(placed.url)
             raise
         if progress.failed:
-            raise await self._failed(client, order, found, progress.authorizations)
+            raise await self._failed(client, order, placed, progress.authorizations)
         if not progress.waiting:
             return None
         if progress.unseen:
-            return replace(self._later(found.url, _unseen(progress.unseen), None), by_user=progress.by_user)
+            return replace(self._later(placed.url, _unseen(progress.unseen), None), by_user=progress.by_user)
         names = ", ".join(sorted(map(name_of, progress.waiting))[:NAMED])
         message = f"waiting for {self._account.host} to validate {names}"
         # Some CAs look again until they see what they want, and say meanwhile what is wrong.
-        problems = [problem for one in progress.waiting if (problem := _problem(one))[1] is not None]
+        problems = [
+            problem for authorization in progress.waiting if (problem := _problem(authorization))[1] is not None
+        ]
         if problems:
             message += f"; so far, {describe_failures(problems, self._account.secrets)}"
-        wait = max((one.retry_after or 0.0 for one in progress.waiting), default=0.0)
-        return self._later(found.url, message, wait)
+        wait = max((authorization.retry_after or 0.0 for authorization in progress.waiting), default=0.0)
+        return self._later(placed.url, message, wait)
 
     async def _failed(
         self,
         client: AcmeClient,
         order: Order,
-        found: csr_acme.Order,
+        placed: csr_acme.Order,
         authorizations: Sequence[Authorization] | None = None,
     ) -> BackendError:
         """What to raise for an order that will not come to anything, after tidying up."""
         if authorizations is None:
-            authorizations = await self._proving.authorizations(client, found, identifiers_of(order.csr))
-        await self._proving.clean_up(found.url)
+            authorizations = await self._proving.authorizations(client, placed, identifiers_of(order.csr))
+        await self._proving.clean_up(placed.url)
         await self._deactivate(client, authorizations)
-        self._forget(found.url)
-        if found.error is not None and found.error.type in ("badCSR", "badPublicKey"):
-            return Rejected(redact(found.error.describe(), self._account.secrets))
-        failed = [one for one in authorizations if one.status not in ("pending", "valid")]
-        problems = [_problem(one) for one in failed]
-        said = redact(found.error.describe(), self._account.secrets) if found.error else "the order failed"
-        return Lapsed(describe_failures(problems, self._account.secrets) if problems else said, _PAUSE)
+        self._forget(placed.url)
+        if placed.error is not None and placed.error.type in ("badCSR", "badPublicKey"):
+            return Rejected(redact(placed.error.describe(), self._account.secrets))
+        failed = [authorization for authorization in authorizations if authorization.status not in ("pending", "valid")]
+        problems = [_problem(authorization) for authorization in failed]
+        text = redact(placed.error.describe(), self._account.secrets) if placed.error else "the order failed"
+        return Lapsed(describe_failures(problems, self._account.secrets) if problems else text, _PAUSE)
 
     async def _deactivate(self, client: AcmeClient, authorizations: Sequence[Authorization]) -> None:
         """Have the CA forget what is still to be proven: it counts against the account."""
-        for one in authorizations:
-            if one.status == "pending":
+        for authorization in authorizations:
+            if authorization.status == "pending":
                 try:
-                    await client.deactivate_authorization(one.url)
+                    await client.deactivate_authorization(authorization.url)
                 except (Refused, Unreachable) as error:
                     if not 400 <= error.status < 500:  # else it is not offered, and was a courtesy
                         raise
 
     # The certificate.
 
-    async def _download(self, client: AcmeClient, order: Order, found: csr_acme.Order) -> Issued | Pending:
+    async def _download(self, client: AcmeClient, order: Order, placed: csr_acme.Order) -> Issued | Pending:
         alternates = _MOST_ALTERNATES if self._config.get("preferredChain") else 0
         try:
-            chains = [load_bundle(pem) for pem in await client.certificate(found, alternates)]
+            chains = [load_bundle(pem) for pem in await client.certificate(placed, alternates)]
         except PkiError as error:
             raise Retryable(f"{self._account.host}: its certificate cannot be read: {error}") from None
         chain = self._preferred(chains)
-        if all(spki_of(one) != public_key_der(order.csr.public_key()) for one in chain):
+        if all(spki_of(certificate) != public_key_der(order.csr.public_key()) for certificate in chain):
             # Of another process, or another client of the account. A CA that always says so is asked less often.
             text = "the order was fulfilled for another key, and another one is placed"
             if _remember(self._outrun, order.key, self._outrun.get(order.key, 0) + 1) > 1:
@@ -450,7 +452,7 @@ class AcmeBackend(Backend):
     def _preferred(self, chains: Sequence[Sequence[x509.Certificate]]) -> Sequence[x509.Certificate]:
         wanted = self._config.get("preferredChain")
         for chain in chains if wanted else ():
-            names = [name for one in chain[1:] for name in (one.subject, one.issuer)] + [chain[0].issuer]
+            names = [name for ca in chain[1:] for name in (ca.subject, ca.issuer)] + [chain[0].issuer]
             if any(a.value == wanted for name in names for a in name.get_attributes_for_oid(NameOID.COMMON_NAME)):
                 return chain
         return chains[0]

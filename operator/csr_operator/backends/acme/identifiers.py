@@ -15,19 +15,19 @@ from csr_operator.plugin.errors import Rejected
 
 def identifiers_of(csr: x509.CertificateSigningRequest) -> list[Identifier]:
     """The names in it, each once and in its one spelling. Raises Rejected where an ACME CA signs no such thing."""
-    found: dict[Identifier, None] = {}
+    identifiers: dict[Identifier, None] = {}
     for name in alternative_names(csr):
         if isinstance(name, x509.DNSName):
-            found[Identifier("dns", _dns_name(name.value))] = None
+            identifiers[Identifier("dns", _dns_name(name.value))] = None
         elif isinstance(name, x509.IPAddress):
-            found[Identifier("ip", str(name.value))] = None
+            identifiers[Identifier("ip", str(name.value))] = None
         else:
             raise Rejected("an ACME CA signs only DNS names and IP addresses: remove the other names from the request")
     for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
-        found.setdefault(Identifier("dns", _common_name(str(attribute.value))))
-    if not found:
+        identifiers.setdefault(Identifier("dns", _common_name(str(attribute.value))))
+    if not identifiers:
         raise Rejected("an ACME CA needs a DNS name or an IP address: set spec.dnsNames")
-    return list(found)
+    return list(identifiers)
 
 
 def is_asked(authorization: Authorization, identifiers: Collection[Identifier]) -> bool:

@@ -47,11 +47,13 @@ class Progress:
 
     @property
     def waiting(self) -> list[Authorization]:
-        return [one for one in self.authorizations if one.status == "pending"]
+        return [authorization for authorization in self.authorizations if authorization.status == "pending"]
 
     @property
     def failed(self) -> list[Authorization]:
-        return [one for one in self.authorizations if one.status not in ("pending", "valid")]
+        return [
+            authorization for authorization in self.authorizations if authorization.status not in ("pending", "valid")
+        ]
 
 
 class Proving:
@@ -79,13 +81,13 @@ class Proving:
         if order.url in self._traces:
             return
         trace, prover = _Trace(frozenset(identifiers)), await _prover(client)
-        for one in await self.authorizations(client, order, trace.identifiers):
+        for authorization in await self.authorizations(client, order, trace.identifiers):
             try:
-                pair = self._solvers.choose(one, prover)
+                pair = self._solvers.choose(authorization, prover)
             except Rejected:
                 continue
             if pair is not None:
-                trace.pairs[one.url] = pair
+                trace.pairs[authorization.url] = pair
         self._traces[order.url] = trace
 
     async def authorizations(
@@ -93,7 +95,7 @@ class Proving:
     ) -> list[Authorization]:
         """Those of the names that were asked for, as far as the CA knows them, also of an order that does not tell them
         any more."""
-        trace, asked = self._traces.get(order.url), frozenset(identifiers)
+        trace, wanted = self._traces.get(order.url), frozenset(identifiers)
         urls = order.authorizations or (trace.pairs if trace is not None else ())
 
         async def read(url: str) -> Authorization | None:
@@ -104,34 +106,38 @@ class Proving:
                     raise
                 return None  # it has expired
 
-        return [one for one in await gather_bounded(urls, read) if one is not None and is_asked(one, asked)]
+        return [
+            authorization
+            for authorization in await gather_bounded(urls, read)
+            if authorization is not None and is_asked(authorization, wanted)
+        ]
 
     async def go_on(self, client: AcmeClient, order: Order) -> Progress:
         """Set up what is not yet, and have the CA look at what can be seen. Raises BackendError.
 
         Rejected, before anything is set up, if the CA wants a name proven that was not asked for.
         """
-        asked = self._traces[order.url].identifiers
+        wanted = self._traces[order.url].identifiers
         progress = Progress(await gather_bounded(order.authorizations, client.authorization))
-        for one in progress.authorizations:
-            if not is_asked(one, asked):
+        for authorization in progress.authorizations:
+            if not is_asked(authorization, wanted):
                 raise Rejected(
-                    f"the CA asks for proof of control over {redact(name_of(one), ())}, which the request does not "
-                    "name, and gets none: check that spec.acme.server is the CA that you mean"
+                    f"the CA asks for proof of control over {redact(name_of(authorization), ())}, which the request "
+                    "does not name, and gets none: check that spec.acme.server is the CA that you mean"
                 )
         if progress.failed or not progress.waiting:
             return progress
         trace, now, prover = self._traces[order.url], self._clock(), await _prover(client)
         pairs = []
-        for one in progress.waiting:
-            if not one.challenges:  # which RFC 8555, section 7.1.4, does not allow: it may have been a fault
+        for authorization in progress.waiting:
+            if not authorization.challenges:  # which RFC 8555, section 7.1.4, does not allow: it may have been a fault
                 raise Retryable(
-                    f"{redact(name_of(one), ())}: the CA names no challenge by which to prove control of it"
+                    f"{redact(name_of(authorization), ())}: the CA names no challenge by which to prove control of it"
                 )
-            pair = self._solvers.choose(one, prover)
+            pair = self._solvers.choose(authorization, prover)
             if pair is None:
-                raise Rejected(self._solvers.not_offered(one))
-            if pair[1].challenge.status == "pending" and self._is_to_be_told(trace, one, now):
+                raise Rejected(self._solvers.not_offered(authorization))
+            if pair[1].challenge.status == "pending" and self._is_to_be_told(trace, authorization, now):
                 pairs.append(pair)
 
         async def present(pair: tuple[Solver, Proof]) -> None:
@@ -210,11 +216,11 @@ async def gather_bounded(items: Iterable[Any], work: Callable[[Any], Awaitable[T
     """`work` on all, a few at once; the first error after all have ended."""
     free = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(item: Any) -> T:
+    async def work_on(item: Any) -> T:
         async with free:
             return await work(item)
 
-    results = await asyncio.gather(*(one(item) for item in items), return_exceptions=True)
+    results = await asyncio.gather(*(work_on(item) for item in items), return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result

@@ -111,7 +111,7 @@ def is_final(error: Refused) -> bool:
     if error.status == 404:
         return False  # whatever its type, it says that something is not there, or not yet
     if problem.type == "compound" and problem.subproblems and not problem.more:
-        return all(one.type in FINAL for one in problem.subproblems)
+        return all(subproblem.type in FINAL for subproblem in problem.subproblems)
     return problem.type in FINAL
 
 
@@ -122,12 +122,12 @@ def is_of_the_account(error: Refused) -> bool:
 
 def describe_failures(problems: Sequence[tuple[str, Problem | None]], secrets: Iterable[str] = ()) -> str:
     """Why names could not be validated: (name, what the CA says of it), the first few."""
-    said = [
+    reasons = [
         f"{name}: {problem.describe() if problem else 'the CA gives no reason'}" for name, problem in problems[:NAMED]
     ]
     if len(problems) > NAMED:
-        said.append(f"and {len(problems) - NAMED} more")
-    return redact("; ".join(said), secrets)
+        reasons.append(f"and {len(problems) - NAMED} more")
+    return redact("; ".join(reasons), secrets)
 
 
 def to_directory_error(error: Unreachable, now: datetime) -> BackendError:

@@ -74,7 +74,7 @@ class Solver(Protocol):
         """Set up what the CA looks at; there already counts as done."""
         ...
 
-    async def missing(self, proofs: Collection[Proof]) -> dict[str, str]:
+    async def find_missing(self, proofs: Collection[Proof]) -> dict[str, str]:
         """For each name that the CA would not see proven yet: what is missing, to the user."""
         ...
 
@@ -100,7 +100,7 @@ class Http01:
         answer = challenges.key_authorization(proof.challenge.token, proof.key)
         await self._responder.present_http(proof.identifier.value, proof.challenge.token, answer, self._route)
 
-    async def missing(self, proofs: Collection[Proof]) -> dict[str, str]:
+    async def find_missing(self, proofs: Collection[Proof]) -> dict[str, str]:
         if self._route.get("selfCheck") is False:
             return {}
 
@@ -108,8 +108,8 @@ class Http01:
             answer = challenges.key_authorization(proof.challenge.token, proof.key)
             return await find_unreachable(self._session(), proof.identifier.value, proof.challenge.token, answer)
 
-        found = await asyncio.gather(*map(look, proofs))
-        return {proof.name: why for proof, why in zip(proofs, found, strict=True) if why}
+        reasons = await asyncio.gather(*map(look, proofs))
+        return {proof.name: why for proof, why in zip(proofs, reasons, strict=True) if why}
 
     async def withdraw(self, proof: Proof) -> None:
         await self._responder.withdraw_http(proof.identifier.value, proof.challenge.token)
@@ -133,7 +133,7 @@ class TlsAlpn01:
         )
         self._responder.present_alpn(proof.identifier.value, certificate, key)
 
-    async def missing(self, proofs: Collection[Proof]) -> dict[str, str]:
+    async def find_missing(self, proofs: Collection[Proof]) -> dict[str, str]:
         return {}
 
     async def withdraw(self, proof: Proof) -> None:
@@ -197,7 +197,7 @@ class Dns:
             name, value = self.record(proof)
             await self._provider.present(await self._resolver.target(name), value)
 
-    async def missing(self, proofs: Collection[Proof]) -> dict[str, str]:
+    async def find_missing(self, proofs: Collection[Proof]) -> dict[str, str]:
         wanted = [self.record(proof) for proof in proofs]
         targets = await asyncio.gather(*(self._resolver.target(name) for name, _ in wanted))
         records = {(where, value): proof for where, (_, value), proof in zip(targets, wanted, proofs, strict=True)}
@@ -231,7 +231,7 @@ class Solvers:
         name = name_of(authorization)
         fitting = sorted(
             ((rank, number) for number, (selector, _) in enumerate(self._solvers) if (rank := _rank(selector, name))),
-            key=lambda one: (tuple(-part for part in one[0]), one[1]),
+            key=lambda candidate: (tuple(-part for part in candidate[0]), candidate[1]),
         )
         if not fitting:
             raise Rejected(
@@ -256,12 +256,12 @@ class Solvers:
 
 
 async def find_missing(chosen: Collection[tuple[Solver, Proof]]) -> dict[str, str]:
-    """As `Solver.missing`, of several at once."""
+    """As `Solver.find_missing`, of several at once."""
     by_solver: dict[int, tuple[Solver, list[Proof]]] = {}
     for solver, proof in chosen:
         by_solver.setdefault(id(solver), (solver, []))[1].append(proof)
-    found = await asyncio.gather(*(solver.missing(proofs) for solver, proofs in by_solver.values()))
-    return {name: why for each in found for name, why in each.items()}
+    reasons = await asyncio.gather(*(solver.find_missing(proofs) for solver, proofs in by_solver.values()))
+    return {name: why for missing in reasons for name, why in missing.items()}
 
 
 def _check_token(proof: Proof) -> None:
@@ -282,10 +282,10 @@ def _solver(config: Mapping[str, Any], context: Context, where: str, issuer_doma
 def _rank(selector: Mapping[str, Any], name: str) -> tuple[int, int] | None:
     """How well a selector fits: by the exact name, then by the longest zone, then by fitting all; None: not at all."""
     names, zones = selector.get("dnsNames") or (), selector.get("dnsZones") or ()
-    if name in {one.lower() for one in names}:
+    if name in {given.lower() for given in names}:
         return (2, 0)
     bare = name.removeprefix("*.")
-    fitting = [zone for one in zones if bare == (zone := one.lower().strip(".")) or bare.endswith(f".{zone}")]
+    fitting = [zone for given in zones if bare == (zone := given.lower().strip(".")) or bare.endswith(f".{zone}")]
     if fitting:
         return (1, max(map(len, fitting)))
     return None if names or zones else (0, 0)

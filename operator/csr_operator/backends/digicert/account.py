@@ -30,7 +30,7 @@ class AccountCheck:
     async def _look(self) -> Health:
         products = await self._listed("product", "products", "name_id", self._product)
         _must_be_among(self._product, products, "spec.digicert.product", "products")
-        said = f"orders {products.get(self._product) or self._product}"
+        text = f"orders {products.get(self._product) or self._product}"
         for field, path, members in (
             ("organizationId", "organization", "organizations"),
             ("containerId", "container", "containers"),
@@ -42,25 +42,25 @@ class AccountCheck:
             except Misconfigured:
                 continue  # a key that is restricted to orders may not list them; an order will tell
             _must_be_among(str(wanted), known, f"spec.digicert.{field}", members)
-            said += f" for {known[str(wanted)]}" if known.get(str(wanted)) else ""
-        return Health(said)
+            text += f" for {known[str(wanted)]}" if known.get(str(wanted)) else ""
+        return Health(text)
 
     async def _listed(self, path: str, members: str, identifier: str, wanted: str) -> dict[str, str]:
         """Names by identifier: all, or those up to the one that is wanted."""
-        found: dict[str, str] = {}
+        names: dict[str, str] = {}
         if path == "product":  # comes in one piece
             answer = await self._client.get(path)
             return _names(answer.get(members) if isinstance(answer, dict) else None, members, identifier)
         async for page in self._client.pages(path, members, {}, _PAGE):
-            found |= _names(page, members, identifier)
-            if wanted in found:
+            names |= _names(page, members, identifier)
+            if wanted in names:
                 break
-        return found
+        return names
 
 
 def _names(listed: Any, members: str, identifier: str) -> dict[str, str]:
     try:
-        return {redact(one[identifier]): redact(one.get("name") or "")[:_LONGEST] for one in listed}
+        return {redact(entry[identifier]): redact(entry.get("name") or "")[:_LONGEST] for entry in listed}
     except (KeyError, TypeError, AttributeError):
         raise Retryable(f"DigiCert's list of {members} is not of the published form") from None
 

@@ -91,8 +91,8 @@ class DigicertBackend(Backend):
     async def submit(self, order: Order) -> Issued | Pending:
         names = names_of(order.csr)
         must_be_for_tls(order.profile, self._product)
-        if order.repeated and (found := await self._find(order)):
-            return await self._take_up(order, found)
+        if order.repeated and (handle := await self._find(order)):
+            return await self._take_up(order, handle)
         self._must_be_signed(order)
         running = await self._running(order) if self._config.get("renewal") == "Reissue" else None
         try:
@@ -104,7 +104,7 @@ class DigicertBackend(Backend):
                 answer = await self._client.send("POST", f"order/certificate/{running}/reissue", body)
             number = number_of(answer["id"])
         except Refused as error:
-            if re.search(_PAYMENT, error.said):
+            if re.search(_PAYMENT, error.reason):
                 raise Retryable(str(error), _LATER) from None  # nobody changes the request for that
             raise
         except (TypeError, KeyError, ValueError):
@@ -122,8 +122,8 @@ class DigicertBackend(Backend):
         if self._product not in CERTCENTRAL_PRODUCTS:
             return
         key = parameters_of(order.csr.public_key())
-        if said := find_refusal(DIGICERT, self._clock(), order.profile, key, duration=order.duration):
-            raise Rejected(f"product {self._product}: {said}")
+        if refusal := find_refusal(DIGICERT, self._clock(), order.profile, key, duration=order.duration):
+            raise Rejected(f"product {self._product}: {refusal}")
 
     def _first(self, handle: Handle) -> Pending:
         status = "reissue_pending" if handle.reissue else "pending"
@@ -143,7 +143,7 @@ class DigicertBackend(Backend):
             return None
         number, certificate = earlier
         try:
-            info = await self._found(number)
+            info = await self._read_order(number)
             ends = datetime.fromisoformat(str(info.get("order_valid_till"))[:10]).replace(tzinfo=UTC)
             same = info["product"]["name_id"] == self._product and info["status"] in ("issued", "reissue_pending")
             if not same or info["certificate"]["id"] != certificate or ends - self._clock() < order.duration / 2:
@@ -182,7 +182,7 @@ class DigicertBackend(Backend):
         """Status by order. Raises BackendError."""
         try:
             answer = await self._client.get(f"order/alternate/{alternative_id(key)}")
-            return {number_of(one["order_id"]): str(one["status"]) for one in answer["orders"]}
+            return {number_of(entry["order_id"]): str(entry["status"]) for entry in answer["orders"]}
         except Refused as error:
             if error.status == 404:
                 return {}
@@ -229,14 +229,14 @@ class DigicertBackend(Backend):
             return bool(given == alternative_id(key))
         return handle.order in await self._orders_of(key)
 
-    async def _found(self, number: int) -> Any:
+    async def _read_order(self, number: int) -> Any:
         """What DigiCert says of an order. Raises Refused and the like."""
         return await self._client.get(f"order/certificate/{number}")
 
     async def _about(self, handle: Handle) -> Any:
-        """As `_found`. Its status alone says that it came to nothing: what is not there now may come."""
+        """As `_read_order`. Its status alone says that it came to nothing: what is not there now may come."""
         try:
-            return await self._found(handle.order)
+            return await self._read_order(handle.order)
         except Refused as error:
             text = f"order {handle.order}: {error}: check whether the API key is still one of the same account"
             raise Retryable(text, _SOON) from None
@@ -325,16 +325,16 @@ class DigicertBackend(Backend):
         self, number: int, csr: x509.CertificateSigningRequest, before: int = 0
     ) -> Mapping[str, Any] | None:
         """The newest reissue with the CSR's key, of those after the certificate `before`, whose key may be the same."""
-        wanted, found = public_key_der(csr.public_key()), None
-        for one in await self._reissues(number):
+        wanted, newest = public_key_der(csr.public_key()), None
+        for reissue in await self._reissues(number):
             try:
-                key = load_csr(str(one.get("csr")).encode()).public_key()
-                identifier = number_of(one["id"])
+                key = load_csr(str(reissue.get("csr")).encode()).public_key()
+                identifier = number_of(reissue["id"])
             except (ValueError, KeyError, TypeError):
                 continue
-            if public_key_der(key) == wanted and identifier > (before if found is None else found["id"]):
-                found = one
-        return found
+            if public_key_der(key) == wanted and identifier > (before if newest is None else newest["id"]):
+                newest = reissue
+        return newest
 
     async def _reissues(self, number: int) -> list[Mapping[str, Any]]:
         answer = await self._client.get(f"order/certificate/{number}/reissue")
@@ -344,7 +344,7 @@ class DigicertBackend(Backend):
         if len(listed) > _MOST_REISSUES:
             text = f"DigiCert order {number} has more reissues than the {_MOST_REISSUES} that are looked at"
             raise Retryable(text, _MUCH_LATER)
-        return [one for one in listed if isinstance(one, Mapping)]
+        return [reissue for reissue in listed if isinstance(reissue, Mapping)]
 
     def _pending(self, handle: Handle, status: str) -> Pending:
         now = self._clock()
@@ -373,9 +373,9 @@ class DigicertBackend(Backend):
         try:
             answer = await self._client.send("PUT", f"certificate/{identifier}/revoke", body)
         except Refused as error:
-            if "already" in error.said and "revoked" in error.said:
+            if "already" in error.reason and "revoked" in error.reason:
                 return
-            if "reissue" in error.said:
+            if "reissue" in error.reason:
                 raise Retryable(str(error), _MUCH_LATER) from None
             raise
         if answer and answer.get("status") == "pending":
@@ -393,19 +393,21 @@ class DigicertBackend(Backend):
         try:
             query = {"filters[serial_number]": serial, "limit": str(_MOST_ORDERS)}
             answer = await self._client.get("order/certificate", query)
-            orders = [number_of(one["id"]) for one in (answer or {}).get("orders", ())][:_MOST_ORDERS]
+            orders = [number_of(order["id"]) for order in (answer or {}).get("orders", ())][:_MOST_ORDERS]
             for number in orders:
-                info = await self._found(number)
+                info = await self._read_order(number)
                 listed = [info["certificate"], *await self._reissues(number)]
-                ours = [one for one in listed if str(one.get("serial_number")).upper().zfill(len(serial)) == serial]
-                for one in (ours or listed)[:_MOST_ORDERS]:
-                    if not one.get("serial_number"):
+                ours = [
+                    entry for entry in listed if str(entry.get("serial_number")).upper().zfill(len(serial)) == serial
+                ]
+                for candidate in (ours or listed)[:_MOST_ORDERS]:
+                    if not candidate.get("serial_number"):
                         continue
-                    identifier = number_of(one["id"])
-                    if ours and one.get("status") == "revoked":
+                    identifier = number_of(candidate["id"])
+                    if ours and candidate.get("status") == "revoked":
                         return str(identifier)  # and nothing changes by doing it again
                     chain = await self._downloaded(identifier)
-                    if any(sha256_fingerprint(each) == sha256_fingerprint(certificate) for each in chain):
+                    if any(sha256_fingerprint(member) == sha256_fingerprint(certificate) for member in chain):
                         return str(identifier)
                     # One that a reissue superseded is in no list: it is DigiCert's if its CA signed it.
                     if not ours and any(issued_by(certificate, ca) for ca in chain[1:]):
@@ -427,15 +429,15 @@ class DigicertBackend(Backend):
             handles = [Handle(number, now, method=method) for number in await self._orders_of(key)]
         else:
             return  # nothing was shown before the handle was kept
-        for one in handles[:_MOST_ORDERS]:
+        for placed in handles[:_MOST_ORDERS]:
             if self._dcv is not None:
-                proof = await self._see(key, csr, one, known=True)
-                await self._dcv.remove(one.order, self._records(csr, proof))
-            self._forget(one.order)
+                proof = await self._see(key, csr, placed, known=True)
+                await self._dcv.remove(placed.order, self._records(csr, proof))
+            self._forget(placed.order)
             if not self._config.get("cancelPending"):
                 continue
             try:
-                await self._cancel(one, csr)
+                await self._cancel(placed, csr)
             except Refused as error:
                 if error.status != 404:
                     raise
@@ -446,13 +448,13 @@ class DigicertBackend(Backend):
             return None
         try:
             kept = Handle.parse(handle)
-            return kept if await self._is_ours(key, csr, kept, await self._found(kept.order)) else None
+            return kept if await self._is_ours(key, csr, kept, await self._read_order(kept.order)) else None
         except (Lapsed, Refused):
             return None
 
     async def _cancel(self, handle: Handle, csr: x509.CertificateSigningRequest) -> None:
         number, note = handle.order, "its CertificateRequest was deleted or changed"
-        info = await self._found(number)
+        info = await self._read_order(number)
         status = info.get("status") if isinstance(info, Mapping) else None
         if handle.reissue:
             # What is cancelled is the reissue that waits, whoever asked for it.
@@ -473,8 +475,8 @@ class DigicertBackend(Backend):
 
 def _referred(reference: str) -> tuple[int, int] | None:
     """Order and certificate, from the reference of `answers.issued`; None if it is none."""
-    found = re.fullmatch(r"([0-9]{1,18})/([0-9]{1,18})", reference)
-    return (int(found[1]), int(found[2])) if found is not None else None
+    match = re.fullmatch(r"([0-9]{1,18})/([0-9]{1,18})", reference)
+    return (int(match[1]), int(match[2])) if match is not None else None
 
 
 def _not_ours(handle: Handle) -> Lapsed:

@@ -42,7 +42,7 @@ class Changes:
         self._client, self._clock = client, clock
         self._lock = asyncio.Lock()
         self._known: dict[int, str] = {}
-        self._asked = self._tried = datetime.min.replace(tzinfo=UTC)  # successfully, and at all
+        self._updated = self._tried = datetime.min.replace(tzinfo=UTC)  # successfully, and at all
         self._failure: BackendError | None = None
 
     def note(self, order: int, status: str) -> None:
@@ -62,7 +62,7 @@ class Changes:
             if self._tried < since:
                 await self._ask()
         if self._failure is not None and (
-            isinstance(self._failure, Misconfigured) or self._clock() - self._asked > _TOLERATED
+            isinstance(self._failure, Misconfigured) or self._clock() - self._updated > _TOLERATED
         ):
             raise self._failure
         return self._known.get(order, "")
@@ -71,29 +71,29 @@ class Changes:
         now = self._clock()
         self._tried = now
         try:
-            if now - self._asked + _OVERLAP > _WINDOW:
+            if now - self._updated + _OVERLAP > _WINDOW:
                 query = {f"filters[status][{n}]": status for n, status in enumerate(sorted(WAITING))}
-                found = await self._pages("order/certificate", "id", query)
-                self._known = {order: status for order, status in self._known.items() if order in found} | found
+                statuses = await self._pages("order/certificate", "id", query)
+                self._known = {order: status for order, status in self._known.items() if order in statuses} | statuses
             else:
-                seconds = math.ceil((now - self._asked + _OVERLAP).total_seconds())
+                seconds = math.ceil((now - self._updated + _OVERLAP).total_seconds())
                 query = {"seconds": str(seconds)}
-                found = await self._pages("order/certificate/status-changes", "order_id", query)
-                self._known |= {order: status for order, status in found.items() if order in self._known}
+                statuses = await self._pages("order/certificate/status-changes", "order_id", query)
+                self._known |= {order: status for order, status in statuses.items() if order in self._known}
         except (Retryable, Misconfigured) as error:
             self._failure = error
             return
         except BackendError as error:
             self._failure = Retryable(str(error))  # no fault of the orders
             return
-        self._asked, self._failure = now, None
+        self._updated, self._failure = now, None
 
     async def _pages(self, path: str, id_field: str, query: dict[str, str]) -> dict[int, str]:
         """Status by order; raises as `Client.get` does."""
-        found: dict[int, str] = {}
+        statuses: dict[int, str] = {}
         async for page in self._client.pages(path, "orders", query, _PAGE):
             try:
-                found |= {number_of(one[id_field]): str(one["status"])[:_MOST_SHOWN] for one in page}
+                statuses |= {number_of(entry[id_field]): str(entry["status"])[:_MOST_SHOWN] for entry in page}
             except (KeyError, TypeError, ValueError):
                 raise Retryable(f"DigiCert's answer about {path} is not of the published form") from None
-        return found
+        return statuses

@@ -20,11 +20,11 @@ _MUCH_LATER = timedelta(minutes=15)
 
 
 class Refused(Rejected):
-    """What DigiCert said no to. status: of HTTP. said: its codes and messages in lower case."""
+    """What DigiCert said no to. status: of HTTP. reason: its codes and messages in lower case."""
 
-    def __init__(self, message: str, status: int, said: str) -> None:
+    def __init__(self, message: str, status: int, reason: str) -> None:
         super().__init__(message)
-        self.status, self.said = status, said
+        self.status, self.reason = status, reason
 
 
 class Client:
@@ -71,7 +71,7 @@ class Client:
                 items, total = list(body.get(members) or ()), int((body.get("page") or body).get("total", 0))
             except (TypeError, ValueError, AttributeError, OverflowError):
                 items, total = [None], 0
-            if not all(isinstance(one, dict) for one in items):
+            if not all(isinstance(item, dict) for item in items):
                 raise Retryable(f"DigiCert's answer about {path} is not of the published form")
             yield items
             offset, read = offset + len(items), read + len(answer.body)
@@ -108,24 +108,24 @@ class Client:
         )
         if answer.status < 300:
             return answer
-        said = _said(answer, key)
+        reason = _reason_of(answer, key)
         status = answer.status
         if status == 401:
             secret = self._context.secret(self._secret_name)
-            text = f"DigiCert refuses the API key ({said}): put a valid one into {secret}, as {_KEY}"
+            text = f"DigiCert refuses the API key ({reason}): put a valid one into {secret}, as {_KEY}"
             raise Misconfigured(text)
         if status == 403:
-            raise Misconfigured(f"the API key may not {method} {path} ({said}): give its user a role that allows it")
+            raise Misconfigured(f"the API key may not {method} {path} ({reason}): give its user a role that allows it")
         if status == 429:
-            text = f"DigiCert is asked too often by this API key ({said})"
+            text = f"DigiCert is asked too often by this API key ({reason})"
             raise Retryable(text, answer.retry_after or _RATE_LIMITED)
         if status >= 500 or status == 408 or status < 400:
-            raise Retryable(f"DigiCert is not available now ({said})", answer.retry_after)
-        advice = next((what for pattern, what in self._advice.items() if re.search(pattern, said.lower())), "")
-        raise Refused(f"DigiCert says: {said}{f': {advice}' if advice else ''}", status, said.lower())
+            raise Retryable(f"DigiCert is not available now ({reason})", answer.retry_after)
+        advice = next((what for pattern, what in self._advice.items() if re.search(pattern, reason.lower())), "")
+        raise Refused(f"DigiCert says: {reason}{f': {advice}' if advice else ''}", status, reason.lower())
 
 
-def _said(answer: http.Answer, key: str) -> str:
+def _reason_of(answer: http.Answer, key: str) -> str:
     """The messages and codes in the answer, without the key: a list, or as some answers have it, one of them alone."""
     fallback = f"HTTP status {answer.status}"
     try:

@@ -36,7 +36,7 @@ class Dcv:
             return False
         if before is not None:
             await self.clean_up(order, {})
-        await asyncio.gather(*(self._provider.present(*one) for one in await self._targets(records)))
+        await asyncio.gather(*(self._provider.present(*target) for target in await self._targets(records)))
         self._shown[order] = records
         return True
 
@@ -55,7 +55,7 @@ class Dcv:
             await self.remove(order, records)
         except BackendError as error:
             logger.warning("DigiCert order %s: its TXT records are not removed yet: %s", order, error)
-            self._left += [(order, each) for each in (records, self._shown.pop(order, {})) if each]
+            self._left += [(order, shown) for shown in (records, self._shown.pop(order, {})) if shown]
 
     async def retry(self) -> None:
         left, self._left = self._left[:_MOST_LEFT], []
@@ -67,7 +67,7 @@ class Dcv:
                 self._left.append((order, records))
 
     async def _withdraw(self, records: Mapping[str, str]) -> None:
-        await asyncio.gather(*(self._provider.withdraw(*one) for one in await self._targets(records)))
+        await asyncio.gather(*(self._provider.withdraw(*target) for target in await self._targets(records)))
 
     async def _targets(self, records: Mapping[str, str]) -> list[tuple[str, str]]:
         names = await asyncio.gather(*(self._resolver.target(txt_name(domain)) for domain in records))

@@ -109,7 +109,7 @@ def records_of(answer: Any, names: tuple[str, ...]) -> dict[str, str]:
         return {}
     if value := _value(answer.get("dcv_random_value")):
         return {name.removeprefix("*."): value for name in names}
-    found: dict[str, str] = {}
+    records: dict[str, str] = {}
     listed = answer.get("domains")
     for domain in listed[:_MOST_DOMAINS] if isinstance(listed, list) else ():
         token = domain.get("dcv_token") if isinstance(domain, Mapping) else None
@@ -117,8 +117,8 @@ def records_of(answer: Any, names: tuple[str, ...]) -> dict[str, str]:
             continue
         name, value = redact(domain.get("dns_name") or domain.get("name")), _value(token.get("token"))
         if name and value:
-            found[name.removeprefix("*.")] = value
-    return found
+            records[name.removeprefix("*.")] = value
+    return records
 
 
 def _value(given: object) -> str:

@@ -93,10 +93,10 @@ class DigicertOneBackend(Backend):
 
     async def _look(self) -> Mapping[str, Any]:
         """The profile, in full. Raises BackendError if it cannot be used."""
-        found = await self._client.get("profile")
-        profiles = found if isinstance(found, list) else (found or {}).get("items", ())
-        if self._profile_id not in {one.get("id") for one in profiles}:
-            usable = [f"{one.get('id')} ({one.get('name')})" for one in profiles if _is_usable(one)]
+        answer = await self._client.get("profile")
+        profiles = answer if isinstance(answer, list) else (answer or {}).get("items", ())
+        if self._profile_id not in {item.get("id") for item in profiles}:
+            usable = [f"{item.get('id')} ({item.get('name')})" for item in profiles if _is_usable(item)]
             raise Misconfigured(
                 f"spec.digicertOne.profileId: DigiCert ONE has no profile {self._profile_id} for this API key; those "
                 f"that it has for REST requests: {', '.join(sorted(usable)) or 'none'}"
@@ -141,17 +141,17 @@ class DigicertOneBackend(Backend):
         the same.
         """
         wanted = public_key_der(order.csr.public_key())
-        found: list[x509.Certificate] = []
+        issued: list[x509.Certificate] = []
         query = {"profile_id": self._profile_id, "seat_id": seat, "status": "ISSUED"}
         async for page in self._client.pages("certificate-search", "items", query, _PAGE):
             certificates = [_certificate(item.get("certificate")) for item in page]
-            found += [one for one in certificates if one is not None and spki_of(one) == wanted]
-        newest = max(found, key=lambda one: one.not_valid_before_utc, default=None)
+            issued += [leaf for leaf in certificates if leaf is not None and spki_of(leaf) == wanted]
+        newest = max(issued, key=lambda leaf: leaf.not_valid_before_utc, default=None)
         return None if newest is None or serial_octets(newest) == order.replaces else newest
 
     async def _issued(self, certificates: Sequence[x509.Certificate]) -> Issued:
         issuers = _issuers(await self._profile.found())
-        roots = [one for one in issuers if is_self_signed(one)]
+        roots = [issuer for issuer in issuers if is_self_signed(issuer)]
         reference = serial_octets(certificates[0])
         return Issued((*certificates, *issuers), roots, any_duration=True, rules=CA_DECIDES, reference=reference)
 
@@ -191,8 +191,10 @@ def _is_usable(profile: Mapping[str, Any]) -> bool:
 def _issuers(profile: Mapping[str, Any]) -> list[x509.Certificate]:
     """The CA that signs, and those above it."""
     issuer = (profile.get("certificate") or {}).get("issuer") or {}
-    found = [_certificate(one.get("certificate")) for one in [issuer, *(issuer.get("chain") or ())][:_MOST_ISSUERS]]
-    return [one for one in found if one is not None]
+    certificates = [
+        _certificate(entry.get("certificate")) for entry in [issuer, *(issuer.get("chain") or ())][:_MOST_ISSUERS]
+    ]
+    return [certificate for certificate in certificates if certificate is not None]
 
 
 def _certificate(text: object) -> x509.Certificate | None:
@@ -219,18 +221,18 @@ def _attributes(csr: x509.CertificateSigningRequest) -> dict[str, Any]:
             raise Rejected(f"DigiCert ONE takes no further {text} in a subject: remove it, or use another issuer")
     names: dict[str, Any] = {}
     try:
-        for one in alternative_names(csr):
-            if (field := _NAMES.get(type(one))) is None:
+        for alternative in alternative_names(csr):
+            if (field := _NAMES.get(type(alternative))) is None:
                 raise Rejected("this backend sends DigiCert ONE no other names than those of hosts, people and URIs")
-            names.setdefault(field, []).append(str(one.value))
+            names.setdefault(field, []).append(str(alternative.value))
     except PkiError as error:
         raise Rejected(str(error)) from None
     return {"subject": subject, "extensions": {"san": names}} if names else {"subject": subject}
 
 
 def _first_name(csr: x509.CertificateSigningRequest) -> str:
-    common_names = [str(one.value) for one in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    texts = [*common_names, *(str(one.value) for one in alternative_names(csr))]
+    common_names = [str(attribute.value) for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    texts = [*common_names, *(str(name.value) for name in alternative_names(csr))]
     if not texts:
         raise Rejected("DigiCert ONE requires a seat: set spec.digicertOne.seatId, or ask for a name")
     return texts[0]

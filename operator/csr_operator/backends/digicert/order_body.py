@@ -22,7 +22,7 @@ _LONGEST = 64  # ub-common-name of RFC 5280, appendix A
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class OrderNames:
     """common_name: the CSR's, or else the first of the others that can be one. dns_names: host names and IP addresses,
     as text.
     """
@@ -31,9 +31,9 @@ class Names:
     dns_names: tuple[str, ...]
 
 
-def names_of(csr: x509.CertificateSigningRequest) -> Names:
+def names_of(csr: x509.CertificateSigningRequest) -> OrderNames:
     """Raises Rejected if there are names that CertCentral's TLS products have no field for."""
-    given = [str(one.value) for one in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    given = [str(attribute.value) for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     try:
         alternatives = alternative_names(csr)
     except PkiError as error:
@@ -52,16 +52,16 @@ def names_of(csr: x509.CertificateSigningRequest) -> Names:
     common_name = next((name for name in everything if len(name) <= _LONGEST), None)
     if common_name is None or (given and given[0] != common_name):
         raise Rejected(f"CertCentral requires a common name of at most {_LONGEST} characters: add a shorter name")
-    return Names(common_name, tuple(everything))
+    return OrderNames(common_name, tuple(everything))
 
 
 def holds_all_names(certificate: x509.Certificate, csr: x509.CertificateSigningRequest) -> bool:
     """Whether the CSR asks for all names that the certificate has."""
     try:
-        there = [str(one.value) for one in alternative_names(certificate)]
+        there = [str(name.value) for name in alternative_names(certificate)]
     except (PkiError, ValueError):
         return False
-    there += [str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    there += [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     return {name.lower() for name in there} <= {name.lower() for name in names_of(csr).dns_names}
 
 
@@ -77,7 +77,7 @@ def must_be_for_tls(profile: Profile, product: str) -> None:
         raise Rejected(f"{product} is for TLS: remove {quoted(min(others))} from usages")
 
 
-def certificate_body(order: Order, names: Names, signature_hash: str) -> dict[str, Any]:
+def certificate_body(order: Order, names: OrderNames, signature_hash: str) -> dict[str, Any]:
     """The member `certificate` of an order or a reissue."""
     return {
         "common_name": names.common_name,
@@ -93,7 +93,7 @@ def whole_days(duration: timedelta) -> int:
     return max(math.ceil(duration / timedelta(days=1)), 1)
 
 
-def order_body(order: Order, names: Names, config: Mapping[str, Any]) -> dict[str, Any]:
+def order_body(order: Order, names: OrderNames, config: Mapping[str, Any]) -> dict[str, Any]:
     """Of POST order/certificate/{product}. config: the issuer's `spec.digicert`."""
     certificate = certificate_body(order, names, config.get("signatureHash") or "sha256")
     if ca := config.get("caCertId"):
@@ -113,7 +113,7 @@ def order_body(order: Order, names: Names, config: Mapping[str, Any]) -> dict[st
     if container := config.get("containerId"):
         body["container"] = {"id": container}
     if fields := config.get("customFields"):
-        body["custom_fields"] = [{"metadata_id": one["metadataId"], "value": one["value"]} for one in fields]
+        body["custom_fields"] = [{"metadata_id": custom["metadataId"], "value": custom["value"]} for custom in fields]
     for field, name in (
         ("dcvMethod", "dcv_method"),
         ("skipApproval", "skip_approval"),
@@ -124,7 +124,7 @@ def order_body(order: Order, names: Names, config: Mapping[str, Any]) -> dict[st
     return body
 
 
-def reissue_body(order: Order, names: Names, config: Mapping[str, Any]) -> dict[str, Any]:
+def reissue_body(order: Order, names: OrderNames, config: Mapping[str, Any]) -> dict[str, Any]:
     """Of POST order/certificate/{order}/reissue."""
     certificate = certificate_body(order, names, config.get("signatureHash") or "sha256")
     certificate["cert_validity"] = {"days": whole_days(order.duration)}

@@ -56,8 +56,8 @@ class Account:
         settings = self._settings
         organization = _pick(settings.organization, await self._organizations(), "organization")
         listed = await self._client.get("/ssl/v1/types", {"organizationId": str(organization.id)})
-        terms = {int(one["id"]): tuple(sorted(int(term) for term in one.get("terms") or ())) for one in listed}
-        profiles = [_entry(one) for one in listed]
+        terms = {int(entry["id"]): tuple(sorted(int(term) for term in entry.get("terms") or ())) for entry in listed}
+        profiles = [_entry(entry) for entry in listed]
         profile = _pick(settings.profile, profiles, "profile", f" for organization {organization}")
         if settings.term and settings.term not in terms[profile.id]:
             raise Misconfigured(
@@ -76,10 +76,13 @@ class Account:
             if not wanted.isdigit():
                 raise
             return [_Entry(int(wanted), wanted)]  # not every role may list them
-        found = []
-        for one in listed:
-            found += [_entry(one), *(_entry(department) for department in one.get("departments") or ())]
-        return found
+        entries = []
+        for organization in listed:
+            entries += [
+                _entry(organization),
+                *(_entry(department) for department in organization.get("departments") or ()),
+            ]
+        return entries
 
     async def _check_custom_fields(self) -> None:
         try:
@@ -87,12 +90,12 @@ class Account:
         except Misconfigured:
             return  # not every role may list them
         given = {name for name, value in self._settings.custom_fields if value}
-        names = {str(one["name"]) for one in known}
+        names = {str(field["name"]) for field in known}
         if unknown := sorted(given - names):
             raise Misconfigured(
                 f"spec.sectigo.customFields: the account has no {_listed(unknown)}; it has {_listed(sorted(names))}"
             )
-        if missing := sorted({str(one["name"]) for one in known if one.get("mandatory")} - given):
+        if missing := sorted({str(field["name"]) for field in known if field.get("mandatory")} - given):
             raise Misconfigured(f"spec.sectigo.customFields: {_listed(missing)} is mandatory: give it a value")
 
 
@@ -111,18 +114,20 @@ def term_for(choice: Choice, settings: Settings, duration: timedelta) -> int:
     )
 
 
-def _entry(one: Any) -> _Entry:
-    return _Entry(int(one["id"]), redact(one.get("name", "")))
+def _entry(listed: Any) -> _Entry:
+    return _Entry(int(listed["id"]), redact(listed.get("name", "")))
 
 
 def _pick(wanted: str, entries: Sequence[_Entry], field: str, where: str = "") -> _Entry:
     """By its ID, or by its name if only one has it."""
-    found = [one for one in entries if wanted == str(one.id)] or [one for one in entries if wanted == one.name]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    fitting = [entry for entry in entries if wanted == str(entry.id)] or [
+        entry for entry in entries if wanted == entry.name
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
         raise Misconfigured(
-            f"spec.sectigo.{field}: {len(found)} have the name {wanted}: write its ID; {_listed(found)}"
+            f"spec.sectigo.{field}: {len(fitting)} have the name {wanted}: write its ID; {_listed(fitting)}"
         )
     has = f"it has {_listed(entries)}" if entries else "it has none"
     what = "organization or department" if field == "organization" else "certificate profile"
@@ -130,6 +135,6 @@ def _pick(wanted: str, entries: Sequence[_Entry], field: str, where: str = "") -
 
 
 def _listed(entries: Iterable[object]) -> str:
-    texts = [str(one) for one in entries]
+    texts = [str(entry) for entry in entries]
     more = f" and {len(texts) - _MOST_SHOWN} more" if len(texts) > _MOST_SHOWN else ""
     return ", ".join(texts[:_MOST_SHOWN]) + more

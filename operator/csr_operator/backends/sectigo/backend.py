@@ -21,7 +21,7 @@ from .order_states import AGAIN, DEAD, PENDING, State, dcv_instructions, ids_in,
 from .orders import Orders, is_marked
 from .refusals import ALREADY_REVOKED, NOT_YET, Refusal, judge
 from .settings import Settings
-from .waiting import Kind, Placed, Waiting
+from .waiting import OrderKind, Placed, Waiting
 
 _GONE = timedelta(hours=1)
 _REASONS = {
@@ -86,7 +86,7 @@ class SectigoBackend(Backend):
         except ValueError:
             raise Lapsed("the order's handle is not one of this issuer's") from None
         try:
-            if placed.kind is Kind.REPLACE:
+            if placed.kind is OrderKind.REPLACE:
                 await self._must_be_ours(order, placed)
                 return await self._replaced(order, placed)
             state = await self._state(placed)
@@ -145,10 +145,10 @@ class SectigoBackend(Backend):
             self._done(placed)
             self._orders.give_up(order.key)
             raise Lapsed(f"{_called(placed)} expired before it could be collected: another one is ordered")
-        text, asked = f"{_called(placed)} is {state}: {PENDING[state]}", ""
-        if state in (State.APPROVED, State.APPLIED) and (asked := await self._dcv_of(placed)):
-            text += f", once it has seen who controls the domains; {asked}"
-        return self._pending(placed, text, by_user=state is State.REQUESTED or bool(asked))
+        text, instructions = f"{_called(placed)} is {state}: {PENDING[state]}", ""
+        if state in (State.APPROVED, State.APPLIED) and (instructions := await self._dcv_of(placed)):
+            text += f", once it has seen who controls the domains; {instructions}"
+        return self._pending(placed, text, by_user=state is State.REQUESTED or bool(instructions))
 
     async def _must_be_ours(self, order: Order, placed: Placed) -> None:
         """Raises Lapsed if it is another's; Refusal as well."""
@@ -171,7 +171,7 @@ class SectigoBackend(Backend):
         except PkiError as error:
             raise Retryable(f"{_called(placed)} is issued, and was collected damaged: {error}") from None
         leaf = leaf_for(data, order.csr)
-        if placed.kind is Kind.RENEW and leaf is None:
+        if placed.kind is OrderKind.RENEW and leaf is None:
             self._done(placed)
             self._orders.give_up(order.key)
             raise Lapsed(f"{_called(placed)} turned out to be for another key: another one is ordered")
@@ -181,16 +181,18 @@ class SectigoBackend(Backend):
     async def _replaced(self, order: Order, placed: Placed) -> Issued | Pending:
         """Sectigo does not say which certificate takes another's place: its key shows, and that it is not that one."""
         later = {ssl_id: details async for ssl_id, details in self._orders.namesakes(order.csr, after=placed.id)}
-        ours = {one: state_of(details.get("status")) for one, details in later.items() if _has_names(details, order)}
+        ours = {
+            number: state_of(details.get("status")) for number, details in later.items() if _has_names(details, order)
+        }
         _, before = parse_reference(order.replaces) or (0, "")
-        for ssl_id in [*(one for one, state in ours.items() if state is State.ISSUED), placed.id]:
+        for ssl_id in [*(number for number, state in ours.items() if state is State.ISSUED), placed.id]:
             try:
                 leaf = leaf_for(await self._orders.collect(ssl_id), order.csr)
             except Refusal:
                 continue  # it is on its way
             if leaf is not None and (ssl_id != placed.id or before not in ("", serial_of(leaf))):
                 return await self._collected(order, placed, ssl_id)
-        seen = ", ".join(f"{one} is {state}" for one, state in ours.items() if state not in (None, State.ISSUED))
+        seen = ", ".join(f"{number} is {state}" for number, state in ours.items() if state not in (None, State.ISSUED))
         return self._pending(placed, f"SSL certificate {placed.id} is being replaced" + (f"; {seen}" if seen else ""))
 
     async def _dcv_of(self, placed: Placed) -> str:
@@ -234,7 +236,7 @@ class SectigoBackend(Backend):
         except ValueError:
             return  # it is none of this issuer's
         self._done(placed)
-        if placed.kind is Kind.REPLACE:
+        if placed.kind is OrderKind.REPLACE:
             return
         try:
             details = await self._orders.details(placed.id)
@@ -247,7 +249,7 @@ class SectigoBackend(Backend):
 
 
 def _called(placed: Placed) -> str:
-    if placed.kind is Kind.REPLACE:
+    if placed.kind is OrderKind.REPLACE:
         return f"the replacement of SSL certificate {placed.id}"
     return f"SSL certificate {placed.id}"
 

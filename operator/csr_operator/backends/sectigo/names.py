@@ -18,24 +18,24 @@ from csr_operator.plugin.errors import Rejected
 
 def common_name(csr: x509.CertificateSigningRequest) -> str:
     """The first common name of the CSR's subject; empty if it has none."""
-    return next((str(one.value) for one in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)), "")
+    return next((str(attribute.value) for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)), "")
 
 
 def subject_alternative_names(csr: x509.CertificateSigningRequest) -> list[str]:
     """Raises Rejected for names that the API does not take, and if there is no name at all."""
-    found = []
+    names = []
     for name in alternative_names(csr):
         match name:
             case x509.DNSName():
-                found.append(name.value)
+                names.append(name.value)
             case x509.IPAddress():
-                found.append(str(name.value))
+                names.append(str(name.value))
             case _:
                 text = "remove uris, emailAddresses and otherNames"
                 raise Rejected(f"SSL certificates of Sectigo hold only DNS names and IP addresses: {text}")
-    if not found and not common_name(csr):
+    if not names and not common_name(csr):
         raise Rejected("SSL certificates of Sectigo need a DNS name or an IP address: set dnsNames")
-    return found
+    return names
 
 
 def names_of(csr: x509.CertificateSigningRequest) -> set[str]:
@@ -52,14 +52,15 @@ def names_in(details: Mapping[str, Any]) -> set[str]:
 def names_of_certificate(certificate: x509.Certificate) -> set[str]:
     """Raises PkiError."""
     common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    texts = [str(one.value) for one in alternative_names(certificate)]
-    return _lower([*texts, *(str(one.value) for one in common_names)])
+    texts = [str(name.value) for name in alternative_names(certificate)]
+    return _lower([*texts, *(str(attribute.value) for attribute in common_names)])
 
 
 def leaf_for(data: bytes, csr: x509.CertificateSigningRequest) -> x509.Certificate | None:
     """The one of the certificates that holds the key of `csr`."""
     try:
-        return next((one for one in load_bundle(data) if spki_of(one) == public_key_der(csr.public_key())), None)
+        certificates, wanted = load_bundle(data), public_key_der(csr.public_key())
+        return next((certificate for certificate in certificates if spki_of(certificate) == wanted), None)
     except PkiError:
         return None
 
@@ -77,8 +78,8 @@ def format_reference(ssl_id: int, certificate: x509.Certificate | None) -> str:
 
 def parse_reference(text: str) -> tuple[int, str] | None:
     """ID and serial number from `format_reference`; None if it is none."""
-    found = re.fullmatch(r"([0-9]{1,18})(?:/([0-9A-F:]{2,128}))?", text)
-    return (int(found[1]), found[2] or "") if found is not None else None
+    match = re.fullmatch(r"([0-9]{1,18})(?:/([0-9A-F:]{2,128}))?", text)
+    return (int(match[1]), match[2] or "") if match is not None else None
 
 
 def day(text: Any) -> datetime | None:

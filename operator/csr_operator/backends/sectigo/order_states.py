@@ -53,12 +53,12 @@ AGAIN = "see in Sectigo Certificate Manager why; change the request, or have `ku
 def ids_in(listed: Any) -> list[int]:
     """Of the orders in a list. Raises Retryable."""
     try:
-        found = [one["sslId"] for one in listed]
+        ids = [order["sslId"] for order in listed]
     except (KeyError, TypeError):
-        found = [None]
-    if not all(type(one) is int and 0 < one < 10**18 for one in found):
+        ids = [None]
+    if not all(type(ssl_id) is int and 0 < ssl_id < 10**18 for ssl_id in ids):
         raise Retryable("Sectigo's list of orders is not as documented")
-    return found
+    return ids
 
 
 def dcv_instructions(details: Any) -> str:
@@ -67,12 +67,15 @@ def dcv_instructions(details: Any) -> str:
     It is an object in the reference, and a list of such in the OpenAPI document.
     """
     parts = [part for part in (details[:5] if isinstance(details, list) else [details]) if isinstance(part, dict)]
-    log = [one for part in parts for one in _objects(_object(part.get("dcvLog")).get("log"))]
-    done = {redact(one.get("domainName")) for one in log if str(one.get("dcvStatus")).lower() == "validated"}
+    log = [entry for part in parts for entry in _objects(_object(part.get("dcvLog")).get("log"))]
+    done = {redact(entry.get("domainName")) for entry in log if str(entry.get("dcvStatus")).lower() == "validated"}
     wanted = [
-        one for part in parts for one in _objects(part.get("instructions")) if redact(one.get("domainName")) not in done
+        instruction
+        for part in parts
+        for instruction in _objects(part.get("instructions"))
+        if redact(instruction.get("domainName")) not in done
     ]
-    told = [f"{redact(one.get('domainName', ''))}: {_instruction(one)}" for one in wanted[:5]]
+    told = [f"{redact(instruction.get('domainName', ''))}: {_instruction(instruction)}" for instruction in wanted[:5]]
     return "; ".join(told) + (f"; and {len(wanted) - 5} more" if len(wanted) > 5 else "")
 
 
@@ -81,15 +84,15 @@ def _object(given: Any) -> dict[str, Any]:
 
 
 def _objects(listed: Any) -> list[dict[str, Any]]:
-    return [one for one in listed[:_MOST_NAMES] if isinstance(one, dict)] if isinstance(listed, list) else []
+    return [entry for entry in listed[:_MOST_NAMES] if isinstance(entry, dict)] if isinstance(listed, list) else []
 
 
-def _instruction(one: Any) -> str:
+def _instruction(instruction: Any) -> str:
     def show(name: str) -> str:
-        return redact(one.get(name, ""))
+        return redact(instruction.get(name, ""))
 
-    if one.get("url"):
+    if instruction.get("url"):
         return f"serve the text {show('file')} at {show('url')}"
-    if one.get("dcvEmail"):
+    if instruction.get("dcvEmail"):
         return f"follow the link in the mail to {show('dcvEmail')}"
     return f"add the {show('dcvMode')} record {show('host')} with the value {show('point')}"

@@ -35,7 +35,7 @@ from .names import (
 from .order_states import State, ids_in, state_of
 from .refusals import NOT_FOLLOWED, Refusal, is_final, judge
 from .settings import Following, Settings
-from .waiting import Kind
+from .waiting import OrderKind
 
 _MARK = "csr-operator:"
 _MOST_COMMENTS = 1024
@@ -52,7 +52,7 @@ class Orders:
         self._without: set[str] = set()  # keys that have no order, as far as is known
         self._tried: dict[str, datetime] = {}  # keys for which something may have been ordered, and at the latest when
 
-    async def place(self, order: Order, choice: Choice, term: int, now: datetime) -> tuple[Kind, int]:
+    async def place(self, order: Order, choice: Choice, term: int, now: datetime) -> tuple[OrderKind, int]:
         """The order's ID; of a replacement, that of the certificate to be replaced. Raises Rejected as well."""
         self._without.discard(order.key)
         self._tried[order.key] = now
@@ -73,36 +73,36 @@ class Orders:
         self._without.add(key)
         self._tried.pop(key, None)
 
-    async def _place(self, order: Order, choice: Choice, term: int, now: datetime) -> tuple[Kind, int]:
+    async def _place(self, order: Order, choice: Choice, term: int, now: datetime) -> tuple[OrderKind, int]:
         """Raises Refusal."""
         earlier = parse_reference(order.replaces)
         if earlier is not None and self._settings.following is not Following.ENROLL:
             followed = await self._follow(order, earlier[0], choice, term, now)
             if followed is not None:
                 return followed
-        return Kind.ENROLL, await self._placed("/ssl/v1/enroll", self._enrolment(order, choice, term))
+        return OrderKind.ENROLL, await self._placed("/ssl/v1/enroll", self._enrolment(order, choice, term))
 
-    async def find(self, order: Order, now: datetime) -> tuple[Kind, int] | None:
+    async def find(self, order: Order, now: datetime) -> tuple[OrderKind, int] | None:
         """The order that was placed before for this key, if it can be told; None not before it must show."""
         if order.key in self._without:
             return None
         try:
-            found = await self._find(order)
+            placed = await self._find(order)
         except Refusal as refusal:
             raise judge(refusal) from None
         left = _SETTLE - (now - self._tried.setdefault(order.key, now))
-        if found is None and left > timedelta(0):
+        if placed is None and left > timedelta(0):
             raise Retryable("it may have been ordered a moment ago: it is looked for at Sectigo again", left)
-        if found is not None:
+        if placed is not None:
             del self._tried[order.key]
-        return found
+        return placed
 
-    async def _find(self, order: Order) -> tuple[Kind, int] | None:
+    async def _find(self, order: Order) -> tuple[OrderKind, int] | None:
         """Raises Refusal."""
         candidates = []
         async for ssl_id, details in self.namesakes(order.csr):
             if is_marked(details, order.key):
-                return None if _is_over(details) else (Kind.ENROLL, ssl_id)
+                return None if _is_over(details) else (OrderKind.ENROLL, ssl_id)
             candidates.append((ssl_id, details))
         earlier = parse_reference(order.replaces)
         if earlier is not None and self._settings.following is not Following.ENROLL:
@@ -111,10 +111,10 @@ class Orders:
 
     async def details(self, ssl_id: int) -> dict[str, Any]:
         """GET /ssl/v1/{sslId}. Raises Refusal."""
-        found = await self._client.get(f"/ssl/v1/{ssl_id}")
-        if not isinstance(found, dict):
+        details = await self._client.get(f"/ssl/v1/{ssl_id}")
+        if not isinstance(details, dict):
             raise Retryable(f"Sectigo's answer about SSL certificate {ssl_id} is not as documented")
-        return found
+        return details
 
     async def collect(self, ssl_id: int) -> bytes:
         """The certificate with its chain. Raises Refusal."""
@@ -129,13 +129,13 @@ class Orders:
         """
         name = common_name(csr)
         query = {"commonName": name} if name else {"subjectAlternativeName": subject_alternative_names(csr)[0]}
-        found: set[int] = set()
+        ids: set[int] = set()
         for position in range(0, _MOST_LISTED, 200):
             page = ids_in(await self._client.get("/ssl/v1", {**query, "size": "200", "position": str(position)}))
-            found |= set(page)
+            ids |= set(page)
             if len(page) < 200:
                 break
-        latest = sorted((ssl_id for ssl_id in found if ssl_id > after), reverse=True)[:_MOST_LOOKED_AT]
+        latest = sorted((ssl_id for ssl_id in ids if ssl_id > after), reverse=True)[:_MOST_LOOKED_AT]
         for ssl_id in latest:
             yield ssl_id, await self.details(ssl_id)
 
@@ -159,7 +159,7 @@ class Orders:
 
     async def _follow(
         self, order: Order, earlier: int, choice: Choice, term: int, now: datetime
-    ) -> tuple[Kind, int] | None:
+    ) -> tuple[OrderKind, int] | None:
         """None if the earlier certificate is not to be followed, and nothing was ordered. Raises Refusal."""
         try:
             details = await self.details(earlier)
@@ -172,7 +172,7 @@ class Orders:
                 if ends is None or ends - now < order.duration / 2:
                     return None  # what replaces it ends when it does
                 await self._client.call("POST", f"/ssl/v1/replace/{earlier}", body=self._replacement(order))
-                return Kind.REPLACE, earlier
+                return OrderKind.REPLACE, earlier
             if details.get("term") != term or names_in(details) != names_of(order.csr):
                 return None  # a renewal has the names and the term of the one before it
             new = await self._placed(f"/ssl/v1/renewById/{earlier}", {"csr": _pem(order.csr), **self._settings.dcv})
@@ -181,7 +181,7 @@ class Orders:
                 return None
             raise
         await self._mark(new, order.key)
-        return Kind.RENEW, new
+        return OrderKind.RENEW, new
 
     async def _is_the_one(self, earlier: int, order: Order) -> bool:
         """Whether an ID is that of the certificate that the order follows, and all its names are still wanted: a
@@ -208,7 +208,7 @@ class Orders:
                 chain = load_bundle(await self.collect(ssl_id))
             except PkiError:
                 continue
-            same = any(sha256_fingerprint(one) == sha256_fingerprint(certificate) for one in chain)
+            same = any(sha256_fingerprint(member) == sha256_fingerprint(certificate) for member in chain)
             if same or any(issued_by(certificate, ca) for ca in chain[1:]):
                 return ssl_id
         return None
@@ -222,13 +222,13 @@ class Orders:
         except Retryable as error:
             raise Retryable(str(error), max(error.after, _SETTLE)) from None
 
-    async def is_ours(self, kind: Kind, ssl_id: int, order: Order) -> bool:
+    async def is_ours(self, kind: OrderKind, ssl_id: int, order: Order) -> bool:
         """Whether an order can be this one. Raises Refusal.
 
         An administrator may have changed the comments, and a renewal may not have been marked: then the names tell,
         and at last the key in the certificate.
         """
-        if kind is Kind.REPLACE:
+        if kind is OrderKind.REPLACE:
             earlier = parse_reference(order.replaces)
             return earlier is not None and earlier[0] == ssl_id
         details = await self.details(ssl_id)
@@ -259,12 +259,12 @@ class Orders:
 
     async def _find_follower(
         self, order: Order, earlier: int, candidates: Sequence[tuple[int, dict[str, Any]]]
-    ) -> tuple[Kind, int] | None:
+    ) -> tuple[OrderKind, int] | None:
         """A renewal that was not marked, or a replacement. Raises Refusal."""
         before = await self.details(earlier)
         if self._settings.following is Following.REPLACE:
             replaced = before.get("replaced") or state_of(before.get("status")) is State.REPLACED
-            return (Kind.REPLACE, earlier) if replaced else None
+            return (OrderKind.REPLACE, earlier) if replaced else None
         if not before.get("renewed"):
             return None
         for ssl_id, details in candidates:
@@ -277,7 +277,7 @@ class Orders:
                 and names_in(details) == names_of(order.csr)
                 and await self._may_be_for(ssl_id, details, order.csr)
             ):
-                return Kind.RENEW, ssl_id
+                return OrderKind.RENEW, ssl_id
         return None
 
     async def _may_be_for(self, ssl_id: int, details: dict[str, Any], csr: x509.CertificateSigningRequest) -> bool:

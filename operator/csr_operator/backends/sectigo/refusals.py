@@ -23,8 +23,8 @@ class Refusal(Exception):
         super().__init__(text)
         self.status, self.code, self.text = status, code, text
 
-    def is_one_of(self, codes: Iterable[int], words: str) -> bool:
-        return self.code in codes and bool(re.search(words, self.text, re.IGNORECASE))
+    def is_one_of(self, codes: Iterable[int], pattern: str) -> bool:
+        return self.code in codes and bool(re.search(pattern, self.text, re.IGNORECASE))
 
 
 NOT_YET = ((-1400, -183, -103, -109, -169), "process|collect|available")
@@ -50,7 +50,7 @@ class _Kind(Enum):
 @dataclass(frozen=True, slots=True)
 class _Rule:
     codes: tuple[int, ...]
-    words: str
+    pattern: str
     kind: _Kind
     remedy: str
 
@@ -121,4 +121,4 @@ def is_final(refusal: Refusal) -> bool:
 
 
 def _rule(refusal: Refusal) -> _Rule | None:
-    return next((rule for rule in _RULES if refusal.is_one_of(rule.codes, rule.words)), None)
+    return next((rule for rule in _RULES if refusal.is_one_of(rule.codes, rule.pattern)), None)

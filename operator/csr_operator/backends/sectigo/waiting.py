@@ -27,7 +27,7 @@ _LISTED = (State.REQUESTED, State.APPROVED, State.APPLIED)
 """The states that orders are listed by. What is in none of these lists is asked for by itself."""
 
 
-class Kind(StrEnum):
+class OrderKind(StrEnum):
     """By which call an order was placed."""
 
     ENROLL = "enroll"
@@ -39,7 +39,7 @@ class Kind(StrEnum):
 class Placed:
     """An order as its handle has it. id: its sslId; for REPLACE, of the certificate to be replaced. since: in UTC."""
 
-    kind: Kind
+    kind: OrderKind
     id: int
     since: datetime
 
@@ -49,10 +49,10 @@ class Placed:
     @classmethod
     def parse(cls, handle: str) -> Self:
         """Raises ValueError."""
-        found = re.fullmatch(r"([a-z]{1,10})/([0-9]{1,18})/([0-9]{1,11})", handle)
-        if found is None:
+        match = re.fullmatch(r"([a-z]{1,10})/([0-9]{1,18})/([0-9]{1,11})", handle)
+        if match is None:
             raise ValueError("no handle of this backend")
-        return cls(Kind(found[1]), int(found[2]), datetime.fromtimestamp(int(found[3]), UTC))
+        return cls(OrderKind(match[1]), int(match[2]), datetime.fromtimestamp(int(match[3]), UTC))
 
     def next_look(self, now: datetime) -> timedelta:
         """How long to wait for the next look: until a multiple of the interval, so that many are looked at together."""
@@ -95,8 +95,8 @@ class Waiting:
             return None
         async with self._listing:
             if self._listed_at < placed.last_look(now):
-                self._looked = {one: at for one, at in self._looked.items() if now - at <= _BORNE}
-                self._seen = {one: seen for one, seen in self._seen.items() if one in self._looked}
+                self._looked = {ssl_id: at for ssl_id, at in self._looked.items() if now - at <= _BORNE}
+                self._seen = {ssl_id: seen for ssl_id, seen in self._seen.items() if ssl_id in self._looked}
                 before = {state for _, state in self._seen.values()}
                 first = [state for state in _LISTED if state in before or not before]
                 await self._list(choice, first, now)
@@ -129,19 +129,19 @@ class Waiting:
             self._failed_at, self._failure = now, Retryable(str(error), max(error.after, _FIRST))
             raise
         self._failure, self._listed_at = None, now
-        self._seen |= {one: (now, state) for one, state in listed.items()}
+        self._seen |= {ssl_id: (now, state) for ssl_id, state in listed.items()}
 
     async def _states(self, choice: Choice, states: Iterable[State]) -> dict[int, State]:
         """Of all orders that are in one of `states`. Raises Refusal as well."""
-        found: dict[int, State] = {}
+        state_by_id: dict[int, State] = {}
         scope = {"orgId": str(choice.organization), "sslTypeId": str(choice.profile), "size": str(_PAGE)}
         for state in states:
             for page in range(_MOST_PAGES):
                 query = {**scope, "status": str(state), "position": str(page * _PAGE)}
                 listed = ids_in(await self._client.get("/ssl/v1", query))
-                found |= dict.fromkeys(listed, state)
+                state_by_id |= dict.fromkeys(listed, state)
                 if len(listed) < _PAGE:
                     break
             else:
                 raise Retryable(f"more than {_MOST_PAGES * _PAGE} orders are {state}, and no more are read")
-        return found
+        return state_by_id
