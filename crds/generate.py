@@ -2,7 +2,7 @@
 
 A part is YAML as it is to stand in a definition, but for this:
 
-`${namespace}` and the like       a word: one of `Words`
+`${namespace}` and the like       a word: one of `Values`
 `{Issuer: x, ClusterIssuer: y}`   x in the one definition, y in the other
 `$part: name`                     what `crds/parts/name.yaml` has, where nothing else is said here
 `$each: folder`                   among properties: those of each `Fragment` in the folder
@@ -29,7 +29,7 @@ FOLDERS: Folders = {"backends": [OPERATOR / "backends"], "dns": [OPERATOR / "dns
 NAMESPACES = {"Issuer": "this namespace", "ClusterIssuer": "the operator's own namespace"}
 """The kinds that are made, and where the Secrets are that each reads."""
 
-Words = Mapping[str, str]
+Values = Mapping[str, str]
 """`kind`; `singular`; `namespace`, where Secrets are; `field`, this one as messages name it; `file`, for errors. In an
 object with `$each` and below it: `owner`, the field that the object belongs to, and those of `_counted`."""
 
@@ -38,7 +38,7 @@ _HEADER = """\
 #
 # Absent fields read as their default in the operator; the schema writes none into the stored object, but in the status.
 """
-_WORD = re.compile(r"\$\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 _RULES, _PROPERTIES = "x-kubernetes-validations", "properties"
 _TYPES = {"order": int, "fields": dict, "offer": str, "only": list, "rules": list}
 _REQUIRED = {"backends": ("order", "fields", "offer"), "dns": ("order", "fields")}
@@ -75,9 +75,9 @@ def destination(kind: str) -> Path:
 def render(kind: str, folders: Folders = FOLDERS) -> str:
     """The text of that file, with the fragments of these folders. Raises BadPart."""
     frame = CRDS / "parts" / "issuer.yaml"
-    words = {"kind": kind, "singular": kind.lower(), "namespace": NAMESPACES[kind], "field": "", "file": _name(frame)}
+    values = {"kind": kind, "singular": kind.lower(), "namespace": NAMESPACES[kind], "field": "", "file": _name(frame)}
     fragments = {name: _fragments(paths, _REQUIRED[name]) for name, paths in folders.items()}
-    made = _Maker(fragments).make(_load(frame), words)
+    made = _Maker(fragments).make(_load(frame), values)
     return _HEADER + yaml.dump(made, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=112)
 
 
@@ -89,7 +89,7 @@ def fields_of(folder: str) -> list[str]:
 
 def _fragments(folders: Sequence[Path], required: Sequence[str]) -> list[Fragment]:
     files = [file for folder in folders for glob in ("*.yaml", "*/schema.yaml") for file in sorted(folder.glob(glob))]
-    return sorted((_fragment(file, required) for file in files), key=lambda each: each.order)
+    return sorted((_fragment(file, required) for file in files), key=lambda fragment: fragment.order)
 
 
 def _fragment(file: Path, required: Sequence[str]) -> Fragment:
@@ -123,63 +123,67 @@ def _name(file: Path) -> str:
     return str(file.relative_to(CRDS.parent) if file.is_relative_to(CRDS.parent) else file)
 
 
-def _bad(words: Words, text: str) -> BadPart:
-    return BadPart(": ".join(filter(None, (words["file"], words["field"], text))))
+def _bad(values: Values, text: str) -> BadPart:
+    return BadPart(": ".join(filter(None, (values["file"], values["field"], text))))
 
 
 @dataclass(frozen=True, slots=True)
 class _Maker:
     fragments: Mapping[str, Sequence[Fragment]]
 
-    def make(self, node: Any, words: Words) -> Any:
+    def make(self, node: Any, values: Values) -> Any:
         """What a node of a part is in the definition."""
         match node:
             case str():
-                return _WORD.sub(lambda match: _word(match[1], words), node)
+                return _PLACEHOLDER.sub(lambda match: _word(match[1], values), node)
             case list():
-                return [self.make(each, words) for each in node]
+                return [self.make(item, values) for item in node]
             case dict() if node.keys() == NAMESPACES.keys():
-                return self.make(node[words["kind"]], words)
+                return self.make(node[values["kind"]], values)
             case dict():
-                return self._mapping(node, words)
+                return self._mapping(node, values)
         return node
 
-    def _mapping(self, node: dict[str, Any], words: Words) -> dict[str, Any]:
+    def _mapping(self, node: dict[str, Any], values: Values) -> dict[str, Any]:
         if "$part" in node:
             file = CRDS / "parts" / f"{node['$part']}.yaml"
             if not file.is_file():
-                raise _bad(words, f"$part: there is no {_name(file)}")
-            node, words = _merged(node, _load(file), file), {**words, "file": f"{words['file']} with {_name(file)}"}
+                raise _bad(values, f"$part: there is no {_name(file)}")
+            node, values = _merged(node, _load(file), file), {**values, "file": f"{values['file']} with {_name(file)}"}
         properties = node.get(_PROPERTIES, {})
         if "$each" not in properties:
-            return self._object(node, words, [])
+            return self._object(node, values, [])
         if properties["$each"] not in self.fragments:
-            raise _bad(words, f"$each: there is no folder {properties['$each']}, but {', '.join(self.fragments)}")
-        owner = words["field"].rpartition(".")[0]
-        fragments = [each for each in self.fragments[properties["$each"]] if owner in (each.only or [owner])]
-        words = {**words, "owner": owner, **_counted(fragments)}
-        rules = [self.make(rule, {**words, "file": each.file}) for each in fragments for rule in each.rules]
-        return self._object({**node, _RULES: [*node.get(_RULES, []), *rules]}, words, fragments)
+            raise _bad(values, f"$each: there is no folder {properties['$each']}, but {', '.join(self.fragments)}")
+        owner = values["field"].rpartition(".")[0]
+        fragments = [part for part in self.fragments[properties["$each"]] if owner in (part.only or [owner])]
+        values = {**values, "owner": owner, **_counted(fragments)}
+        rules = [
+            self.make(rule, {**values, "file": fragment.file}) for fragment in fragments for rule in fragment.rules
+        ]
+        return self._object({**node, _RULES: [*node.get(_RULES, []), *rules]}, values, fragments)
 
-    def _object(self, node: dict[str, Any], words: Words, fragments: Sequence[Fragment]) -> dict[str, Any]:
-        found = {key: self.make(value, words) for key, value in node.items() if key != _PROPERTIES}
+    def _object(self, node: dict[str, Any], values: Values, fragments: Sequence[Fragment]) -> dict[str, Any]:
+        result = {key: self.make(value, values) for key, value in node.items() if key != _PROPERTIES}
         for name, schema in node.get(_PROPERTIES, {}).items():
             if name == "$each":
-                prefix = f"{words['owner']}: " if words["owner"] else ""
-                added = [(own, schema, each.file) for each in fragments for own, schema in each.fields.items()]
+                prefix = f"{values['owner']}: " if values["owner"] else ""
+                added = [
+                    (own, schema, fragment.file) for fragment in fragments for own, schema in fragment.fields.items()
+                ]
             else:
-                prefix = f"{words['field']}." if words["field"] not in ("", "spec") else ""
-                added = [(name, schema, words["file"])]
+                prefix = f"{values['field']}." if values["field"] not in ("", "spec") else ""
+                added = [(name, schema, values["file"])]
             for own, schema, file in added:
-                made = self.make(schema, {**words, "field": prefix + own, "file": file})
-                found.setdefault(_PROPERTIES, {})[own] = made
-        return found
+                made = self.make(schema, {**values, "field": prefix + own, "file": file})
+                result.setdefault(_PROPERTIES, {})[own] = made
+        return result
 
 
-def _word(name: str, words: Words) -> str:
-    if name not in words:
-        raise _bad(words, f"${{{name}}} stands for nothing here; these do: {', '.join(words)}")
-    return words[name]
+def _word(name: str, values: Values) -> str:
+    if name not in values:
+        raise _bad(values, f"${{{name}}} stands for nothing here; these do: {', '.join(values)}")
+    return values[name]
 
 
 def _merged(own: Mapping[str, Any], part: Mapping[str, Any], file: Path) -> dict[str, Any]:
@@ -200,16 +204,16 @@ def _merged(own: Mapping[str, Any], part: Mapping[str, Any], file: Path) -> dict
     return merged
 
 
-def _counted(fragments: Sequence[Fragment]) -> Words:
+def _counted(fragments: Sequence[Fragment]) -> Values:
     """For rules that count the properties of the fragments, and for their messages."""
-    names = [name for each in fragments for name in each.fields]
+    names = [name for fragment in fragments for name in fragment.fields]
     return {
         "any_set": " || ".join(f"has(self.{name})" for name in names),
         "each_set": ", ".join(f"has(self.{name})" for name in names),
         "names": ", ".join(names),
         "names_and": " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])),
         "names_quoted": ", ".join(f'"{name}"' for name in names),
-        "offers": ", ".join(each.offer for each in fragments),
+        "offers": ", ".join(fragment.offer for fragment in fragments),
     }
 
 
@@ -227,7 +231,7 @@ class _Dumper(yaml.SafeDumper):
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
     def sequence(self, data: list[Any]) -> yaml.SequenceNode:
-        short = all(isinstance(each, str) for each in data) and len(str(data)) < 80
+        short = all(isinstance(item, str) for item in data) and len(str(data)) < 80
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=short)
 
 
