@@ -20,7 +20,8 @@ from csr_operator.kube.transport import JSON, MERGE, STRATEGIC, Transport
 class Api:
     """Holds objects by their path, with the rules for writes that the operator counts on.
 
-    refuses: the status that a write to an object of this path is answered with.
+    reads: the paths that were read, oldest first. refuses: the status that a write to an object of this path is
+    answered with.
     """
 
     def __init__(self, now: datetime) -> None:
@@ -28,6 +29,7 @@ class Api:
         self._version = 100
         self.objects: dict[str, Object] = {}
         self.events: list[Object] = []
+        self.reads: list[str] = []
         self.refuses: dict[str, int] = {}
 
     @property
@@ -73,6 +75,8 @@ class Api:
         if resource == "events":
             self.events.append(body)
             return {}
+        if method == "GET":
+            self.reads.append(path)
         there = self._there(path)
         if method == "DELETE":
             if body["preconditions"]["uid"] != there["metadata"]["uid"]:

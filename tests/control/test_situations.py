@@ -146,10 +146,18 @@ async def test_one_that_is_left_to_it_is_taken_over_without_an_approval(parts: P
     assert await parts.decide(parts.ask()) == Adopt()
 
 
-async def test_a_spec_that_cannot_be_read_is_told_before_anything_is_looked_for(parts: Parts) -> None:
+async def test_for_a_spec_that_cannot_be_read_nothing_is_looked_for(parts: Parts) -> None:
     parts.put_secret(opaque("www-tls", note="mine"))
     await parts.add_issuer()
-    assert reason(await parts.decide(parts.ask(duration="for ever"))) is Reason.INVALID_SPEC
+    request = parts.ask(duration="for ever")
+    assert reason(await parts.decide(request)) is Reason.INVALID_SPEC
+    assert parts.api.reads == []
+
+    await parts.situations.look(request)
+    parts.api.reads.clear()
+    after(parts.scene, hours=1)
+    assert reason(await parts.decide(request)) is Reason.INVALID_SPEC
+    assert parts.api.reads == []
 
 
 async def test_of_two_requests_for_one_secret_the_second_says_whose_it_is(parts: Parts) -> None:
