@@ -31,6 +31,7 @@ from csr_operator.issuance.performer import Performer
 from csr_operator.kube.events import Events
 from csr_operator.kube.objects import Object
 from csr_operator.kube.resources import NAMESPACES, OURS, SECRETS
+from csr_operator.pki.keys import PrivateKey
 from csr_operator.plugin.http import http_session
 from csr_operator.settings import Settings
 from tests.control.api import Api
@@ -57,6 +58,7 @@ class Parts:
     reports: Reports
     issuers: Issuers
     advice: RenewalAdvice
+    repairs: Repairs
     events: Events
     api: Api
     scene: Scene
@@ -132,11 +134,11 @@ class Parts:
         assert decided is not None
         return decided[1]
 
-    async def perform(self, request: CertificateRequest, action: Action) -> str | None:
+    async def perform(self, request: CertificateRequest, action: Action, made: PrivateKey | None = None) -> str | None:
         """As `Actions.perform`."""
         issuer = getattr(action, "issuer", None)
         live = self.issuers.get(issuer) if issuer is not None else None
-        return await self.actions.perform(request, action, live, None)
+        return await self.actions.perform(request, action, live, made)
 
     async def settle(self, request: CertificateRequest, until: type[Action] | UnionType = Rest) -> Action:
         """Whatever is to be done is done, and shown by the watch, until such an action; returns that."""
@@ -194,7 +196,9 @@ async def running() -> AsyncIterator[Parts]:
             gone.append,
             clock,
         )
-        parts = Parts(situations, actions, revocations, reports, issuers, advice, events, api, scene, seal, shown, gone)
+        parts = Parts(
+            situations, actions, revocations, reports, issuers, advice, repairs, events, api, scene, seal, shown, gone
+        )
         parts.put_namespace()
         yield parts
         await events.drain()

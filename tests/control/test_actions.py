@@ -1,5 +1,6 @@
 """What becomes of each action: what is asked of the CA, what is written, what its user is told, what is remembered."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +17,9 @@ from csr_operator.control.issuers import KnownIssuer
 from csr_operator.decisions.actions import Adopt, Discard, Hold, Issue, Keep, LetGo, Restore, Resume
 from csr_operator.issuance.failures import Failed
 from csr_operator.issuance.secret_body import staging_key
+from csr_operator.issuance.signing_requests import NeedsKey
 from csr_operator.kube.resources import OURS, SECRETS
+from csr_operator.pki.keys import KeyAlgorithm, KeyParameters, generate
 from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Renewal, Traits
 from csr_operator.plugin.context import Context
 from tests.control.parts import NAMESPACE, Parts, after, running
@@ -165,6 +168,44 @@ async def test_that_it_is_lost_what_was_to_be_revoked_is_told(parts: Parts) -> N
     ]
 
 
+async def test_a_key_that_was_to_be_kept_is_not_if_its_certificate_is_revoked(parts: Parts) -> None:
+    await parts.add_revoking_ca(PAIR)
+    request = parts.ask(privateKey={"rotationPolicy": "Never"})
+    await parts.settle(request)
+    key = certificate(parts, request).public_key()
+    renewed = parts.change(parts.watch("www"), annotations={"csr-operator.dev/renew": "now"})
+    await parts.settle(renewed)
+    assert certificate(parts, request).public_key() == key
+
+    record = secret(parts, request).record
+    assert record is not None
+    annotations = {"csr-operator.dev/renew": "now", "csr-operator.dev/revoke": f"{record.serial_number} keyCompromise"}
+    await parts.settle(parts.change(parts.watch("www"), annotations=annotations))
+    assert certificate(parts, request).public_key() != key
+
+
+async def test_a_key_that_takes_long_is_made_beforehand(parts: Parts) -> None:
+    await add_ca(parts)
+    request = parts.ask(privateKey={"algorithm": "RSA"})
+    action = await parts.decide(request)
+    with pytest.raises(NeedsKey):
+        await parts.perform(request, action)
+    assert not has_secret(parts, request.secret)
+    key = generate(KeyParameters(KeyAlgorithm.RSA))
+    await parts.perform(request, action, key)
+    assert certificate(parts, request).public_key() == key.public_key()
+
+
+async def test_how_many_were_replaced_early_is_on_record(parts: Parts) -> None:
+    """By that they are slowed down."""
+    await add_ca(parts)
+    request = parts.ask()
+    await parts.perform(request, Issue(Reason.SECRET_MISSING, 2, request.issuers[0], hurries=3))
+    record = secret(parts, request).record
+    assert record is not None
+    assert record.hurries == 3
+
+
 async def test_an_issuer_that_reads_the_secret_is_looked_at_again(parts: Parts) -> None:
     key = parts.watch_issuer("below", ca={"secretName": "www-tls"})
     await parts.issuers.check(key)
@@ -248,6 +289,8 @@ async def test_an_order_is_kept_before_the_ca_is_asked_and_what_it_said_is_remem
     assert held == Hold.of(Reason.PENDING, "order 42 is looked at", until=parts.scene.now + timedelta(seconds=5))
     after(parts.scene, seconds=5)
     assert isinstance(await parts.decide(request), Resume)
+    after(parts.scene, days=-1)  # the clock was put back, and nobody knows how long five seconds are
+    assert isinstance(await parts.decide(request), Resume)
 
 
 async def test_an_order_that_the_ca_still_looks_at_is_asked_about_again_later(parts: Parts) -> None:
@@ -302,6 +345,14 @@ async def test_the_end_of_a_long_wait_is_an_event_where_trouble_had_the_last_wor
     after(parts.scene, seconds=5)
     await parts.settle(request)
     assert await parts.told("Issued") == (["revision 1"] if trouble else [])
+
+
+async def test_the_end_of_a_short_one_is_none(parts: Parts) -> None:
+    await add_ca(parts)
+    request = parts.ask()
+    await parts.reports.write_status(request, Hold.of(Reason.ISSUER_UNAVAILABLE, "the CA is away"))
+    await parts.settle(parts.watch("www"))
+    assert await parts.told("Issued") == []
 
 
 async def test_an_order_whose_secret_went_is_placed_anew(parts: Parts) -> None:
@@ -408,8 +459,12 @@ async def test_a_secret_that_is_left_to_a_request_is_taken_over_which_is_told(pa
     assert action == Issue(Reason.SECRET_MISSING, 1, second.issuers[0])
     assert await parts.perform(second, action) is None
     assert await parts.decide(second) == Adopt()
+    now = asyncio.get_running_loop().time()
+    for _ in range(4):
+        parts.repairs.note(second.key, now)
     await parts.perform(second, Adopt())
 
+    assert parts.repairs.wait(second.key, now) > 0  # who has it taken over again and again is slowed down
     assert certificate(parts, second) == before
     (note,) = await parts.told("Adopted")
     assert note.startswith("Secret www-tls with its certificate ")

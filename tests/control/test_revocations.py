@@ -131,8 +131,10 @@ async def test_what_a_ca_will_never_revoke_is_told_and_not_owed_any_more(parts: 
 
 
 async def test_what_its_user_gives_up_is_forgotten_in_silence(parts: Parts) -> None:
-    await parts.add_revoking_ca(PAIR)
+    issuer = await parts.add_revoking_ca(PAIR)
     request, _ = await owing(parts)
+    assert issuer.state is not None
+    issuer.state = replace(issuer.state, revokes=False)
     given_up = parts.change(request, annotations={"csr-operator.dev/abandon-revocation": "true"})
     assert await parts.decide(given_up) == Forget()
     await parts.perform(given_up, Forget())
