@@ -1,14 +1,15 @@
 """The definitions of the issuers are made from their parts, and of both kinds alike."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from crds.generate import FOLDERS, NAMESPACES, BadPart, destination, render
 from csr_operator.dns.providers import PROVIDERS
+from tests.crds.schema import read_yaml
 
 KINDS = pytest.mark.parametrize("kind", NAMESPACES)
 RULES = "x-kubernetes-validations"
@@ -43,8 +44,12 @@ NOT_A_SECRET = (
 )
 
 
+made = lru_cache(render)
+"""The definition of a kind, made once: it takes half a second."""
+
+
 def spec(text: str) -> dict[str, Any]:
-    (version,) = yaml.safe_load(text)["spec"]["versions"]
+    (version,) = read_yaml(text)["spec"]["versions"]
     found: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return found
 
@@ -67,7 +72,7 @@ def dns01_objects(issuer: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 @KINDS
 def test_the_file_is_what_the_parts_make(kind: str) -> None:
     """If not: `make crds`."""
-    assert destination(kind).read_text() == render(kind)
+    assert destination(kind).read_text() == made(kind)
 
 
 @pytest.mark.slow("makes all definitions for each case, for seconds")
@@ -76,7 +81,7 @@ def test_the_file_is_what_the_parts_make(kind: str) -> None:
 def test_a_ca_is_one_more_file(kind: str, file: str, tmp_path: Path) -> None:
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text(A_CA)
-    before, after = spec(render(kind)), spec(render(kind, {**FOLDERS, "backends": [*FOLDERS["backends"], tmp_path]}))
+    before, after = spec(made(kind)), spec(render(kind, {**FOLDERS, "backends": [*FOLDERS["backends"], tmp_path]}))
 
     name = after["properties"].pop("mint")["properties"]["secretName"]
     assert name["description"] == f"A Secret in {NAMESPACES[kind]} with a token."
@@ -114,7 +119,7 @@ def test_a_dns_provider_is_one_more_file_for_all_that_set_records(kind: str, tmp
 
 
 def test_each_dns_provider_has_a_schema_and_the_other_way_round() -> None:
-    solver = dict(dns01_objects(spec(render("Issuer"))))["acme.solvers"]
+    solver = dict(dns01_objects(spec(made("Issuer"))))["acme.solvers"]
     other = {"challengeType", "recursiveNameservers", "recursiveNameserversOnly"}
     assert solver["properties"].keys() - other == PROVIDERS.keys()
 
@@ -156,7 +161,7 @@ def _differences(one: Any, other: Any, path: tuple[str, ...] = ()) -> Iterator[t
 
 def test_issuer_and_cluster_issuer_differ_only_in_where_things_are() -> None:
     """The same fields with the same bounds and rules; but annotations of an Ingress are only for whom it is safe."""
-    issuer, cluster_issuer = spec(render("Issuer")), spec(render("ClusterIssuer"))
+    issuer, cluster_issuer = spec(made("Issuer")), spec(made("ClusterIssuer"))
     several, other = issuer[RULES][1], cluster_issuer[RULES][1]
     assert several.pop("message") == other.pop("message").replace("another ClusterIssuer", "another Issuer")
     routes = set()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from csr_operator.api.parse_issuer import parse_issuer
@@ -15,12 +14,13 @@ from csr_operator.pki.csr import CsrTemplate, build_csr
 from csr_operator.pki.keys import KeyParameters, generate
 from csr_operator.pki.names import Names
 from csr_operator.pki.profile import Profile
+from tests.crds.schema import read_yaml
 
 CRDS = Path(__file__).parents[2] / "crds"
 
 
 def schema(plural: str) -> dict[str, Any]:
-    crd = yaml.safe_load((CRDS / f"csr-operator.dev_{plural}.yaml").read_text())
+    crd = read_yaml((CRDS / f"csr-operator.dev_{plural}.yaml").read_text())
     return dict(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"])
 
 

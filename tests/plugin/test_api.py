@@ -38,6 +38,7 @@ def test_a_backend_needs_nothing_of_the_operator_but_its_api(file: Path) -> None
     assert {name for name in used if name.startswith("csr_")} == {"csr_operator.plugin"}
 
 
+@pytest.mark.slow("runs mypy over all that the plugins import, for many seconds the first time")
 def test_a_backend_with_every_trait_is_typed() -> None:
     """With the types of the installed package alone, as an author of a package of their own runs mypy."""
     options = ("--strict", "--config-file=", "--explicit-package-bases", f"--cache-dir={TOP / '.mypy_cache' / 'alone'}")

@@ -9,20 +9,24 @@ from importlib import metadata
 
 import pytest
 
+from csr_operator.__main__ import main
 from csr_operator.manager.logs import JsonFormatter
 
 
-def _said(*arguments: str) -> str:
-    command = [sys.executable, "-m", "csr_operator", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+def _said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What is answered by the arguments alone."""
+    with pytest.raises(SystemExit) as end:
+        main(list(arguments))
+    assert end.value.code == 0
+    return capsys.readouterr().out
 
 
-def test_the_version() -> None:
-    assert _said("--version") == f"csr-operator {metadata.version('csr-operator')}\n"
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _said(capsys, "--version") == f"csr-operator {metadata.version('csr-operator')}\n"
 
 
-def test_help_shows_the_defaults_that_there_are() -> None:
-    said = _said("run", "--help")
+def test_help_shows_the_defaults_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    said = _said(capsys, "run", "--help")
 
     assert "(default: 127.0.0.1:8081)" in " ".join(said.split())
     assert "None" not in said

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -53,6 +54,8 @@ class OperatorProcess:
     strict: it fails where it does what takes long on its event loop.
 
     measured: it is started as its users do, imports and all.
+
+    code: the folder with the packages of another version of the operator, which is started as its users do.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class OperatorProcess:
         installed: Path | None = None,
         strict: bool = False,
         measured: bool = False,
+        code: Path | None = None,
     ) -> None:
         variant: tuple[str, float] = ("shifted", clock_offset)
         if patience is not None:
@@ -86,7 +90,7 @@ class OperatorProcess:
         if installed is not None:
             folders = (str(installed), os.environ.get("PYTHONPATH"))
             self._env["PYTHONPATH"] = os.pathsep.join(folder for folder in folders if folder)
-        self._measured = measured
+        self._measured, self._code = measured, code
         self._process: Child | subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "OperatorProcess":
@@ -113,13 +117,18 @@ class OperatorProcess:
     def launch(self) -> None:
         """Start without waiting."""
         self.log.touch()
-        if self._measured:
+        if self._code is not None:
+            self._run(["-m", "csr_operator"], {**self._env, "PYTHONPATH": str(self._code)})
+        elif self._measured:
             start = f"import sys; from tests.support.{self._variant}_operator import run"
-            command = [sys.executable, "-c", f"{start}; sys.exit(run({self._value}, sys.argv[1:]))", *self._arguments]
-            with self.log.open("ab") as log:
-                self._process = subprocess.Popen(command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
-            return
-        self._process = NURSERY.start(self._variant, self._value, self._arguments, self._env, self.log)
+            self._run(["-c", f"{start}; sys.exit(run({self._value}, sys.argv[1:]))"], self._env)
+        else:
+            self._process = NURSERY.start(self._variant, self._value, self._arguments, self._env, self.log)
+
+    def _run(self, program: list[str], env: Mapping[str, str]) -> None:
+        with self.log.open("ab") as log:
+            command = [sys.executable, *program, *self._arguments]
+            self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
 
     def has_ended(self) -> bool:
         assert self._process is not None

@@ -31,9 +31,15 @@ def install(distribution: Path, folder: Path) -> None:
     project = tomllib.loads((distribution / "pyproject.toml").read_text())["project"]
     for module in distribution.glob("*.py"):
         shutil.copy(module, folder)
-    info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    write_metadata(project, folder)
+
+
+def write_metadata(project: Mapping[str, Any], folder: Path) -> None:
+    """What Python finds out about a distribution whose modules are in `folder`. project: of its pyproject.toml."""
+    version = project.get("version", "0.0.0")
+    info = folder / f"{project['name'].replace('-', '_')}-{version}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {project['name']}\nVersion: {project['version']}\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {project['name']}\nVersion: {version}\n")
     lines = [
         line
         for group, entries in project["entry-points"].items()
