@@ -100,7 +100,8 @@ demo-acme: .venv/.operator  ## account, challenge and certificate of an ACME CA:
 	$(BIN)/python -m devcluster run -- $(BIN)/python -m demo acme $(ARGS)
 
 shell: .venv/.operator  ## a shell with an empty control plane of its own, which ends with it; and kubectl with the plug-in
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m devcluster run -- bash
+	@echo 'Here kubectl and "kubectl csr" talk to a control plane of its own. It ends with this shell: exit.'
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m devcluster run -- bash
 
 run: .venv/.operator  ## the operator against the cluster of the current kubeconfig
 	$(BIN)/csr-operator run $(ARGS)

@@ -49,7 +49,10 @@ def test_a_backend_of_a_third_party_is_as_good_as_ours(here: Site, branch: Branc
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ({"name": "nobodys"}, "no backend nobodys is installed: install the distribution that has it beside the op"),
+        (
+            {"name": "nobodys"},
+            "spec.external.name: no backend nobodys is installed: install the distribution",
+        ),
         ({"name": "missing"}, "backend missing failed in a way that its author did not expect: see ModuleNotFoundErr"),
         ({"name": "example", "config": {}}, "spec.external.config.url: write the CA's URL, such as https://ca.ex"),
         ({"name": "broken", "config": {"broken": "create"}}, "see KeyError in the log"),

@@ -33,6 +33,10 @@ def close_readers() -> None:
         _readers.popitem()[1].close()
 
 
+_BUSY = 4
+"""By how much a machine may be slower on which others work too."""
+
+
 class Kubectl:
     """kubectl in one namespace; a command that fails raises with what kubectl said.
 
@@ -154,7 +158,11 @@ def _is_ready(obj: Mapping[str, Any]) -> bool:
 
 
 def wait_until(what: str, probe: Callable[[], T | None], seconds: float = 30) -> T:
-    """Poll `probe` until it returns something true, and return that; after the deadline the test fails."""
+    """Poll `probe` until it returns something true, and return that; after the deadline the test fails.
+
+    seconds: what is more than enough on a machine that has nothing else to do.
+    """
+    seconds *= _BUSY
     deadline, pause = time.monotonic() + seconds, 0.05
     while True:
         found = probe()

@@ -171,7 +171,8 @@ ROWS: Mapping[Reason, Row] = {
     Reason.ISSUER_NOT_FOUND: Row(
         Seen.REQUEST,
         "An issuer that the request names does not exist. The operator goes on as soon as it is there.",
-        f"Create the issuer, or correct name and kind (Issuer or ClusterIssuer) of spec.issuerRef: {_EDIT}.",
+        "Create the issuer, in the namespace of the request, or correct name and kind of spec.issuerRef: "
+        f"{_EDIT}. A ClusterIssuer serves all namespaces.",
         beside=With.RECONCILING,
     ),
     Reason.ISSUER_NOT_READY: Row(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from csr_operator.plugin.backend import Backend, check_traits
@@ -17,15 +17,20 @@ def load_backend(name: str) -> type[Backend]:
     """The class registered as `name`: a field of an issuer's `spec`, or its `external.name`. Raises Misconfigured."""
     registered = entry_points(group=GROUP, name=name)
     if not registered:
-        known = ", ".join(sorted(e.name for e in entry_points(group=GROUP)))
+        others = ", ".join(sorted(e.name for e in entry_points(group=GROUP) if not _is_own(e))) or "none"
         raise Misconfigured(
-            f"no backend {name} is installed: install the distribution that has it beside the operator, or use one of "
-            f"{known}"
+            f"spec.external.name: no backend {name} is installed: install the distribution that has it beside the "
+            f"operator, or correct the name (installed: {others})"
         )
     loaded = next(iter(registered)).load()
     if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
         raise Misconfigured(f"backend {name} is no class that inherits from csr_operator.plugin.Backend: update it")
     return loaded
+
+
+def _is_own(entry: EntryPoint) -> bool:
+    """It is one of the operator's own, which issuers name by a field of their spec."""
+    return entry.dist is not None and entry.dist.name == "csr-operator"
 
 
 def create(name: str, config: Mapping[str, Any], context: Context) -> Backend:

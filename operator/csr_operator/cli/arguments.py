@@ -85,7 +85,7 @@ def make_parser() -> argparse.ArgumentParser:
     several.add_argument("--all", action="store_true", help="select all requests")
 
     waiting = argparse.ArgumentParser(add_help=False)
-    waiting.add_argument("--wait", action="store_true", help="wait until the new certificate is in the Secret")
+    waiting.add_argument("--wait", action="store_true", help="wait until the certificate is in the Secret")
     waiting.add_argument(
         "--timeout", type=_duration, default="5m", metavar="DURATION", help="how long to wait (default: %(default)s)"
     )
@@ -233,7 +233,9 @@ def _object_name(text: str) -> str:
     """Also as `kubectl get -o name` prints it."""
     name = _KIND.sub("", text, count=1)
     if not _NAME.fullmatch(name):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a name: use lower-case letters, digits, hyphens and dots")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a name of a request: use lower-case letters, digits, hyphens and dots"
+        )
     return name if name == text else _Qualified(name)
 
 

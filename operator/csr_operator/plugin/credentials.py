@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from csr_operator.api.names import CREDENTIAL_TYPE
+
 from .context import Context
 from .errors import Misconfigured, SecretNotFound
 
@@ -18,7 +20,8 @@ async def read(
     data = await context.read_secret(name)
     if data is None:
         contents = " and ".join(f"{what} as {key}" for key, what in keys.items())
-        raise SecretNotFound(f"{where}, does not exist: {remedy or f'create it with {contents}'}")
+        remedy = remedy or f"create it with {contents}, of type {CREDENTIAL_TYPE}, which lets Issuers use it"
+        raise SecretNotFound(f"{where}, does not exist: {remedy}")
     for key, what in keys.items():
         if not data.get(key, b"").strip():
             raise Misconfigured(f"{where}: {key} is {'empty' if key in data else 'missing'}: put {what} there")
