@@ -48,7 +48,7 @@ CA_CALLS = Counter(
 )
 SKIPPED_SAMPLES = Counter(
     "csr_operator_skipped_samples_total",
-    "Requests left out of a rendering of the metrics, as their state could not be made out.",
+    "Requests and issuers left out of a rendering of the metrics, as their state could not be made out.",
     registry=REGISTRY,
 )
 UNREADABLE = Counter(

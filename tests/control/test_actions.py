@@ -304,6 +304,31 @@ async def test_an_order_that_the_ca_still_looks_at_is_asked_about_again_later(pa
     assert order(parts, request) == before
 
 
+class Restless(Slow):
+    """Has another handle, and another text, for its order each second."""
+
+    looks = 0
+
+    async def poll(self, order: Order, handle: str) -> Issued | Pending:
+        self.looks += 1
+        return Pending(f"{self.looks}", timedelta(seconds=1), f"look {self.looks}")
+
+
+async def test_an_order_that_moves_all_the_time_is_looked_at_more_rarely(parts: Parts) -> None:
+    known = await add_ca(parts)
+    assert known.backend is not None
+    known.backend = restless = Restless(known.backend, by_user=False)
+    await parts.issuers.check(known.issuer.key)
+    request, begin = parts.ask(), parts.scene.now
+    for _ in range(100):
+        held = await parts.settle(request)
+        assert isinstance(held, Hold)
+        assert held.until is not None
+        parts.scene.now = held.until
+    assert parts.scene.now - begin > timedelta(minutes=30)
+    assert order(parts, request).handle == f"{restless.looks}"  # what is kept is what the CA told last
+
+
 async def test_what_a_person_has_to_do_is_reminded_of_in_a_day(parts: Parts) -> None:
     await add_slow_ca(parts, by_user=True)
     request = parts.ask()

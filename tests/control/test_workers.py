@@ -104,6 +104,31 @@ async def test_an_error_ends_no_worker_and_is_tried_again(
     assert f"Issuer n/bad: {told}; trying again in" in caplog.text
 
 
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("aside", [False, True])
+async def test_whatever_ends_the_work_the_key_is_given_back(
+    error: type[BaseException], aside: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As of a task that a backend awaits, and that somebody cancelled."""
+
+    async def fail() -> Done:
+        raise error("hunter2")
+
+    async def work(key: Key) -> Outcome:
+        if key.name == "good" or recorder.asked["bad"] > 1:
+            return Done()
+        return Aside(fail()) if aside else await fail()
+
+    async with working(work) as (queue, recorder, workers):
+        queue.add(key("bad"))
+        queue.add(key("good"))
+        await recorder.until("good", 1)
+        await recorder.until("bad", 2)
+        assert workers.is_alive()
+    assert f"Issuer n/bad: unexpected: {error.__name__} at test_workers.py:" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
 async def test_what_is_done_aside_keeps_no_worker_and_the_key_from_another() -> None:
     go_on = asyncio.Event()
 

@@ -57,6 +57,8 @@ def test_a_backend_of_a_third_party_is_as_good_as_ours(here: Site, branch: Branc
         ({"name": "example", "config": {}}, "spec.external.config.url: write the CA's URL, such as https://ca.ex"),
         ({"name": "broken", "config": {"broken": "create"}}, "see KeyError in the log"),
         ({"name": "broken", "config": {"broken": "check"}}, "see ZeroDivisionError in the log"),
+        ({"name": "broken", "config": {"broken": "health"}}, "see TypeError in the log"),
+        ({"name": "broken", "config": {"broken": "task"}}, "see CancelledError in the log"),
         ({"name": "broken", "config": {"broken": "traits"}}, "that it `abandons`, and has no method `abandon`: write"),
     ],
 )
@@ -71,12 +73,16 @@ def test_an_issuer_says_why_its_backend_is_of_no_use(here: Site, spec: dict[str,
     message = wait_until("the issuer is not ready", unready)["message"]
     assert said in message
     assert "hunter2" not in message
+    sample = f'csr_operator_issuer_ready{{kind="Issuer",name="{name}",namespace="{here.kubectl.namespace}"}} 0.0'
+    wait_until("the metrics show it", lambda: sample in here.operator.get("/metrics"))
 
 
 @pytest.mark.parametrize(
     ("broken", "reason", "said"),
     [
         ("submit", "IssuerUnavailable", "see AttributeError in the log"),
+        ("order", "IssuerUnavailable", "see CancelledError in the log"),
+        ("pem", "IssuerUnavailable", "see TypeError in the log"),
         ("pending", "IssuerNotReady", "left an order pending, which only one that says that it `costs` may do"),
     ],
 )

@@ -39,6 +39,14 @@ class Abandoning(Plain):
         pass
 
 
+class Empty(Plain):
+    """Has nothing created. config: what is returned instead."""
+
+    @classmethod
+    def create(cls, config: Mapping[str, Any], context: Context) -> Any:
+        return config or None
+
+
 class Unrelated:
     """Has a method that a backend has, and is none."""
 
@@ -50,7 +58,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The classes of this file are backends of a third party."""
 
     def found(group: str, name: str = "") -> EntryPoints:
-        names = ("Plain", "Mute", "Abandoning", "Unrelated")
+        names = ("Plain", "Mute", "Abandoning", "Empty", "Unrelated")
         ours = EntryPoints(EntryPoint(name, f"{__name__}:{name}", registry.GROUP) for name in names)
         return ours.select(group=group, name=name)
 
@@ -104,3 +112,16 @@ def test_a_backend_without_traits_is_told_to_have_some() -> None:
 def test_what_is_registered_has_to_be_a_backend() -> None:
     with pytest.raises(Misconfigured, match=r"^backend Unrelated is no class that inherits from csr_operator\.plugin"):
         made("Unrelated")
+
+
+@pytest.mark.parametrize(("traits", "kind"), [({}, "NoneType"), ({"costs": True}, "dict")])
+def test_a_create_that_returns_no_backend_is_told(traits: dict[str, bool], kind: str) -> None:
+    text = rf"^backend Empty \(tests\.plugin\.test_traits:Empty\): its `create` returned {kind}, and no Backend"
+    with pytest.raises(Misconfigured, match=text):
+        made("Empty", **traits)
+
+
+@pytest.mark.parametrize("value", ["yes", None, 1])
+def test_a_trait_is_true_or_false(value: Any) -> None:
+    with pytest.raises(Misconfigured, match=r"says in its traits for `repeats_common_name` neither True"):
+        made("Plain", repeats_common_name=value)

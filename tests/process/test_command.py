@@ -10,7 +10,7 @@ from importlib import metadata
 import pytest
 
 from csr_operator.__main__ import main
-from csr_operator.manager.logs import JsonFormatter
+from csr_operator.manager.logs import JsonFormatter, TextFormatter
 
 
 def _said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -46,6 +46,34 @@ def test_a_line_of_the_log_as_json() -> None:
     assert line["time"].endswith("+00:00")
     assert (line["level"], line["logger"], line["message"]) == ("warning", "a.b", 'say "\n"')
     assert "ValueError" in line["exception"]
+
+
+UGLY = "a\0b\n2026-01-01 00:00:00,000 ERROR forged: \x1b[31m\u202e"
+
+
+def _formatted(formatter: logging.Formatter, message: str, error: Exception) -> str:
+    try:
+        raise error
+    except Exception:
+        return formatter.format(logging.LogRecord("a.b", logging.ERROR, "file", 1, message, (), sys.exc_info()))
+
+
+def test_no_text_of_others_looks_like_a_line_of_the_log() -> None:
+    first, *others = _formatted(TextFormatter(), UGLY, ValueError(UGLY)).split("\n")
+
+    assert first.endswith(r" ERROR a.b: a\x00b\n2026-01-01 00:00:00,000 ERROR forged: \x1b[31m\u202e")
+    assert others[0] == "    Traceback (most recent call last):"
+    assert others[-2:] == [r"    ValueError: a\x00b", r"    2026-01-01 00:00:00,000 ERROR forged: \x1b[31m\u202e"]
+    assert all(line.startswith("    ") and line.isprintable() for line in others)
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()], ids=["text", "json"])
+@pytest.mark.parametrize("text", ["x" * 10_000_000, "x\n" * 1_000_000], ids=["one line", "many lines"])
+def test_a_huge_text_does_not_fill_the_log(formatter: logging.Formatter, text: str) -> None:
+    written = _formatted(formatter, text, ValueError(text))
+
+    assert len(written) < 200_000
+    assert "Traceback" in written
 
 
 @pytest.mark.slow("starts the operator, imports and all")

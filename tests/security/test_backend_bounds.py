@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from csr_operator.issuance.backend_calls import GuardedBackend
 from csr_operator.issuance.failures import Failed
+from csr_operator.pki.verify import Rules
 from csr_operator.plugin import http
 from csr_operator.plugin.backend import Issued, Pending, Renewal, Traits
 from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable
@@ -36,13 +37,13 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 class Odd:
     """A backend of a third party, that answers or raises what it is made with."""
 
-    traits = Traits(costs=True, revokes=True, suggests_renewal=True)
+    traits = Traits(costs=True, revokes=True, suggests_renewal=True, knows_roots=True)
 
     def __init__(self, answer: Any) -> None:
         self._answer = answer
 
     async def submit(self, order: Any) -> Any:
-        if isinstance(self._answer, Exception):
+        if isinstance(self._answer, BaseException):
             raise self._answer
         return self._answer
 
@@ -50,6 +51,9 @@ class Odd:
         return await self.submit(order)
 
     async def suggest_renewal(self, reference: str) -> Any:
+        return self._answer
+
+    async def roots_of(self, leaf: Any) -> Any:
         return self._answer
 
 
@@ -70,6 +74,149 @@ async def test_what_a_backend_should_not_raise_is_not_shown() -> None:
     with pytest.raises(Failed) as failed:
         await ca(RuntimeError("PASSWORD")).ask(order(), "")
     assert "PASSWORD" not in failed.value.message
+
+
+UNRAISED = [
+    asyncio.CancelledError("PASSWORD"),
+    GeneratorExit("PASSWORD"),
+    SystemExit("PASSWORD"),
+    KeyboardInterrupt("PASSWORD"),
+    BaseExceptionGroup("PASSWORD", [SystemExit("PASSWORD")]),
+]
+
+
+@pytest.mark.parametrize("error", UNRAISED, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("handle", ["", "handle"], ids=["submit", "poll"])
+async def test_what_is_no_error_of_a_call_is_one_of_the_backend(
+    error: BaseException, handle: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Failed) as failed:
+        await ca(error).ask(order(), handle)
+    assert failed.value.reason == "IssuerUnavailable"
+    assert f"see {type(error).__name__} in the log" in failed.value.message
+    assert f"{type(error).__name__} at test_backend_bounds.py:" in caplog.text
+    assert "PASSWORD" not in caplog.text + failed.value.message
+
+
+async def test_the_end_of_the_operator_is_none_of_the_backend() -> None:
+    class Hanging(Odd):
+        async def submit(self, order: Any) -> Any:
+            asked.set()
+            await asyncio.Event().wait()
+
+    asked = asyncio.Event()
+    asking = asyncio.create_task(
+        GuardedBackend("Issuer/odd", "odd", Hanging(None), None).ask(order(), "")  # type: ignore[arg-type]
+    )
+    await asked.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+async def test_what_is_raised_before_anything_is_awaited_is_told_as_well() -> None:
+    class Plain(Odd):
+        def submit(self, order: Any) -> Any:
+            raise KeyError("PASSWORD")
+
+    with pytest.raises(Failed, match="see KeyError in the log"):
+        await GuardedBackend("Issuer/odd", "odd", Plain(None), None).ask(order(), "")  # type: ignore[arg-type]
+
+
+NO_TEXT = Retryable(None)  # type: ignore[arg-type]
+
+
+class Wordless(Rejected):
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Rejected(""), Rejected(), Rejected(None), Retryable("\0"), NO_TEXT, Lapsed(" "), Wordless("no")],
+    ids=repr,
+)
+async def test_an_error_without_a_text_has_a_message_nevertheless(error: BackendError) -> None:
+    with pytest.raises(Failed) as failed:
+        await ca(error).ask(order(), "")
+    assert failed.value.message == "the CA gave no reason"
+
+
+ANY_ISSUED: Any = Issued
+ANY_PENDING: Any = Pending
+ANY_RENEWAL: Any = Renewal
+ANY_RULES: Any = Rules
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        "answer",
+        ANY_ISSUED("abc"),
+        ANY_ISSUED("-----BEGIN CERTIFICATE-----"),
+        ANY_ISSUED([1, 2, 3]),
+        ANY_ISSUED(["-----BEGIN"]),
+        ANY_ISSUED(None),
+        ANY_ISSUED({}),
+        ANY_ISSUED([], roots=[1]),
+        ANY_ISSUED([], roots=None),
+        ANY_ISSUED([], any_duration="no"),
+        ANY_ISSUED([], rules=None),
+        ANY_ISSUED([], rules={}),
+        ANY_ISSUED([], rules=ANY_RULES(subject="EXACT")),
+        ANY_ISSUED([], rules=ANY_RULES(added_usages="server auth")),
+        ANY_ISSUED([], rules=ANY_RULES(added_usages=frozenset({1}))),
+        ANY_ISSUED([], rules=ANY_RULES(clock_skew=300)),
+        ANY_ISSUED([], rules=ANY_RULES(clock_skew=timedelta.max)),
+        ANY_ISSUED([], reference=None),
+        ANY_ISSUED([], reference=7),
+        ANY_ISSUED([], renewal="tomorrow"),
+        ANY_ISSUED([], renewal=ANY_RENEWAL("2026-03-01", "2026-03-02", DAY)),
+        ANY_ISSUED([], renewal=ANY_RENEWAL(NOW, NOW + DAY, "a day")),
+        ANY_ISSUED([], renewal=ANY_RENEWAL(NOW, NOW + DAY, DAY, None)),
+        ANY_PENDING(None, DAY, "later"),
+        ANY_PENDING(b"handle", DAY, "later"),
+        ANY_PENDING("\ud800", DAY, "later"),
+        ANY_PENDING("handle", None, "later"),
+        ANY_PENDING("handle", "soon", "later"),
+        ANY_PENDING("handle", DAY, None),
+        ANY_PENDING("handle", DAY, "later", "yes"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("handle", ["", "handle"], ids=["submit", "poll"])
+async def test_an_answer_of_other_types_is_told_as_a_mistake_of_the_backend(answer: Any, handle: str) -> None:
+    with pytest.raises(Failed, match=r"^backend odd failed in a way that its author did not expect") as failed:
+        await ca(answer).ask(order(), handle)
+    assert failed.value.reason == "IssuerUnavailable"
+
+
+@pytest.mark.parametrize("renewal", ["tomorrow", ANY_RENEWAL("now", NOW, DAY), ANY_RENEWAL(NOW, NOW + DAY, None)])
+async def test_a_renewal_of_other_types_is_told_as_one(renewal: Any) -> None:
+    with pytest.raises(Failed, match="failed in a way that its author did not expect"):
+        await ca(renewal).suggest_renewal("reference")
+
+
+@pytest.mark.parametrize("roots", ["abc", [1], 7])
+async def test_roots_of_other_types_are_told_as_one(roots: Any) -> None:
+    with pytest.raises(Failed, match="failed in a way that its author did not expect"):
+        await ca(roots).roots_of(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [("\ud800", "cannot be printed"), ("a\nb", "cannot be printed"), ("x" * 1025, "more than 1024")],
+)
+async def test_what_is_wrong_with_a_reference_is_told(reference: str, why: str) -> None:
+    with pytest.raises(Failed, match=why):
+        await ca(Issued([], reference=reference)).ask(order(), "")
+
+
+async def test_an_order_that_waits_for_nothing_in_particular_says_so() -> None:
+    answer = await ca(Pending("handle", DAY, "\n")).ask(order(), "")
+    assert isinstance(answer, Pending)
+    assert answer.message == "the CA does not say what it waits for"
 
 
 @pytest.mark.parametrize("after", [timedelta.max, float("inf"), 1e308, 10**400, 99999999999.0])

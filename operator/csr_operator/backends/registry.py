@@ -35,6 +35,11 @@ def _is_own(entry: EntryPoint) -> bool:
 
 def create(name: str, config: Mapping[str, Any], context: Context) -> Backend:
     """The backend of an issuer: `config` is what its spec says to the backend called `name`. Raises Misconfigured."""
-    made = load_backend(name).create(config, context)
+    kind = load_backend(name)
+    made: object = kind.create(config, context)
+    if not isinstance(made, Backend):
+        where = f"{kind.__module__}:{kind.__qualname__}"
+        text = f"backend {name} ({where}): its `create` returned {type(made).__name__}, and no Backend: update it"
+        raise Misconfigured(text)
     check_traits(made)
     return made

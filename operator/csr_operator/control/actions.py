@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from csr_operator.api.keys import Raw
 from csr_operator.api.reasons import Reason
@@ -42,6 +42,10 @@ from .reports import NOT_OURS, next_reminder, shows_trouble
 from .revocations import Revocations
 from .situations import Situations
 from .store import Store
+
+_RECENT, _MOVES = timedelta(minutes=10), 20
+"""So often within this time an order may move, which Secret and status tell of each time. From then on it is looked at
+no more often than that."""
 
 
 class Actions:
@@ -140,7 +144,7 @@ class Actions:
             case Release():
                 await self._revocations.release(request, action.unrevoked)
         if isinstance(done, Ordered):
-            self._note_order(request, done)
+            self._note_order(request, done, staged)
             return done.csr_pem
         self._memory.recall(request).waiting = None
         if done is None:
@@ -178,13 +182,20 @@ class Actions:
         self._shown(there)
         return False
 
-    def _note_order(self, request: CertificateRequest, done: Ordered) -> None:
+    def _note_order(self, request: CertificateRequest, done: Ordered, before: Staged | None) -> None:
+        """before: the order as it was kept until now."""
         self._store.wrote_secret(done.staged)
-        now = self._clock()
-        self._memory.recall(request).waiting = Waiting(
+        now, remembered = self._clock(), self._memory.recall(request)
+        pause, waiting = done.pending.poll_after, remembered.waiting
+        is_same = before is not None and before.handle == done.staged.handle
+        if not is_same or waiting is None or waiting.message != done.pending.message:
+            remembered.moves = (*(at for at in remembered.moves if timedelta(0) <= now - at < _RECENT), now)
+            if len(remembered.moves) > _MOVES:
+                pause = max(pause, _RECENT / _MOVES)
+        remembered.waiting = Waiting(
             uid=done.staged.uid,
             message=done.pending.message,
-            poll_at=now + done.pending.poll_after,
+            poll_at=now + pause,
             imported=request.wishes.imported,
             remind_at=next_reminder(done.staged, now) if done.pending.by_user else None,
             since=now,

@@ -19,12 +19,13 @@ from csr_operator.backends import registry
 from csr_operator.challenges.responder import Challenges, IssuerResponder
 from csr_operator.decisions.status import condition_bodies, issuer_conditions
 from csr_operator.decisions.world import IssuerState
-from csr_operator.issuance.backend_calls import GuardedBackend, describe_unexpected
+from csr_operator.issuance.backend_answers import bound_health, describe_refusal
+from csr_operator.issuance.backend_calls import GuardedBackend, describe_unexpected, is_own_end, log_unexpected
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.kube.issuer_secrets import write_issuer_secret
 from csr_operator.kube.objects import secret_data
-from csr_operator.metrics import CA_CALLS, IssuerSample
+from csr_operator.metrics import CA_CALLS, SKIPPED_SAMPLES, IssuerSample
 from csr_operator.pki.errors import quoted
 from csr_operator.plugin.backend import Backend, Health, Traits
 from csr_operator.plugin.context import Context
@@ -119,8 +120,12 @@ class Issuers:
     def samples(self) -> Iterator[IssuerSample]:
         """For the metrics: each issuer as it stands now. Called in a thread, so nothing is changed here."""
         for key, live in list(self._live.items()):
-            expiry = live.not_after.timestamp() if live.not_after is not None else None
-            yield IssuerSample(key.kind, key.namespace, key.name, live.is_ready, expiry)
+            try:
+                expiry = live.not_after.timestamp() if live.not_after is not None else None
+                yield IssuerSample(key.kind, key.namespace, key.name, live.is_ready, expiry)
+            except Exception:
+                SKIPPED_SAMPLES.inc()  # one that shows nothing hides no other
+                logger.debug("%s: no sample", key, exc_info=True)
 
     def uids(self) -> Iterator[tuple[ObjectKey, str]]:
         """All there are, with their UIDs."""
@@ -206,9 +211,9 @@ class Issuers:
             context = Context(read_secret, write_secret, self._clock, self._http, responder, self._programs, namespace)
             backend = registry.create(issuer.backend, issuer.config, context)
         except Misconfigured as error:
-            return KnownIssuer(issuer, None, redact(str(error)))
-        except Exception as error:
-            logger.exception("%s: backend %s: unexpected, at create", issuer.key, issuer.backend)
+            return KnownIssuer(issuer, None, describe_refusal(error))
+        except BaseException as error:  # nothing is awaited here, so that none is the end of our own task
+            log_unexpected(issuer.key, issuer.backend, "create", error)
             return KnownIssuer(issuer, None, describe_unexpected(issuer.backend, error))
         return KnownIssuer(issuer, backend, "")
 
@@ -219,7 +224,7 @@ class Issuers:
         try:
             async with asyncio.timeout(_PATIENCE):
                 answer = await live.backend.check()
-            health = Health(redact(answer.message), redact(answer.fingerprint), answer.not_after)
+            health = bound_health(answer)
             outcome = "ok"
             return True, Reason.READY, health
         except TimeoutError:
@@ -227,13 +232,13 @@ class Issuers:
             return False, Reason.UNAVAILABLE, Health(f"the CA did not answer within {_PATIENCE:.0f} s")
         except SecretNotFound as error:
             outcome = "misconfigured"
-            return False, Reason.SECRET_NOT_FOUND, Health(redact(str(error)))
+            return False, Reason.SECRET_NOT_FOUND, Health(describe_refusal(error))
         except Misconfigured as error:
             outcome = "misconfigured"
-            return False, Reason.MISCONFIGURED, Health(redact(str(error)))
+            return False, Reason.MISCONFIGURED, Health(describe_refusal(error))
         except BackendError as error:
             outcome = "unavailable"
-            return False, Reason.UNAVAILABLE, Health(redact(str(error)))
+            return False, Reason.UNAVAILABLE, Health(describe_refusal(error))
         except KubeError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
@@ -242,8 +247,10 @@ class Issuers:
             return False, Reason.MISCONFIGURED, Health(text)
         except Unreachable:
             raise
-        except Exception as error:
-            logger.exception("%s: backend %s: unexpected, at check", live.issuer.key, live.issuer.backend)
+        except BaseException as error:
+            if is_own_end(error):
+                raise
+            log_unexpected(live.issuer.key, live.issuer.backend, "check", error)
             return False, Reason.UNAVAILABLE, Health(describe_unexpected(live.issuer.backend, error))
         finally:
             CA_CALLS.labels(live.issuer.backend, "check", outcome).inc()

@@ -57,6 +57,9 @@ class Remembered:
     waiting: Waiting | None = None
     """Its order."""
 
+    moves: tuple[datetime, ...] = ()
+    """When the CA last told something else of the order."""
+
     consultation: Consultation | None = None
     look: Look | None = None
     pace: Pace | None = None

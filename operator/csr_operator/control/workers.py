@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from csr_operator.kube.errors import KubeError, Unreachable
+from csr_operator.plugin.offload import locate_error
 
 from .queue import WorkQueue
 from .reconciler import Aside, Done, Gone, Key, Outcome, Reconciler, Retry
@@ -21,6 +22,7 @@ class Workers:
         self._queue, self._reconciler = queue, reconciler
         self._tasks: list[asyncio.Task[None]] = []
         self._aside: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     def start(self, count: int) -> None:
         """Begin, with so many at once."""
@@ -32,6 +34,7 @@ class Workers:
 
     async def stop(self) -> None:
         """Give up what is under way."""
+        self._stopping = True
         tasks = [*self._tasks, *self._aside]
         for task in tasks:
             task.cancel()
@@ -61,6 +64,12 @@ class Workers:
         except Exception:
             # A bug, and no reason to leave this object, or any other, alone for good.
             logger.exception("%s: unexpected", key)
+            return Retry(why="unexpected")
+        except BaseException as error:
+            # A cancellation of somebody's own, say: nobody but `stop` ends these tasks, and no key is lost by it.
+            if self._stopping:
+                raise
+            logger.error("%s: unexpected: %s", key, locate_error(error))
             return Retry(why="unexpected")
 
     def _end(self, key: Key, outcome: Outcome) -> None:

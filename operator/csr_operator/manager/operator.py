@@ -259,7 +259,13 @@ class Operator:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error: BaseException | None
+        if task.cancelled():
+            # Only the end of the operator cancels tasks; else what a task awaited was.
+            error = None if self._stop.is_set() else OperatorFailed(f"{task.get_name()} was cancelled")
+        else:
+            error = task.exception()
+        if error is not None:
             logger.error("%s ended", task.get_name(), exc_info=None if isinstance(error, OperatorFailed) else error)
             self._failure = error
             self._end()

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -182,12 +182,17 @@ _METHODS = {
 
 
 def check_traits(backend: Backend) -> None:
-    """Raises Misconfigured, to be shown to users, if a backend has no traits, or one without the method for it."""
+    """Raises Misconfigured, to be shown to users, if a backend has no traits, or one that is no bool, or
+    without the method for it."""
     kind = type(backend)
     traits = getattr(backend, "traits", None)
     if not isinstance(traits, Traits):
         text = "has no `traits`: write what it can do, such as `traits = Traits(revokes=True)`"
         raise Misconfigured(f"backend {kind.__qualname__} {text}")
+    for name in (trait.name for trait in fields(Traits)):
+        if not isinstance(getattr(traits, name), bool):
+            text = f"says in its traits for `{name}` neither True nor False: write which"
+            raise Misconfigured(f"backend {kind.__qualname__} {text}")
     for trait, method in _METHODS.items():
         if getattr(traits, trait) and getattr(kind, method) is getattr(Backend, method):
             text = f"says in its traits that it `{trait}`, and has no method `{method}`: write it, or remove the trait"

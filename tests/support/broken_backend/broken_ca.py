@@ -1,5 +1,6 @@
 """A backend with a mistake in each of its methods, which its issuer picks one of."""
 
+import asyncio
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
@@ -31,12 +32,27 @@ class BrokenCa(Backend):
             raise Retryable(f"HTTP status 503: busy, request {uuid.uuid4()}")
         if self._broken == "refused":
             raise Misconfigured(f"HTTP status 401: no such user, request {uuid.uuid4()}")
+        if self._broken == "health":
+            return Health("is well", "", "2030-01-01")  # type: ignore[arg-type]
+        if self._broken == "task":
+            await _cancelled()
         return Health("is well")
 
     async def submit(self, order: Order) -> Issued | Pending:
+        if self._broken == "order":
+            await _cancelled()
+        if self._broken == "pem":
+            return Issued(["-----BEGIN CERTIFICATE-----"])  # type: ignore[list-item]
         if self._broken == "pending":
             return Pending("1", timedelta(seconds=1), "later")
         raise AttributeError("secret=hunter2")
+
+
+async def _cancelled() -> None:
+    """Wait for what many wait for, and somebody has given up."""
+    shared = asyncio.create_task(asyncio.sleep(60))
+    shared.cancel()
+    await shared
 
 
 class SlowCa(BrokenCa):
