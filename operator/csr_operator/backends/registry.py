@@ -5,6 +5,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
+from csr_operator.api.reading import describe_unreadable
 from csr_operator.plugin.backend import Backend, check_traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured
@@ -30,6 +31,12 @@ def load_backend(name: str) -> type[Backend]:
 
 def create(name: str, config: Mapping[str, Any], context: Context) -> Backend:
     """The backend of an issuer: `config` is what its spec says to the backend called `name`. Raises Misconfigured."""
-    made = load_backend(name).create(config, context)
+    kind = load_backend(name)
+    try:
+        made = kind.create(config, context)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        if not kind.__module__.startswith(f"{__package__}."):
+            raise  # who knows what that has read
+        raise Misconfigured(describe_unreadable(f"spec.{name}")) from None
     check_traits(made)
     return made
