@@ -198,7 +198,14 @@ class Account:
                 f"{self._key_name}: put the account's key there, or remove disableAccountKeyGeneration to have one made"
             )
         fresh = {self._key_name: _pem(), _ROTATION: self._rotation}
-        return await self._write(lambda before: before if before.get(self._key_name) else {**before, **fresh})
+        try:
+            return await self._write(lambda before: before if before.get(self._key_name) else {**before, **fresh})
+        except Misconfigured:
+            # Another issuer that shares the account may have made the Secret just now.
+            data = await self._context.read_secret(self._secret)
+            if data is not None and data.get(self._key_name):
+                return data
+            raise
 
     async def _write(self, change: Any) -> Data:
         await self._context.write_secret(self._secret, change)
