@@ -39,7 +39,7 @@ async def parts() -> AsyncIterator[Parts]:
             {**WITH_SERVER, "externalAccountBinding": {"keySecretRef": {"name": "eab"}}},
             "spec.acme.externalAccountBinding.keyID: it is missing: write",
         ),
-        ("ca", {"secretName": 5}, "spec.ca: a Secret's name in it is no text"),
+        ("ca", {"secretName": 5}, "spec.ca: the name of a Secret in it is not text"),
         ("ca", {"secretName": "ca", "crl": 5}, f"spec.ca: {UNREADABLE}"),
         ("manual", {"caBundle": 5}, f"spec.manual: {UNREADABLE}"),
         ("digicert", {"product": "ssl_basic", "secretName": "key", "caBundle": []}, "Secret "),
