@@ -45,6 +45,25 @@ _REQUIRED = {"backends": ("order", "fields", "offer"), "dns": ("order", "fields"
 """What each fragment in a folder has to have."""
 
 
+_SCHEMA_KEYS = frozenset(
+    {
+        *("type", "description", "format", "default", "enum", "nullable", "title", "example", "externalDocs"),
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+        *("minLength", "maxLength", "pattern", "items", "minItems", "maxItems", "uniqueItems"),
+        *("properties", "additionalProperties", "required", "minProperties", "maxProperties"),
+        *("allOf", "anyOf", "oneOf", "not"),
+        *("x-kubernetes-validations", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string"),
+        *("x-kubernetes-embedded-resource", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
+        "x-kubernetes-map-type",
+    }
+)
+"""What JSONSchemaProps of apiextensions.k8s.io/v1 has, but for what a structural schema must not have (`$ref` and its
+like). The API server drops any other key without a word."""
+
+_RULE_KEYS = frozenset({"rule", "message", "messageExpression", "reason", "fieldPath", "optionalOldSelf"})
+"""What ValidationRule of apiextensions.k8s.io/v1 has."""
+
+
 class BadPart(Exception):
     """No definition can be made of a part or fragment; the text names its file and the key."""
 
@@ -108,9 +127,24 @@ def _fragment(file: Path, required: Sequence[str]) -> Fragment:
     return Fragment(**keys, file=_name(file))
 
 
+class _Loader(yaml.SafeLoader):
+    """Takes no key twice, of which YAML's own would drop the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = set()
+        for key, _ in node.value:
+            if key.value in keys:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is there twice", key.start_mark)
+            keys.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _load(file: Path) -> dict[str, Any]:
     try:
-        loaded = yaml.safe_load(file.read_text())
+        loaded = yaml.load(file.read_text("utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise BadPart(f"{_name(file)}: line {line}: it is not UTF-8: save the file as that") from None
     except yaml.YAMLError as error:
         raise BadPart(f"{_name(file)}: {error}") from None
     if not isinstance(loaded, dict):
@@ -125,6 +159,32 @@ def _name(file: Path) -> str:
 
 def _bad(values: Values, text: str) -> BadPart:
     return BadPart(": ".join(filter(None, (values["file"], values["field"], text))))
+
+
+def _check_schema(schema: Any, values: Values) -> None:
+    """Raises BadPart for a schema, as it stands in a part, with a key that none has. Its properties are not looked at:
+    they are schemas of their own."""
+    if not isinstance(schema, dict):
+        raise _bad(values, "write the schema of the property")
+    if unknown := schema.keys() - _SCHEMA_KEYS - {"$part"}:
+        raise _bad(values, f"{min(map(str, unknown))}: a schema has no such key: correct it")
+    _check_rules(schema.get(_RULES, []), values)
+    for key in ("items", "additionalProperties", "not"):
+        if isinstance(inner := schema.get(key), dict):
+            _check_schema(inner, values)
+    for key in ("allOf", "anyOf", "oneOf"):
+        for inner in schema.get(key, []):
+            _check_schema(inner, values)
+
+
+def _check_rules(rules: Any, values: Values) -> None:
+    if isinstance(rules, dict):  # others for each kind
+        rules = [rule for of_kind in rules.values() for rule in of_kind]
+    for rule in rules:
+        if not isinstance(rule, dict) or "rule" not in rule:
+            raise _bad(values, f"{_RULES}: a rule needs rule")
+        if unknown := rule.keys() - _RULE_KEYS:
+            raise _bad(values, f"{_RULES}: {min(map(str, unknown))}: a rule has no such key: correct it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +209,10 @@ class _Maker:
             file = CRDS / "parts" / f"{node['$part']}.yaml"
             if not file.is_file():
                 raise _bad(values, f"$part: there is no {_name(file)}")
-            node, values = _merged(node, _load(file), file), {**values, "file": f"{values['file']} with {_name(file)}"}
+            part = _load(file)
+            values = {**values, "file": f"{values['file']} with {_name(file)}"}
+            _check_schema(part, values)
+            node = _merged(node, part, file)
         properties = node.get(_PROPERTIES, {})
         if "$each" not in properties:
             return self._object(node, values, [])
@@ -158,13 +221,18 @@ class _Maker:
         owner = values["field"].rpartition(".")[0]
         fragments = [part for part in self.fragments[properties["$each"]] if owner in (part.only or [owner])]
         values = {**values, "owner": owner, **_counted(fragments)}
-        rules = [
-            self.make(rule, {**values, "file": fragment.file}) for fragment in fragments for rule in fragment.rules
-        ]
+        rules = []
+        for fragment in fragments:
+            own = {**values, "file": fragment.file}
+            _check_rules(fragment.rules, own)
+            rules += [self.make(rule, own) for rule in fragment.rules]
         return self._object({**node, _RULES: [*node.get(_RULES, []), *rules]}, values, fragments)
 
     def _object(self, node: dict[str, Any], values: Values, fragments: Sequence[Fragment]) -> dict[str, Any]:
+        if "openAPIV3Schema" in node:
+            _check_schema(node["openAPIV3Schema"], values)
         result = {key: self.make(value, values) for key, value in node.items() if key != _PROPERTIES}
+        files: dict[str, str] = {}
         for name, schema in node.get(_PROPERTIES, {}).items():
             if name == "$each":
                 prefix = f"{values['owner']}: " if values["owner"] else ""
@@ -175,8 +243,12 @@ class _Maker:
                 prefix = f"{values['field']}." if values["field"] not in ("", "spec") else ""
                 added = [(name, schema, values["file"])]
             for own, schema, file in added:
-                made = self.make(schema, {**values, "field": prefix + own, "file": file})
-                result.setdefault(_PROPERTIES, {})[own] = made
+                inner = {**values, "field": prefix + own, "file": file}
+                if own in files:
+                    raise _bad(inner, f"{files[own]} has this field already: rename one of them")
+                files[own] = file
+                _check_schema(schema, inner)
+                result.setdefault(_PROPERTIES, {})[own] = self.make(schema, inner)
         return result
 
 
@@ -198,6 +270,8 @@ def _merged(own: Mapping[str, Any], part: Mapping[str, Any], file: Path) -> dict
         if key == _RULES and key in own:
             merged[key] = [*own[key], *value]
         elif key == _PROPERTIES and key in own:
+            if both := own[key].keys() & value.keys():
+                raise BadPart(f"{_name(file)}: {_PROPERTIES}.{min(both)}: it is where the part is used as well")
             merged[key] = {**own[key], **value}
         else:
             merged.setdefault(key, value)

@@ -236,3 +236,24 @@ async def test_it_had_one_before_where_the_status_says_so(parts: Parts, fields: 
     request = parts.ask()
     request = replace(request, status=replace(request.status, **fields))
     assert parts.situations.had_one(request) is bool(fields)
+
+
+# Specs of another shape than admission lets through.
+
+
+async def test_without_the_name_of_a_secret_none_is_looked_for(parts: Parts) -> None:
+    """Nor are two such requests rivals for one."""
+    await parts.add_issuer()
+    for request in [parts.ask(name, secretName="") for name in ("a", "b")]:
+        assert reason(await parts.decide(request)) is Reason.INVALID_SPEC
+        assert parts.scene.store.rival(request) == ""
+    guarded = parts.change(request, finalizers=[REVOCATION_FINALIZER])
+    assert isinstance(await parts.decide(parts.delete(guarded)), Release)
+    assert parts.api.reads == []
+
+
+async def test_without_an_issuer_the_spec_is_said_to_be_invalid(parts: Parts) -> None:
+    held = await parts.decide(parts.ask(issuerRef=None))
+    assert isinstance(held, Hold)
+    assert held.reason is Reason.INVALID_SPEC
+    assert held.message.startswith("spec.issuerRef: ")

@@ -136,7 +136,22 @@ def test_each_dns_provider_has_a_schema_and_the_other_way_round() -> None:
         ("${namespace}", "${nmespace}", "mint.secretName: ${nmespace} stands for nothing here"),
         ("$part: secretName", "$part: secret", "mint.secretName: $part: there is no crds/parts/secret.yaml"),
         ("offer: '", "offer: ", "line 3, column"),
-        ("order: 99", "rules: [{message: '${x}'}]\norder: 99", "${x} stands for nothing here"),
+        ("order: 99", "rules: [{rule: 'true', message: '${x}'}]\norder: 99", "${x} stands for nothing here"),
+        ("order: 99", "order: 99\norder: 100", "order is there twice"),
+        ("order: 99", "rules: [{rule: 'true', mesage: x}]\norder: 99", "mesage: a rule has no such key"),
+        ("order: 99", "rules: [{message: x}]\norder: 99", "a rule needs rule"),
+        ("    description: A CA", "    descripton: A CA", "mint: descripton: a schema has no such key"),
+        (
+            "    description: A CA",
+            "    items: {typ: string}\n    description: A CA",
+            "mint: typ: a schema has no such key",
+        ),
+        (
+            "        description: A Sec",
+            "        descripton: A Sec",
+            "mint.secretName: descripton: a schema has no such",
+        ),
+        ("    properties:\n", "    properties:\n      token: string\n", "mint.token: write the schema of the property"),
     ],
 )
 def test_what_is_wrong_with_a_fragment_is_told_with_its_file_and_the_key(
@@ -149,6 +164,28 @@ def test_what_is_wrong_with_a_fragment_is_told_with_its_file_and_the_key(
         render("Issuer", {"backends": [tmp_path], "dns": []})
     assert str(error.value).startswith(str(file))
     assert told in str(error.value)
+
+
+def test_a_fragment_overwrites_no_field_of_another(tmp_path: Path) -> None:
+    """Not of one beside it, and not of the frame either."""
+    (tmp_path / "mint.yaml").write_text(A_CA)
+    (tmp_path / "second.yaml").write_text(A_CA)
+    with pytest.raises(BadPart) as error:
+        render("Issuer", {"backends": [tmp_path], "dns": []})
+    assert str(error.value).startswith(f"{tmp_path / 'second.yaml'}: mint: ")
+    assert f"{tmp_path / 'mint.yaml'} has this field already" in str(error.value)
+
+    (tmp_path / "second.yaml").write_text(A_CA.replace("  mint:\n", "  external:\n"))
+    with pytest.raises(BadPart, match=r"second\.yaml has this field already"):
+        render("Issuer", {"backends": [tmp_path], "dns": []})
+
+
+def test_a_fragment_that_is_not_utf_8_is_told_with_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "mint.yaml"
+    file.write_bytes(A_CA.replace("A CA.", "Münze.").encode("latin-1"))
+    with pytest.raises(BadPart) as error:
+        render("Issuer", {"backends": [tmp_path], "dns": []})
+    assert str(error.value) == f"{file}: line 7: it is not UTF-8: save the file as that"
 
 
 def _differences(one: Any, other: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:

@@ -89,6 +89,15 @@ def test_of_those_that_name_a_secret_whose_it_is_or_was_comes_first(secret: dict
     assert found.rival(other) == ""
 
 
+def test_of_those_of_the_same_second_the_uid_decides_in_whatever_order_they_are_shown() -> None:
+    same = [named(name, "2026-06-01T00:00:00Z") for name in ("b", "a")]
+    for requests in (same, same[::-1]):
+        found = store()
+        for request in requests:
+            found.put_request(request)
+        assert [found.rival(request) for request in same] == ["a", ""]
+
+
 def test_news_are_told_from_what_is_known() -> None:
     secret = SecretMeta("n", "www-tls", "s", "5", "r", "", frozenset(), "", None)
     found = store()

@@ -1,5 +1,7 @@
 """Names of the API group, of labels, annotations and finalizers."""
 
+import re
+
 GROUP = "csr-operator.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
@@ -95,3 +97,10 @@ ORDER_OF_ANNOTATION = f"{GROUP}/order-of"
 
 REVOCATION_FINALIZER = f"{GROUP}/revocation"
 """On a request that must not go before its certificates have been revoked, and on the Secret that has them."""
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+def is_name(text: str) -> bool:
+    """It can be the name of an object: a DNS subdomain (RFC 1123), of any length."""
+    return _NAME.fullmatch(text) is not None

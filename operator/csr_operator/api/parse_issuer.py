@@ -56,7 +56,7 @@ def parse_issuer(obj: Raw) -> Issuer:
             raise InvalidSpec("spec: name exactly one backend, such as `selfSigned: {}` or `ca: {secretName: ...}`")
         needs_approval = _needs_approval(spec)
         policy = read_field("spec.policy", _policy, spec["policy"]) if "policy" in spec else None
-        limits = read_field("spec.limits", _limits, read_mapping(spec, "limits"))
+        limits = read_field("spec.limits", _limits, spec["limits"]) if spec.get("limits") is not None else Limits()
         backend, config = read_field(f"spec.{backends[0]}", _backend, backends[0], spec[backends[0]])
         if _depth(config) > _DEEPEST:
             raise InvalidSpec(f"spec.{backends[0]}: nested more than {_DEEPEST} levels deep: make it flatter")
@@ -100,10 +100,10 @@ def _needs_approval(spec: Raw) -> bool:
 
 
 def _limits(raw: Raw) -> Limits:
-    concurrent, per_minute = raw.get("concurrent") or Limits().concurrent, raw.get("perMinute")
-    if not all(isinstance(limit, int | None) and (limit is None or limit > 0) for limit in (concurrent, per_minute)):
+    limits = concurrent, per_minute = raw.get("concurrent"), raw.get("perMinute")
+    if not all(limit is None or (type(limit) is int and limit > 0) for limit in limits):
         raise TypeError
-    return Limits(concurrent, per_minute)
+    return Limits(Limits().concurrent if concurrent is None else concurrent, per_minute)
 
 
 def _depth(value: Any) -> int:

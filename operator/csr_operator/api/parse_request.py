@@ -3,10 +3,11 @@
 import base64
 import binascii
 import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
 
 from csr_operator.pki.csr import CsrTemplate, csr_digest, load_csr, profile_with
-from csr_operator.pki.errors import PkiError
+from csr_operator.pki.errors import PkiError, quoted
 from csr_operator.pki.fingerprint import whole_octets
 from csr_operator.pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters
 from csr_operator.pki.names import Names, OtherName, Subject
@@ -20,6 +21,7 @@ from .names import (
     REVOCATION_REASONS,
     REVOKE_ANNOTATION,
     SUPERSEDED,
+    is_name,
 )
 from .reading import (
     describe_unreadable,
@@ -65,7 +67,7 @@ def parse_request(obj: Raw) -> CertificateRequest:
         issuance_hash = parsed.issuance_hash()
     except Exception as error:
         problem = problem_of(error)
-        parsed = RequestSpec(read_text(spec, "secretName"), _readable_refs(spec), CsrTemplate(Names(), Profile()))
+        parsed = RequestSpec(_readable_secret_name(spec), _readable_refs(spec), CsrTemplate(Names(), Profile()))
         issuance_hash = parsed.issuance_hash()
     return CertificateRequest(
         namespace=metadata["namespace"],
@@ -85,21 +87,21 @@ def parse_request(obj: Raw) -> CertificateRequest:
 
 
 def _request_spec(spec: Raw) -> RequestSpec:
-    csr_pem, profile = read_string(spec, "request"), read_field("spec", _profile, spec)
+    csr_pem, profile = read_string(spec, "request"), _profile(spec)
     percentage = spec.get("renewBeforePercentage")
     if percentage is not None and percentage not in range(1, 100):
         raise InvalidSpec(describe_unreadable("spec.renewBeforePercentage"))
     return RequestSpec(
-        secret_name=read_field("spec.secretName", read_required, spec, "secretName"),
-        issuer_refs=read_field("spec.issuerRef", _issuer_refs, spec),
+        secret_name=_secret_name(spec),
+        issuer_refs=read_field("spec.issuerRef", _needed_issuer_refs, spec),
         template=CsrTemplate(
-            names=read_field("spec", _names, spec),
+            names=_names(spec),
             profile=read_field("spec.request", _profile_with, csr_pem, profile) if csr_pem else profile,
         ),
         csr_pem=csr_pem,
         private_key=read_field("spec.privateKey", _private_key, spec.get("privateKey") or {}, is_ca=profile.is_ca),
         secret_template=read_field("spec.secretTemplate", _secret_template, spec.get("secretTemplate") or {}),
-        outputs=read_field("spec.keystores", _outputs, spec),
+        outputs=_outputs(spec),
         duration=read_duration(spec, "duration") or DEFAULT_DURATION,
         renew_before=read_duration(spec, "renewBefore"),
         renew_before_percentage=percentage,
@@ -129,6 +131,34 @@ def _revocation(raw: Raw) -> Revocation:
     return Revocation(bool(raw.get("onDelete")), bool(raw.get("onRotation")))
 
 
+def _secret_name(spec: Raw) -> str:
+    if not (name := read_string(spec, "secretName")):
+        raise InvalidSpec("spec.secretName: it is missing: name the Secret that the certificate is to be written to")
+    if not is_name(name) or len(name) > _LONGEST_NAME:
+        raise InvalidSpec(
+            f"spec.secretName: {quoted(name)} is not a valid Secret name: use lower-case letters, digits, hyphens and "
+            f"dots, with a letter or digit at both ends of each part, and {_LONGEST_NAME} characters at most"
+        )
+    return name
+
+
+_LONGEST_NAME = 253
+
+
+def _readable_secret_name(spec: Raw) -> str:
+    """Empty if it is none."""
+    try:
+        return _secret_name(spec)
+    except InvalidSpec:
+        return ""
+
+
+def _needed_issuer_refs(spec: Raw) -> tuple[IssuerRef, ...]:
+    if not (refs := _issuer_refs(spec)):
+        raise InvalidSpec("spec.issuerRef: it is missing: name the issuer that is to sign the certificate")
+    return refs
+
+
 def _issuer_refs(spec: Raw) -> tuple[IssuerRef, ...]:
     single, several = spec.get("issuerRef"), spec.get("issuerRefs") or ()
     refs = (single, *several) if single is not None else several  # admission lets only one of them through
@@ -150,14 +180,17 @@ def _secret_key_ref(raw: Raw | None, default_key: str) -> SecretKeyRef | None:
 
 
 def _outputs(spec: Raw) -> Outputs:
-    keystores = spec.get("keystores") or {}
-    formats = {f["type"] for f in spec.get("additionalOutputFormats") or ()}
-    return Outputs(
-        pkcs12=_keystore(keystores.get("pkcs12"), with_profile=True),
-        jks=_keystore(keystores.get("jks")),
-        der="DER" in formats,
-        combined_pem="CombinedPEM" in formats,
-    )
+    formats = read_field("spec.additionalOutputFormats", _formats, spec.get("additionalOutputFormats") or ())
+    pkcs12, jks = read_field("spec.keystores", _keystores, spec.get("keystores") or {})
+    return Outputs(pkcs12, jks, der="DER" in formats, combined_pem="CombinedPEM" in formats)
+
+
+def _formats(raw: Sequence[Raw]) -> set[str]:
+    return {read_required(entry, "type") for entry in raw}
+
+
+def _keystores(raw: Raw) -> tuple[KeystoreSpec | None, KeystoreSpec | None]:
+    return _keystore(raw.get("pkcs12"), with_profile=True), _keystore(raw.get("jks"))
 
 
 def _keystore(raw: Raw | None, *, with_profile: bool = False) -> KeystoreSpec | None:
@@ -193,52 +226,63 @@ _LONGEST_WISH = 256
 
 
 def _names(spec: Raw) -> Names:
-    subject = spec.get("subject") or {}
     return Names(
         common_name=read_string(spec, "commonName"),
-        subject=Subject(
-            countries=read_strings(subject, "countries"),
-            organizations=read_strings(subject, "organizations"),
-            organizational_units=read_strings(subject, "organizationalUnits"),
-            localities=read_strings(subject, "localities"),
-            provinces=read_strings(subject, "provinces"),
-            street_addresses=read_strings(subject, "streetAddresses"),
-            postal_codes=read_strings(subject, "postalCodes"),
-            serial_number=read_string(subject, "serialNumber", "spec.subject"),
-            email_address=read_string(subject, "emailAddress", "spec.subject"),
-        ),
+        subject=read_field("spec.subject", _subject, spec.get("subject") or {}),
         literal_subject=read_string(spec, "literalSubject"),
         dns_names=read_strings(spec, "dnsNames"),
         ip_addresses=read_strings(spec, "ipAddresses"),
         uris=read_strings(spec, "uris"),
         email_addresses=read_strings(spec, "emailAddresses"),
-        other_names=tuple(
-            OtherName(read_required(o, "oid"), read_required(o, "utf8Value")) for o in spec.get("otherNames") or ()
-        ),
+        other_names=read_field("spec.otherNames", _other_names, spec.get("otherNames") or ()),
     )
+
+
+def _subject(raw: Raw) -> Subject:
+    return Subject(
+        countries=read_strings(raw, "countries"),
+        organizations=read_strings(raw, "organizations"),
+        organizational_units=read_strings(raw, "organizationalUnits"),
+        localities=read_strings(raw, "localities"),
+        provinces=read_strings(raw, "provinces"),
+        street_addresses=read_strings(raw, "streetAddresses"),
+        postal_codes=read_strings(raw, "postalCodes"),
+        serial_number=read_string(raw, "serialNumber", "spec.subject"),
+        email_address=read_string(raw, "emailAddress", "spec.subject"),
+    )
+
+
+def _other_names(raw: Sequence[Raw]) -> tuple[OtherName, ...]:
+    return tuple(OtherName(read_required(entry, "oid"), read_required(entry, "utf8Value")) for entry in raw)
 
 
 def _profile(spec: Raw) -> Profile:
-    constraints, path_length = (
-        spec.get("nameConstraints"),
-        read_field("spec.pathLenConstraint", read_optional, spec, "pathLenConstraint"),
-    )
     return Profile(
         usages=read_strings(spec, "usages"),
         is_ca=bool(spec.get("isCA")),
-        path_length=path_length,
-        name_constraints=None
-        if not constraints
-        else NameConstraints(
-            permitted=_subtrees(constraints.get("permitted") or {}),
-            excluded=_subtrees(constraints.get("excluded") or {}),
-            critical=bool(constraints.get("critical")),
-        ),
+        path_length=read_field("spec.pathLenConstraint", read_optional, spec, "pathLenConstraint"),
+        name_constraints=read_field("spec.nameConstraints", _name_constraints, spec.get("nameConstraints") or {}),
         must_staple=bool(spec.get("mustStaple")),
-        extensions=tuple(
-            CustomExtension(read_required(e, "oid"), _base64(read_required(e, "value")), bool(e.get("critical")))
-            for e in spec.get("extensions") or ()
-        ),
+        extensions=read_field("spec.extensions", _extensions, spec.get("extensions") or ()),
+    )
+
+
+def _name_constraints(raw: Raw) -> NameConstraints | None:
+    if not raw:
+        return None
+    return NameConstraints(
+        permitted=_subtrees(raw.get("permitted") or {}),
+        excluded=_subtrees(raw.get("excluded") or {}),
+        critical=bool(raw.get("critical")),
+    )
+
+
+def _extensions(raw: Sequence[Raw]) -> tuple[CustomExtension, ...]:
+    return tuple(
+        CustomExtension(
+            read_required(entry, "oid"), _base64(read_required(entry, "value")), bool(entry.get("critical"))
+        )
+        for entry in raw
     )
 
 

@@ -117,8 +117,15 @@ def read_duration(raw: Raw, name: str, where: str = "spec") -> timedelta | None:
     if text is None:
         return None
     try:
-        return parse_duration(text)
+        if (duration := parse_duration(text)) <= _LONGEST_DURATION:
+            return duration
     except (ValueError, TypeError, OverflowError):
         shown = repr(text) if isinstance(text, str) and len(text) <= 64 else "this"
         remedy = "is not a duration: write hours, minutes and seconds, such as 2160h or 1h30m"
         raise InvalidSpec(f"{where}.{name}: {shown} {remedy}") from None
+    raise InvalidSpec(f"{where}.{name}: it is longer than 999999h: shorten it")
+
+
+_LONGEST_DURATION = timedelta(hours=1_500_000)
+"""More than admission lets through (its hours, minutes and seconds, each at most), and less than any date overflows by.
+"""

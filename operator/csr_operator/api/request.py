@@ -249,7 +249,7 @@ class CertificateRequest:
 
     @property
     def secret(self) -> SecretKey:
-        """The Secret that it wants written, in its own namespace."""
+        """The Secret that it wants written, in its own namespace; without a name if `spec` has none that can be one."""
         return SecretKey(self.namespace, self.spec.secret_name)
 
     @property

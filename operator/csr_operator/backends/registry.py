@@ -5,6 +5,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from csr_operator.api.reading import describe_unreadable
 from csr_operator.plugin.backend import Backend, check_traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured
@@ -36,7 +37,12 @@ def _is_own(entry: EntryPoint) -> bool:
 def create(name: str, config: Mapping[str, Any], context: Context) -> Backend:
     """The backend of an issuer: `config` is what its spec says to the backend called `name`. Raises Misconfigured."""
     kind = load_backend(name)
-    made: object = kind.create(config, context)
+    try:
+        made: object = kind.create(config, context)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        if not kind.__module__.startswith(f"{__package__}."):
+            raise  # who knows what that has read
+        raise Misconfigured(describe_unreadable(f"spec.{name}")) from None
     if not isinstance(made, Backend):
         where = f"{kind.__module__}:{kind.__qualname__}"
         text = f"backend {name} ({where}): its `create` returned {type(made).__name__}, and no Backend: update it"

@@ -192,6 +192,8 @@ class Issuers:
         namespace = issuer.namespace or self._cluster_resource_namespace
 
         async def read_secret(name: str) -> Mapping[str, bytes] | None:
+            if not isinstance(name, str) or not name:  # admission may not have seen it
+                raise Misconfigured(f"spec.{issuer.backend}: the name of a Secret in it is not text: write a name")
             secret_key = SecretKey(namespace, name)
             self._readers[secret_key].add(issuer.key)
             secret = await self._kube.secrets.get(secret_key)

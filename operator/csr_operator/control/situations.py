@@ -134,6 +134,8 @@ class Situations:
 
     def _may_be_unshown(self, request: CertificateRequest) -> bool:
         """There may be a Secret that no watch shows, and it matters before a certificate is to be issued."""
+        if not request.spec.secret_name:
+            return False
         if self._store.secret(request) is not None:
             self._memory.recall(request).look = None
             return False

@@ -93,6 +93,8 @@ class Store:
 
         That is the one that is at it already, and else the first by `precedence`.
         """
+        if not request.spec.secret_name:
+            return ""
         first = self._at_work.get(request.secret)
         if first is None:
             keys = self._by_secret[request.secret]

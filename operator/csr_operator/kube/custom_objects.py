@@ -1,10 +1,11 @@
 """The operator's own custom resources: CertificateRequests and issuers."""
 
 from csr_operator.api.keys import ObjectKey
+from csr_operator.api.names import is_name
 
 from .errors import KubeError
 from .objects import Object
-from .resources import WATCHED, is_name
+from .resources import WATCHED
 from .transport import Transport
 
 

@@ -1,15 +1,12 @@
 """The kinds of objects that the operator reads and writes, and where the Kubernetes API has them: the one table."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from csr_operator.api.keys import Kind
-from csr_operator.api.names import GROUP, MANAGED_LABEL, VERSION
+from csr_operator.api.names import GROUP, MANAGED_LABEL, VERSION, is_name
 
 from .errors import KubeError
-
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +35,6 @@ class Resource:
         root = f"/apis/{self.group}" if self.group else "/api"
         scope = f"namespaces/{namespace}/" if namespace and self.namespaced else ""
         return f"{root}/{self.version}/{scope}{self.plural}" + (f"/{name}" if name else "")
-
-
-def is_name(text: str) -> bool:
-    """It can be the name of an object: a DNS subdomain (RFC 1123), of any length."""
-    return _NAME.fullmatch(text) is not None
 
 
 SECRETS = Resource("", "v1", "secrets", "Secret", selector=MANAGED_LABEL, metadata_only=True)

@@ -1,7 +1,7 @@
 """The account of an ACME issuer, as its user sees and changes it."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from csr_operator.api.names import CREDENTIAL_TYPE
+from csr_operator.backends.acme import AcmeBackend
+from csr_operator.plugin.errors import Misconfigured, Retryable
+from csr_operator.plugin.http import http_session
+from csr_operator.plugin.testing import World
 from devcluster import ControlPlane
 from tests.support.acme_scene import HTTP, Scene, running_scene
 from tests.support.kubectl import condition, wait_until
@@ -46,6 +50,23 @@ def test_issuers_that_name_the_same_secret_share_the_account(scene: Scene) -> No
     assert account_url(scene, "first") == account_url(scene, "second")
     scene.kubectl.apply(request("shared", "second"))
     scene.ready("shared")
+
+
+class SharedWorld(World):
+    """Another issuer makes the Secret while this one is about to."""
+
+    async def write_secret(self, name: str, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
+        self.secrets[name] = {"tls.key": own_key().encode()}
+        raise Misconfigured(f"Secret {name} is not the issuer's to write")
+
+
+async def test_of_issuers_that_make_a_shared_account_at_once_one_takes_the_key_of_the_other() -> None:
+    async with http_session() as session:
+        shared = SharedWorld(session)
+        config = {"server": "https://127.0.0.1:1/directory", "privateKeySecretRef": {"name": "account"}}
+        backend = shared.make(AcmeBackend, config)
+        with pytest.raises(Retryable, match=r"127\.0\.0\.1"):  # it gets as far as asking the CA
+            await backend.check()
 
 
 def test_without_agreement_the_terms_are_named(scene: Scene) -> None:

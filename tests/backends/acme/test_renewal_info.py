@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from csr_acme import AcmeClient
 from csr_acme.client import renewal_id
-from tests.support.acme_scene import HTTP, Scene
+from tests.support.acme_scene import HTTP, Scene, names
 from tests.support.kubectl import wait_until
 from tests.support.manifests import request
 from tests.support.site import REQUEST, moment
@@ -54,6 +54,31 @@ async def test_a_certificate_that_was_replaced_already_is_renewed_all_the_same(s
 
     wait_until("another revision is there", lambda: scene.site.status("twice").get("revision") == 2)
     assert scene.leaf("twice") != leaf
+
+
+async def test_all_names_of_a_request_may_be_changed(scene: Scene) -> None:
+    """The new order has no name of the certificate that it is to replace, which Pebble refuses by a 500."""
+    scene.issuer("moved", HTTP, directory=scene.proxy.directory)
+    scene.kubectl.apply(request("moved", "moved", dnsNames=["moved-from.example.com"]))
+    leaf = scene.ready("moved")
+
+    scene.kubectl.apply(request("moved", "moved", dnsNames=["moved-to.example.com"]))
+
+    wait_until("another revision is there", lambda: scene.site.status("moved").get("revision") == 2)
+    assert names(scene.leaf("moved")) == {"moved-to.example.com"}
+    assert renewal_id(leaf) not in scene.proxy.replaced
+
+
+async def test_a_ca_that_is_overloaded_is_asked_once_and_then_told_what_is_replaced(scene: Scene) -> None:
+    scene.issuer("full", HTTP, directory=scene.proxy.directory)
+    scene.kubectl.apply(request("full", "full"))
+    leaf = scene.ready("full")
+    scene.proxy.refuse("new order", 503, "serverInternal", Retry_After="1")
+
+    scene.kubectl("annotate", REQUEST, "full", "csr-operator.dev/renew=now")
+
+    wait_until("another revision is there", lambda: scene.site.status("full").get("revision") == 2)
+    assert renewal_id(leaf) in scene.proxy.replaced
 
 
 async def test_a_window_that_was_stored_is_kept_over_a_restart(scene: Scene) -> None:

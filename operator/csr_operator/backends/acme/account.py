@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from csr_acme import AcmeClient, AcmeError, ExternalAccount, Refused, Unreachable
 from csr_acme.jose import AccountKey, b64url_decode
+from csr_operator.api.reading import describe_unreadable
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import load_private_key
 from csr_operator.plugin import credentials
@@ -52,14 +53,55 @@ class _Refusal:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Binding:
+    """`externalAccountBinding`: the CA's name for its customer, and Secret and key with what proves that."""
+
+    key_id: str
+    secret: str
+    key: str
+
+
+_BINDING = "spec.acme.externalAccountBinding"
+
+
+def _binding_of(raw: Any) -> _Binding | None:
+    """Raises Misconfigured."""
+    if raw is None:
+        return None
+    if not isinstance(raw, Mapping):
+        raise Misconfigured(describe_unreadable(_BINDING))
+    secret, key = _secret_key_of(raw, "keySecretRef", _BINDING, "secret")
+    return _Binding(_text_of(raw, "keyID", _BINDING, "write the key identifier that the CA gave you"), secret, key)
+
+
+def _secret_key_of(config: Mapping[str, Any], name: str, where: str, default: str) -> tuple[str, str]:
+    """Name of a Secret, and key in it (`default` if that is not said). Raises Misconfigured."""
+    reference, field = config.get(name) or {}, f"{where}.{name}"
+    if not isinstance(reference, Mapping):
+        raise Misconfigured(describe_unreadable(field))
+    key = _text_of(reference, "key", field, "") if reference.get("key") else default
+    return _text_of(reference, "name", field, "name the Secret"), key
+
+
+def _text_of(config: Mapping[str, Any], name: str, where: str, remedy: str) -> str:
+    """Raises Misconfigured, with `remedy` if it is missing."""
+    if not (value := config.get(name)):
+        raise Misconfigured(f"{where}.{name}: it is missing: {remedy}")
+    if not isinstance(value, str):
+        raise Misconfigured(describe_unreadable(f"{where}.{name}"))
+    return value
+
+
 class Account:
     """config: `spec.acme`. All methods raise BackendError."""
 
     def __init__(self, config: Mapping[str, Any], context: Context, trusted: ssl.SSLContext) -> None:
         self._config, self._context, self._trusted = config, context, trusted
-        self._secret = config["privateKeySecretRef"]["name"]
-        self._key_name = config["privateKeySecretRef"].get("key") or "tls.key"
-        self._directory: str = PRESETS.get(config["server"], config["server"])
+        self._secret, self._key_name = _secret_key_of(config, "privateKeySecretRef", "spec.acme", "tls.key")
+        server = _text_of(config, "server", "spec.acme", "write the URL of the CA's ACME directory")
+        self._directory: str = PRESETS.get(server, server)
+        self._binding = _binding_of(config.get("externalAccountBinding"))
         self._lock = asyncio.Lock()
         self._used: Data = {}
         self._client: AcmeClient | None = None
@@ -116,8 +158,7 @@ class Account:
 
     async def _read(self) -> tuple[Data | None, ...]:
         """All that the answer to newAccount depends on, besides the spec."""
-        binding = self._config.get("externalAccountBinding")
-        names = [self._secret, *([binding["keySecretRef"]["name"]] if binding else [])]
+        names = [self._secret, *([self._binding.secret] if self._binding is not None else [])]
         return tuple([await self._context.read_secret(name) for name in names])
 
     async def _opened(self, now: datetime) -> AcmeClient:
@@ -157,7 +198,14 @@ class Account:
                 f"{self._key_name}: put the account's key there, or remove disableAccountKeyGeneration to have one made"
             )
         fresh = {self._key_name: _pem(), _ROTATION: self._rotation}
-        return await self._write(lambda before: before if before.get(self._key_name) else {**before, **fresh})
+        try:
+            return await self._write(lambda before: before if before.get(self._key_name) else {**before, **fresh})
+        except Misconfigured:
+            # Another issuer that shares the account may have made the Secret just now.
+            data = await self._context.read_secret(self._secret)
+            if data is not None and data.get(self._key_name):
+                return data
+            raise
 
     async def _write(self, change: Any) -> Data:
         await self._context.write_secret(self._secret, change)
@@ -200,11 +248,11 @@ class Account:
             failure = to_backend_error(error, now, self.secrets)
             if not isinstance(error, Refused) or not isinstance(failure, Misconfigured | Rejected):
                 raise failure from error
-            binding = self._config.get("externalAccountBinding")
-            if external is not None and binding and error.problem.type in _OF_THE_BINDING:
+            binding = self._binding
+            if external is not None and binding is not None and error.problem.type in _OF_THE_BINDING:
                 hint = (
                     f": check that spec.acme.externalAccountBinding has the keyID of the CA, and Secret "
-                    f"{binding['keySecretRef']['name']}, named in its keySecretRef, the HMAC key that belongs to it"
+                    f"{binding.secret}, named in its keySecretRef, the HMAC key that belongs to it"
                 )
                 failure = Misconfigured(redact(str(error), self.secrets) + hint)
             raise _Unwanted(str(failure)) from error
@@ -226,7 +274,7 @@ class Account:
             await client.update_account(contact)
 
     async def _external(self, *, required: bool) -> ExternalAccount | None:
-        binding = self._config.get("externalAccountBinding")
+        binding = self._binding
         if binding is None:
             if required:
                 raise Misconfigured(
@@ -234,9 +282,7 @@ class Account:
                     "key identifier and HMAC key that it gave you"
                 )
             return None
-        reference = binding["keySecretRef"]
-        name, key = reference["name"], reference.get("key") or "secret"
-        field = "spec.acme.externalAccountBinding.keySecretRef"
+        name, key, field = binding.secret, binding.key, f"{_BINDING}.keySecretRef"
         data = await credentials.read(self._context, name, field, {key: "the HMAC key"})
         self._hmac_key = data[key].decode(errors="replace").strip()
         try:
@@ -246,7 +292,7 @@ class Account:
                 f"{self._context.secret(name)}, named in {field}: {key} is not in base64url: put the HMAC key "
                 "there as the CA gave it, without quotes, blanks or anything else"
             ) from None
-        return ExternalAccount(binding["keyID"], self._hmac_key)
+        return ExternalAccount(binding.key_id, self._hmac_key)
 
     # Key rollover: the new key is stored before the CA is told, and becomes the one in use when the CA has it.
 

@@ -323,8 +323,9 @@ class AcmeBackend(Backend):
                 try:
                     return await ask(replaces=replaces)
                 except Refused as error:
-                    # It was replaced already, or the CA does not know it any more: no reason to let it expire.
-                    if not 400 <= error.status < 500 or error.problem.type in _UNRELATED:
+                    # It was replaced already, has none of the names that are asked for now (RFC 9773, section 5, of
+                    # which Pebble makes a fault of its own, 500), or is not known any more: no reason to let it expire.
+                    if error.status == 503 or error.problem.type in _UNRELATED:
                         raise
             return await ask()
         except Refused as error:
