@@ -2,9 +2,10 @@
 
 PYTHON ?= python3
 IMAGE ?= csr-operator:latest
-# Further arguments: ARGS for run, test, coverage, bench and demo, IMAGE_ARGS for the image's builder.
+# Further arguments: ARGS for run, test, coverage, bench and demo, RUNS for test-busy, IMAGE_ARGS for the image's builder.
 ARGS ?=
 IMAGE_ARGS ?=
+RUNS ?= 5
 VERSION = $(shell sh .ci/version)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILDER ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo buildah)
@@ -19,7 +20,7 @@ TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:
 # Debian keeps nginx and debootstrap where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help setup tools lint lock audit crds test test-quick coverage test-vendor soak demo demo-acme shell run bench image clean
+.PHONY: help setup tools lint lock audit crds test test-quick coverage test-busy test-vendor soak demo demo-acme shell run bench image clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -84,6 +85,11 @@ coverage: setup tools  ## the same as test, and then which lines and branches of
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 3 --dist loadfile $(ARGS); status=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$status
+
+test-busy: setup tools  ## the same as test, RUNS times beside three loops that always compute: none may fail
+	$(BIN)/python -m devcluster build
+	for run in $$(seq $(RUNS)); do \
+	.ci/busy $(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS) || exit; done
 
 test-vendor: setup  ## orders from the accounts at CA vendors that environment variables name: see tests/live_accounts
 	CSR_OPERATOR_VENDOR_TESTS=1 $(BIN)/python -m pytest tests/live_accounts $(ARGS)
