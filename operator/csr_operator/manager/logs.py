@@ -69,4 +69,6 @@ def _cut(text: str, longest: int) -> str:
 
 def _escape(text: str) -> str:
     """As Python writes what cannot be printed: controls, line ends, what changes the direction of writing."""
+    if text.isprintable():  # nearly always, and each certificate has a line
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
