@@ -11,6 +11,8 @@ REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILDER ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo buildah)
 
 BIN := .venv/bin
+# Files of tests are shared out as tests/conftest.py puts them in order: the long ones first.
+SHARED := -n 4 --dist loadfile --no-loadscope-reorder
 DEMO_TOOLS := nginx:nginx-light openssl /etc/ssl/certs/ca-certificates.crt:ca-certificates
 TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:default-jre-headless \
 	named:bind9 pdns_server:pdns-server \
@@ -75,7 +77,7 @@ crds: .venv/.operator  ## the definitions of Issuer and ClusterIssuer, from crds
 
 test: setup tools  ## all tests, or those of ARGS; the first time builds the control plane for minutes
 	$(BIN)/python -m devcluster build
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest $(SHARED) $(ARGS)
 
 test-quick: setup  ## tests that neither need a control plane nor build or start servers; beside .venv they need openssl
 	$(BIN)/python -m pytest -m "not cluster and not slow" -n 2 $(ARGS)
@@ -83,13 +85,13 @@ test-quick: setup  ## tests that neither need a control plane nor build or start
 coverage: setup tools  ## the same as test, and then which lines and branches of the operator ran, in whatever process
 	$(BIN)/python -m devcluster build
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 3 --dist loadfile $(ARGS); status=$$?; \
+	$(BIN)/coverage run -m pytest $(SHARED) $(ARGS); status=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$status
 
 test-busy: setup tools  ## the same as test, RUNS times beside three loops that always compute: none may fail
 	$(BIN)/python -m devcluster build
 	for run in $$(seq $(RUNS)); do \
-	.ci/busy $(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS) || exit; done
+	.ci/busy $(BIN)/python -m pytest $(SHARED) $(ARGS) || exit; done
 
 test-vendor: setup  ## orders from the accounts at CA vendors that environment variables name: see tests/live_accounts
 	CSR_OPERATOR_VENDOR_TESTS=1 $(BIN)/python -m pytest tests/live_accounts $(ARGS)
