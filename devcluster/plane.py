@@ -172,8 +172,8 @@ class ControlPlane:
                 "--data-dir=etcd.data",
                 "--unsafe-no-fsync",
                 # Its only member elects itself once it has waited this long, in ms.
-                "--heartbeat-interval=10",
-                "--election-timeout=50",
+                "--heartbeat-interval=50",
+                "--election-timeout=250",
                 "--listen-client-urls=unix://etcd:0",
                 "--advertise-client-urls=unix://etcd:0",
                 "--listen-peer-urls=unix://etcd-peer:0",

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 TESTS = """
 import pytest
@@ -23,6 +25,7 @@ def test_of_a_value(unique_name, tmp_path): ...
 """
 
 
+@pytest.mark.slow("starts pytest")
 def test_the_quick_run_has_what_needs_no_control_plane_and_is_not_slow(tmp_path: Path) -> None:
     """As the tests of a file see it that use the shared fixtures."""
     (tmp_path / "test_shop.py").write_text(TESTS)

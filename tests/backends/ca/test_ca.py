@@ -172,6 +172,7 @@ async def test_nobody_but_the_ca_says_when_a_certificate_expires() -> None:
             assert certificate.serial_number in revoked(secrets.crl)
 
 
+@pytest.mark.slow("signs lists of many thousands, for seconds")
 async def test_a_list_that_nears_what_a_secret_holds_is_told_of_and_the_ca_goes_on_signing() -> None:
     pair = authority("CA")
     secrets = Secrets(pair)
