@@ -34,8 +34,8 @@ setup: .venv/.developer  ## create .venv with the operator (editable) and the to
 .venv/.operator: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or \
 	newer is needed and $(PYTHON) is " + v + "; name another one: make setup PYTHON=python3.13")'
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@echo 'Installing the operator and what it needs into .venv: 220 MB, a minute or more'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --editable '.[lexicon]'
 	@touch $@
 

@@ -78,8 +78,8 @@ class RequestSample(NamedTuple):
     renewal: float | None
     pending: float | None
     """Since when an order for it is under way."""
-    conditions: tuple[tuple[str, str], ...] = ()
-    """Type and reason of those that are true, besides Ready and what others say."""
+    conditions: tuple[tuple[str, str, bool], ...] = ()
+    """Type and reason of those that are true, and of Renewing that is false, besides Ready and what others say."""
 
 
 class IssuerSample(NamedTuple):
@@ -119,8 +119,8 @@ class RequestCollector(Collector):
                 renewal.add_metric(labels, sample.renewal)
             if sample.pending is not None:
                 pending.add_metric(labels, sample.pending)
-            for kind, reason in sample.conditions:
-                condition.add_metric((*labels, kind, reason), 1.0)
+            for kind, reason, true in sample.conditions:
+                condition.add_metric((*labels, kind, reason), float(true))
         yield from families
         issuer_ready, ca_expiry = issuer_families = self._issuer_families()
         for issuer in self._issuers():
@@ -160,7 +160,8 @@ class RequestCollector(Collector):
             ),
             GaugeMetricFamily(
                 "csr_operator_request_condition",
-                "1 for each condition of the request that is true, besides Ready, Approved and Denied.",
+                "1 for each condition of the request that is true, besides Ready, Approved and Denied; 0 for Renewing "
+                "that is false: it does not go on until somebody changes something.",
                 labels=[*labels, "type", "reason"],
             ),
         )

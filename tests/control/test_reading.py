@@ -1,34 +1,15 @@
 """What takes long to read is read beside the rest, and nothing that comes of the same object overtakes it."""
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from typing import Any, cast
-
-import pytest
+from typing import Any
 
 from csr_operator.api.keys import Kind, ObjectKey
-from csr_operator.api.seal import Seal
-from csr_operator.challenges.responder import Challenges
 from csr_operator.control.controller import Controller
-from csr_operator.kube.client import Kube
-from csr_operator.kube.transport import Transport
 from csr_operator.manager.watch import sources
-from csr_operator.plugin.http import http_session
 from csr_operator.plugin.offload import LARGE, weight_of
-from csr_operator.settings import Settings
 from tests.support.manifests import request
 
 KIND = Kind.CERTIFICATE_REQUEST
 WWW = ObjectKey(KIND, "web", "www")
-
-
-@pytest.fixture
-async def controller() -> AsyncIterator[Controller]:
-    """One that has not begun to work."""
-    kube, challenges = Kube.over(cast(Transport, None)), cast(Challenges, None)
-    controller = Controller(Settings(), kube, lambda: datetime.now(UTC), challenges, Seal(), http_session)
-    yield controller
-    await controller.stop()
 
 
 def _shown(version: int, uid: str = "1", *, large: bool = False) -> dict[str, Any]:

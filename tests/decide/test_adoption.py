@@ -69,6 +69,23 @@ def test_it_is_left_untouched_and_looked_at_again(secret: dict[str, Any], reason
         assert action.until == NOW + timedelta(seconds=30)
 
 
+@pytest.mark.parametrize(
+    ("owner", "command"),
+    [
+        ("CertificateRequest other", "`kubectl delete csreq other -n n --cascade=orphan`"),
+        ("Certificate www", "`kubectl delete certificate www --cascade=orphan`"),
+    ],
+)
+def test_the_command_that_releases_a_secret_is_about_no_object_of_cert_manager_unless_it_is_the_owner(
+    owner: str, command: str
+) -> None:
+    """Where both are installed, kubectl may take `certificaterequest` for cert-manager's."""
+    request = make_request()
+    action = ask(request, make_secret(request, owner_uid="u", owner=owner, adopt="www"))
+    assert isinstance(action, Hold)
+    assert command in action.message
+
+
 def test_neither_a_policy_nor_an_approval_is_asked_for_what_is_there() -> None:
     request = make_request()
     careful = replace(READY, needs_approval=True)

@@ -10,9 +10,10 @@ import aiohttp
 import yaml
 from aiohttp import web
 
+from csr_operator.kube import resources
 from tests.support.loop import LoopThread
 
-WATCHED = ("certificaterequests", "issuers", "clusterissuers", "secrets")
+WATCHED = tuple(resource.plural for resource in resources.WATCHED.values())
 
 
 @dataclass(slots=True, eq=False)

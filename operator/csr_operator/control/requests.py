@@ -145,9 +145,9 @@ class RequestReconciler:
             renewal_time(request, record).timestamp() if record else None,
             parse_time(staged.created).timestamp() if staged else None,
             tuple(
-                (c.type, c.reason)
+                (c.type, c.reason, c.status == "True")
                 for c in request.status.conditions
-                if c.status == "True" and c.type not in ("Ready", "Approved", "Denied")
+                if c.type == "Renewing" or (c.status == "True" and c.type not in ("Ready", "Approved", "Denied"))
             ),
         )
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
+from csr_operator.api.keys import Kind
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import SecretMeta
 from csr_operator.pki.chain import Chain
@@ -35,10 +36,13 @@ def may_be_taken(request: CertificateRequest, secret: SecretMeta) -> bool:
 def still_owned(request: CertificateRequest, secret: SecretMeta) -> str:
     """The words for one that is to be taken over, and has another owner."""
     kind, _, name = secret.owner.partition(" ")
+    # cert-manager has a CertificateRequest as well, which kubectl may take the whole word for.
+    ours = kind == Kind.CERTIFICATE_REQUEST
+    whose = f"csreq {name} -n {secret.namespace}" if ours else f"{kind.lower()} {name}"
     return (
         f"Secret {secret.name} is to be taken over for {request.name}, and belongs to {secret.owner} by its "
-        f"metadata.ownerReferences: release it, for example with `kubectl delete {kind.lower()} {name} "
-        "--cascade=orphan`, or remove the entry"
+        f"metadata.ownerReferences: release it, for example with `kubectl delete {whose} --cascade=orphan`, "
+        "or remove the entry"
     )
 
 
