@@ -16,6 +16,7 @@ import csr_acme
 from csr_acme import AcmeClient, AcmeError, Authorization, Identifier, Problem, Refused, Unreachable
 from csr_acme.client import renewal_id
 from csr_acme.objects import is_certificate_id
+from csr_operator.api.reading import read_flag
 from csr_operator.backends.public_cas import ACME_HOSTS, find_refusal
 from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
@@ -103,6 +104,7 @@ class AcmeBackend(Backend):
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         self._config, self._clock = config, context.clock
         self._account = Account(config, context, trust(config.get("caBundle") or "", "spec.acme.caBundle"))
+        self._sets_duration = read_flag(config, "enableDurationFeature", "spec.acme")
         self._proving = Proving(Solvers(config, context), context.clock)
         self._finding = asyncio.Lock()
         self._pauses = PauseTexts()
@@ -276,7 +278,7 @@ class AcmeBackend(Backend):
             parameters_of(order.csr.public_key()),
             names=len(identifiers),
             acme_profile=self._config.get("profile") or "",
-            duration=order.duration if self._config.get("enableDurationFeature") else None,
+            duration=order.duration if self._sets_duration else None,
         )
         if refusal:
             raise Rejected(refusal)
@@ -313,7 +315,7 @@ class AcmeBackend(Backend):
 
     async def _place(self, client: AcmeClient, order: Order, identifiers: Sequence[Identifier]) -> csr_acme.Order:
         directory = await client.directory()
-        until = self._clock() + order.duration if self._config.get("enableDurationFeature") else None
+        until = self._clock() + order.duration if self._sets_duration else None
         profile = self._config.get("profile") or ""
         follows = directory.renewal_info and self._config.get("renewalInfo") != "Ignore"
         replaces = order.replaces if follows and is_certificate_id(order.replaces) else ""
@@ -444,7 +446,7 @@ class AcmeBackend(Backend):
             renewal = await self.suggest_renewal(reference)
         return Issued(
             chain,
-            any_duration=not self._config.get("enableDurationFeature"),
+            any_duration=not self._sets_duration,
             rules=_RULES,
             reference=reference,
             renewal=renewal,
