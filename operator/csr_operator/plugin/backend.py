@@ -50,7 +50,7 @@ class Renewal:
     start: datetime
     end: datetime
     ask_after: timedelta
-    """Ask the CA again then, as it may change its mind."""
+    """Ask the CA again then, as it may change its mind; in a minute at the earliest."""
     explanation: str = ""
     """The URL of a page that says why, if the CA has one, for the user."""
 
