@@ -82,6 +82,9 @@ _MOST_ALTERNATES = 10
 _UNRELATED = frozenset({"rateLimited", "badNonce", "userActionRequired", "rejectedIdentifier", "invalidProfile"})
 """Refusals that have nothing to do with what an order replaces."""
 
+_OVERLOADED = frozenset({429, 502, 503, 504})
+"""Status of HTTP that have nothing to do with it either: to ask at once again makes it worse."""
+
 
 @dataclass(slots=True)
 class _Claim:
@@ -324,10 +327,10 @@ class AcmeBackend(Backend):
             if replaces:
                 try:
                     return await ask(replaces=replaces)
-                except Refused as error:
+                except (Refused, Unreachable) as error:
                     # It was replaced already, has none of the names that are asked for now (RFC 9773, section 5, of
                     # which Pebble makes a fault of its own, 500), or is not known any more: no reason to let it expire.
-                    if error.status == 503 or error.problem.type in _UNRELATED:
+                    if not _may_be_because_of_it(error):
                         raise
             return await ask()
         except Refused as error:
@@ -499,6 +502,13 @@ def _remember(known: dict[str, V], name: str, value: V) -> V:
         known.pop(next(iter(known)))
     known[name] = value
     return value
+
+
+def _may_be_because_of_it(error: Refused | Unreachable) -> bool:
+    """Of an order that names what it replaces: without, it may be placed. Not every server says why it fails."""
+    if isinstance(error, Refused) and error.problem.type in _UNRELATED:
+        return False
+    return error.status >= 400 and error.status not in _OVERLOADED  # 0: it did not answer
 
 
 def _next_in_line() -> Pending:
