@@ -140,7 +140,7 @@ def _rule(raw: Raw, where: str) -> Rule:
     return Rule(
         name=read_string(raw, "name", where),
         namespaces=Namespaces(
-            read_strings(namespaces, "names"),
+            read_strings(namespaces, "names", f"{where}.namespaces"),
             _requirements(read_below(namespaces, "selector"), f"{where}.namespaces.selector"),
         ),
         common_names=_allowed(raw, "commonNames", where, canonical_common_name),
@@ -156,8 +156,8 @@ def _rule(raw: Raw, where: str) -> Rule:
         ),
         maximum_duration=read_duration(raw, "maxDuration", where),
         is_ca=read_flag(raw, "isCA", where),
-        usages=_normalize(f"{where}.usages", normalized_usages, read_strings(raw, "usages")),
-        extensions=frozenset(read_strings(raw, "extensions")),
+        usages=_normalize(f"{where}.usages", normalized_usages, read_strings(raw, "usages", where)),
+        extensions=frozenset(read_strings(raw, "extensions", where)),
     )
 
 
@@ -174,7 +174,7 @@ def _requirements(selector: Raw, where: str) -> tuple[Requirement, ...]:
 def _requirement(raw: Raw, where: str) -> Requirement:
     read_required(raw, "operator")
     operator = read_choice(raw, "operator", ("In", "NotIn", "Exists", "DoesNotExist"), where)
-    return Requirement(read_required(raw, "key"), operator, read_strings(raw, "values"))
+    return Requirement(read_required(raw, "key"), operator, read_strings(raw, "values", where))
 
 
 def _allowed(
@@ -184,25 +184,29 @@ def _allowed(
     if raw is None:
         return None
     return AllowedNames(
-        exact=_normalize(f"{where}.{name}.exact", lambda names: map(canonical, names), read_strings(raw, "exact")),
-        suffixes=tuple(canonical_suffix(s, f"{where}.{name}.suffixes") for s in read_strings(raw, "suffixes")),
+        exact=_normalize(
+            f"{where}.{name}.exact", lambda names: map(canonical, names), read_strings(raw, "exact", f"{where}.{name}")
+        ),
+        suffixes=tuple(
+            canonical_suffix(s, f"{where}.{name}.suffixes") for s in read_strings(raw, "suffixes", f"{where}.{name}")
+        ),
         wildcards=with_wildcards and read_flag(raw, "wildcards", f"{where}.{name}"),
     )
 
 
 def _attributes(subject: Raw, where: str) -> frozenset[tuple[str, str]]:
     """What a rule lets a subject hold, as dotted OID and value."""
-    listed = [(oid, read_strings(subject, field)) for field, oid in SUBJECT_FIELDS.items()]
+    listed = [(oid, read_strings(subject, field, where)) for field, oid in SUBJECT_FIELDS.items()]
     for other in read_list(subject, "others"):
         try:
-            listed.append((x509.ObjectIdentifier(other["oid"]), read_strings(other, "values")))
+            listed.append((x509.ObjectIdentifier(other["oid"]), read_strings(other, "values", f"{where}.others[]")))
         except ValueError:
             raise InvalidSpec(f"{where}.others: {quoted(other['oid'])} is not a dotted object identifier") from None
     return frozenset((oid.dotted_string, canonical_attribute(oid, value)) for oid, values in listed for value in values)
 
 
 def _networks(raw: Raw, where: str) -> tuple[str, ...]:
-    networks = read_strings(raw, "networks")
+    networks = read_strings(raw, "networks", f"{where}.ipAddresses")
     for network in networks:
         try:
             ipaddress.ip_interface(network)

@@ -114,16 +114,16 @@ def _request_spec(spec: Raw) -> RequestSpec:
 
 
 def _private_key(spec: Raw, *, is_ca: bool) -> PrivateKeySpec:
-    raw = read_below(spec, "privateKey")
+    raw, where = read_below(spec, "privateKey"), "spec.privateKey"
     # What a CA signed leads to its key: with another one, all of it would have to be issued anew.
     rotation = RotationPolicy.NEVER if is_ca else RotationPolicy.ALWAYS
     return PrivateKeySpec(
         parameters=KeyParameters(
-            KeyAlgorithm(read_string(raw, "algorithm") or KeyAlgorithm.ECDSA), read_optional(raw, "size")
+            KeyAlgorithm(read_string(raw, "algorithm", where) or KeyAlgorithm.ECDSA), read_optional(raw, "size")
         ),
-        encoding=KeyEncoding(read_string(raw, "encoding") or KeyEncoding.PKCS1),
-        rotation_policy=RotationPolicy(read_string(raw, "rotationPolicy") or rotation),
-        secret_ref=_secret_key_ref(raw.get("secretRef"), "tls.key"),
+        encoding=KeyEncoding(read_string(raw, "encoding", where) or KeyEncoding.PKCS1),
+        rotation_policy=RotationPolicy(read_string(raw, "rotationPolicy", where) or rotation),
+        secret_ref=_secret_key_ref(raw.get("secretRef"), "tls.key", f"{where}.secretRef"),
     )
 
 
@@ -171,7 +171,9 @@ def _issuer_refs(spec: Raw) -> tuple[IssuerRef, ...]:
     single, several = spec.get("issuerRef"), read_list(spec, "issuerRefs")
     refs = (single, *several) if single is not None else several  # admission lets only one of them through
     return tuple(
-        IssuerRef(read_required(ref, "name"), parse_issuer_kind(read_string(ref, "kind") or Kind.ISSUER))
+        IssuerRef(
+            read_required(ref, "name"), parse_issuer_kind(read_string(ref, "kind", "spec.issuerRef") or Kind.ISSUER)
+        )
         for ref in refs
     )
 
@@ -184,8 +186,10 @@ def _readable_refs(spec: Raw) -> tuple[IssuerRef, ...]:
         return ()
 
 
-def _secret_key_ref(raw: Raw | None, default_key: str) -> SecretKeyRef | None:
-    return None if raw is None else SecretKeyRef(read_required(raw, "name"), read_string(raw, "key") or default_key)
+def _secret_key_ref(raw: Raw | None, default_key: str, where: str) -> SecretKeyRef | None:
+    if raw is None:
+        return None
+    return SecretKeyRef(read_required(raw, "name"), read_string(raw, "key", where) or default_key)
 
 
 def _outputs(spec: Raw) -> Outputs:
@@ -206,14 +210,16 @@ def _keystores(spec: Raw) -> tuple[KeystoreSpec | None, KeystoreSpec | None]:
 def _keystore(keystores: Raw, kind: str, *, with_profile: bool = False) -> KeystoreSpec | None:
     if keystores.get(kind) is None:
         return None
-    raw = read_below(keystores, kind)
+    raw, where = read_below(keystores, kind), f"spec.keystores.{kind}"
     if "create" not in raw:
         raise KeyError("create")
-    if not read_flag(raw, "create", f"spec.keystores.{kind}"):
+    if not read_flag(raw, "create", where):
         return None
-    password = _secret_key_ref(raw["passwordSecretRef"], "password")
+    password = _secret_key_ref(raw["passwordSecretRef"], "password", f"{where}.passwordSecretRef")
     assert password is not None
-    return KeystoreSpec(password, read_string(raw, "alias"), read_string(raw, "profile") if with_profile else "")
+    return KeystoreSpec(
+        password, read_string(raw, "alias", where), read_string(raw, "profile", where) if with_profile else ""
+    )
 
 
 def _wishes(annotations: Raw) -> Wishes:
@@ -254,17 +260,17 @@ def _names(spec: Raw) -> Names:
 
 
 def _subject(spec: Raw) -> Subject:
-    raw = read_below(spec, "subject")
+    raw, where = read_below(spec, "subject"), "spec.subject"
     return Subject(
-        countries=read_strings(raw, "countries"),
-        organizations=read_strings(raw, "organizations"),
-        organizational_units=read_strings(raw, "organizationalUnits"),
-        localities=read_strings(raw, "localities"),
-        provinces=read_strings(raw, "provinces"),
-        street_addresses=read_strings(raw, "streetAddresses"),
-        postal_codes=read_strings(raw, "postalCodes"),
-        serial_number=read_string(raw, "serialNumber", "spec.subject"),
-        email_address=read_string(raw, "emailAddress", "spec.subject"),
+        countries=read_strings(raw, "countries", where),
+        organizations=read_strings(raw, "organizations", where),
+        organizational_units=read_strings(raw, "organizationalUnits", where),
+        localities=read_strings(raw, "localities", where),
+        provinces=read_strings(raw, "provinces", where),
+        street_addresses=read_strings(raw, "streetAddresses", where),
+        postal_codes=read_strings(raw, "postalCodes", where),
+        serial_number=read_string(raw, "serialNumber", where),
+        email_address=read_string(raw, "emailAddress", where),
     )
 
 
@@ -290,8 +296,8 @@ def _name_constraints(spec: Raw) -> NameConstraints | None:
     if not (raw := read_below(spec, "nameConstraints")):
         return None
     return NameConstraints(
-        permitted=_subtrees(read_below(raw, "permitted")),
-        excluded=_subtrees(read_below(raw, "excluded")),
+        permitted=_subtrees(raw, "permitted"),
+        excluded=_subtrees(raw, "excluded"),
         critical=read_flag(raw, "critical", "spec.nameConstraints"),
     )
 
@@ -315,12 +321,13 @@ def _profile_with(csr_pem: str, profile: Profile) -> Profile:
         raise InvalidSpec(f"spec.request: {error}") from None
 
 
-def _subtrees(raw: Raw) -> Subtrees:
+def _subtrees(constraints: Raw, which: str) -> Subtrees:
+    raw, where = read_below(constraints, which), f"spec.nameConstraints.{which}"
     return Subtrees(
-        dns_domains=read_strings(raw, "dnsDomains"),
-        ip_ranges=read_strings(raw, "ipRanges"),
-        email_addresses=read_strings(raw, "emailAddresses"),
-        uri_domains=read_strings(raw, "uriDomains"),
+        dns_domains=read_strings(raw, "dnsDomains", where),
+        ip_ranges=read_strings(raw, "ipRanges", where),
+        email_addresses=read_strings(raw, "emailAddresses", where),
+        uri_domains=read_strings(raw, "uriDomains", where),
     )
 
 

@@ -138,11 +138,12 @@ def read_conditions(status: Raw) -> tuple[Condition, ...]:
     )
 
 
-def read_strings(raw: Raw, name: str) -> tuple[str, ...]:
-    """Raises InvalidSpec for what is no list of texts."""
+def read_strings(raw: Raw, name: str, where: str = "") -> tuple[str, ...]:
+    """where: the field that `raw` is; empty for the spec itself. Raises InvalidSpec for what is no list of texts."""
     values = _given(raw, name, ())
     if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
-        raise InvalidSpec(f"{name}: it is not a list of texts: write it as a list, each entry in quotation marks")
+        text = "it is not a list of texts: write it as a list, each entry in quotation marks"
+        raise InvalidSpec(f"{where}.{name}: {text}" if where else f"{name}: {text}")
     return tuple(values)
 
 
