@@ -128,7 +128,7 @@ def _fragment(file: Path, required: Sequence[str]) -> Fragment:
         if not isinstance(value, _TYPES[key]):
             raise BadPart(f"{_name(file)}: {key}: its value has to be of type {_TYPES[key].__name__}")
     for name in ("fields", "only"):
-        if odd := [each for each in keys.get(name, ()) if not isinstance(each, str)]:
+        if odd := [entry for entry in keys.get(name, ()) if not isinstance(entry, str)]:
             raise BadPart(f"{_name(file)}: {name}: {odd[0]}: it is not text: write it in quotation marks")
     for field, schema in keys["fields"].items():
         if not isinstance(schema, dict):
@@ -204,8 +204,8 @@ def _check_keys(node: dict[Any, Any], what: str, known: Mapping[str, tuple[type,
     for key, value in node.items():
         if key not in known:
             raise _bad(values, f"{key}: {what} has no such key: correct it")
-        for each in _of_kinds(value):
-            if (types := known[key]) and type(each) not in types:
+        for setting in _of_kinds(value):
+            if (types := known[key]) and type(setting) not in types:
                 expected = " or ".join(kind.__name__ for kind in types)
                 raise _bad(values, f"{key}: its value has to be of type {expected}")
 
