@@ -223,6 +223,15 @@ def test_the_leaves_of_a_rotated_ca_are_reissued_spread_over_time() -> None:
     assert ask(request, secret, replace(just_rotated, rotated_at=NOW - SPREAD)) == Issue(Reason.ISSUER_ROTATED, 2, CA)
 
 
+def test_where_the_ca_sent_no_certificate_of_its_own_nobody_can_tell_that_it_has_another() -> None:
+    """Each certificate would be taken for one of another CA, and replaced by one that is as well."""
+    request = make_request()
+    secret = make_secret(request, intact_data=DATA_KEYS - {"ca.crt"})
+    assert secret.record is not None
+    alone = replace(secret, record=replace(secret.record, issuer_fingerprint=""))
+    assert isinstance(ask(request, alone, replace(READY, rotated_at=NOW - SPREAD)), Keep)
+
+
 def test_an_issuer_that_is_not_ready_says_nothing_of_a_rotation() -> None:
     request = make_request()
     issuer = replace(READY, ready=False, fingerprint="")
