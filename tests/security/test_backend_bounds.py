@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csr_operator.issuance.backend_calls import GuardedBackend
+from csr_operator.issuance.backend_tasks import in_backend, make_task
 from csr_operator.issuance.failures import Failed
 from csr_operator.pki.verify import Rules
 from csr_operator.plugin import http
@@ -102,6 +104,65 @@ async def test_what_is_no_error_of_a_call_is_one_of_the_backend(
     assert f"see {type(error).__name__} in the log" in failed.value.message
     assert f"{type(error).__name__} at test_backend_bounds.py:" in caplog.text
     assert "PASSWORD" not in caplog.text + failed.value.message
+
+
+async def _exits() -> None:
+    raise SystemExit("PASSWORD")
+
+
+async def _in_a_group() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_exits())
+
+
+async def _in_a_task_of_a_task() -> None:
+    await asyncio.create_task(_in_a_group(), name="first")
+
+
+@pytest.mark.parametrize(
+    "waited",
+    [lambda: asyncio.wait_for(_exits(), 60), lambda: asyncio.gather(_exits()), _in_a_group, _in_a_task_of_a_task],
+    ids=["wait_for", "gather", "group", "task of a task"],
+)
+async def test_a_task_of_the_backend_does_not_end_the_operator(
+    waited: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which each of them would: asyncio lets it out of the event loop, whoever awaits it."""
+
+    class Exiting(Odd):
+        async def submit(self, order: Any) -> Any:
+            return await waited()
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(make_task)
+    try:
+        with pytest.raises(Failed, match="failed in a way that its author did not expect"):
+            await GuardedBackend("Issuer/odd", "odd", Exiting(None), None).ask(order(), "")  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+    finally:
+        loop.set_task_factory(None)
+    assert "PASSWORD" not in caplog.text
+
+
+async def test_a_task_of_the_operator_is_as_it_was() -> None:
+    coroutine = asyncio.sleep(0)
+    task = make_task(asyncio.get_running_loop(), coroutine)
+    assert task.get_coro() is coroutine
+    await task
+
+
+async def test_a_task_of_the_backend_may_be_cancelled_before_it_begins() -> None:
+    """Without a complaint that something was never awaited, which would be an error here."""
+    loop = asyncio.get_running_loop()
+    with in_backend():
+        task = make_task(loop, asyncio.sleep(60), name="sleeps")
+        other = make_task(loop, asyncio.sleep(0, "slept"), context=copy_context())
+    assert (task.get_name(), await other) == ("sleeps", "slept")
+    unbegun = make_task(loop, asyncio.sleep(60), context=copy_context())
+    for each in (task, unbegun):
+        each.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await each
 
 
 async def test_the_end_of_the_operator_is_none_of_the_backend() -> None:

@@ -28,6 +28,7 @@ from .backend_answers import (
     describe_refusal,
     is_unplaced,
 )
+from .backend_tasks import in_backend
 from .failures import Failed
 
 T = TypeVar("T")
@@ -111,8 +112,9 @@ class GuardedBackend:
     async def _counted(self, call: str, begin: Callable[[], Awaitable[Any]], bounded: Callable[[object], T]) -> T:
         outcome = "error"
         try:
-            async with asyncio.timeout(_PATIENCE):
-                given = await begin()
+            with in_backend():
+                async with asyncio.timeout(_PATIENCE):
+                    given = await begin()
             result = bounded(given)
             outcome = "ok"
             return result
