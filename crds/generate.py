@@ -45,23 +45,29 @@ _REQUIRED = {"backends": ("order", "fields", "offer"), "dns": ("order", "fields"
 """What each fragment in a folder has to have."""
 
 
-_SCHEMA_KEYS = frozenset(
-    {
-        *("type", "description", "format", "default", "enum", "nullable", "title", "example", "externalDocs"),
-        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-        *("minLength", "maxLength", "pattern", "items", "minItems", "maxItems", "uniqueItems"),
-        *("properties", "additionalProperties", "required", "minProperties", "maxProperties"),
-        *("allOf", "anyOf", "oneOf", "not"),
-        *("x-kubernetes-validations", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string"),
-        *("x-kubernetes-embedded-resource", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
-        "x-kubernetes-map-type",
-    }
-)
-"""What JSONSchemaProps of apiextensions.k8s.io/v1 has, but for what a structural schema must not have (`$ref` and its
-like). The API server drops any other key without a word."""
+_SCHEMA_KEYS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("type", "description", "format", "title", "pattern", "$part"), (str,)),
+    **dict.fromkeys(("default", "example"), ()),
+    **dict.fromkeys(("minimum", "maximum", "multipleOf"), (int, float)),
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), (int,)),
+    **dict.fromkeys(("nullable", "exclusiveMinimum", "exclusiveMaximum", "uniqueItems"), (bool,)),
+    **dict.fromkeys(("enum", "required", "allOf", "anyOf", "oneOf", _RULES, "x-kubernetes-list-map-keys"), (list,)),
+    **dict.fromkeys((_PROPERTIES, "items", "not", "externalDocs"), (dict,)),
+    "additionalProperties": (dict, bool),
+    "x-kubernetes-preserve-unknown-fields": (bool,),
+    "x-kubernetes-int-or-string": (bool,),
+    "x-kubernetes-embedded-resource": (bool,),
+    "x-kubernetes-list-type": (str,),
+    "x-kubernetes-map-type": (str,),
+}
+"""What JSONSchemaProps of apiextensions.k8s.io/v1 has, and of which type (none: of any), but for what a structural
+schema must not have (`$ref` and its like). The API server drops any other key without a word. `$part` is ours."""
 
-_RULE_KEYS = frozenset({"rule", "message", "messageExpression", "reason", "fieldPath", "optionalOldSelf"})
-"""What ValidationRule of apiextensions.k8s.io/v1 has."""
+_RULE_KEYS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("rule", "message", "messageExpression", "reason", "fieldPath"), (str,)),
+    "optionalOldSelf": (bool,),
+}
+"""What ValidationRule of apiextensions.k8s.io/v1 has, and of which type."""
 
 
 class BadPart(Exception):
@@ -121,6 +127,9 @@ def _fragment(file: Path, required: Sequence[str]) -> Fragment:
             raise BadPart(f"{_name(file)}: {key}: a fragment has no such key; it has {', '.join(_TYPES)}")
         if not isinstance(value, _TYPES[key]):
             raise BadPart(f"{_name(file)}: {key}: its value has to be of type {_TYPES[key].__name__}")
+    for name in ("fields", "only"):
+        if odd := [entry for entry in keys.get(name, ()) if not isinstance(entry, str)]:
+            raise BadPart(f"{_name(file)}: {name}: {odd[0]}: it is not text: write it in quotation marks")
     for field, schema in keys["fields"].items():
         if not isinstance(schema, dict):
             raise BadPart(f"{_name(file)}: fields.{field}: write the schema of the property")
@@ -128,11 +137,19 @@ def _fragment(file: Path, required: Sequence[str]) -> Fragment:
 
 
 class _Loader(yaml.SafeLoader):
-    """Takes no key twice, of which YAML's own would drop the first."""
+    """Takes no key twice, of which YAML's own would drop the first, and no alias, which may have no end."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.events.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "an alias has no place here: write it out", mark)
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key has to be text", key.start_mark)
             if key.value in keys:
                 raise yaml.constructor.ConstructorError(None, None, f"{key.value} is there twice", key.start_mark)
             keys.add(key.value)
@@ -145,8 +162,12 @@ def _load(file: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise BadPart(f"{_name(file)}: line {line}: it is not UTF-8: save the file as that") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise BadPart(f"{_name(file)}: {error}") from None
+    except OSError as error:
+        raise BadPart(f"{_name(file)}: cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise BadPart(f"{_name(file)}: it is nested too deeply") from None
     if not isinstance(loaded, dict):
         raise BadPart(f"{_name(file)}: write keys and their values")
     return loaded
@@ -166,8 +187,9 @@ def _check_schema(schema: Any, values: Values) -> None:
     they are schemas of their own."""
     if not isinstance(schema, dict):
         raise _bad(values, "write the schema of the property")
-    if unknown := schema.keys() - _SCHEMA_KEYS - {"$part"}:
-        raise _bad(values, f"{min(map(str, unknown))}: a schema has no such key: correct it")
+    _check_keys(schema, "a schema", _SCHEMA_KEYS, values)
+    if odd := [name for name in schema.get(_PROPERTIES, {}) if not isinstance(name, str)]:
+        raise _bad(values, f"{_PROPERTIES}: {odd[0]}: it is not text: write the name in quotation marks")
     _check_rules(schema.get(_RULES, []), values)
     for key in ("items", "additionalProperties", "not"):
         if isinstance(inner := schema.get(key), dict):
@@ -177,14 +199,28 @@ def _check_schema(schema: Any, values: Values) -> None:
             _check_schema(inner, values)
 
 
+def _check_keys(node: dict[Any, Any], what: str, known: Mapping[str, tuple[type, ...]], values: Values) -> None:
+    """Raises BadPart for a key that is not known, or whose value is of another type."""
+    for key, value in node.items():
+        if key not in known:
+            raise _bad(values, f"{key}: {what} has no such key: correct it")
+        for setting in _of_kinds(value):
+            if (types := known[key]) and type(setting) not in types:
+                expected = " or ".join(kind.__name__ for kind in types)
+                raise _bad(values, f"{key}: its value has to be of type {expected}")
+
+
+def _of_kinds(value: Any) -> list[Any]:
+    """The value of a key, or those that it has for each kind."""
+    return list(value.values()) if isinstance(value, dict) and value.keys() == NAMESPACES.keys() else [value]
+
+
 def _check_rules(rules: Any, values: Values) -> None:
-    if isinstance(rules, dict):  # others for each kind
-        rules = [rule for of_kind in rules.values() for rule in of_kind]
-    for rule in rules:
+    """rules: a list, or others for each kind."""
+    for rule in [rule for of_kind in _of_kinds(rules) for rule in of_kind]:
         if not isinstance(rule, dict) or "rule" not in rule:
             raise _bad(values, f"{_RULES}: a rule needs rule")
-        if unknown := rule.keys() - _RULE_KEYS:
-            raise _bad(values, f"{_RULES}: {min(map(str, unknown))}: a rule has no such key: correct it")
+        _check_keys(rule, "a rule", _RULE_KEYS, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,16 +243,18 @@ class _Maker:
     def _mapping(self, node: dict[str, Any], values: Values) -> dict[str, Any]:
         if "$part" in node:
             file = CRDS / "parts" / f"{node['$part']}.yaml"
-            if not file.is_file():
+            if file not in (CRDS / "parts").iterdir():
                 raise _bad(values, f"$part: there is no {_name(file)}")
             part = _load(file)
             values = {**values, "file": f"{values['file']} with {_name(file)}"}
             _check_schema(part, values)
             node = _merged(node, part, file)
         properties = node.get(_PROPERTIES, {})
+        if not isinstance(properties, dict):
+            raise _bad(values, f"{_PROPERTIES}: write the schema of each property")
         if "$each" not in properties:
             return self._object(node, values, [])
-        if properties["$each"] not in self.fragments:
+        if not isinstance(properties["$each"], str) or properties["$each"] not in self.fragments:
             raise _bad(values, f"$each: there is no folder {properties['$each']}, but {', '.join(self.fragments)}")
         owner = values["field"].rpartition(".")[0]
         fragments = [part for part in self.fragments[properties["$each"]] if owner in (part.only or [owner])]

@@ -66,6 +66,9 @@ def rendered(parts: Parts) -> str:
         ANY_HEALTH(7),
         ANY_HEALTH("well", None),
         ANY_HEALTH("well", b"aa"),
+        Health("well", "no hexadecimal"),
+        Health("well", "aa"),
+        Health("well", "AA:" * 19 + "AA"),  # a SHA-1
         ANY_HEALTH("well", "", "2030-01-01"),
         ANY_HEALTH("well", "", 1893456000),
         ANY_HEALTH("well", "", datetime(2030, 1, 1)),
@@ -79,6 +82,17 @@ async def test_an_answer_of_other_types_is_told_as_a_mistake_of_the_backend(part
     assert (condition.status, condition.reason) == ("False", "Unavailable")
     assert condition.message.startswith("backend selfSigned failed in a way that its author did not expect: see ")
     assert 'csr_operator_issuer_ready{kind="Issuer",name="odd",namespace="n"} 0.0' in rendered(parts)
+
+
+@pytest.mark.parametrize("spelling", ["{0}", "{1}", "{2}"], ids=["with colons", "capitals", "small"])
+async def test_a_fingerprint_is_compared_however_it_is_spelled(parts: Parts, spelling: str) -> None:
+    """Else each certificate would be issued again and again, as if the CA had another key each time."""
+    octets = bytes(range(32))
+    known = await checked(
+        parts, Health("is well", spelling.format(octets.hex(":").upper(), octets.hex().upper(), octets.hex()))
+    )
+    assert known.state is not None
+    assert known.state.fingerprint == octets.hex(":").upper()
 
 
 async def test_a_certificate_that_never_ends_is_fine(parts: Parts) -> None:

@@ -94,6 +94,20 @@ async def test_when_it_is_asked_again(answer: Failed | None, again: timedelta) -
     assert found.due(WWW, secret, SUGGESTS) == scene.now + again
 
 
+@pytest.mark.parametrize(
+    ("after", "again"), [(timedelta(seconds=1), timedelta(minutes=1)), (timedelta(hours=1), timedelta(hours=1))]
+)
+async def test_no_ca_is_asked_more_often_than_each_minute(after: timedelta, again: timedelta) -> None:
+    """It may suggest another time whenever it is asked, which is a write each."""
+    scene = Scene()
+    scene.store.put_request(WWW)
+    found = advice(scene)
+    found.note(WWW, "42", timedelta(0))
+    renewal = Renewal(scene.now, scene.now + timedelta(days=1), after)
+    await found.ask(WWW, cast(KnownIssuer, Asked(renewal)))
+    assert found.due(WWW, make_secret(WWW, "42"), SUGGESTS) == scene.now + again
+
+
 async def test_of_a_request_that_went_nothing_is_asked_or_kept() -> None:
     scene = Scene()
     found = advice(scene)

@@ -152,6 +152,43 @@ def test_each_dns_provider_has_a_schema_and_the_other_way_round() -> None:
             "mint.secretName: descripton: a schema has no such",
         ),
         ("    properties:\n", "    properties:\n      token: string\n", "mint.token: write the schema of the property"),
+        ("    properties:\n", "    properties:\n    x:\n", "mint: properties: its value has to be of type dict"),
+        ("    properties:\n", "    properties: []\n    items:\n", "mint: properties: its value has to be of type dict"),
+        ("    properties:\n", "    properties:\n      yes: {type: string}\n", "mint: properties: True: it is not text"),
+        (
+            "    properties:\n",
+            "    minLength: true\n    properties:\n",
+            "mint: minLength: its value has to be of type int",
+        ),
+        ("    properties:\n", "    anyOf:\n    properties:\n", "mint: anyOf: its value has to be of type list"),
+        (
+            "    properties:\n",
+            "    x-kubernetes-validations:\n    properties:\n",
+            "mint: x-kubernetes-validations: its",
+        ),
+        (
+            "    properties:\n",
+            "    x-kubernetes-validations: {Issuer: , ClusterIssuer: []}\n    properties:\n",
+            "mint: x-kubernetes-validations: its value has to be of type list",
+        ),
+        (
+            "    properties:\n",
+            "    x-kubernetes-validations: [{rule: [x]}]\n    properties:\n",
+            "mint: rule: its value has to be of type str",
+        ),
+        (
+            "        description: A Sec",
+            "        required:\n        description: A Sec",
+            "mint.secretName: required: its",
+        ),
+        ("$part: secretName", "$part: [secretName]", "mint.secretName: $part: its value has to be of type str"),
+        ("$part: secretName", "$part: ../parts/secretName", "there is no crds/parts/../parts/secretName.yaml"),
+        ("  mint:\n", "  1:\n", "fields: 1: it is not text"),
+        ("order: 99", "only: [1]\norder: 99", "only: 1: it is not text"),
+        ("order: 99", "? [a]\n: b\norder: 99", "a key has to be text"),
+        ("order: 99", "rules: &r [*r]\norder: 99", "an alias has no place here"),
+        pytest.param("order: 99", "order: " + "9" * 5000, "Exceeds the limit", id="long"),
+        pytest.param("order: 99", "only: " + "[" * 3000 + "]" * 3000, "it is nested too deeply", id="deep"),
     ],
 )
 def test_what_is_wrong_with_a_fragment_is_told_with_its_file_and_the_key(
@@ -186,6 +223,14 @@ def test_a_fragment_that_is_not_utf_8_is_told_with_the_line(tmp_path: Path) -> N
     with pytest.raises(BadPart) as error:
         render("Issuer", {"backends": [tmp_path], "dns": []})
     assert str(error.value) == f"{file}: line 7: it is not UTF-8: save the file as that"
+
+
+def test_a_fragment_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "mint.yaml"
+    file.mkdir()
+    with pytest.raises(BadPart) as error:
+        render("Issuer", {"backends": [tmp_path], "dns": []})
+    assert str(error.value) == f"{file}: cannot be read: Is a directory"
 
 
 def _differences(one: Any, other: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:

@@ -15,7 +15,7 @@ from csr_operator.api.parse_request import parse_request
 from csr_operator.api.policy import AllowedNames, Default, Namespaces, Policy, Requirement, Rule
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import REISSUES_NOTHING, CertificateRequest, Outputs, SecretTemplate, Wishes
-from csr_operator.api.secrets import NEVER, DebtSummary, Record, SecretMeta, Setback, Staged
+from csr_operator.api.secrets import NEVER, DebtSummary, Record, SecretMeta, Setback, Staged, Window
 from csr_operator.api.times import format_time
 from csr_operator.decisions.actions import (
     Action,
@@ -221,6 +221,15 @@ def test_the_leaves_of_a_rotated_ca_are_reissued_spread_over_time() -> None:
     just_rotated = replace(READY, fingerprint="NEW", rotated_at=NOW)
     assert ask(request, secret, just_rotated) == Keep(until=NOW + SPREAD / 2)
     assert ask(request, secret, replace(just_rotated, rotated_at=NOW - SPREAD)) == Issue(Reason.ISSUER_ROTATED, 2, CA)
+
+
+def test_where_the_ca_sent_no_certificate_of_its_own_nobody_can_tell_that_it_has_another() -> None:
+    """Each certificate would be taken for one of another CA, and replaced by one that is as well."""
+    request = make_request()
+    secret = make_secret(request, intact_data=DATA_KEYS - {"ca.crt"})
+    assert secret.record is not None
+    alone = replace(secret, record=replace(secret.record, issuer_fingerprint=""))
+    assert isinstance(ask(request, alone, replace(READY, rotated_at=NOW - SPREAD)), Keep)
 
 
 def test_an_issuer_that_is_not_ready_says_nothing_of_a_rotation() -> None:
@@ -445,6 +454,21 @@ def test_a_ca_that_grants_hardly_more_than_renew_before_makes_no_loop() -> None:
     tight = replace(record, not_after=format_time(NOW + timedelta(hours=721)))
     assert renewal_time(request, tight) >= NOW + timedelta(hours=72)  # a tenth of its life
     assert "shorten renewBefore" in renewal_note(request, tight)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "due"),
+    [(20, 21, 20), (80, 80.5, 80), (89, 90, 81), (200, 201, 81), (-9000, -8999, 0), (20, 2_000_000, 81)],
+    ids=["early", "late", "when it ends", "when it has ended", "long ago", "some time"],
+)
+def test_whatever_a_ca_suggests_a_tenth_of_the_life_is_left(first: float, last: float, due: float) -> None:
+    """Else it would serve nobody any more before another one is there."""
+    request = make_request()
+    record = make_secret(request).record
+    assert record is not None
+    window = Window(*(format_time(NOW + timedelta(days=days)) for days in (first, last)))
+    suggested = renewal_time(request, replace(record, window=window))
+    assert timedelta(0) <= suggested - (NOW + timedelta(days=due)) <= timedelta(days=1)
 
 
 def staged(request: CertificateRequest, **changes: Any) -> Staged:

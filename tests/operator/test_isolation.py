@@ -59,6 +59,7 @@ def test_a_backend_of_a_third_party_is_as_good_as_ours(here: Site, branch: Branc
         ({"name": "broken", "config": {"broken": "check"}}, "see ZeroDivisionError in the log"),
         ({"name": "broken", "config": {"broken": "health"}}, "see TypeError in the log"),
         ({"name": "broken", "config": {"broken": "task"}}, "see CancelledError in the log"),
+        ({"name": "broken", "config": {"broken": "exit"}}, "see Exited in the log"),
         ({"name": "broken", "config": {"broken": "traits"}}, "that it `abandons`, and has no method `abandon`: write"),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 
 from csr_operator.__main__ import main
 from csr_operator.manager.logs import JsonFormatter, TextFormatter
+from csr_operator.pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters, generate, private_key_pem
 
 
 def _said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -74,6 +75,17 @@ def test_a_huge_text_does_not_fill_the_log(formatter: logging.Formatter, text: s
 
     assert len(written) < 200_000
     assert "Traceback" in written
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()], ids=["text", "json"])
+def test_no_private_key_is_written(formatter: logging.Formatter) -> None:
+    """Not in a message, and not in the text of an error that a library of a backend raised."""
+    key = private_key_pem(generate(KeyParameters(KeyAlgorithm.ECDSA)), KeyEncoding.PKCS8).decode().strip()
+    written = _formatted(formatter, f"cannot read {key} here", ExceptionGroup("several", [ValueError(f"at {key}!")]))
+
+    assert not any(line in written for line in key.split("\n"))
+    assert "cannot read *** here" in written
+    assert "at ***!" in written
 
 
 @pytest.mark.slow("starts the operator, imports and all")

@@ -3,9 +3,10 @@
 import asyncio
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csr_operator.issuance.backend_calls import GuardedBackend
+from csr_operator.issuance.backend_tasks import in_backend, make_task
 from csr_operator.issuance.failures import Failed
 from csr_operator.pki.verify import Rules
 from csr_operator.plugin import http
@@ -37,7 +39,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 class Odd:
     """A backend of a third party, that answers or raises what it is made with."""
 
-    traits = Traits(costs=True, revokes=True, suggests_renewal=True, knows_roots=True)
+    traits = Traits(costs=True, revokes=True, suggests_renewal=True, knows_roots=True, abandons=True)
 
     def __init__(self, answer: Any) -> None:
         self._answer = answer
@@ -54,6 +56,12 @@ class Odd:
         return self._answer
 
     async def roots_of(self, leaf: Any) -> Any:
+        return self._answer
+
+    async def revoke(self, certificate: Any, reason: Any) -> Any:
+        return self._answer
+
+    async def abandon(self, key: Any, csr: Any, handle: Any) -> Any:
         return self._answer
 
 
@@ -98,6 +106,65 @@ async def test_what_is_no_error_of_a_call_is_one_of_the_backend(
     assert "PASSWORD" not in caplog.text + failed.value.message
 
 
+async def _exits() -> None:
+    raise SystemExit("PASSWORD")
+
+
+async def _in_a_group() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_exits())
+
+
+async def _in_a_task_of_a_task() -> None:
+    await asyncio.create_task(_in_a_group(), name="first")
+
+
+@pytest.mark.parametrize(
+    "waited",
+    [lambda: asyncio.wait_for(_exits(), 60), lambda: asyncio.gather(_exits()), _in_a_group, _in_a_task_of_a_task],
+    ids=["wait_for", "gather", "group", "task of a task"],
+)
+async def test_a_task_of_the_backend_does_not_end_the_operator(
+    waited: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which each of them would: asyncio lets it out of the event loop, whoever awaits it."""
+
+    class Exiting(Odd):
+        async def submit(self, order: Any) -> Any:
+            return await waited()
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(make_task)
+    try:
+        with pytest.raises(Failed, match="failed in a way that its author did not expect"):
+            await GuardedBackend("Issuer/odd", "odd", Exiting(None), None).ask(order(), "")  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+    finally:
+        loop.set_task_factory(None)
+    assert "PASSWORD" not in caplog.text
+
+
+async def test_a_task_of_the_operator_is_as_it_was() -> None:
+    coroutine = asyncio.sleep(0)
+    task = make_task(asyncio.get_running_loop(), coroutine)
+    assert task.get_coro() is coroutine
+    await task
+
+
+async def test_a_task_of_the_backend_may_be_cancelled_before_it_begins() -> None:
+    """Without a complaint that something was never awaited, which would be an error here."""
+    loop = asyncio.get_running_loop()
+    with in_backend():
+        task = make_task(loop, asyncio.sleep(60), name="sleeps")
+        other = make_task(loop, asyncio.sleep(0, "slept"), context=copy_context())
+    assert (task.get_name(), await other) == ("sleeps", "slept")
+    unbegun = make_task(loop, asyncio.sleep(60), context=copy_context())
+    for each in (task, unbegun):
+        each.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await each
+
+
 async def test_the_end_of_the_operator_is_none_of_the_backend() -> None:
     class Hanging(Odd):
         async def submit(self, order: Any) -> Any:
@@ -140,6 +207,149 @@ async def test_an_error_without_a_text_has_a_message_nevertheless(error: Backend
     with pytest.raises(Failed) as failed:
         await ca(error).ask(order(), "")
     assert failed.value.message == "the CA gave no reason"
+
+
+async def forgotten() -> None:
+    """What revokes, and is not awaited."""
+
+
+@pytest.mark.parametrize("answer", [False, True, "revoked", 0, forgotten], ids=repr)
+async def test_a_revocation_that_answers_something_was_perhaps_none(answer: Any) -> None:
+    """As where an `await` was forgotten: the certificate stays valid."""
+    if answer is forgotten:
+        answer = forgotten()
+    with pytest.raises(Failed, match=r"failed in a way that its author did not expect: see TypeError in the log"):
+        await ca(answer).revoke(None, None)  # type: ignore[arg-type]
+
+
+async def test_what_is_done_answers_nothing() -> None:
+    await ca(None).revoke(None, None)  # type: ignore[arg-type]
+    await ca(None).abandon("key", None, "handle")  # type: ignore[arg-type]
+    with pytest.raises(Failed, match=r"see TypeError in the log"):
+        await ca(False).abandon("key", None, "handle")  # type: ignore[arg-type]
+
+
+class Attributeless(Retryable):
+    """Of its attributes there is none to be had."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self, "the CA is busy")
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("after", "unplaced"):
+            raise ZeroDivisionError
+        return super().__getattribute__(name)
+
+
+class NoTime(timedelta):
+    def total_seconds(self) -> float:
+        raise ZeroDivisionError
+
+
+class Abrupt(Rejected):
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "message", "after"),
+    [
+        (Attributeless(), "IssuerUnavailable", "the CA is busy", timedelta(0)),
+        (Retryable("busy", NoTime(hours=1)), "IssuerUnavailable", "busy", timedelta(hours=1)),
+        (Abrupt("no"), "Rejected", "the CA gave no reason", timedelta(0)),
+    ],
+    ids=["attributes", "time", "text"],
+)
+async def test_an_error_is_told_whatever_becomes_of_whoever_reads_it(
+    error: BackendError, reason: str, message: str, after: timedelta
+) -> None:
+    with pytest.raises(Failed) as failed:
+        await ca(error).ask(order(), "")
+    assert (failed.value.reason, failed.value.message, failed.value.after) == (reason, message, after)
+    assert not failed.value.unplaced
+
+
+async def test_the_name_of_an_error_is_one_short_line() -> None:
+    kind = type("Odd\n2026-01-01 ERROR forged" + "x" * 10_000, (Exception,), {})
+    with pytest.raises(Failed) as failed:
+        await ca(kind()).ask(order(), "")
+    assert failed.value.message.isprintable()
+    assert len(failed.value.message) < 600
+
+
+class Number(str):
+    """What is text, and is written in another way by an f-string, as members of an Enum are."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "Number.FIRST"
+
+    __format__ = lambda self, _: str(self)  # noqa: E731
+
+
+FIRST = Number("order-1")
+
+
+async def test_what_is_kept_is_plain_text() -> None:
+    """It is authenticated by its characters, and by others after it was read back."""
+    placed = await ca(Pending(FIRST, DAY, FIRST)).ask(order(), "")
+    assert isinstance(placed, Pending)
+    assert (type(placed.handle), f"{placed.handle}") == (str, "order-1")
+    assert placed.message == "order-1"
+    issued = await ca(Issued([], reference=FIRST)).ask(order(), "")
+    assert isinstance(issued, Issued)
+    assert (type(issued.reference), f"{issued.reference}") == (str, "order-1")
+
+
+class Understated(str):
+    """It says that it is short."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return 1
+
+    def encode(self, *_: Any) -> bytes:
+        return b"1"
+
+
+@pytest.mark.parametrize(
+    "answer", [Pending(Understated("x" * 5000), DAY, ""), Issued([], reference=Understated("x" * 5000))]
+)
+async def test_what_is_too_long_is_measured_and_not_asked(answer: Any) -> None:
+    with pytest.raises(Failed, match=r"backend odd a") as failed:
+        await ca(answer).ask(order(), "")
+    assert failed.value.reason == "AnswerMismatch"
+
+
+class Endless(Sequence[Any]):
+    """It says that it has one entry."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, _: Any) -> Any:
+        return None
+
+
+@pytest.mark.parametrize("answer", [Issued(Endless()), Issued([], Endless())], ids=["certificates", "roots"])
+async def test_a_list_without_end_is_counted_to_its_bound(answer: Any) -> None:
+    with pytest.raises(Failed, match=r"backend odd gave more than (20 certificates|100 roots)"):
+        await ca(answer).ask(order(), "")
+
+
+class LocalTime(datetime):
+    """As libraries have their own, which are of use to nobody else."""
+
+
+async def test_times_are_plain_ones() -> None:
+    start = LocalTime(2026, 3, 1, 1, tzinfo=timezone(timedelta(hours=1)))
+    renewal = await ca(Renewal(start, start + DAY, DAY)).suggest_renewal("reference")
+    assert renewal is not None
+    assert {type(renewal.start), type(renewal.end)} == {datetime}
+    assert (renewal.start, renewal.end) == (NOW, NOW + DAY)
+    assert renewal.start.tzinfo is UTC
 
 
 ANY_ISSUED: Any = Issued

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from csr_acme.errors import Problem, Refused
 from csr_operator.backends.acme.refusals import to_backend_error
+from csr_operator.pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters, generate, private_key_pem
 from csr_operator.plugin.text import MOST_SHOWN, mask, redact
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -143,3 +144,34 @@ def test_no_text_takes_long(text: str, secret: str) -> None:
 
 def test_masking_leaves_the_rest_as_it_is() -> None:
     assert mask("line 1\nkey=abcdef&x=%20\n", ["abcdef"]) == "line 1\nkey=***&x=%20\n"
+
+
+KEY = private_key_pem(generate(KeyParameters(KeyAlgorithm.ECDSA)), KeyEncoding.PKCS8).decode()
+ENCODED = KEY.split("\n")[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        KEY,
+        f"cannot read {KEY}: try another",
+        repr(KEY),
+        quote(KEY),
+        quote_plus(KEY),
+        KEY.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"),
+        KEY[: len(KEY) // 2],
+        "x" * 8100 + KEY,
+        KEY + KEY,
+    ],
+    ids=["alone", "in a text", "printed", "in a URL", "in a form", "encrypted", "cut", "at the end", "twice"],
+)
+def test_no_private_key_is_shown_that_nobody_knows_of(text: str) -> None:
+    """As where a backend's library says what it could not read."""
+    assert ENCODED[:16] not in redact(text)
+    assert "PRIVATE" not in redact(text)
+
+
+def test_what_is_around_a_private_key_is_shown() -> None:
+    assert redact(f"cannot read {KEY} as a key: see -----BEGIN CERTIFICATE-----") == (
+        "cannot read *** as a key: see -----BEGIN CERTIFICATE-----"
+    )

@@ -31,10 +31,14 @@ from .policy import (
 from .reading import (
     T,
     problem_of,
+    read_below,
+    read_choice,
     read_conditions,
     read_count,
     read_duration,
     read_field,
+    read_flag,
+    read_list,
     read_mapping,
     read_optional,
     read_pairs,
@@ -82,9 +86,9 @@ def parse_issuer(obj: Raw) -> Issuer:
 
 def _backend(name: str, raw: Any) -> tuple[str, Raw]:
     """The name, and the part of the spec that belongs to it."""
-    config = raw or {}
+    config = {} if raw is None else raw
     if name == "external":
-        name, config = config["name"], config.get("config") or {}
+        name, config = config["name"], read_below(config, "config")
     if not isinstance(config, Mapping) or not isinstance(name, str):
         raise TypeError
     return name, config
@@ -126,42 +130,51 @@ _DEEPEST = 32
 
 def _policy(raw: Raw) -> Policy:
     return Policy(
-        default=Default(raw.get("default") or Default.ALLOW),
-        rules=tuple(_rule(rule, f"spec.policy.rules[{number}]") for number, rule in enumerate(raw.get("rules") or ())),
+        default=Default(read_choice(raw, "default", tuple(Default), "spec.policy")),
+        rules=tuple(_rule(rule, f"spec.policy.rules[{number}]") for number, rule in enumerate(read_list(raw, "rules"))),
     )
 
 
 def _rule(raw: Raw, where: str) -> Rule:
-    namespaces = raw.get("namespaces") or {}
+    namespaces = read_below(raw, "namespaces")
     return Rule(
         name=read_string(raw, "name", where),
-        namespaces=Namespaces(read_strings(namespaces, "names"), _requirements(namespaces.get("selector") or {})),
+        namespaces=Namespaces(
+            read_strings(namespaces, "names", f"{where}.namespaces"),
+            _requirements(read_below(namespaces, "selector"), f"{where}.namespaces.selector"),
+        ),
         common_names=_allowed(raw, "commonNames", where, canonical_common_name),
         dns_names=_allowed(raw, "dnsNames", where, canonical_dns_name),
         networks=None if raw.get("ipAddresses") is None else _networks(raw["ipAddresses"], where),
         uris=_allowed(raw, "uris", where, canonical_uri, with_wildcards=False),
         email_addresses=_allowed(raw, "emailAddresses", where, canonical_email_address, with_wildcards=False),
-        other_names=bool(raw.get("otherNames")),
+        other_names=read_flag(raw, "otherNames", where),
         attributes=None if raw.get("subject") is None else _attributes(raw["subject"], f"{where}.subject"),
         keys=tuple(
             AllowedKey(KeyAlgorithm(key["algorithm"]), read_optional(key, "minSize"), read_optional(key, "maxSize"))
-            for key in raw.get("keys") or ()
+            for key in read_list(raw, "keys")
         ),
         maximum_duration=read_duration(raw, "maxDuration", where),
-        is_ca=bool(raw.get("isCA")),
-        usages=_normalize(f"{where}.usages", normalized_usages, read_strings(raw, "usages")),
-        extensions=frozenset(read_strings(raw, "extensions")),
+        is_ca=read_flag(raw, "isCA", where),
+        usages=_normalize(f"{where}.usages", normalized_usages, read_strings(raw, "usages", where)),
+        extensions=frozenset(read_strings(raw, "extensions", where)),
     )
 
 
-def _requirements(selector: Raw) -> tuple[Requirement, ...]:
+def _requirements(selector: Raw, where: str) -> tuple[Requirement, ...]:
     return (
-        *(Requirement(key, "In", (value,)) for key, value in read_pairs(selector.get("matchLabels") or {})),
+        *(Requirement(key, "In", (value,)) for key, value in read_pairs(read_below(selector, "matchLabels"))),
         *(
-            Requirement(read_required(e, "key"), read_required(e, "operator"), read_strings(e, "values"))
-            for e in selector.get("matchExpressions") or ()
+            _requirement(raw, f"{where}.matchExpressions[{number}]")
+            for number, raw in enumerate(read_list(selector, "matchExpressions"))
         ),
     )
+
+
+def _requirement(raw: Raw, where: str) -> Requirement:
+    read_required(raw, "operator")
+    operator = read_choice(raw, "operator", ("In", "NotIn", "Exists", "DoesNotExist"), where)
+    return Requirement(read_required(raw, "key"), operator, read_strings(raw, "values", where))
 
 
 def _allowed(
@@ -171,25 +184,29 @@ def _allowed(
     if raw is None:
         return None
     return AllowedNames(
-        exact=_normalize(f"{where}.{name}.exact", lambda names: map(canonical, names), read_strings(raw, "exact")),
-        suffixes=tuple(canonical_suffix(s, f"{where}.{name}.suffixes") for s in read_strings(raw, "suffixes")),
-        wildcards=with_wildcards and bool(raw.get("wildcards")),
+        exact=_normalize(
+            f"{where}.{name}.exact", lambda names: map(canonical, names), read_strings(raw, "exact", f"{where}.{name}")
+        ),
+        suffixes=tuple(
+            canonical_suffix(s, f"{where}.{name}.suffixes") for s in read_strings(raw, "suffixes", f"{where}.{name}")
+        ),
+        wildcards=with_wildcards and read_flag(raw, "wildcards", f"{where}.{name}"),
     )
 
 
 def _attributes(subject: Raw, where: str) -> frozenset[tuple[str, str]]:
     """What a rule lets a subject hold, as dotted OID and value."""
-    listed = [(oid, read_strings(subject, field)) for field, oid in SUBJECT_FIELDS.items()]
-    for other in subject.get("others") or ():
+    listed = [(oid, read_strings(subject, field, where)) for field, oid in SUBJECT_FIELDS.items()]
+    for other in read_list(subject, "others"):
         try:
-            listed.append((x509.ObjectIdentifier(other["oid"]), read_strings(other, "values")))
+            listed.append((x509.ObjectIdentifier(other["oid"]), read_strings(other, "values", f"{where}.others[]")))
         except ValueError:
-            raise InvalidSpec(f"{where}.others: {other['oid']!r} is not a dotted object identifier") from None
+            raise InvalidSpec(f"{where}.others: {quoted(other['oid'])} is not a dotted object identifier") from None
     return frozenset((oid.dotted_string, canonical_attribute(oid, value)) for oid, values in listed for value in values)
 
 
 def _networks(raw: Raw, where: str) -> tuple[str, ...]:
-    networks = read_strings(raw, "networks")
+    networks = read_strings(raw, "networks", f"{where}.ipAddresses")
     for network in networks:
         try:
             ipaddress.ip_interface(network)

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
 from functools import lru_cache
 
 from csr_operator.pki.csr import CsrTemplate, csr_digest, load_csr, profile_with
@@ -26,11 +25,15 @@ from .names import (
 from .reading import (
     describe_unreadable,
     problem_of,
+    read_below,
+    read_choice,
     read_conditions,
     read_count,
     read_duration,
     read_field,
+    read_flag,
     read_items,
+    read_list,
     read_mapping,
     read_optional,
     read_pairs,
@@ -88,7 +91,7 @@ def parse_request(obj: Raw) -> CertificateRequest:
 
 def _request_spec(spec: Raw) -> RequestSpec:
     csr_pem, profile = read_string(spec, "request"), _profile(spec)
-    percentage = spec.get("renewBeforePercentage")
+    percentage = read_field("spec.renewBeforePercentage", read_optional, spec, "renewBeforePercentage")
     if percentage is not None and percentage not in range(1, 100):
         raise InvalidSpec(describe_unreadable("spec.renewBeforePercentage"))
     return RequestSpec(
@@ -99,36 +102,41 @@ def _request_spec(spec: Raw) -> RequestSpec:
             profile=read_field("spec.request", _profile_with, csr_pem, profile) if csr_pem else profile,
         ),
         csr_pem=csr_pem,
-        private_key=read_field("spec.privateKey", _private_key, spec.get("privateKey") or {}, is_ca=profile.is_ca),
-        secret_template=read_field("spec.secretTemplate", _secret_template, spec.get("secretTemplate") or {}),
+        private_key=read_field("spec.privateKey", _private_key, spec, is_ca=profile.is_ca),
+        secret_template=read_field("spec.secretTemplate", _secret_template, spec),
         outputs=_outputs(spec),
         duration=read_duration(spec, "duration") or DEFAULT_DURATION,
         renew_before=read_duration(spec, "renewBefore"),
         renew_before_percentage=percentage,
-        retain=spec.get("deletionPolicy") == "Retain",
-        revocation=read_field("spec.revocation", _revocation, spec.get("revocation") or {}),
+        retain=read_choice(spec, "deletionPolicy", ("Delete", "Retain")) == "Retain",
+        revocation=read_field("spec.revocation", _revocation, spec),
     )
 
 
-def _private_key(raw: Raw, *, is_ca: bool) -> PrivateKeySpec:
+def _private_key(spec: Raw, *, is_ca: bool) -> PrivateKeySpec:
+    raw, where = read_below(spec, "privateKey"), "spec.privateKey"
     # What a CA signed leads to its key: with another one, all of it would have to be issued anew.
     rotation = RotationPolicy.NEVER if is_ca else RotationPolicy.ALWAYS
     return PrivateKeySpec(
-        parameters=KeyParameters(KeyAlgorithm(raw.get("algorithm") or KeyAlgorithm.ECDSA), read_optional(raw, "size")),
-        encoding=KeyEncoding(raw.get("encoding") or KeyEncoding.PKCS1),
-        rotation_policy=RotationPolicy(raw.get("rotationPolicy") or rotation),
-        secret_ref=_secret_key_ref(raw.get("secretRef"), "tls.key"),
+        parameters=KeyParameters(
+            KeyAlgorithm(read_string(raw, "algorithm", where) or KeyAlgorithm.ECDSA), read_optional(raw, "size")
+        ),
+        encoding=KeyEncoding(read_string(raw, "encoding", where) or KeyEncoding.PKCS1),
+        rotation_policy=RotationPolicy(read_string(raw, "rotationPolicy", where) or rotation),
+        secret_ref=_secret_key_ref(raw.get("secretRef"), "tls.key", f"{where}.secretRef"),
     )
 
 
-def _secret_template(raw: Raw) -> SecretTemplate:
+def _secret_template(spec: Raw) -> SecretTemplate:
+    raw = read_below(spec, "secretTemplate")
     return SecretTemplate(
-        labels=read_pairs(raw.get("labels") or {}), annotations=read_pairs(raw.get("annotations") or {})
+        labels=read_pairs(read_below(raw, "labels")), annotations=read_pairs(read_below(raw, "annotations"))
     )
 
 
-def _revocation(raw: Raw) -> Revocation:
-    return Revocation(bool(raw.get("onDelete")), bool(raw.get("onRotation")))
+def _revocation(spec: Raw) -> Revocation:
+    raw, where = read_below(spec, "revocation"), "spec.revocation"
+    return Revocation(read_flag(raw, "onDelete", where), read_flag(raw, "onRotation", where))
 
 
 def _secret_name(spec: Raw) -> str:
@@ -160,10 +168,13 @@ def _needed_issuer_refs(spec: Raw) -> tuple[IssuerRef, ...]:
 
 
 def _issuer_refs(spec: Raw) -> tuple[IssuerRef, ...]:
-    single, several = spec.get("issuerRef"), spec.get("issuerRefs") or ()
+    single, several = spec.get("issuerRef"), read_list(spec, "issuerRefs")
     refs = (single, *several) if single is not None else several  # admission lets only one of them through
     return tuple(
-        IssuerRef(read_required(ref, "name"), parse_issuer_kind(ref.get("kind") or Kind.ISSUER)) for ref in refs
+        IssuerRef(
+            read_required(ref, "name"), parse_issuer_kind(read_string(ref, "kind", "spec.issuerRef") or Kind.ISSUER)
+        )
+        for ref in refs
     )
 
 
@@ -175,30 +186,40 @@ def _readable_refs(spec: Raw) -> tuple[IssuerRef, ...]:
         return ()
 
 
-def _secret_key_ref(raw: Raw | None, default_key: str) -> SecretKeyRef | None:
-    return None if raw is None else SecretKeyRef(read_required(raw, "name"), read_string(raw, "key") or default_key)
+def _secret_key_ref(raw: Raw | None, default_key: str, where: str) -> SecretKeyRef | None:
+    if raw is None:
+        return None
+    return SecretKeyRef(read_required(raw, "name"), read_string(raw, "key", where) or default_key)
 
 
 def _outputs(spec: Raw) -> Outputs:
-    formats = read_field("spec.additionalOutputFormats", _formats, spec.get("additionalOutputFormats") or ())
-    pkcs12, jks = read_field("spec.keystores", _keystores, spec.get("keystores") or {})
+    formats = read_field("spec.additionalOutputFormats", _formats, spec)
+    pkcs12, jks = read_field("spec.keystores", _keystores, spec)
     return Outputs(pkcs12, jks, der="DER" in formats, combined_pem="CombinedPEM" in formats)
 
 
-def _formats(raw: Sequence[Raw]) -> set[str]:
-    return {read_required(entry, "type") for entry in raw}
+def _formats(spec: Raw) -> set[str]:
+    return {read_required(entry, "type") for entry in read_list(spec, "additionalOutputFormats")}
 
 
-def _keystores(raw: Raw) -> tuple[KeystoreSpec | None, KeystoreSpec | None]:
-    return _keystore(raw.get("pkcs12"), with_profile=True), _keystore(raw.get("jks"))
+def _keystores(spec: Raw) -> tuple[KeystoreSpec | None, KeystoreSpec | None]:
+    raw = read_below(spec, "keystores")
+    return _keystore(raw, "pkcs12", with_profile=True), _keystore(raw, "jks")
 
 
-def _keystore(raw: Raw | None, *, with_profile: bool = False) -> KeystoreSpec | None:
-    if raw is None or not raw["create"]:
+def _keystore(keystores: Raw, kind: str, *, with_profile: bool = False) -> KeystoreSpec | None:
+    if keystores.get(kind) is None:
         return None
-    password = _secret_key_ref(raw["passwordSecretRef"], "password")
+    raw, where = read_below(keystores, kind), f"spec.keystores.{kind}"
+    if "create" not in raw:
+        raise KeyError("create")
+    if not read_flag(raw, "create", where):
+        return None
+    password = _secret_key_ref(raw["passwordSecretRef"], "password", f"{where}.passwordSecretRef")
     assert password is not None
-    return KeystoreSpec(password, read_string(raw, "alias"), read_string(raw, "profile") if with_profile else "")
+    return KeystoreSpec(
+        password, read_string(raw, "alias", where), read_string(raw, "profile", where) if with_profile else ""
+    )
 
 
 def _wishes(annotations: Raw) -> Wishes:
@@ -228,61 +249,67 @@ _LONGEST_WISH = 256
 def _names(spec: Raw) -> Names:
     return Names(
         common_name=read_string(spec, "commonName"),
-        subject=read_field("spec.subject", _subject, spec.get("subject") or {}),
+        subject=read_field("spec.subject", _subject, spec),
         literal_subject=read_string(spec, "literalSubject"),
         dns_names=read_strings(spec, "dnsNames"),
         ip_addresses=read_strings(spec, "ipAddresses"),
         uris=read_strings(spec, "uris"),
         email_addresses=read_strings(spec, "emailAddresses"),
-        other_names=read_field("spec.otherNames", _other_names, spec.get("otherNames") or ()),
+        other_names=read_field("spec.otherNames", _other_names, spec),
     )
 
 
-def _subject(raw: Raw) -> Subject:
+def _subject(spec: Raw) -> Subject:
+    raw, where = read_below(spec, "subject"), "spec.subject"
     return Subject(
-        countries=read_strings(raw, "countries"),
-        organizations=read_strings(raw, "organizations"),
-        organizational_units=read_strings(raw, "organizationalUnits"),
-        localities=read_strings(raw, "localities"),
-        provinces=read_strings(raw, "provinces"),
-        street_addresses=read_strings(raw, "streetAddresses"),
-        postal_codes=read_strings(raw, "postalCodes"),
-        serial_number=read_string(raw, "serialNumber", "spec.subject"),
-        email_address=read_string(raw, "emailAddress", "spec.subject"),
+        countries=read_strings(raw, "countries", where),
+        organizations=read_strings(raw, "organizations", where),
+        organizational_units=read_strings(raw, "organizationalUnits", where),
+        localities=read_strings(raw, "localities", where),
+        provinces=read_strings(raw, "provinces", where),
+        street_addresses=read_strings(raw, "streetAddresses", where),
+        postal_codes=read_strings(raw, "postalCodes", where),
+        serial_number=read_string(raw, "serialNumber", where),
+        email_address=read_string(raw, "emailAddress", where),
     )
 
 
-def _other_names(raw: Sequence[Raw]) -> tuple[OtherName, ...]:
-    return tuple(OtherName(read_required(entry, "oid"), read_required(entry, "utf8Value")) for entry in raw)
+def _other_names(spec: Raw) -> tuple[OtherName, ...]:
+    return tuple(
+        OtherName(read_required(entry, "oid"), read_required(entry, "utf8Value"))
+        for entry in read_list(spec, "otherNames")
+    )
 
 
 def _profile(spec: Raw) -> Profile:
     return Profile(
         usages=read_strings(spec, "usages"),
-        is_ca=bool(spec.get("isCA")),
+        is_ca=read_flag(spec, "isCA"),
         path_length=read_field("spec.pathLenConstraint", read_optional, spec, "pathLenConstraint"),
-        name_constraints=read_field("spec.nameConstraints", _name_constraints, spec.get("nameConstraints") or {}),
-        must_staple=bool(spec.get("mustStaple")),
-        extensions=read_field("spec.extensions", _extensions, spec.get("extensions") or ()),
+        name_constraints=read_field("spec.nameConstraints", _name_constraints, spec),
+        must_staple=read_flag(spec, "mustStaple"),
+        extensions=read_field("spec.extensions", _extensions, spec),
     )
 
 
-def _name_constraints(raw: Raw) -> NameConstraints | None:
-    if not raw:
+def _name_constraints(spec: Raw) -> NameConstraints | None:
+    if not (raw := read_below(spec, "nameConstraints")):
         return None
     return NameConstraints(
-        permitted=_subtrees(raw.get("permitted") or {}),
-        excluded=_subtrees(raw.get("excluded") or {}),
-        critical=bool(raw.get("critical")),
+        permitted=_subtrees(raw, "permitted"),
+        excluded=_subtrees(raw, "excluded"),
+        critical=read_flag(raw, "critical", "spec.nameConstraints"),
     )
 
 
-def _extensions(raw: Sequence[Raw]) -> tuple[CustomExtension, ...]:
+def _extensions(spec: Raw) -> tuple[CustomExtension, ...]:
     return tuple(
         CustomExtension(
-            read_required(entry, "oid"), _base64(read_required(entry, "value")), bool(entry.get("critical"))
+            read_required(entry, "oid"),
+            _base64(read_required(entry, "value")),
+            read_flag(entry, "critical", "spec.extensions[]"),
         )
-        for entry in raw
+        for entry in read_list(spec, "extensions")
     )
 
 
@@ -294,12 +321,13 @@ def _profile_with(csr_pem: str, profile: Profile) -> Profile:
         raise InvalidSpec(f"spec.request: {error}") from None
 
 
-def _subtrees(raw: Raw) -> Subtrees:
+def _subtrees(constraints: Raw, which: str) -> Subtrees:
+    raw, where = read_below(constraints, which), f"spec.nameConstraints.{which}"
     return Subtrees(
-        dns_domains=read_strings(raw, "dnsDomains"),
-        ip_ranges=read_strings(raw, "ipRanges"),
-        email_addresses=read_strings(raw, "emailAddresses"),
-        uri_domains=read_strings(raw, "uriDomains"),
+        dns_domains=read_strings(raw, "dnsDomains", where),
+        ip_ranges=read_strings(raw, "ipRanges", where),
+        email_addresses=read_strings(raw, "emailAddresses", where),
+        uri_domains=read_strings(raw, "uriDomains", where),
     )
 
 

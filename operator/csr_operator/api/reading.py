@@ -58,6 +58,41 @@ def read_count(raw: Raw, name: str) -> int:
     return value if isinstance(value, int) and 0 <= value < 1 << 63 else 0
 
 
+def read_below(raw: Raw, name: str) -> Raw:
+    """Empty if it is absent. Raises TypeError for what is no map."""
+    if not isinstance(value := _given(raw, name, {}), Mapping):
+        raise TypeError
+    return value
+
+
+def read_list(raw: Raw, name: str) -> Sequence[Any]:
+    """Empty if it is absent. Raises TypeError for what is no list."""
+    if not isinstance(value := _given(raw, name, ()), list | tuple):
+        raise TypeError
+    return value
+
+
+def read_flag(raw: Raw, name: str, where: str = "spec") -> bool:
+    """False if it is absent. Raises InvalidSpec for what is no boolean: to most who write "false" it is not true."""
+    if not isinstance(value := _given(raw, name, False), bool):
+        raise InvalidSpec(f"{where}.{name}: it is not a boolean: write true or false, without quotation marks")
+    return value
+
+
+def read_choice(raw: Raw, name: str, choices: Sequence[str], where: str = "spec") -> str:
+    """The first of the choices if it is absent. Raises InvalidSpec for what is none of them."""
+    value = _given(raw, name, choices[0])
+    if not isinstance(value, str) or value not in choices:
+        raise InvalidSpec(f"{where}.{name}: it is none of those that there are: write {' or '.join(choices)}")
+    return value
+
+
+def _given(raw: Raw, name: str, default: Any) -> Any:
+    """Only null counts as absent: what else is empty, or false, may have been meant to say something."""
+    value = raw.get(name)
+    return default if value is None else value
+
+
 def read_pairs(raw: Raw) -> tuple[tuple[str, str], ...]:
     """A map of texts. Raises TypeError for anything else."""
     if not all(isinstance(key, str) and isinstance(value, str) for key, value in raw.items()):
@@ -74,7 +109,7 @@ def read_required(raw: Raw, name: str) -> str:
 
 def read_string(raw: Raw, name: str, where: str = "spec") -> str:
     """Empty if it is absent. Raises InvalidSpec for what is no text."""
-    value = raw.get(name) or ""
+    value = _given(raw, name, "")
     if not isinstance(value, str):
         raise InvalidSpec(describe_unreadable(f"{where}.{name}"))
     return value
@@ -82,7 +117,7 @@ def read_string(raw: Raw, name: str, where: str = "spec") -> str:
 
 def read_optional(raw: Raw, name: str) -> int | None:
     """None if it is absent. Raises TypeError for what is no number."""
-    if not isinstance(value := raw.get(name), int | None):
+    if not isinstance(value := raw.get(name), int | None) or isinstance(value, bool):
         raise TypeError
     return value
 
@@ -103,11 +138,12 @@ def read_conditions(status: Raw) -> tuple[Condition, ...]:
     )
 
 
-def read_strings(raw: Raw, name: str) -> tuple[str, ...]:
-    """Raises InvalidSpec for what is no list of texts."""
-    values = raw.get(name) or ()
+def read_strings(raw: Raw, name: str, where: str = "") -> tuple[str, ...]:
+    """where: the field that `raw` is; empty for the spec itself. Raises InvalidSpec for what is no list of texts."""
+    values = _given(raw, name, ())
     if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
-        raise InvalidSpec(f"{name}: it is not a list of texts: write it as a list, each entry in quotation marks")
+        text = "it is not a list of texts: write it as a list, each entry in quotation marks"
+        raise InvalidSpec(f"{where}.{name}: {text}" if where else f"{name}: {text}")
     return tuple(values)
 
 

@@ -5,6 +5,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from csr_operator.api.keys import InvalidSpec
 from csr_operator.api.reading import describe_unreadable
 from csr_operator.plugin.backend import Backend, check_traits
 from csr_operator.plugin.context import Context
@@ -39,10 +40,11 @@ def create(name: str, config: Mapping[str, Any], context: Context) -> Backend:
     kind = load_backend(name)
     try:
         made: object = kind.create(config, context)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         if not kind.__module__.startswith(f"{__package__}."):
             raise  # who knows what that has read
-        raise Misconfigured(describe_unreadable(f"spec.{name}")) from None
+        text = str(error) if isinstance(error, InvalidSpec) else describe_unreadable(f"spec.{name}")
+        raise Misconfigured(text) from None
     if not isinstance(made, Backend):
         where = f"{kind.__module__}:{kind.__qualname__}"
         text = f"backend {name} ({where}): its `create` returned {type(made).__name__}, and no Backend: update it"

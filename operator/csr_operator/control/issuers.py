@@ -21,6 +21,7 @@ from csr_operator.decisions.status import condition_bodies, issuer_conditions
 from csr_operator.decisions.world import IssuerState
 from csr_operator.issuance.backend_answers import bound_health, describe_refusal
 from csr_operator.issuance.backend_calls import GuardedBackend, describe_unexpected, is_own_end, log_unexpected
+from csr_operator.issuance.backend_tasks import in_backend
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.kube.issuer_secrets import write_issuer_secret
@@ -211,7 +212,8 @@ class Issuers:
         try:
             responder = IssuerResponder(self._challenges, issuer)
             context = Context(read_secret, write_secret, self._clock, self._http, responder, self._programs, namespace)
-            backend = registry.create(issuer.backend, issuer.config, context)
+            with in_backend():
+                backend = registry.create(issuer.backend, issuer.config, context)
         except Misconfigured as error:
             return KnownIssuer(issuer, None, describe_refusal(error))
         except BaseException as error:  # nothing is awaited here, so that none is the end of our own task
@@ -224,8 +226,9 @@ class Issuers:
             return False, Reason.MISCONFIGURED, Health(live.problem)
         outcome = "error"
         try:
-            async with asyncio.timeout(_PATIENCE):
-                answer = await live.backend.check()
+            with in_backend():
+                async with asyncio.timeout(_PATIENCE):
+                    answer = await live.backend.check()
             health = bound_health(answer)
             outcome = "ok"
             return True, Reason.READY, health

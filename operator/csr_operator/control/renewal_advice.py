@@ -33,6 +33,10 @@ _SOONEST = timedelta(minutes=10)
 """After a call that failed."""
 
 
+_LEAST = timedelta(minutes=1)
+"""After any call, whatever the CA says (RFC 9773, section 4.3.2): each other window that it suggests is a write."""
+
+
 class RenewalAdvice:
     """calls: how many of those run at the same time. clock: the time now, in UTC."""
 
@@ -66,8 +70,8 @@ class RenewalAdvice:
         return known.at
 
     def note(self, request: CertificateRequest, reference: str, after: timedelta) -> None:
-        """The CA was asked just now, and is to be asked again then."""
-        self._memory.recall(request).consultation = Consultation(reference, self._clock() + after)
+        """The CA was asked just now, and is to be asked again then, in a minute at the earliest."""
+        self._memory.recall(request).consultation = Consultation(reference, self._clock() + max(after, _LEAST))
 
     async def ask(self, request: CertificateRequest, live: KnownIssuer) -> Done:
         """Ask, and keep what was said. Raises KubeError, Unreachable."""

@@ -143,7 +143,8 @@ def _wanted(request: CertificateRequest, world: World, record: Record | None) ->
         if record.window is not None:
             cause = "the CA asked for renewal again: ask the CA why, or have the issuer ignore its renewal information"
         return brake(request, world, try_issuers(request, world, Reason.RENEWAL, record.revision + 1), due, cause)
-    if issuer is not None and issuer.ready and issuer.fingerprint not in ("", record.issuer_fingerprint):
+    signer = record.issuer_fingerprint  # empty if the CA sent no certificate of its own: then nobody can tell
+    if issuer is not None and issuer.ready and signer and issuer.fingerprint not in ("", signer):
         reissue = (issuer.rotated_at or now) + world.rotation_spread * fraction(request.uid)
         if now >= reissue:
             cause = f"{record.issuer} signs with another CA certificate again: find out why it changes"

@@ -8,6 +8,10 @@ from csr_operator.api.times import parse_time
 
 from .pace import EARLY, SETTLE
 
+_LEFT = 10
+"""This part of its life is left at least when a certificate is renewed, whatever the CA suggests: another one may take
+time, and a CA with a fault, or that means harm, suggests a time when nothing serves any more."""
+
 _SHORT = timedelta(days=10)
 """Below, a third is little time to get over an outage. CAs ask for the same (https://letsencrypt.org/docs/profiles/)."""
 
@@ -19,7 +23,7 @@ def renewal_time(request: CertificateRequest, record: Record) -> datetime:
     `renewBefore` or `renewBeforePercentage` say, but not before a tenth of it has passed; earlier than that by an
     amount that is fixed for each request, so that what was issued together is not renewed together: up to a tenth of
     what comes before or after, whichever is shorter. Where the CA suggests a time, that counts (RFC 9773, section 4.2),
-    unless the request says that it is to be earlier.
+    but not when less than a tenth of it is left, and unless the request says that it is to be earlier.
     """
     start, not_after = _life(record)
     life = not_after - start
@@ -32,7 +36,7 @@ def renewal_time(request: CertificateRequest, record: Record) -> datetime:
     due = max(not_after - early, start + life / EARLY)
     if record.window is not None:
         first, last = parse_time(record.window.start), parse_time(record.window.end)
-        suggested = min(first + (last - first) * fraction(request.uid), not_after)
+        suggested = min(first + (last - first) * fraction(request.uid), not_after - life / _LEFT)
         set_by_user = request.spec.renew_before is not None or request.spec.renew_before_percentage is not None
         due = min(due, suggested) if set_by_user else suggested
     return max(due, start + min(SETTLE, life / 2)).replace(microsecond=0)

@@ -16,6 +16,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
+from csr_operator.api.reading import read_flag
 from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
 
 from .names import format_name, parse_name
@@ -207,7 +208,7 @@ def make_resolver(config: Mapping[str, Any], field: str) -> Resolver:
     """As an issuer's `dns01` object says, whose place is `field`. Raises Misconfigured."""
     return Resolver(
         config.get("recursiveNameservers") or (),
-        only=bool(config.get("recursiveNameserversOnly")),
+        only=read_flag(config, "recursiveNameserversOnly", field),
         field=f"{field}.recursiveNameservers",
     )
 

@@ -15,16 +15,20 @@ from csr_operator.pki.verify import CA_DECIDES, Rules
 from csr_operator.plugin.backend import Backend, Issued, Order, Pending, Renewal, Traits
 from csr_operator.plugin.errors import BackendError, Lapsed, Rejected, Retryable
 from csr_operator.plugin.offload import locate_error
-from csr_operator.plugin.schedule import bounded_pause
+from csr_operator.plugin.text import redact
 
 from .backend_answers import (
     OutOfBounds,
     bound_answer,
     bound_first_answer,
+    bound_nothing,
     bound_renewal,
     bound_roots,
+    bound_wait,
     describe_refusal,
+    is_unplaced,
 )
+from .backend_tasks import in_backend
 from .failures import Failed
 
 T = TypeVar("T")
@@ -40,7 +44,8 @@ logger = logging.getLogger(__name__)
 
 def describe_unexpected(backend: str, error: BaseException) -> str:
     """For the user, of an error that a backend should not raise."""
-    return f"backend {backend} failed in a way that its author did not expect: see {type(error).__name__} in the log"
+    kind = redact(type(error).__name__)
+    return f"backend {backend} failed in a way that its author did not expect: see {kind} in the log"
 
 
 def log_unexpected(issuer: object, backend: str, call: str, error: BaseException) -> None:
@@ -84,7 +89,7 @@ class GuardedBackend:
 
     async def revoke(self, certificate: x509.Certificate, reason: x509.ReasonFlags) -> None:
         """Raises Failed."""
-        await self._counted("revoke", lambda: self.backend.revoke(certificate, reason), _nothing)
+        await self._counted("revoke", lambda: self.backend.revoke(certificate, reason), bound_nothing)
 
     async def suggest_renewal(self, reference: str) -> Renewal | None:
         """Raises Failed."""
@@ -102,13 +107,14 @@ class GuardedBackend:
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
         """Raises Failed."""
         if self.traits.abandons:
-            await self._counted("abandon", lambda: self.backend.abandon(key, csr, handle), _nothing)
+            await self._counted("abandon", lambda: self.backend.abandon(key, csr, handle), bound_nothing)
 
     async def _counted(self, call: str, begin: Callable[[], Awaitable[Any]], bounded: Callable[[object], T]) -> T:
         outcome = "error"
         try:
-            async with asyncio.timeout(_PATIENCE):
-                given = await begin()
+            with in_backend():
+                async with asyncio.timeout(_PATIENCE):
+                    given = await begin()
             result = bounded(given)
             outcome = "ok"
             return result
@@ -118,10 +124,10 @@ class GuardedBackend:
             raise Failed(Reason.ISSUER_UNAVAILABLE, message) from None
         except Retryable as error:
             outcome = "retryable"
-            after, message = bounded_pause(getattr(error, "after", None)), describe_refusal(error)
+            after, message = bound_wait(error), describe_refusal(error)
             if isinstance(error, Lapsed):
                 raise Failed(Reason.ORDER_FAILED, message, after=after) from error
-            nothing = call == "submit" and getattr(error, "unplaced", False) is True
+            nothing = call == "submit" and is_unplaced(error)
             raise Failed(Reason.ISSUER_UNAVAILABLE, message, after=after, unplaced=nothing) from error
         except Rejected as error:
             outcome = "rejected"
@@ -141,7 +147,3 @@ class GuardedBackend:
             raise Failed(Reason.ISSUER_UNAVAILABLE, describe_unexpected(self.name, error)) from error
         finally:
             CA_CALLS.labels(self.name, call, outcome).inc()
-
-
-def _nothing(_: object) -> None:
-    """Of a call that is only done."""

@@ -1,13 +1,16 @@
 """How the log is written: as text, or as one JSON object a line.
 
 Others have a say in what is in it: texts of CAs, and of the errors of their backends. They make no line look like one
-of the operator's own, change nothing of the terminal that shows it, and do not fill the disk.
+of the operator's own, change nothing of the terminal that shows it, and do not fill the disk. A private key that is in
+one of them is left out.
 """
 
 import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
+
+from csr_operator.plugin.text import hide_keys
 
 _LONGEST_MESSAGE, _LONGEST_LINE = 8192, 500
 _MOST_LINES = 200
@@ -31,7 +34,9 @@ class TextFormatter(logging.Formatter):
         lines = [f"{self.formatTime(record)} {record.levelname} {record.name}: {_escape(_message(record))}"]
         if record.exc_info:
             # Indented, as the text of an error has line ends as well.
-            lines += (f"    {_escape(line)}" for line in _bounded_lines(self.formatException(record.exc_info)))
+            lines += (
+                f"    {_escape(line)}" for line in _bounded_lines(hide_keys(self.formatException(record.exc_info)))
+            )
         return "\n".join(lines)
 
 
@@ -46,12 +51,12 @@ class JsonFormatter(logging.Formatter):
             "message": _message(record),
         }
         if record.exc_info:
-            line["exception"] = "\n".join(_bounded_lines(self.formatException(record.exc_info)))
+            line["exception"] = "\n".join(_bounded_lines(hide_keys(self.formatException(record.exc_info))))
         return json.dumps(line)
 
 
 def _message(record: logging.LogRecord) -> str:
-    return _cut(record.getMessage(), _LONGEST_MESSAGE)
+    return hide_keys(_cut(record.getMessage(), _LONGEST_MESSAGE))
 
 
 def _bounded_lines(text: str) -> Iterator[str]:

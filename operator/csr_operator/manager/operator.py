@@ -21,6 +21,7 @@ from csr_operator.challenges.alpn import AlpnCertificates
 from csr_operator.challenges.responder import Challenges
 from csr_operator.challenges.server import serve_http, serve_tls
 from csr_operator.control.controller import Controller
+from csr_operator.issuance.backend_tasks import make_task
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.kube.transport import Transport
@@ -90,6 +91,7 @@ class Operator:
         Raises NoConfiguration, CannotListen, and OperatorFailed if something broke that cannot be left broken.
         """
         sys.setswitchinterval(_SWITCH)
+        asyncio.get_running_loop().set_task_factory(make_task)
         watched = sources(self._settings.namespaces)
         self._pulse = Pulse(watched, self._settings.watch_silence)
         transport = await Transport.connect(

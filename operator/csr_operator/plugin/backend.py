@@ -50,7 +50,7 @@ class Renewal:
     start: datetime
     end: datetime
     ask_after: timedelta
-    """Ask the CA again then, as it may change its mind."""
+    """Ask the CA again then, as it may change its mind; in a minute at the earliest."""
     explanation: str = ""
     """The URL of a page that says why, if the CA has one, for the user."""
 
@@ -95,7 +95,8 @@ class Health:
     message: str
     """For the user: what the issuer issues with."""
     fingerprint: str = ""
-    """SHA-256 (hex) of the CA certificate that signs now; empty if the CA does not tell beforehand."""
+    """SHA-256 (hex, with colons or without) of the CA certificate that signs now, the one above the leaf; empty if the
+    CA does not tell beforehand."""
     not_after: datetime | None = None
     """Until when that is valid, in UTC; None likewise."""
 

@@ -40,7 +40,7 @@ def bounded_pause(asked: timedelta | float | None) -> timedelta:
 
     0 if what is asked for means nothing: nothing, no number, what has passed.
     """
-    seconds = asked.total_seconds() if isinstance(asked, timedelta) else asked
+    seconds = timedelta.total_seconds(asked) if isinstance(asked, timedelta) else asked
     if not isinstance(seconds, int | float) or not seconds > 0:  # as not-a-number is not
         return timedelta(0)
     return timedelta(seconds=min(max(seconds, SHORTEST.total_seconds()), LONGEST.total_seconds()))

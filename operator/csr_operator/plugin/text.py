@@ -33,7 +33,7 @@ def redact(text: object, secrets: Iterable[str | bytes] = (), *, cut: bool = Fal
     if not isinstance(text, str | int | float):
         return ""
     known = [secret for secret in secrets if secret]
-    line = _in_one_line(mask(str(text), known, cut=cut))
+    line = _in_one_line(hide_keys(mask(str(text), known, cut=cut)))
     # Once more, as a character that is a blank now may have stood where one has a blank.
     for form in sorted({_in_one_line(form) for secret in known for form in _as_text(secret)}, key=len, reverse=True):
         line = line.replace(form, "***") if len(form) >= _SHORT else line
@@ -59,6 +59,17 @@ def mask(text: str, secrets: Iterable[str | bytes], *, cut: bool = False) -> str
     if cut:  # where there may be the first part of one, encoded
         kept = kept[: -(2 * max(map(len, known)) + 512)]
     return kept.decode(errors="replace")
+
+
+_KEY = re.compile(
+    r"-----BEGIN[^-]{0,60}PRIVATE[^-]{1,9}KEY-----.*?(?:-----END[^-]{0,60}PRIVATE[^-]{1,9}KEY-----|\Z)", re.S
+)
+"""A private key in PEM (RFC 7468), also in a URL or with line ends escaped; of one that was cut, up to the end."""
+
+
+def hide_keys(text: str) -> str:
+    """With *** in the place of each private key in PEM, whosever it is."""
+    return _KEY.sub("***", text) if "PRIVATE" in text else text
 
 
 def _in_one_line(text: str) -> str:

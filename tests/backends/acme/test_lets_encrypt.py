@@ -9,6 +9,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -198,6 +199,54 @@ async def test_only_what_an_order_would_be_refused_again_is_refused_for_good(
     with pytest.raises(means) as told:
         await world.again().submit(order())
     assert type(told.value) is means
+
+
+REFERENCE = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"
+
+
+def names_what_it_replaces(call: Call) -> bool:
+    """Of an order that is placed."""
+    return b'"replaces"' in base64.urlsafe_b64decode(call.body["payload"] + "==")
+
+
+def but_for_what_it_replaces(world: World, reply: Reply) -> Lie:
+    """The reply to an order that names it, and what is honest to any other."""
+    return lambda body: reply if names_what_it_replaces(world.ca.calls[-1]) else body
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        problem("alreadyReplaced", "-", 409),
+        problem("malformed", "-", 400),
+        problem("serverInternal", "-", 500),
+        Reply(500, b"<html>"),
+        Reply(409, {"detail": "replaced"}),
+        Reply(404, b""),
+    ],
+)
+async def test_an_order_is_placed_without_what_it_replaces_where_that_may_be_why(world: World, reply: Reply) -> None:
+    """Whether or not the CA says so in the words of ACME."""
+    world.ca.lies["new-order"] = but_for_what_it_replaces(world, reply)
+    await submitted(world.again(), replace(order(), replaces=REFERENCE))
+    assert world.ca.asked("new-order") == 2
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        problem("rateLimited", "-", 429),
+        problem("somethingNew", "-", 429),
+        problem("serverInternal", "-", 503),
+        Reply(429, b"<html>"),
+        *[Reply(status, b"<html>") for status in (502, 503, 504)],
+    ],
+)
+async def test_a_ca_that_has_too_much_to_do_is_not_asked_twice(world: World, reply: Reply) -> None:
+    world.ca.lies["new-order"] = lambda _: reply
+    with pytest.raises(Retryable):
+        await world.again().submit(replace(order(), replaces=REFERENCE))
+    assert world.ca.asked("new-order") == 1
 
 
 async def test_a_leaf_alone_is_not_stored(world: World) -> None:

@@ -36,6 +36,8 @@ class BrokenCa(Backend):
             return Health("is well", "", "2030-01-01")  # type: ignore[arg-type]
         if self._broken == "task":
             await _cancelled()
+        if self._broken == "exit":
+            await asyncio.wait_for(_exit(), 10)
         return Health("is well")
 
     async def submit(self, order: Order) -> Issued | Pending:
@@ -46,6 +48,11 @@ class BrokenCa(Backend):
         if self._broken == "pending":
             return Pending("1", timedelta(seconds=1), "later")
         raise AttributeError("secret=hunter2")
+
+
+async def _exit() -> None:
+    """As a program does that is used as a library."""
+    raise SystemExit("secret=hunter2")
 
 
 async def _cancelled() -> None:

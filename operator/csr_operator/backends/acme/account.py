@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from csr_acme import AcmeClient, AcmeError, ExternalAccount, Refused, Unreachable
 from csr_acme.jose import AccountKey, b64url_decode
-from csr_operator.api.reading import describe_unreadable
+from csr_operator.api.reading import describe_unreadable, read_flag
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import load_private_key
 from csr_operator.plugin import credentials
@@ -102,6 +102,10 @@ class Account:
         server = _text_of(config, "server", "spec.acme", "write the URL of the CA's ACME directory")
         self._directory: str = PRESETS.get(server, server)
         self._binding = _binding_of(config.get("externalAccountBinding"))
+        self._agrees = read_flag(config, "termsOfServiceAgreed", "spec.acme")
+        self._deactivates = read_flag(config, "deactivateAccount", "spec.acme")
+        self._makes_no_key = read_flag(config, "disableAccountKeyGeneration", "spec.acme")
+        self._anywhere = read_flag(config, "insecureAllowAnyURL", "spec.acme")
         self._lock = asyncio.Lock()
         self._used: Data = {}
         self._client: AcmeClient | None = None
@@ -173,14 +177,14 @@ class Account:
             if isinstance(error.__cause__, Unreachable):
                 raise to_directory_error(error.__cause__, now) from error.__cause__
             raise
-        if directory.terms_of_service and not self._config.get("termsOfServiceAgreed"):
+        if directory.terms_of_service and not self._agrees:
             raise Misconfigured(
                 f"{self.host} has terms of service: read {redact(directory.terms_of_service, ())} and, if you agree, "
                 "set spec.acme.termsOfServiceAgreed to true"
             )
         external = await self._external(required=directory.external_account_required)
         await self._registered(client, external, now)
-        if self._config.get("deactivateAccount"):
+        if self._deactivates:
             with translate_errors(now, self.secrets):
                 await client.deactivate_account()
             raise _Unwanted(_DEACTIVATED)
@@ -192,7 +196,7 @@ class Account:
         data = await self._context.read_secret(self._secret)
         if data is not None and data.get(self._key_name):
             return data
-        if self._config.get("disableAccountKeyGeneration"):
+        if self._makes_no_key:
             raise (SecretNotFound if data is None else Misconfigured)(
                 f"{self._context.secret(self._secret)}, named in spec.acme.privateKeySecretRef, has no "
                 f"{self._key_name}: put the account's key there, or remove disableAccountKeyGeneration to have one made"
@@ -223,19 +227,18 @@ class Account:
         return key
 
     def _new(self, key: AccountKey) -> AcmeClient:
-        anywhere = bool(self._config.get("insecureAllowAnyURL"))
         return AcmeClient(
             self._context.session(),
             self._directory,
             key,
             trusted=self._trusted,
-            anywhere=anywhere,
+            anywhere=self._anywhere,
             user_agent=f"{user_agent()} (csr_acme)",
         )
 
     @property
     def _only_existing(self) -> bool:
-        return bool(self._config.get("disableAccountKeyGeneration") or self._config.get("deactivateAccount"))
+        return self._makes_no_key or self._deactivates
 
     async def _registered(self, client: AcmeClient, external: ExternalAccount | None, now: datetime) -> None:
         """As `_register`. Raises _Unwanted for what the CA would say again."""
@@ -243,7 +246,7 @@ class Account:
             await self._register(client, external)
         except AcmeError as error:
             gone = isinstance(error, Refused) and error.problem.type in (_FORGOTTEN, _UNWANTED)
-            if gone and self._config.get("deactivateAccount"):
+            if gone and self._deactivates:
                 raise _Unwanted(_DEACTIVATED) from None
             failure = to_backend_error(error, now, self.secrets)
             if not isinstance(error, Refused) or not isinstance(failure, Misconfigured | Rejected):
@@ -270,7 +273,7 @@ class Account:
                 f"the account {account.url} is {account.status}: name another Secret in spec.acme.privateKeySecretRef"
             )
         # Some CAs tell no contact, and are told it once more then.
-        if email and contact != list(account.contact) and not self._config.get("deactivateAccount"):
+        if email and contact != list(account.contact) and not self._deactivates:
             await client.update_account(contact)
 
     async def _external(self, *, required: bool) -> ExternalAccount | None:

@@ -16,6 +16,7 @@ import csr_acme
 from csr_acme import AcmeClient, AcmeError, Authorization, Identifier, Problem, Refused, Unreachable
 from csr_acme.client import renewal_id
 from csr_acme.objects import is_certificate_id
+from csr_operator.api.reading import read_flag
 from csr_operator.backends.public_cas import ACME_HOSTS, find_refusal
 from csr_operator.pki.chain import load_bundle, spki_of
 from csr_operator.pki.errors import PkiError
@@ -81,6 +82,9 @@ _MOST_ALTERNATES = 10
 _UNRELATED = frozenset({"rateLimited", "badNonce", "userActionRequired", "rejectedIdentifier", "invalidProfile"})
 """Refusals that have nothing to do with what an order replaces."""
 
+_OVERLOADED = frozenset({429, 502, 503, 504})
+"""Status of HTTP that have nothing to do with it either: to ask at once again makes it worse."""
+
 
 @dataclass(slots=True)
 class _Claim:
@@ -103,6 +107,7 @@ class AcmeBackend(Backend):
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         self._config, self._clock = config, context.clock
         self._account = Account(config, context, trust(config.get("caBundle") or "", "spec.acme.caBundle"))
+        self._sets_duration = read_flag(config, "enableDurationFeature", "spec.acme")
         self._proving = Proving(Solvers(config, context), context.clock)
         self._finding = asyncio.Lock()
         self._pauses = PauseTexts()
@@ -276,7 +281,7 @@ class AcmeBackend(Backend):
             parameters_of(order.csr.public_key()),
             names=len(identifiers),
             acme_profile=self._config.get("profile") or "",
-            duration=order.duration if self._config.get("enableDurationFeature") else None,
+            duration=order.duration if self._sets_duration else None,
         )
         if refusal:
             raise Rejected(refusal)
@@ -313,7 +318,7 @@ class AcmeBackend(Backend):
 
     async def _place(self, client: AcmeClient, order: Order, identifiers: Sequence[Identifier]) -> csr_acme.Order:
         directory = await client.directory()
-        until = self._clock() + order.duration if self._config.get("enableDurationFeature") else None
+        until = self._clock() + order.duration if self._sets_duration else None
         profile = self._config.get("profile") or ""
         follows = directory.renewal_info and self._config.get("renewalInfo") != "Ignore"
         replaces = order.replaces if follows and is_certificate_id(order.replaces) else ""
@@ -322,10 +327,10 @@ class AcmeBackend(Backend):
             if replaces:
                 try:
                     return await ask(replaces=replaces)
-                except Refused as error:
+                except (Refused, Unreachable) as error:
                     # It was replaced already, has none of the names that are asked for now (RFC 9773, section 5, of
                     # which Pebble makes a fault of its own, 500), or is not known any more: no reason to let it expire.
-                    if error.status == 503 or error.problem.type in _UNRELATED:
+                    if not _may_be_because_of_it(error):
                         raise
             return await ask()
         except Refused as error:
@@ -444,7 +449,7 @@ class AcmeBackend(Backend):
             renewal = await self.suggest_renewal(reference)
         return Issued(
             chain,
-            any_duration=not self._config.get("enableDurationFeature"),
+            any_duration=not self._sets_duration,
             rules=_RULES,
             reference=reference,
             renewal=renewal,
@@ -497,6 +502,13 @@ def _remember(known: dict[str, V], name: str, value: V) -> V:
         known.pop(next(iter(known)))
     known[name] = value
     return value
+
+
+def _may_be_because_of_it(error: Refused | Unreachable) -> bool:
+    """Of an order that names what it replaces: without, it may be placed. Not every server says why it fails."""
+    if isinstance(error, Refused) and error.problem.type in _UNRELATED:
+        return False
+    return error.status >= 400 and error.status not in _OVERLOADED  # 0: it did not answer
 
 
 def _next_in_line() -> Pending:

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from cryptography import x509
 
+from csr_operator.api.reading import read_flag
 from csr_operator.backends.public_cas import CERTCENTRAL_PRODUCTS, DIGICERT, find_refusal
 from csr_operator.pki.chain import load_bundle
 from csr_operator.pki.csr import load_csr
@@ -62,7 +63,9 @@ class DigicertBackend(Backend):
 
     def __init__(self, config: Mapping[str, Any], context: Context) -> None:
         # With `dns01`, records are left behind; with `cancelPending`, the order itself is not to be.
-        abandons = bool(config.get("cancelPending") or config.get("dns01"))
+        self._cancels = read_flag(config, "cancelPending", "spec.digicert")
+        read_flag(config, "skipApproval", "spec.digicert")  # DigiCert gets it as it is
+        abandons = self._cancels or bool(config.get("dns01"))
         self.traits = Traits(costs=True, revokes=True, abandons=abandons)
         base = config.get("url") or DEFAULT_URL
         self._client = Client(base, "X-DC-DEVKEY", config, context, "spec.digicert", _ADVICE)
@@ -424,7 +427,7 @@ class DigicertBackend(Backend):
         kept = await self._kept(key, csr, handle)
         if kept is not None:
             handles = [kept]
-        elif handle or self._config.get("cancelPending"):
+        elif handle or self._cancels:
             now, method = self._clock(), self._config.get("dcvMethod") or ""
             handles = [Handle(number, now, method=method) for number in await self._orders_of(key)]
         else:
@@ -434,7 +437,7 @@ class DigicertBackend(Backend):
                 proof = await self._see(key, csr, placed, known=True)
                 await self._dcv.remove(placed.order, self._records(csr, proof))
             self._forget(placed.order)
-            if not self._config.get("cancelPending"):
+            if not self._cancels:
                 continue
             try:
                 await self._cancel(placed, csr)

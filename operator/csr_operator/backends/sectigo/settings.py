@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from csr_operator.api.reading import read_flag
 from csr_operator.plugin.errors import Misconfigured
 
 _LOGIN_URL = "https://cert-manager.com/api"
@@ -85,7 +86,7 @@ class Settings:
             external_requesters=tuple(config.get("externalRequesters") or ()),
             comments=config.get("comments") or "",
             following=Following(config.get("renewal") or Following.ENROLL),
-            cancels=bool(config.get("cancelPending")),
+            cancels=read_flag(config, "cancelPending", "spec.sectigo"),
         )
         for field, url in (("url", settings.url), (f"{access}.tokenURL", settings.token_url)):
             if urlsplit(url).scheme not in ("https", "http") or not urlsplit(url).hostname:
