@@ -213,7 +213,7 @@ async def forgotten() -> None:
     """What revokes, and is not awaited."""
 
 
-@pytest.mark.parametrize("answer", [False, True, "revoked", 0, forgotten], ids=repr)
+@pytest.mark.parametrize("answer", [False, True, "revoked", 0, forgotten], ids=["no", "yes", "text", "0", "await"])
 async def test_a_revocation_that_answers_something_was_perhaps_none(answer: Any) -> None:
     """As where an `await` was forgotten: the certificate stays valid."""
     if answer is forgotten:
