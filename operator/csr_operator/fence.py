@@ -1,0 +1,32 @@
+"""What a replica may do is asked at the door: before each write to Kubernetes, and before each call of a CA.
+
+Whose work a task does is known where it begins, and not at the door; so it travels in the task's context.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+
+class Fenced(Exception):
+    """The work is another replica's by now, or may be: nothing more is done for it here."""
+
+
+_may_act: ContextVar[Callable[[], bool] | None] = ContextVar("may_act", default=None)
+
+
+@contextmanager
+def fenced(may_act: Callable[[], bool]) -> Iterator[None]:
+    """Within, and in each task that is begun within, `may_act` is asked at each door."""
+    token = _may_act.set(may_act)
+    try:
+        yield
+    finally:
+        _may_act.reset(token)
+
+
+def check_fence() -> None:
+    """Pass the door. Raises Fenced. What no replica owns, such as the reading of a kubeconfig, passes always."""
+    may_act = _may_act.get()
+    if may_act is not None and not may_act():
+        raise Fenced("another replica has taken this over, or may have")
