@@ -23,7 +23,10 @@ class Assignment:
     @classmethod
     def read(cls, epoch: int, text: str) -> "Assignment":
         """As `text` is written. Raises ValueError for anything else."""
-        shards_of = json.loads(text)
+        try:
+            shards_of = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
         if not isinstance(shards_of, dict):
             raise ValueError("no members")
         holders = [NOBODY] * SHARDS
@@ -71,17 +74,17 @@ def spread(members: Collection[str]) -> tuple[str, ...]:
     return tuple(holders)
 
 
-def to_take(assignment: Assignment, me: str, members: Collection[str]) -> frozenset[int]:
-    """The shards that `me` should have, and that nobody alive has. members: those alive, `me` included."""
-    should = spread(members)
+def to_take(assignment: Assignment, me: str, alive: Collection[str], staying: Collection[str]) -> frozenset[int]:
+    """The shards that `me` should have, and that nobody alive has. staying: those alive that are not about to end."""
+    should = spread(staying)
     return frozenset(
-        shard for shard, holder in enumerate(assignment.holders) if holder not in members and should[shard] == me
+        shard for shard, holder in enumerate(assignment.holders) if holder not in alive and should[shard] == me
     )
 
 
-def to_give(assignment: Assignment, me: str, members: Collection[str]) -> frozenset[int]:
+def to_give(assignment: Assignment, me: str, staying: Collection[str]) -> frozenset[int]:
     """The shards that `me` has and should not have."""
-    should = spread(members)
+    should = spread(staying)
     return frozenset(shard for shard in assignment.held_by(me) if should[shard] != me)
 
 

@@ -1,0 +1,267 @@
+"""Members and their shards, by Leases of a real API server. Time is set, and not waited for."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from csr_operator.api.shards import SHARDS
+from csr_operator.kube.leases import Leases
+from csr_operator.kube.transport import Transport
+from csr_operator.replicas.fencing import Holding
+from csr_operator.replicas.members import assignment_name, selector
+from csr_operator.replicas.membership import Membership
+from devcluster import ControlPlane
+from tests.support.kubectl import Kubectl
+
+ALL = frozenset(range(SHARDS))
+GROUP = "all"
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Clock:
+    """Seconds, set by the test."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Recorder:
+    """Work that notes what it is told; what is in `busy` goes on."""
+
+    def __init__(self) -> None:
+        self.has: frozenset[int] = frozenset()
+        self.busy: frozenset[int] = frozenset()
+        self.dropped: list[frozenset[int]] = []
+
+    def take(self, shards: frozenset[int]) -> None:
+        assert not self.has & shards
+        self.has |= shards
+
+    def give_up(self, shards: frozenset[int]) -> frozenset[int]:
+        return shards - self.busy
+
+    def drop(self, shards: frozenset[int]) -> None:
+        self.has -= shards
+        self.busy -= shards
+        self.dropped.append(shards)
+
+
+class Member:
+    """One, with a clock that all of a test share, or its own."""
+
+    def __init__(self, transport: Transport, namespace: str, clock: Clock) -> None:
+        self.work, self.holding, self.lost = Recorder(), Holding(clock), list[str]()
+        leases = Leases(transport, namespace)
+        now = lambda: datetime.now(UTC)  # noqa: E731
+        self.membership = Membership(
+            leases, GROUP, self.holding, self.work, now, self.lost.append, f"pod-{id(self)}/a/b/1/2", clock
+        )
+
+    async def turn(self, times: int = 1) -> None:
+        for _ in range(times):
+            await self.membership.turn()
+
+    @property
+    def acts_on(self) -> frozenset[int]:
+        return frozenset(shard for shard in ALL if self.holding.holds(shard))
+
+
+class Scene:
+    """Members of one namespace."""
+
+    def __init__(self, transport: Transport, kubectl: Kubectl) -> None:
+        self.kubectl, self.clock, self._transport = kubectl, Clock(), transport
+        self.leases = Leases(transport, kubectl.namespace)
+
+    def member(self, clock: Clock | None = None) -> Member:
+        return Member(self._transport, self.kubectl.namespace, clock or self.clock)
+
+    async def settled(self, *members: Member) -> None:
+        """Each has had its turns, with time in between that renews all Leases."""
+        for _ in range(3):
+            for member in members:
+                await member.turn(2)
+            self.clock.now += 6
+        for member in members:
+            await member.turn()
+
+
+@asynccontextmanager
+async def transport_of(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Transport]:
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    transport = await Transport.connect(4, 30.0, 90.0)
+    try:
+        yield transport
+    finally:
+        await transport.close()
+
+
+@pytest.fixture
+async def scene(cluster: ControlPlane, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    async with transport_of(cluster.kubeconfig, monkeypatch) as transport:
+        yield Scene(transport, kubectl)
+
+
+async def test_one_alone_has_everything_without_waiting(scene: Scene) -> None:
+    only = scene.member()
+    await only.turn(2)
+    assert only.acts_on == ALL
+
+
+async def test_after_one_that_ended_as_it_should_the_next_has_everything_without_waiting(scene: Scene) -> None:
+    first, second = scene.member(), scene.member()
+    await first.turn(2)
+    await first.membership.leave(1.0)
+    assert not first.acts_on
+    await second.turn(2)
+    assert second.acts_on == ALL
+
+
+async def test_two_share_and_nothing_is_with_both(scene: Scene) -> None:
+    first, second = scene.member(), scene.member()
+    await first.turn(2)
+    await second.turn()
+    assert not second.acts_on
+    await scene.settled(first, second)
+    assert first.acts_on | second.acts_on == ALL
+    assert not first.acts_on & second.acts_on
+    assert len(first.acts_on) == SHARDS // 2
+
+
+async def test_what_goes_on_in_a_shard_is_done_before_it_is_given(scene: Scene) -> None:
+    first, second = scene.member(), scene.member()
+    await first.turn(2)
+    first.work.busy = ALL
+    await scene.settled(first, second)
+    assert first.acts_on == ALL
+    first.work.busy = frozenset()
+    await scene.settled(first, second)
+    assert len(second.acts_on) == SHARDS // 2
+
+
+async def test_the_shards_of_one_that_is_dead_are_taken_and_it_has_none_when_it_wakes(scene: Scene) -> None:
+    first, second = scene.member(), scene.member()
+    await scene.settled(first, second)
+    name = first.membership.name
+    for _ in range(4):
+        scene.clock.now += 4.9
+        await second.turn()
+    assert second.lost == [name]
+    await second.turn()
+    assert second.acts_on == ALL
+    assert not first.acts_on
+    await first.turn()
+    assert first.work.has == frozenset()
+    assert first.membership.name != name
+    await scene.settled(first, second)
+    assert len(first.acts_on) == SHARDS // 2
+
+
+async def test_one_that_was_stopped_for_a_while_does_nothing_until_it_has_looked(scene: Scene) -> None:
+    only = scene.member()
+    await only.turn(2)
+    scene.clock.now += 10.1
+    assert not only.acts_on
+    await only.turn()
+    assert only.acts_on == ALL
+    assert not only.work.dropped
+
+
+async def test_nobody_is_taken_for_dead_while_nobody_could_look(scene: Scene) -> None:
+    first, second = scene.member(), scene.member()
+    await scene.settled(first, second)
+    before = first.acts_on, second.acts_on
+    scene.clock.now += 60
+    assert not first.acts_on
+    assert not second.acts_on
+    for member in (first, second, first, second):
+        await member.turn()
+    assert (first.acts_on, second.acts_on) == before
+    assert not first.lost
+    assert not second.lost
+
+
+async def test_somebody_who_annotates_a_lease_stops_nothing(scene: Scene) -> None:
+    only = scene.member()
+    await only.turn(2)
+    scene.kubectl("annotate", "lease", only.membership.name, "who=me")
+    scene.clock.now += 6
+    await only.turn(2)
+    assert only.acts_on == ALL
+    assert not only.work.dropped
+
+
+async def test_a_lease_that_is_deleted_is_noticed_and_the_member_joins_anew(scene: Scene) -> None:
+    only = scene.member()
+    await only.turn(2)
+    scene.kubectl("delete", "lease", only.membership.name)
+    await only.turn()
+    assert not only.acts_on
+    await only.turn(3)
+    assert only.acts_on == ALL
+
+
+@pytest.mark.parametrize("text", ["nonsense", '{"nobody": [64]}', "[" * 10_000])
+async def test_an_assignment_that_cannot_be_read_is_nobodys_and_is_written_anew(scene: Scene, text: str) -> None:
+    only = scene.member()
+    await only.turn(2)
+    scene.kubectl("annotate", "--overwrite", "lease", assignment_name(GROUP), f"csr-operator.dev/shards={text}")
+    await only.turn()
+    assert not only.acts_on
+    for _ in range(4):
+        scene.clock.now += 5
+        await only.turn(2)
+    assert only.acts_on == ALL
+
+
+async def test_an_assignment_that_is_deleted_is_made_anew_once_all_have_seen_that(scene: Scene) -> None:
+    first, second = scene.member(), scene.member()
+    await scene.settled(first, second)
+    scene.kubectl("delete", "lease", assignment_name(GROUP))
+    await first.turn()
+    assert not first.acts_on
+    await first.turn()
+    assert not first.acts_on  # the other one may not have seen it yet
+    for _ in range(5):
+        scene.clock.now += 4
+        await first.turn()
+        await second.turn()
+    await scene.settled(first, second)
+    assert first.acts_on | second.acts_on == ALL
+    assert not first.acts_on & second.acts_on
+
+
+async def test_one_that_ends_gives_its_shards_to_the_others(scene: Scene) -> None:
+    first, second = scene.member(), scene.member()
+    await scene.settled(first, second)
+    first.work.busy = frozenset({*first.acts_on} - {min(first.acts_on)})
+    await first.membership.leave(0.0)
+    assert not first.acts_on
+    await second.turn()
+    assert second.acts_on == ALL
+    assert not second.lost
+    names = [lease["metadata"]["name"] for lease in await scene.leases.list(selector(GROUP))]
+    assert sorted(names) == sorted([second.membership.name, assignment_name(GROUP)])
+
+
+async def test_three_members_write_less_than_once_in_four_seconds(scene: Scene) -> None:
+    members = [scene.member() for _ in range(3)]
+    await scene.settled(*members)
+    await scene.settled(*members)
+    versions = set()
+    for _ in range(60):
+        scene.clock.now += 1
+        for member in members:
+            await member.turn()
+        for lease in await scene.leases.list(selector(GROUP)):
+            versions.add((lease["metadata"]["name"], lease["metadata"]["resourceVersion"]))
+    assert len(versions) <= 1 + 3 * (60 // 5 + 1)
