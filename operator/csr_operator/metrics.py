@@ -65,6 +65,15 @@ LOOP_LAG = Histogram(
 )
 
 
+SHARDS = Gauge(
+    "csr_operator_shards",
+    "Of the 64 shards of all requests, those of this replica: `held`, and of them those that are to be another's "
+    "once nothing goes on in them: `giving`.",
+    ["state"],
+    registry=REGISTRY,
+)
+
+
 class RequestSample(NamedTuple):
     """One CertificateRequest as its metrics show it.
 

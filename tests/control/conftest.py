@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 
 from csr_operator.api.seal import Seal
+from csr_operator.api.shards import SHARDS
 from csr_operator.challenges.responder import Challenges
 from csr_operator.control.controller import Controller
 from csr_operator.kube.client import Kube
@@ -19,6 +20,17 @@ from csr_operator.settings import Settings
 async def controller() -> AsyncIterator[Controller]:
     """One that has not begun to work."""
     kube, challenges = Kube.over(cast(Transport, None)), cast(Challenges, None)
-    controller = Controller(Settings(), kube, lambda: datetime.now(UTC), challenges, Seal(), http_session)
+    controller = Controller(
+        Settings(),
+        kube,
+        lambda: datetime.now(UTC),
+        challenges,
+        Seal(),
+        http_session,
+        lambda _: True,
+        lambda: None,
+        lambda: (0, 1),
+    )
+    controller.scope.take(frozenset(range(SHARDS)))
     yield controller
     await controller.stop()

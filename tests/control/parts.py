@@ -168,7 +168,7 @@ async def running() -> AsyncIterator[Parts]:
     kube, clock, store, memory = api.kube, scene.clock, scene.store, scene.memory
     events, journal = Events(kube.transport, clock), Journal(asyncio.get_running_loop().time)
     challenges = cast(Challenges, None)  # no CA connects
-    issuers = Issuers(kube, "system", clock, scene.woken.append, challenges, None, http_session)
+    issuers = Issuers(kube, "system", clock, scene.woken.append, challenges, None, http_session, lambda _: True)
     paces, repairs = Paces(memory, seal, clock), Repairs()
     with ThreadPoolExecutor(1) as cpu:
         performer = Performer(kube, cpu, clock, seal, Permission(store, issuers, kube.namespaces).check)

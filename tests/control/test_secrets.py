@@ -14,6 +14,7 @@ from csr_operator.api.secrets import SecretMeta, Staged
 from csr_operator.api.times import format_time
 from csr_operator.control.issuers import Issuers
 from csr_operator.control.reconciler import Aside, Done, Retry
+from csr_operator.control.scope import Scope
 from csr_operator.control.secrets import SecretReconciler
 from csr_operator.issuance.failures import Failed
 from csr_operator.issuance.revocation import Revoker
@@ -78,6 +79,7 @@ def reconciler(scene: Scene, doer: Doer, cluster: Cluster | None = None) -> Secr
         cast(Revoker, doer),
         scene.store,
         cast(Issuers, Known()),
+        Scope.whole(),
         Seal(),
         asyncio.Semaphore(1),
         scene.woken.append,

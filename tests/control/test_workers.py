@@ -13,6 +13,7 @@ import pytest
 from csr_operator.api.keys import Kind, ObjectKey, Raw
 from csr_operator.control.queue import WorkQueue
 from csr_operator.control.reconciler import Aside, Done, Gone, Key, Outcome, Retry
+from csr_operator.control.scope import Scope
 from csr_operator.control.workers import Workers
 from csr_operator.kube.errors import KubeError, Unreachable
 
@@ -38,6 +39,9 @@ class Recorder:
     def forget(self, key: Key, uid: str, resource_version: str) -> None:
         raise NotImplementedError
 
+    def shard(self, key: Key) -> None:
+        return None
+
     def known(self, namespace: str) -> Mapping[Key, str]:
         raise NotImplementedError
 
@@ -56,7 +60,7 @@ class Recorder:
 async def working(work: Work, count: int = 1) -> AsyncIterator[tuple[WorkQueue[Key], Recorder, Workers]]:
     queue: WorkQueue[Key] = WorkQueue(lambda key: key.namespace)
     recorder = Recorder(work)
-    workers = Workers(queue, lambda _: recorder)
+    workers = Workers(queue, lambda _: recorder, Scope.whole())
     workers.start(count)
     try:
         yield queue, recorder, workers
@@ -154,7 +158,7 @@ async def test_what_is_done_aside_keeps_no_worker_and_the_key_from_another() -> 
 async def test_a_pause_grows_with_each_failure_in_a_row_and_only_then() -> None:
     queue: WorkQueue[Key] = WorkQueue(lambda key: key.namespace)
     recorder = Recorder(lambda _: _return(Retry()))
-    workers = Workers(queue, lambda _: recorder)
+    workers = Workers(queue, lambda _: recorder, Scope.whole())
     workers._end(key("a"), Retry())
     workers._end(key("a"), Retry())
     assert queue.backoff(key("a")) >= 2  # the third

@@ -33,7 +33,7 @@ OPERATOR = {
 ITS_OWN = {
     resource: {"list", "create", "patch", "delete"}
     for resource in ("ingresses.networking.k8s.io", "httproutes.gateway.networking.k8s.io", "configmaps")
-}
+} | {"leases.coordination.k8s.io": {"list", "create", "update", "delete"}}
 NOT_THE_OPERATORS = (
     *(f"{kind}/finalizers.{GROUP}" for kind in KINDS),
     *ITS_OWN,
@@ -45,7 +45,6 @@ NOT_THE_OPERATORS = (
     "serviceaccounts/token",
     "users",
     "deployments.apps",
-    "leases.coordination.k8s.io",
     "certificatesigningrequests.certificates.k8s.io",
     "customresourcedefinitions.apiextensions.k8s.io",
     "clusterroles.rbac.authorization.k8s.io",

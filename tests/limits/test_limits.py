@@ -4,6 +4,10 @@ import heapq
 import itertools
 from collections.abc import Callable
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from csr_operator.api.issuer import Limits
 from csr_operator.api.keys import Kind, ObjectKey
 from csr_operator.control.slots import Queued, Slots
@@ -260,3 +264,13 @@ def test_who_waits_behind_those_of_its_own_namespace_is_told_so() -> None:
 def test_an_issuer_of_one_namespace_has_all_its_slots_for_it() -> None:
     slots, own = Scene().slots, ObjectKey(Kind.ISSUER, "n", "own")
     assert [slots.acquire(own, request, Limits(concurrent=5)) for request in REQUESTS] == [None] * 5
+
+
+@given(st.integers(1, 100), st.one_of(st.none(), st.integers(1, 100)), st.integers(1, 8))
+def test_replicas_keep_to_the_limits_together(concurrent: int, per_minute: int | None, count: int) -> None:
+    shares = [Limits(concurrent, per_minute).share(rank, count) for rank in range(count)]
+    assert sum(share.concurrent for share in shares) == max(concurrent, count)
+    assert all(share.concurrent >= 1 and share.per_minute != 0 for share in shares)
+    if per_minute is not None:
+        a_minute = sum(60 * (share.per_minute or 0) / share.seconds for share in shares)
+        assert a_minute == pytest.approx(per_minute)

@@ -47,6 +47,7 @@ def _issuers(kube: Forbidding) -> tuple[Issuers, ObjectKey]:
         cast(Challenges, None),
         None,
         http_session,
+        lambda _: True,
     )
     issuers.observe(found)
     return issuers, found.key

@@ -56,6 +56,9 @@ class Nothing:
     def forget(self, key: Key, uid: str, resource_version: str) -> None:
         raise NotImplementedError
 
+    def shard(self, key: Key) -> None:
+        return None
+
     def known(self, namespace: str) -> Mapping[Key, str]:
         return {}
 
@@ -71,7 +74,7 @@ async def followed(source: Source, *, knows: bool) -> AsyncIterator[tuple[ApiSer
     async with TestServer(app) as server:
         client = kubernetes_client.ApiClient(kubernetes_client.Configuration(host=str(server.make_url("")).rstrip("/")))
         transport, pulse = Transport(client, DEADLINE, DEADLINE), Pulse([source], DEADLINE)
-        task = asyncio.create_task(follow(transport, Nothing(), source, pulse, 0.01))
+        task = asyncio.create_task(follow(transport, Nothing(), source, pulse, 0.01, asyncio.Event()))
         try:
             yield api, pulse
         finally:

@@ -14,7 +14,27 @@ class Limits:
     concurrent: int = 32
     """How many requests may be at it at once."""
     per_minute: int | None = None
-    """How many may begin in a minute; None for any number."""
+    """How many may begin in `seconds`; None for any number."""
+    seconds: float = 60.0
+
+    def share(self, rank: int, count: int) -> "Limits":
+        """What the one with `rank`, from 0, of `count` replicas may use, so that all together keep to the whole.
+
+        Where there are fewer to begin in a minute than replicas, each has one in as many minutes as that takes. Of what
+        may be at it at once each has one at least: more than the whole, where that is less than one for each.
+        """
+        if count < 2:
+            return self
+        concurrent = max(_part(self.concurrent, rank, count), 1)
+        if self.per_minute is None:
+            return Limits(concurrent)
+        if self.per_minute < count:
+            return Limits(concurrent, 1, self.seconds * count / self.per_minute)
+        return Limits(concurrent, _part(self.per_minute, rank, count), self.seconds)
+
+
+def _part(whole: int, rank: int, count: int) -> int:
+    return whole // count + (rank < whole % count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,15 @@ RENEWAL_WINDOW_ANNOTATION = f"{GROUP}/renewal-window"
 SEAL_ANNOTATION = f"{GROUP}/seal"
 """On a Secret: the code (`seal.py`) of what else the operator says of it in annotations."""
 
+REPLICAS_LABEL = f"{GROUP}/replicas"
+"""On the Leases of the replicas, in the operator's own namespace: which of them share their work."""
+
+SHARDS_ANNOTATION = f"{GROUP}/shards"
+"""On one of these Leases: which replica has which shards."""
+
+LEAVING_ANNOTATION = f"{GROUP}/leaving"
+"""On the Lease of a replica: `true` while it gives its shards to the others."""
+
 STATE_KEY = "csr-operator-state-key"
 """The Secret, in the operator's own namespace, of the key that state is authenticated with (`seal.py`): `key` seals,
 every other entry is accepted as well."""
@@ -94,6 +103,10 @@ ORDER_FINALIZER = f"{GROUP}/order"
 
 ORDER_OF_ANNOTATION = f"{GROUP}/order-of"
 """On a staging Secret: the UID of its request, should its owner reference be taken from it (`--cascade=orphan`)."""
+
+SECRET_NAME_ANNOTATION = f"{GROUP}/secret-name"
+"""On a staging Secret: `spec.secretName` of its request, by which a replica knows whose order it is. Whoever changes it
+only has the order forgotten, as whoever deletes the Secret has."""
 
 REVOCATION_FINALIZER = f"{GROUP}/revocation"
 """On a request that must not go before its certificates have been revoked, and on the Secret that has them."""

@@ -21,6 +21,7 @@ from .names import (
     REVOCATION_FINALIZER,
     REVOKED_ANNOTATION,
     SEAL_ANNOTATION,
+    SECRET_NAME_ANNOTATION,
     STAGING_LABEL,
 )
 from .request import SecretTemplate
@@ -124,6 +125,7 @@ def parse_staged(obj: Raw, seal: Seal | None) -> Staged | None:
         deleted=metadata.get("deletionTimestamp") or "",
         authentic=False,
         owner=owners[0].get("name", "") if owners else "",
+        secret_name=annotations.get(SECRET_NAME_ANNOTATION, ""),
     )
     code = annotations.get(SEAL_ANNOTATION, "")
     if seal is not None and not seal.verifies(code, "order", *staged_parts(key, staged.owner_uid, annotations)):

@@ -12,6 +12,7 @@ from .digests import digest_of, essence_of, template_digest
 from .keys import IssuerRef, Kind, ObjectKey, SecretKey, SecretKeyRef, issuer_key
 from .names import REVOCATION_FINALIZER, SUPERSEDED
 from .secrets import Record
+from .shards import shard_of
 
 DEFAULT_DURATION = timedelta(days=90)
 
@@ -251,6 +252,11 @@ class CertificateRequest:
     def secret(self) -> SecretKey:
         """The Secret that it wants written, in its own namespace; without a name if `spec` has none that can be one."""
         return SecretKey(self.namespace, self.spec.secret_name)
+
+    @property
+    def shard(self) -> int:
+        """By which the replicas know whose work it is."""
+        return shard_of(*self.secret)
 
     @property
     def issuers(self) -> tuple[ObjectKey, ...]:

@@ -8,6 +8,7 @@ from csr_operator.pki.fingerprint import whole_octets
 
 from .keys import SecretKey
 from .names import GROUP
+from .shards import shard_of
 from .times import parse_time
 
 
@@ -248,8 +249,15 @@ class Staged:
     """The operator wrote it; if not, nothing else of it counts, and it is deleted."""
     owner: str = ""
     """Its request's name; empty if nothing deletes it with that."""
+    secret_name: str = ""
+    """Of the Secret that its request wants; empty where a version wrote it that knew no replicas."""
 
     @property
     def key(self) -> SecretKey:
         """Which Secret it is in."""
         return SecretKey(self.namespace, self.name)
+
+    @property
+    def shard(self) -> int | None:
+        """That of its request; None if it does not say."""
+        return shard_of(self.namespace, self.secret_name) if self.secret_name else None

@@ -15,6 +15,7 @@ import aiohttp
 from csr_operator.api.keys import Kind, ObjectKey, Raw, SecretKey
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.seal import Seal
+from csr_operator.api.shards import shard_of
 from csr_operator.challenges.responder import Challenges
 from csr_operator.issuance.keymaker import KeyMaker
 from csr_operator.issuance.performer import Performer
@@ -39,6 +40,7 @@ from .repairs import Repairs
 from .reports import Reports
 from .requests import RequestReconciler
 from .revocations import Revocations
+from .scope import Scope
 from .secrets import SecretReconciler
 from .situations import Situations
 from .slots import Slots
@@ -50,7 +52,11 @@ _CALLS = 8
 
 
 class Controller:
-    """clock: the time now, in UTC. seal: has its keys before the first Secret is shown. session: for all backends."""
+    """clock: the time now, in UTC. seal: has its keys before the first Secret is shown. session: for all backends.
+
+    may_act: whether a shard may be acted on now. list_anew: called when there is more to be shown than was.
+    replicas: as `Membership.place`.
+    """
 
     def __init__(
         self,
@@ -60,12 +66,18 @@ class Controller:
         challenges: Challenges,
         seal: Seal,
         session: Callable[[], aiohttp.ClientSession],
+        may_act: Callable[[int], bool],
+        list_anew: Callable[[], None],
+        replicas: Callable[[], tuple[int, int]],
     ) -> None:
         self._settings, self._clock = settings, clock
         loop = asyncio.get_running_loop()
         self._queue: WorkQueue[Key] = WorkQueue(lambda key: key.namespace)
         wake = self._queue.add
         self._store = store = Store(changed=wake)
+        self.scope = scope = Scope(may_act, list_anew, self._let_go)
+        """What this replica works on: nothing, at first."""
+
         self._events, journal, memory = Events(kube.transport, clock), Journal(loop.time), Memory(store.knows)
         self._issuers = issuers = Issuers(
             kube,
@@ -75,11 +87,12 @@ class Controller:
             challenges,
             settings.dns_programs,
             session,
+            lambda issuer: scope.may_act(shard_of(issuer.namespace, issuer.name)),
         )
         self._cpu = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="signatures")
         permission = Permission(store, issuers, kube.namespaces)
         performer = Performer(kube, self._cpu, clock, seal, permission.check)
-        slots, calls = Slots(wake=wake, later=loop.call_later), asyncio.Semaphore(_CALLS)
+        slots, calls = Slots(wake=wake, later=loop.call_later, replicas=replicas), asyncio.Semaphore(_CALLS)
         paces, repairs = Paces(memory, seal, clock), Repairs()
         advice = RenewalAdvice(performer.secrets, self._events, store, memory, calls, clock)
         reports = Reports(kube.custom_objects, performer, self._events, journal, store, memory, paces, clock)
@@ -115,6 +128,7 @@ class Controller:
             reports,
             revocations,
             slots,
+            scope,
             KeyMaker(made=wake),
             repairs,
             journal,
@@ -122,7 +136,7 @@ class Controller:
             clock,
         )
         secrets = SecretReconciler(
-            kube.custom_objects, performer.staging, performer.revoker, store, issuers, seal, calls, wake, clock
+            kube.custom_objects, performer.staging, performer.revoker, store, issuers, scope, seal, calls, wake, clock
         )
         interval = timedelta(seconds=settings.issuer_check_interval)
         in_namespaces = IssuerReconciler(Kind.ISSUER, issuers, slots, journal, interval, wake)
@@ -136,7 +150,7 @@ class Controller:
         }
         """One for each kind that is watched."""
 
-        self._workers = Workers(self._queue, self._of)
+        self._workers = Workers(self._queue, self._of, scope)
         self._clock_watch: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -189,6 +203,10 @@ class Controller:
         for key in (issuer, *missing):
             for dependent in self._store.dependents(key):
                 self._queue.add(dependent)
+
+    def _let_go(self, shards: frozenset[int]) -> None:
+        self._workers.cancel(shards)
+        self._requests.let_go(self._store.let_go(shards))
 
     def _look_at_all(self) -> None:
         for request in self._store.requests():

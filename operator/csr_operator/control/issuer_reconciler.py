@@ -48,6 +48,9 @@ class IssuerReconciler:
             self._slots.forget(key)
             self._wake(key)
 
+    def shard(self, key: Key) -> None:
+        """Each replica has to know how each issuer is; `Issuers` tells who writes its status."""
+
     def known(self, namespace: str) -> Mapping[Key, str]:
         """All of this kind."""
         return self.filing.known(((key, uid) for key, uid in self._issuers.uids() if key.kind is self._kind), namespace)

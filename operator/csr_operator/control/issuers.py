@@ -82,7 +82,8 @@ class KnownIssuer:
 class Issuers:
     """changed: called with the key of an issuer of which requests may now get another answer.
 
-    session: makes what all backends share, when the first of them asks for it.
+    session: makes what all backends share, when the first of them asks for it. speaks_for: whether this replica writes
+    the status of an issuer.
     """
 
     def __init__(
@@ -94,9 +95,10 @@ class Issuers:
         challenges: Challenges,
         programs: Path | None,
         session: Callable[[], aiohttp.ClientSession],
+        speaks_for: Callable[[ObjectKey], bool],
     ) -> None:
         self._kube, self._clock, self._changed, self._challenges = kube, clock, changed, challenges
-        self._programs, self._make_session = programs, session
+        self._programs, self._make_session, self._speaks_for = programs, session, speaks_for
         self._cluster_resource_namespace = cluster_resource_namespace
         self._session: aiohttp.ClientSession | None = None
         self._live: dict[ObjectKey, KnownIssuer] = {}
@@ -270,7 +272,7 @@ class Issuers:
         conditions = issuer_conditions(issuer.generation, ready, reason, message, issuer.conditions, now)
         if live.told is None or conditions == issuer.conditions:
             live.told = live.told or now
-        if conditions == issuer.conditions:
+        if conditions == issuer.conditions or not self._speaks_for(issuer.key):
             return
         if _still_away(issuer, ready, reason) and timedelta(0) <= now - live.told < _NEWS:
             return

@@ -57,6 +57,10 @@ class Reconciler(Protocol):
         """The one with `uid` is gone, since `resource_version`; another of its name may be there already."""
         ...
 
+    def shard(self, key: Key) -> int | None:
+        """Which replica this is the work of; None: of each."""
+        ...
+
     def known(self, namespace: str) -> Mapping[Key, str]:
         """All that were seen in `namespace` (empty: in all), understood or not, with the UIDs by which they are told
         apart; empty ones, if they are not."""

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from csr_operator.api.keys import Kind, ObjectKey, Raw
 from csr_operator.api.parse_request import parse_request
+from csr_operator.api.reading import read_mapping, read_text
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest, RotationPolicy
+from csr_operator.api.shards import shard_of
 from csr_operator.api.times import parse_time
 from csr_operator.decisions.actions import (
     Action,
@@ -44,6 +46,7 @@ from .renewal_advice import RenewalAdvice
 from .repairs import Repairs
 from .reports import Reports
 from .revocations import Revocations
+from .scope import Scope
 from .situations import Situations
 from .slots import Slots
 from .store import Store
@@ -74,6 +77,7 @@ class RequestReconciler:
         reports: Reports,
         revocations: Revocations,
         slots: Slots,
+        scope: Scope,
         keys: KeyMaker,
         repairs: Repairs,
         journal: Journal,
@@ -82,7 +86,7 @@ class RequestReconciler:
     ) -> None:
         self._store, self._issuers, self._memory, self._situations = store, issuers, memory, situations
         self._actions, self._advice, self._reports, self._revocations = actions, advice, reports, revocations
-        self._slots, self._keys, self._repairs = slots, keys, repairs
+        self._slots, self._scope, self._keys, self._repairs = slots, scope, keys, repairs
         self._wake, self._clock = wake, clock
         self._telling: set[asyncio.Task[None]] = set()
         self.filing: Filing[CertificateRequest] = Filing(parse_request, self._file, journal)
@@ -93,11 +97,20 @@ class RequestReconciler:
         """One is there, or has changed."""
         metadata = obj["metadata"]
         key = ObjectKey(Kind.CERTIFICATE_REQUEST, metadata["namespace"], metadata["name"])
-        if not self._store.has_seen(key, metadata["uid"], metadata["resourceVersion"]):
+        if self._is_of(key.namespace, read_text(read_mapping(obj, "spec"), "secretName")) and not self._store.has_seen(
+            key, metadata["uid"], metadata["resourceVersion"]
+        ):
             self.filing.observe(key, obj)
 
+    def _is_of(self, namespace: str, secret_name: str) -> bool:
+        """It is this replica's."""
+        return shard_of(namespace, secret_name) in self._scope
+
     def _file(self, request: CertificateRequest) -> None:
-        if not self._store.has_seen(request.key, request.uid, request.resource_version):
+        # What took long to read may be another replica's by now.
+        if request.shard in self._scope and not self._store.has_seen(
+            request.key, request.uid, request.resource_version
+        ):
             self._store.put_request(request)
 
     def forget(self, key: Key, uid: str, resource_version: str) -> None:
@@ -119,6 +132,19 @@ class RequestReconciler:
         for left in (request.secret, staging_key(request)):
             if self._store.secret_at(left) is not None or self._store.staged_at(left) is not None:
                 self._wake(left)
+
+    def let_go(self, requests: Iterable[CertificateRequest]) -> None:
+        """They are another replica's, and not in the store any more."""
+        for request in requests:
+            self._memory.forget(request.uid)
+            self._repairs.forget(request.key)
+            self._wake(request.key)  # so that it leaves the lines in which it waits
+
+    def shard(self, key: Key) -> int | None:
+        """That of its Secret; None for one that is gone, which only leaves its lines."""
+        assert isinstance(key, ObjectKey)
+        request = self._store.request(key)
+        return request.shard if request is not None else None
 
     def known(self, namespace: str) -> Mapping[Key, str]:
         """All, understood or not."""

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from csr_operator.api.keys import Kind, ObjectKey, Raw, SecretKey, issuer_key
 from csr_operator.api.parse_secret import parse_secret_meta, parse_staged
 from csr_operator.api.seal import Seal
-from csr_operator.api.secrets import Staged
+from csr_operator.api.secrets import SecretMeta, Staged
+from csr_operator.api.shards import shard_of
 from csr_operator.api.times import parse_time
 from csr_operator.decisions.ownership import owns
 from csr_operator.issuance.failures import Failed
@@ -18,6 +19,7 @@ from csr_operator.kube.custom_objects import CustomObjects
 
 from .issuers import Issuers
 from .reconciler import Aside, Done, Key, Retry
+from .scope import Scope
 from .store import Store
 from .strange_secrets import parse_or_set_aside
 
@@ -38,18 +40,22 @@ class SecretReconciler:
         revoker: Revoker,
         store: Store,
         issuers: Issuers,
+        scope: Scope,
         seal: Seal,
         calls: asyncio.Semaphore,
         wake: Callable[[Key], None],
         clock: Callable[[], datetime],
     ) -> None:
         self._objects, self._staging, self._revoker = objects, staging, revoker
-        self._store, self._issuers = store, issuers
+        self._store, self._issuers, self._scope = store, issuers, scope
         self._seal, self._calls, self._wake, self._clock = seal, calls, wake, clock
 
     def observe(self, obj: Raw) -> None:
         """The metadata of one that is there, or has changed."""
         meta = parse_or_set_aside(obj, lambda: parse_staged(obj, self._seal) or parse_secret_meta(obj, self._seal))
+        if not self._is_ours(meta):
+            self._wake_readers(meta.key)
+            return
         self._store.saw_secret(meta)
         if isinstance(meta, Staged):
             if (meta.deleted and meta.leaves_traces) or not self._store.knows(meta.owner_uid):
@@ -67,6 +73,19 @@ class SecretReconciler:
     def _wake_readers(self, secret: SecretKey) -> None:
         for issuer in self._issuers.readers(secret):
             self._wake(issuer)
+
+    def _is_ours(self, meta: SecretMeta | Staged) -> bool:
+        """This replica works on its request. An order that does not say whose it is is filed by all."""
+        shard = meta.shard if isinstance(meta, Staged) else shard_of(*meta.key)
+        return shard is None or shard in self._scope
+
+    def shard(self, key: Key) -> int:
+        """That of the request; of an order whose request is not known here, that of its own name."""
+        assert isinstance(key, SecretKey)
+        staged = self._store.staged_at(key)
+        if staged is None:
+            return shard_of(*key)
+        return staged.shard if staged.shard is not None else shard_of(*key)
 
     def known(self, namespace: str) -> Mapping[Key, str]:
         """They are not told apart by UIDs."""

@@ -24,8 +24,6 @@ _TOLD = 600.0
 _SOON = 5.0
 """A wait of so many seconds is not worth telling."""
 
-_MINUTE = 60.0
-
 
 class Queued(NamedTuple):
     """It is not its turn: look again after so many seconds, or when woken. message: why; empty if soon."""
@@ -42,7 +40,10 @@ class _Use:
     """
 
     shared: bool  # it is a ClusterIssuer
+    whole: Limits = field(default_factory=Limits)
+    """Of the issuer."""
     limits: Limits = field(default_factory=Limits)
+    """This replica's share."""
     running: set[ObjectKey] = field(default_factory=set)
     kept: dict[ObjectKey, bool] = field(default_factory=dict)  # counted
     waiting: dict[bool, Turns[ObjectKey]] = field(default_factory=lambda: {True: Turns(), False: Turns()})  # by counted
@@ -87,7 +88,8 @@ class Slots:
     """Each request holds a slot of its issuer while that issuer's CA works for it.
 
     wake: called with each request whose turn it is; it has to `acquire` or to `leave`. later: calls back after so many
-    seconds, as an event loop does. clock: seconds, ever increasing.
+    seconds, as an event loop does. clock: seconds, ever increasing. replicas: the rank of this one, from 0, and the
+    number of them, among which the limits are divided.
     """
 
     def __init__(
@@ -95,8 +97,9 @@ class Slots:
         wake: Callable[[ObjectKey], None],
         later: Callable[[float, Callable[[], None]], object],
         clock: Callable[[], float] = time.monotonic,
+        replicas: Callable[[], tuple[int, int]] = lambda: (0, 1),
     ) -> None:
-        self._wake, self._later, self._clock = wake, later, clock
+        self._wake, self._later, self._clock, self._replicas = wake, later, clock, replicas
         self._uses: dict[ObjectKey, _Use] = {}
         self._places: dict[ObjectKey, _Use] = {}  # of each request that waits or has a slot
 
@@ -105,7 +108,7 @@ class Slots:
         use = self._uses.get(issuer)
         if use is None:
             use = self._uses[issuer] = _Use(shared=not issuer.namespace)
-        use.limits = limits
+        use.whole, use.limits = limits, limits.share(*self._replicas())
         if self._places.get(request, use) is not use or use.kept.get(request, counted) != counted:
             self.leave(request)  # it waited for something else
         has_waited = request in self._places
@@ -119,7 +122,7 @@ class Slots:
         del use.kept[request]
         use.running.add(request)
         use.moved = self._clock()
-        if counted and limits.per_minute is not None:
+        if counted and use.limits.per_minute is not None:
             use.started.append(use.moved)
         return None
 
@@ -142,8 +145,8 @@ class Slots:
 
     def _hand_out(self, use: _Use, asking: ObjectKey | None = None) -> None:
         """Keep what is free for those whose turn it is, and wake them; `asking` is awake."""
-        minute_ago = self._clock() - _MINUTE
-        while use.started and use.started[0] <= minute_ago:
+        then = self._clock() - use.limits.seconds
+        while use.started and use.started[0] <= then:
             use.started.popleft()
         while use.has_slot and (turn := use.pop()) is not None:
             request, use.kept[request] = turn
@@ -151,7 +154,7 @@ class Slots:
                 self._wake(request)
         if use.waiting[True] and use.started and not use.timed and not use.may_begin:
             use.timed = True
-            self._later(use.started[0] - minute_ago, lambda: self._on_time(use))
+            self._later(use.started[0] - then, lambda: self._on_time(use))
 
     def _on_time(self, use: _Use) -> None:
         use.timed = False
@@ -164,7 +167,8 @@ class Slots:
             if has_waited and now - use.moved >= _PARKED:
                 told = f"{issuer} has {len(use.running) + len(use.kept)} requests in progress, as many as "
                 told += "spec.limits.concurrent allows"
+                told += " this replica" if use.limits != use.whole else ""
                 told += f" one namespace of its {use.limits.concurrent}" if use.has_slot else ""
-        elif use.started and use.started[0] + _MINUTE - now > _SOON:
-            told = f"{issuer} has taken {use.limits.per_minute} requests within a minute (spec.limits.perMinute)"
+        elif use.started and use.started[0] + use.limits.seconds - now > _SOON:
+            told = f"{issuer} has taken {use.whole.per_minute} requests within a minute (spec.limits.perMinute)"
         return Queued(_TOLD if told else _PARKED, told)

@@ -1,13 +1,14 @@
 """What the watches showed of requests and Secrets, and who depends on what."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
 from csr_operator.api.keys import ObjectKey, SecretKey, is_newer
 from csr_operator.api.request import CertificateRequest, RequestStatus
 from csr_operator.api.secrets import SecretMeta, Staged
+from csr_operator.api.shards import shard_of
 from csr_operator.decisions.ownership import owns, precedence
 from csr_operator.issuance.secret_body import staging_key
 
@@ -79,6 +80,19 @@ class Store:
         self._unindex(known)
         self._bereft.discard(uid)
         return True
+
+    def let_go(self, shards: Container[int]) -> list[CertificateRequest]:
+        """Forget, and tell nobody, what is in these; returns the requests among it."""
+        requests = [request for request in self._requests.values() if request.shard in shards]
+        for request in requests:
+            del self._requests[request.key]
+            self._unindex(request)
+            self._bereft.discard(request.uid)
+        for key in [key for key in self._secrets if shard_of(*key) in shards]:
+            del self._secrets[key]
+        for key in [key for key, staged in self._staged.items() if staged.shard in shards]:
+            del self._staged[key]
+        return requests
 
     def knows(self, uid: str) -> bool:
         """The request with this UID is there."""

@@ -6,22 +6,29 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
+from csr_operator.fence import Fenced
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.plugin.offload import locate_error
 
 from .queue import WorkQueue
 from .reconciler import Aside, Done, Gone, Key, Outcome, Reconciler, Retry
+from .scope import Scope
 
 logger = logging.getLogger(__name__)
+
+
+_NOT_YET = Done(timedelta(seconds=1))
+"""Its shard is about to be another replica's, or is to stay after all."""
 
 
 class Workers:
     """reconciler: whose a key is."""
 
-    def __init__(self, queue: WorkQueue[Key], reconciler: Callable[[Key], Reconciler]) -> None:
-        self._queue, self._reconciler = queue, reconciler
+    def __init__(self, queue: WorkQueue[Key], reconciler: Callable[[Key], Reconciler], scope: Scope) -> None:
+        self._queue, self._reconciler, self._scope = queue, reconciler, scope
         self._tasks: list[asyncio.Task[None]] = []
-        self._aside: set[asyncio.Task[None]] = set()
+        self._aside: dict[asyncio.Task[Outcome], tuple[Key, int | None]] = {}
+        self._given_up: set[asyncio.Task[Outcome]] = set()  # of those, what `cancel` has ended
         self._stopping = False
 
     def start(self, count: int) -> None:
@@ -40,25 +47,45 @@ class Workers:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def cancel(self, shards: frozenset[int]) -> None:
+        """Give up what is done beside the workers in these."""
+        for task, (_, shard) in self._aside.items():
+            if shard in shards:
+                self._given_up.add(task)
+                task.cancel()
+
     async def _work(self) -> None:
         while True:
             key = await self._queue.get()
-            outcome = await self._tried(key, self._reconciler(key).reconcile(key))
-            if isinstance(outcome, Aside):
-                # A CA that hangs must not keep a worker.
-                task = asyncio.create_task(self._finish(key, outcome))
-                self._aside.add(task)
-                task.add_done_callback(self._aside.discard)
-            else:
-                self._end(key, outcome)
+            reconciler = self._reconciler(key)
+            shard = reconciler.shard(key)
+            if not self._scope.may_begin(shard):
+                self._end(key, _NOT_YET if shard in self._scope else Gone())
+                continue
+            self._scope.begin(shard)
+            with self._scope.fence(shard):
+                outcome = await self._tried(key, reconciler.reconcile(key))
+                if isinstance(outcome, Aside):
+                    # A CA that hangs must not keep a worker.
+                    task = asyncio.create_task(self._tried(key, outcome.work))
+                    self._aside[task] = key, shard
+                    task.add_done_callback(self._finish)
+                    continue
+            self._scope.end(shard)
+            self._end(key, outcome)
 
-    async def _finish(self, key: Key, begun: Aside) -> None:
-        self._end(key, await self._tried(key, begun.work))
+    def _finish(self, task: asyncio.Task[Outcome]) -> None:
+        key, shard = self._aside.pop(task)
+        self._given_up.discard(task)
+        self._scope.end(shard)
+        self._end(key, Gone() if task.cancelled() else task.result())
 
     async def _tried(self, key: Key, work: Coroutine[Any, Any, Outcome]) -> Outcome:
         """What became of it; an error is to be tried again."""
         try:
             return await work
+        except Fenced:
+            return _NOT_YET
         except (Unreachable, KubeError) as error:
             return Retry(why=f"the API server: {error}")
         except Exception:
@@ -66,8 +93,8 @@ class Workers:
             logger.exception("%s: unexpected", key)
             return Retry(why="unexpected")
         except BaseException as error:
-            # A cancellation of somebody's own, say: nobody but `stop` ends these tasks, and no key is lost by it.
-            if self._stopping:
+            # A cancellation of somebody's own, say: only `stop` and `cancel` end these tasks, and no key is lost by it.
+            if self._stopping or asyncio.current_task() in self._given_up:
                 raise
             logger.error("%s: unexpected: %s", key, locate_error(error))
             return Retry(why="unexpected")

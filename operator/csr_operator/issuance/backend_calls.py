@@ -9,6 +9,7 @@ from cryptography import x509
 
 from csr_operator.api.policy import Policy
 from csr_operator.api.reasons import Reason
+from csr_operator.fence import Fenced, check_fence
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.metrics import CA_CALLS
 from csr_operator.pki.verify import CA_DECIDES, Rules
@@ -112,6 +113,7 @@ class GuardedBackend:
     async def _counted(self, call: str, begin: Callable[[], Awaitable[Any]], bounded: Callable[[object], T]) -> T:
         outcome = "error"
         try:
+            check_fence()
             with in_backend():
                 async with asyncio.timeout(_PATIENCE):
                     given = await begin()
@@ -138,8 +140,8 @@ class GuardedBackend:
         except OutOfBounds as error:
             text = f"backend {self.name} {error}"
             raise Failed(Reason.ANSWER_MISMATCH, text) from None
-        except (KubeError, Unreachable):
-            raise  # of a Secret that it reads: the API server's fault
+        except (KubeError, Unreachable, Fenced):
+            raise  # of a Secret that it reads: the API server's fault; or not this replica's any more
         except BaseException as error:
             if is_own_end(error):
                 raise

@@ -20,6 +20,7 @@ from csr_operator.api.names import (
     RETAINED_ANNOTATION,
     REVOCATION_FINALIZER,
     SEAL_ANNOTATION,
+    SECRET_NAME_ANNOTATION,
     STAGING_LABEL,
 )
 from csr_operator.api.request import CertificateRequest, Outputs
@@ -216,6 +217,7 @@ def staging_body(
     }
     annotations[SEAL_ANNOTATION] = seal.code("order", *staged_parts(where, request.uid, annotations))
     annotations[ORDER_OF_ANNOTATION] = request.uid
+    annotations[SECRET_NAME_ANNOTATION] = request.spec.secret_name
     body = _body(
         where,
         {MANAGED_LABEL: "true", STAGING_LABEL: "true"},

@@ -15,6 +15,7 @@ from csr_operator.api.fit import fit
 from csr_operator.api.names import API_VERSION, GROUP
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
+from csr_operator.fence import Fenced
 
 from .errors import KubeError, Unreachable
 from .objects import Object
@@ -101,5 +102,5 @@ class Events:
             await self._transport.call(
                 "create", "POST", EVENTS.plural, EVENTS.path(namespace), body=body, accept=METADATA
             )
-        except (KubeError, Unreachable) as error:
+        except (KubeError, Unreachable, Fenced) as error:
             logger.info("an event was lost: %s", error)

@@ -16,6 +16,7 @@ from kubernetes.aio import client as kubernetes_client
 from multidict import CIMultiDict
 
 from csr_operator.api.names import MANAGER
+from csr_operator.fence import check_fence
 from csr_operator.metrics import KUBERNETES_CALLS
 
 from .bodies import HEAD_BYTES, MOST_BYTES, parse_list_head, parse_object, parse_without_depths
@@ -59,6 +60,9 @@ class Transport:
         agent: the User-Agent and field manager. headers: sent with every call; a name may come several times.
         """
         self._api, self._headers, self.agent = api, headers, agent
+        self.replica = ""
+        """For the audit log: which of several calls, told beside `agent` in the User-Agent."""
+
         self._host = api.configuration.host
         self._logged_in = 0.0
         self._limits = aiohttp.ClientTimeout(total=patience)
@@ -212,12 +216,14 @@ class Transport:
         body: Object | str | None = None,
         limits: aiohttp.ClientTimeout | None = None,
     ) -> aiohttp.ClientResponse:
-        """The answer as it begins."""
+        """The answer as it begins. Raises Fenced for a write that another replica may have taken over."""
+        if method != "GET":
+            check_fence()
         sent = CIMultiDict(headers)
         sent.extend(self._headers)
         for auth in (await self._api.configuration.auth_settings()).values():
             sent[auth["key"]] = auth["value"]
-        sent["User-Agent"] = self.agent
+        sent["User-Agent"] = f"{self.agent} ({self.replica})" if self.replica else self.agent
         try:
             limits = limits or self._limits
             answer = await self._api.call_api(method, self._host + path, sent, body, _request_timeout=limits)

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -24,9 +24,14 @@ from csr_operator.control.controller import Controller
 from csr_operator.issuance.backend_tasks import make_task
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError, Unreachable
+from csr_operator.kube.leases import Leases
 from csr_operator.kube.transport import Transport
 from csr_operator.metrics import REGISTRY, RequestCollector
 from csr_operator.plugin.http import http_session
+from csr_operator.replicas.fencing import Holding
+from csr_operator.replicas.identity import own_identity
+from csr_operator.replicas.members import group_of
+from csr_operator.replicas.membership import Membership
 from csr_operator.settings import Settings
 from csr_operator.web.probes import serve_metrics, serve_probes
 
@@ -43,6 +48,10 @@ _PAUSE = 1.0
 """Seconds until the API server is asked again."""
 _SWITCH = 0.001
 """Seconds after which a thread that computes has to let the event loop go on; Python's own 0.005 add up."""
+_WORK_ENDS = 4.0
+"""Seconds for what goes on to end before another replica takes over; what lasts longer is stopped."""
+_LEAVING = 6.0
+"""Seconds for all of that."""
 _LAST_SECONDS = 10.0
 """From the beginning of the end on: whatever has not ended by then is left as it is."""
 
@@ -109,9 +118,29 @@ class Operator:
             for_issuers=self._settings.http01_for_issuers,
         )
         self._seal = Seal()
+        self._list_anew = {source: asyncio.Event() for source in watched}
+        self._holding = Holding()
         self._controller = Controller(
-            self._settings, self._kube, self._clock, self._challenges, self._seal, self._session
+            self._settings,
+            self._kube,
+            self._clock,
+            self._challenges,
+            self._seal,
+            self._session,
+            self._holding.holds,
+            self._list_all_anew,
+            lambda: self._membership.place,
         )
+        self._membership = Membership(
+            Leases(transport, self._settings.namespace),
+            group_of(self._settings.namespaces),
+            self._holding,
+            self._controller.scope,
+            self._clock,
+            self._lost,
+            own_identity(),
+        )
+        self._joined = asyncio.Event()
         collector = RequestCollector(self._controller.samples, self._controller.issuer_samples)
         REGISTRY.register(collector)
         try:
@@ -207,13 +236,16 @@ class Operator:
         await self._read_state_keys()
         for namespace in namespaces:
             await self._look_for(namespace)
-        for source in sources(namespaces):
+        self._begin("replicas", self._membership.run(self._has_joined))
+        await self._joined.wait()
+        for source, list_anew in self._list_anew.items():
             watch = follow(
                 self._kube.transport,
                 self._controller.reconcilers[source.kind],
                 source,
                 self._pulse,
                 self._settings.watch_pause,
+                list_anew,
             )
             self._begin(f"watch {source}", watch)
         await self._pulse.all_listed()
@@ -246,10 +278,31 @@ class Operator:
 
     async def _cleaned_up(self, **_: Any) -> None:
         self._end()  # kopf waits 5 s for whatever still runs, its own watch of this flag included
+        await self._leave()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._controller.stop()
+
+    async def _leave(self) -> None:
+        """Have the other replicas take over now, and not when this one is found dead."""
+        for task in [task for task in self._tasks if task.get_name() == "replicas"]:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVING):
+                await self._membership.leave(_WORK_ENDS if self._membership.place[1] > 1 else 0.0)
+
+    def _has_joined(self) -> None:
+        self._kube.transport.replica = self._membership.name
+        self._joined.set()
+
+    def _list_all_anew(self) -> None:
+        for event in self._list_anew.values():
+            event.set()
+
+    def _lost(self, name: str) -> None:
+        """Another replica was found dead."""
 
     def _begin(self, name: str, coroutine: Any) -> None:
         if any(task.get_name() == name for task in self._tasks):

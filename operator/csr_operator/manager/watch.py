@@ -6,7 +6,8 @@ listed anew.
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
+from typing import Any
 
 from csr_operator.api.keys import Kind, ObjectKey, Raw, SecretKey
 from csr_operator.api.names import GROUP
@@ -101,20 +102,29 @@ class Pulse:
 
 
 async def follow(
-    transport: Transport, reconciler: Reconciler, source: Source, pulse: Pulse, longest_pause: float
+    transport: Transport,
+    reconciler: Reconciler,
+    source: Source,
+    pulse: Pulse,
+    longest_pause: float,
+    list_anew: asyncio.Event,
 ) -> None:
-    """List, then watch, for ever. longest_pause: seconds between two attempts, at the most."""
+    """List, then watch, for ever. longest_pause: seconds between two attempts, at the most. list_anew: set when more is
+    to be filed than was; cleared when that begins."""
     pause, clock, voice = _PAUSE, asyncio.get_running_loop().time, _Voice(source)
     while True:
         began, gone = clock(), False
+        list_anew.clear()
         try:
             version = await _list(transport, reconciler, source, pulse)
             pulse.is_listed(source)
             voice.recovered()
-            while clock() - began < _RELIST:
+            while clock() - began < _RELIST and not list_anew.is_set():
                 since = clock()
-                version = await _watch(transport, reconciler, source, version, pulse)
-                if clock() - since < _PAUSE:
+                version = await _unless(
+                    list_anew, _watch(transport, reconciler, source, version, pulse), otherwise=version
+                )
+                if clock() - since < _PAUSE and not list_anew.is_set():
                     await asyncio.sleep(_PAUSE)  # a server that ends each watch at once is not asked without end
             continue
         except _Expired:
@@ -128,6 +138,18 @@ async def follow(
             voice.says(reason)
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest_pause)
+
+
+async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, str], otherwise: str) -> str:
+    """What comes of `work`; it is given up when the event is set."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else otherwise
+    finally:
+        for task in (working, waiting):
+            task.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)
 
 
 class _Voice:

@@ -1,24 +1,28 @@
 """The Leases of the members, and that of the assignment: how they are written, and who of them is alive."""
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from csr_operator.api.names import GROUP, MANAGER
+from csr_operator.api.names import LEAVING_ANNOTATION, MANAGER, REPLICAS_LABEL, SHARDS_ANNOTATION
 from csr_operator.kube.objects import Object
 
 from .assignment import Assignment
 from .fencing import HOLDS, LEASE
 from .identity import has_ended
 
-_LABEL = f"{GROUP}/replicas"
-_LEAVING = f"{GROUP}/leaving"
-_SHARDS = f"{GROUP}/shards"
+
+def group_of(namespaces: Collection[str]) -> str:
+    """The replicas that share their work: those that watch the same namespaces (none: all)."""
+    if not namespaces:
+        return "all"
+    return hashlib.sha256(" ".join(sorted({*namespaces})).encode()).hexdigest()[:16]
 
 
 def selector(group: str) -> str:
     """Of all Leases of one installation."""
-    return f"{_LABEL}={group}"
+    return f"{REPLICAS_LABEL}={group}"
 
 
 def new_lease(name: str, group: str, identity: str, now: datetime) -> Object:
@@ -29,14 +33,14 @@ def new_lease(name: str, group: str, identity: str, now: datetime) -> Object:
         "acquireTime": _micro_time(now),
         "renewTime": _micro_time(now),
     }
-    return _lease({"name": name, "labels": {_LABEL: group}}, spec)
+    return _lease({"name": name, "labels": {REPLICAS_LABEL: group}}, spec)
 
 
 def renewed_lease(lease: Object, now: datetime, *, leaving: bool) -> Object:
     """The same, renewed. leaving: the others are to take its shards."""
     annotations = {**(lease["metadata"].get("annotations") or {})}
     if leaving:
-        annotations[_LEAVING] = "true"
+        annotations[LEAVING_ANNOTATION] = "true"
     spec = {**lease["spec"], "renewTime": _micro_time(now)}
     return {**lease, "metadata": {**lease["metadata"], "annotations": annotations}, "spec": spec}
 
@@ -55,8 +59,8 @@ def assignment_lease(group: str, assignment: Assignment, before: Object | None) 
     """That Lease, with the assignment in an annotation and its epoch as the number of transitions."""
     metadata: Object = {
         "name": assignment_name(group),
-        "labels": {_LABEL: group},
-        "annotations": {_SHARDS: assignment.text},
+        "labels": {REPLICAS_LABEL: group},
+        "annotations": {SHARDS_ANNOTATION: assignment.text},
     }
     if before is not None:
         metadata["resourceVersion"] = before["metadata"]["resourceVersion"]
@@ -66,7 +70,7 @@ def assignment_lease(group: str, assignment: Assignment, before: Object | None) 
 def read_assignment(lease: Object) -> Assignment:
     """Raises ValueError if it says nothing that can be gone by."""
     epoch = (lease.get("spec") or {}).get("leaseTransitions")
-    text = (lease["metadata"].get("annotations") or {}).get(_SHARDS)
+    text = (lease["metadata"].get("annotations") or {}).get(SHARDS_ANNOTATION)
     if not isinstance(epoch, int) or not isinstance(text, str):
         raise ValueError("it has no shards, or no epoch")
     return Assignment.read(epoch, text)
@@ -128,7 +132,7 @@ class Members:
         return {
             name
             for name, lease in self.leases.items()
-            if (lease["metadata"].get("annotations") or {}).get(_LEAVING) != "true"
+            if (lease["metadata"].get("annotations") or {}).get(LEAVING_ANNOTATION) != "true"
         }
 
     def unchanged(self, name: str) -> float:

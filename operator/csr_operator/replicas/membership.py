@@ -83,12 +83,13 @@ class Membership:
         return self._lease["metadata"]["name"] if self._lease is not None else ""
 
     @property
-    def count(self) -> int:
-        """How many members there are, this one included."""
-        return max(len(self._members.staying()), 1)
+    def place(self) -> tuple[int, int]:
+        """This member's rank among all, from 0, and how many there are."""
+        names = sorted({*self._members.staying(), self.name})
+        return names.index(self.name), len(names)
 
     async def run(self, joined: Callable[[], None]) -> None:
-        """For ever. joined: called after the first turn that went well."""
+        """For ever. joined: called after each turn that went well."""
         told = ""
         while True:
             pause = _LOOK

@@ -1,0 +1,80 @@
+"""Which shards this replica works on, and what goes on in each of them."""
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+from csr_operator.api.shards import SHARDS
+from csr_operator.fence import fenced
+from csr_operator.metrics import SHARDS as HELD
+
+
+class Scope:
+    """may_act: whether a shard may be acted on at this moment. let_go: called with shards that are another's."""
+
+    def __init__(
+        self,
+        may_act: Callable[[int], bool] = lambda _: True,
+        taken: Callable[[], None] = lambda: None,
+        let_go: Callable[[frozenset[int]], None] = lambda _: None,
+    ) -> None:
+        self._may_act, self._taken, self._let_go = may_act, taken, let_go
+        self._shards: frozenset[int] = frozenset()
+        self._giving: frozenset[int] = frozenset()
+        self._busy: Counter[int] = Counter()
+
+    @classmethod
+    def whole(cls) -> "Scope":
+        """Of an only replica."""
+        scope = cls()
+        scope.take(frozenset(range(SHARDS)))
+        return scope
+
+    def __contains__(self, shard: object) -> bool:
+        """What is in it is filed here, and nowhere else."""
+        return shard in self._shards
+
+    def may_act(self, shard: int) -> bool:
+        """Nobody else can have taken it."""
+        return shard in self._shards and self._may_act(shard)
+
+    def may_begin(self, shard: int | None) -> bool:
+        """Something new may go on there. None: in no shard, which always may."""
+        return shard is None or (shard in self._shards and shard not in self._giving)
+
+    def begin(self, shard: int | None) -> None:
+        """Something goes on there until `end`."""
+        if shard is not None:
+            self._busy[shard] += 1
+
+    def end(self, shard: int | None) -> None:
+        """What `begin` began is over."""
+        if shard is not None:
+            self._busy[shard] -= 1
+
+    def fence(self, shard: int | None) -> AbstractContextManager[None]:
+        """Within, and in tasks that are begun within, all stops at the next door once `shard` may not be acted on."""
+        return nullcontext() if shard is None else fenced(lambda: self.may_act(shard))
+
+    def take(self, shards: frozenset[int]) -> None:
+        """These are this replica's from now on: whoever lists has to list anew."""
+        self._shards |= shards
+        self._count()
+        self._taken()
+
+    def give_up(self, shards: frozenset[int]) -> frozenset[int]:
+        """Begin nothing more in these, and in no others; returns those in which nothing goes on any more."""
+        self._giving = shards
+        self._count()
+        return frozenset(shard for shard in shards if not self._busy[shard] or shard not in self._shards)
+
+    def drop(self, shards: frozenset[int]) -> None:
+        """These are another's: what was filed of them is forgotten, and what still goes on stops at the next door."""
+        self._shards -= shards
+        self._giving -= shards
+        self._count()
+        self._let_go(shards)
+
+    def _count(self) -> None:
+        HELD.labels("held").set(len(self._shards))
+        HELD.labels("giving").set(len(self._giving))
