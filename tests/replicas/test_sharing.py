@@ -2,6 +2,7 @@
 
 import os
 import signal
+import urllib.error
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from devcluster import ControlPlane
 from tests.support.audit import api_calls
 from tests.support.kubectl import Kubectl, wait_until
 from tests.support.manifests import request
+from tests.support.operator import NAMESPACE, ROOT, OperatorProcess
 from tests.support.replicas import Replicas, replicas
 from tests.support.scene import create, make_ca, wait_all_ready
 
@@ -92,3 +94,28 @@ def test_one_that_slept_writes_nothing_of_what_is_anothers_by_now(
     team.wait_shared(2)
     wait_until("it works again", lambda: first.is_ready() and second.is_ready())
     assert {len(members) for members in writers(cluster, kubectl.namespace).values()} == {1}
+
+
+def test_without_the_right_to_leases_it_is_not_ready_and_says_so(
+    operator_credentials: Path, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    binding = ("rolebinding", "csr-operator-replicas", "--namespace", NAMESPACE)
+    operator = OperatorProcess(operator_credentials, tmp_path / "operator.log", "--namespace", kubectl.namespace)
+    kubectl("delete", *binding)
+    try:
+        operator.launch()
+        wait_until("it says what it lacks", lambda: "leases" in not_ready(operator))
+    finally:
+        kubectl("apply", "--server-side", "-f", str(ROOT / "deploy" / "rbac.yaml"), "--namespace", NAMESPACE)
+    wait_until("it goes on by itself", operator.is_ready)
+    assert operator.stop() == 0
+
+
+def not_ready(operator: OperatorProcess) -> str:
+    """What `/readyz` says; empty if nothing answers yet."""
+    try:
+        return operator.get("/readyz")
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+    except OSError:
+        return ""

@@ -60,8 +60,9 @@ def api_calls(
 
 
 def writes(cluster: ControlPlane, namespace: str) -> list[ApiCall]:
-    """What the operator wrote, or tried to, in `namespace`."""
-    return [call for call in api_calls(cluster, user=OPERATOR, namespace=namespace) if call.is_write]
+    """What the operator wrote, or tried to, in `namespace`; without the Leases by which replicas agree."""
+    calls = api_calls(cluster, user=OPERATOR, namespace=namespace)
+    return [call for call in calls if call.is_write and call.resource != "leases"]
 
 
 def _parsed(events: Iterable[dict[str, object]]) -> Iterable[ApiCall]:

@@ -76,6 +76,8 @@ class Membership:
         self._renewed = 0.0
         self._missing: float | None = None  # since when there is no assignment
         self._leaving = False
+        self.trouble = ""
+        """Why the last turn came to nothing; empty if it did not."""
 
     @property
     def name(self) -> str:
@@ -90,17 +92,16 @@ class Membership:
 
     async def run(self, joined: Callable[[], None]) -> None:
         """For ever. joined: called after each turn that went well."""
-        told = ""
         while True:
             pause = _LOOK
             try:
                 pause = await self.turn()
                 joined()
-                told = ""
+                self.trouble = ""
             except (KubeError, Unreachable) as error:
-                if str(error) != told:
+                if str(error) != self.trouble:
                     logger.warning("the Leases of the replicas: %s; trying again", error)
-                    told = str(error)
+                self.trouble = str(error)
             await asyncio.sleep(pause)
 
     async def leave(self, patience: float) -> None:
@@ -117,7 +118,7 @@ class Membership:
             if self._lease is not None:
                 await self._leases.delete(self._lease)
         except (KubeError, Unreachable) as error:
-            logger.warning("the shards are not given up, and are taken by others later: %s", error)
+            logger.warning("others take the shards of this replica when its Lease has ended, and not now: %s", error)
 
     async def turn(self) -> float:
         """Look, and do what there is to do; returns the seconds until the next time. Raises KubeError, Unreachable."""
