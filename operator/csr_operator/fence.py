@@ -30,3 +30,12 @@ def check_fence() -> None:
     may_act = _may_act.get()
     if may_act is not None and not may_act():
         raise Fenced("another replica has taken this over, or may have")
+
+
+def current_fence() -> Callable[[], bool]:
+    """What is asked at the doors now, for what outlasts the task that begins it."""
+    return _may_act.get() or _always
+
+
+def _always() -> bool:
+    return True

@@ -9,6 +9,7 @@ import pytest
 
 from csr_operator.challenges.responder import Challenges
 from csr_operator.challenges.routes import CHALLENGE_LABEL
+from csr_operator.fence import fenced
 from csr_operator.kube.routes import Routes
 from csr_operator.kube.transport import Transport
 from devcluster import ControlPlane
@@ -84,6 +85,20 @@ async def test_what_is_still_presented_stays_until_no_order_can_wait_for_it(rout
     await at_work.sweep()
     assert not home.get("ingress", waiting.object_name)
     assert await at_work.answer(waiting.host, waiting.token) is None
+
+
+async def test_what_another_replica_has_withdrawn_is_not_made_anew(routes: Routes, home: Kubectl) -> None:
+    """The request's shard moved while the CA had not looked yet."""
+    clock, moved, ours = Clock(ago=2 * DAY), challenge(), True
+    before, after = (Challenges(routes, NAMESPACE, clock, None) for _ in range(2))
+    with fenced(lambda: ours):
+        await before.present(moved, INGRESS, ISSUER)
+    ours = False
+    await after.present(moved, INGRESS, ISSUER)
+    await after.withdraw(moved.host, moved.token, ISSUER)
+    clock.now += DAY / 2
+    await before.sweep()
+    assert not home.get("ingress", moved.object_name)
 
 
 async def test_what_a_process_left_behind_is_removed_by_another(routes: Routes, home: Kubectl) -> None:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_operator.api.issuer import Issuer
 from csr_operator.api.keys import Kind
+from csr_operator.fence import current_fence
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.kube.resources import RouteKind
 from csr_operator.kube.routes import Routes
@@ -60,6 +61,8 @@ class _Presented:
     issuer: Issuer
     since: datetime
     written: datetime
+    may_act: Callable[[], bool]
+    """The request is still this replica's: else another one presents, and withdraws, its challenge."""
 
 
 class Challenges:
@@ -146,7 +149,7 @@ class Challenges:
         if known is None or (known.challenge, known.route) != (challenge, route):
             if known is not None and route_kind(known.route) is not route_kind(route) and issuer.namespace:
                 await self.withdraw(*challenge.key, issuer)  # what is in the issuer's namespace no sweep would find
-            presented = _Presented(challenge, route, issuer, since=now, written=now)
+            presented = _Presented(challenge, route, issuer, since=now, written=now, may_act=current_fence())
             await self._write(presented)
             self._presented[challenge.key] = presented
 
@@ -214,7 +217,9 @@ class Challenges:
         presented, now = self._presented.get(key), self._clock()
         if presented is None:
             return
-        if now - presented.since >= _LONGEST:
+        if not presented.may_act():
+            del self._presented[key]
+        elif now - presented.since >= _LONGEST:
             await self.withdraw(*key, presented.issuer)
         elif now - presented.written >= _FRESH:
             renewed = replace(presented, written=now)
