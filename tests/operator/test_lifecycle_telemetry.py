@@ -192,7 +192,7 @@ def test_no_label_has_unbounded_values(site: Site) -> None:
     names = {name for samples in _samples(site).values() for labels in samples for name, _ in labels}
     assert names <= {
         *("name", "backend", "call", "outcome", "reason", "verb", "resource", "code", "le"),
-        *("kind", "type", "version", "python"),
+        *("kind", "type", "version", "python", "state"),
     }
 
 

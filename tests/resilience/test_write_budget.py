@@ -75,8 +75,10 @@ def test_at_most_one_event_is_posted_for_it(scene: Scene) -> None:
 def test_all_that_is_written_bears_the_operators_name(scene: Scene) -> None:
     calls = [call for call in api_calls(scene.cluster, namespace=scene.kubectl.namespace) if call.is_write]
 
-    assert {call.user_agent.split("/")[0] for call in calls} == {"csr-operator", "kubectl"}
-    assert {call.user_agent for call in scene.writes()} == {"csr-operator"}
+    agents = {call.user_agent for call in scene.writes()}
+    assert {call.user_agent.split()[0].split("/")[0] for call in calls} == {"csr-operator", "kubectl"}
+    assert {agent.split(" (")[0] for agent in agents} == {"csr-operator"}
+    assert len(agents) == 1  # of one replica
     assert [call for call in api_calls(scene.cluster, user_agent="kopf/") if call.is_write] == []
     # ClusterIssuers are everybody's, those too that other tests have left here.
     elsewhere = [call for call in writes(scene.cluster, namespace="") if call.resource != "clusterissuers/status"]
