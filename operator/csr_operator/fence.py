@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.connector import Connection
+
 
 class Fenced(Exception):
     """The work is another replica's by now, or may be: nothing more is done for it here."""
@@ -35,6 +39,32 @@ def check_fence() -> None:
 def current_fence() -> Callable[[], bool]:
     """What is asked at the doors now, for what outlasts the task that begins it."""
     return _may_act.get() or _always
+
+
+class FencedRequest(aiohttp.ClientRequest):
+    """Asks at the last moment, for `request_class` of a session: to wait for a connection takes long enough for a
+    process to be stopped, and woken when its work is another replica's. What only reads passes."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Raises Fenced."""
+        self._check()
+        return await super().send(conn)
+
+    async def write_bytes(
+        self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
+    ) -> None:
+        """The body, and with it the headers, which were kept back until now; instead of an answer there is Fenced."""
+        try:
+            self._check()
+        except Fenced as error:
+            assert conn.protocol is not None
+            conn.protocol.set_exception(error)
+            return
+        await super().write_bytes(writer, conn, content_length)
+
+    def _check(self) -> None:
+        if self.method not in ("GET", "HEAD"):
+            check_fence()
 
 
 def _always() -> bool:

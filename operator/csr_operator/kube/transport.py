@@ -16,7 +16,7 @@ from kubernetes.aio import client as kubernetes_client
 from multidict import CIMultiDict
 
 from csr_operator.api.names import MANAGER
-from csr_operator.fence import check_fence
+from csr_operator.fence import FencedRequest, check_fence
 from csr_operator.metrics import KUBERNETES_CALLS
 
 from .bodies import HEAD_BYTES, MOST_BYTES, parse_list_head, parse_object, parse_without_depths
@@ -76,7 +76,11 @@ class Transport:
         configuration.connection_pool_maxsize = connections
         # Else every request makes two trips through a thread pool, to read ~/.netrc and the proxy variables. kopf's
         # own session reads neither: a proxy is named in the kubeconfig.
-        configuration.client_session_kwargs = {"trust_env": False, "cookie_jar": aiohttp.DummyCookieJar()}
+        configuration.client_session_kwargs = {
+            "trust_env": False,
+            "cookie_jar": aiohttp.DummyCookieJar(),
+            "request_class": FencedRequest,
+        }
         return cls(kubernetes_client.ApiClient(configuration=configuration), patience, silence)
 
     async def close(self) -> None:

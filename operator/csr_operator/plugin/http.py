@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from csr_operator.fence import check_fence
+from csr_operator.fence import FencedRequest
 from csr_operator.pki.chain import load_bundle, spki_of, to_pem
 from csr_operator.pki.errors import PkiError
 from csr_operator.pki.keys import load_private_key, private_key_pem, public_key_der
@@ -145,10 +145,5 @@ def http_session() -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
-        middlewares=(_fenced,),
+        request_class=FencedRequest,
     )
-
-
-async def _fenced(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    check_fence()
-    return await handler(request)
