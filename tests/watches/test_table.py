@@ -16,7 +16,7 @@ from csr_operator.kube.resources import WATCHED, Resource
 from csr_operator.kube.sources import Source
 from csr_operator.kube.transport import JSON, METADATA, METADATA_LIST, Transport
 from csr_operator.manager import watch
-from csr_operator.manager.watch import Pulse, follow, sources
+from csr_operator.manager.watch import Lists, Pulse, follow, sources
 
 DEADLINE = 10.0
 REMEDY = "kubectl apply --server-side -k deploy/"
@@ -74,7 +74,7 @@ async def followed(source: Source, *, knows: bool) -> AsyncIterator[tuple[ApiSer
     async with TestServer(app) as server:
         client = kubernetes_client.ApiClient(kubernetes_client.Configuration(host=str(server.make_url("")).rstrip("/")))
         transport, pulse = Transport(client, DEADLINE, DEADLINE), Pulse([source], DEADLINE)
-        task = asyncio.create_task(follow(transport, Nothing(), source, pulse, 0.01, asyncio.Event()))
+        task = asyncio.create_task(follow(transport, Nothing(), source, pulse, 0.01, Lists([source])))
         try:
             yield api, pulse
         finally:

@@ -177,6 +177,11 @@ class SecretMeta:
         """Which Secret it is."""
         return SecretKey(self.namespace, self.name)
 
+    @property
+    def essence(self) -> tuple[object, ...]:
+        """What the operator goes by: while that is the same, what was decided on it holds."""
+        return self.uid, self.owner_uid, self.record, self.debts, self.deleted
+
 
 @dataclass(frozen=True, slots=True)
 class Setback:
@@ -256,6 +261,11 @@ class Staged:
     def key(self) -> SecretKey:
         """Which Secret it is in."""
         return SecretKey(self.namespace, self.name)
+
+    @property
+    def essence(self) -> tuple[object, ...]:
+        """What the operator goes by: while that is the same, what was decided on it holds."""
+        return self.uid, self.handle, self.setback, self.deleted, self.authentic
 
     @property
     def shard(self) -> int | None:

@@ -54,7 +54,8 @@ _CALLS = 8
 class Controller:
     """clock: the time now, in UTC. seal: has its keys before the first Secret is shown. session: for all backends.
 
-    may_act: whether a shard may be acted on now. list_anew: called when there is more to be shown than was.
+    may_act: whether a shard may be acted on now. taken: called when there is more to be shown than was;
+    when it was, `scope.filed` is to be called.
     replicas: as `Membership.place`.
     """
 
@@ -67,7 +68,7 @@ class Controller:
         seal: Seal,
         session: Callable[[], aiohttp.ClientSession],
         may_act: Callable[[int], bool],
-        list_anew: Callable[[], None],
+        taken: Callable[[], None],
         replicas: Callable[[], tuple[int, int]],
     ) -> None:
         self._settings, self._clock = settings, clock
@@ -75,7 +76,7 @@ class Controller:
         self._queue: WorkQueue[Key] = WorkQueue(lambda key: key.namespace)
         wake = self._queue.add
         self._store = store = Store(changed=wake)
-        self.scope = scope = Scope(may_act, list_anew, self._let_go)
+        self.scope = scope = Scope(may_act, taken, self._let_go)
         """What this replica works on: nothing, at first."""
 
         self._events, journal, memory = Events(kube.transport, clock), Journal(loop.time), Memory(store.knows)

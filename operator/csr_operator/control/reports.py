@@ -13,6 +13,7 @@ from csr_operator.api.times import parse_time
 from csr_operator.decisions.actions import Hold, Keep, Rest
 from csr_operator.decisions.ownership import owns
 from csr_operator.decisions.status import request_status, status_body
+from csr_operator.fence import Fenced
 from csr_operator.issuance.performer import Performer
 from csr_operator.kube.custom_objects import CustomObjects
 from csr_operator.kube.errors import KubeError, Unreachable
@@ -95,6 +96,8 @@ class Reports:
             await self.write_status(request, hold)
         except (Unreachable, KubeError) as error:
             logger.info("%s: %s: the API server: %s", request.key, hold.message, error)
+        except Fenced:
+            pass  # who has it now tells
 
     async def write_status(self, request: CertificateRequest, rest: Rest, csr_pem: str | None = None) -> bool:
         """Write what is news, with an event where it is trouble. Raises KubeError, Unreachable.

@@ -26,9 +26,10 @@ from csr_operator.decisions.actions import (
     Revoke,
 )
 from csr_operator.decisions.obstacles import hold_repair
+from csr_operator.decisions.ownership import owns
 from csr_operator.decisions.renewal import renewal_time
 from csr_operator.decisions.serving import is_served
-from csr_operator.decisions.world import Failure
+from csr_operator.decisions.world import Failure, World
 from csr_operator.issuance.failures import Failed, Overtaken
 from csr_operator.issuance.keymaker import KeyMaker, takes_long
 from csr_operator.issuance.secret_body import staging_key
@@ -60,7 +61,7 @@ _KEY_PATIENCE = timedelta(seconds=30)
 """After which a user is told that a key is not made yet."""
 
 _CaAction = Issue | Resume | Revoke | Consult
-_Call = tuple[CertificateRequest, _CaAction, KnownIssuer]
+_Call = tuple[CertificateRequest, _CaAction, KnownIssuer, World]
 
 
 class RequestReconciler:
@@ -193,7 +194,7 @@ class RequestReconciler:
         try:
             outcome = await self._next(key)
             if isinstance(outcome, tuple) and (wants_key := self._wants_key(outcome[0], outcome[1])):
-                request, action, _ = outcome
+                request, action, *_ = outcome
                 made = self._keys.get(request, action.issuer)
                 if made is None:  # woken when it is
                     outcome = await self._wait_for_key(request)
@@ -220,7 +221,7 @@ class RequestReconciler:
             live = self._issuers.get(action.issuer)
             if live is None or live.backend is None:
                 return Done()  # it went away just now, which wakes this request
-            return request, action, live
+            return request, action, live, world
         if isinstance(action, Restore | Adopt):
             now = asyncio.get_running_loop().time()
             if (wait := self._repairs.wait(key, now)) > 0:
@@ -231,7 +232,7 @@ class RequestReconciler:
                 self._repairs.note(key, now)
         self._store.begin(request)
         try:
-            return await self._carry_out(request, action, None)
+            return await self._carry_out(request, action, None, world)
         finally:
             self._store.end(request)
 
@@ -255,7 +256,7 @@ class RequestReconciler:
         return Done(_KEY_PATIENCE)
 
     async def _call(
-        self, request: CertificateRequest, action: _CaAction, live: KnownIssuer, made: PrivateKey | None
+        self, request: CertificateRequest, action: _CaAction, live: KnownIssuer, world: World, made: PrivateKey | None
     ) -> Outcome:
         """Begin, if it is its turn."""
         key = request.key
@@ -271,14 +272,19 @@ class RequestReconciler:
             return Done(timedelta(seconds=queued.seconds))
         self._keys.drop(key)
         self._store.begin(request)
-        return Aside(self._with_slot(request, action, live, made))
+        return Aside(self._with_slot(request, action, live, world, made))
 
     async def _with_slot(
-        self, request: CertificateRequest, action: Issue | Resume | Revoke, live: KnownIssuer, made: PrivateKey | None
+        self,
+        request: CertificateRequest,
+        action: Issue | Resume | Revoke,
+        live: KnownIssuer,
+        world: World,
+        made: PrivateKey | None,
     ) -> Done | Retry:
         telling = asyncio.get_running_loop().call_later(_PATIENCE, self._tell_that_it_takes_long, request, action, live)
         try:
-            return await self._carry_out(request, action, live, made)
+            return await self._carry_out(request, action, live, world, made)
         except NeedsKey:
             self._keys.get(request, action.issuer)
             return Done()  # woken when it is made
@@ -295,9 +301,16 @@ class RequestReconciler:
         task.add_done_callback(self._telling.discard)
 
     async def _carry_out(
-        self, request: CertificateRequest, action: Action, live: KnownIssuer | None, made: PrivateKey | None = None
+        self,
+        request: CertificateRequest,
+        action: Action,
+        live: KnownIssuer | None,
+        world: World,
+        made: PrivateKey | None = None,
     ) -> Done | Retry:
         remembered, csr_pem = self._memory.recall(request), None
+        if not self._is_as_decided_on(request, world):
+            return Done(timedelta(0))
         try:
             csr_pem = await self._actions.perform(request, action, live, made)
             if isinstance(action, Revoke):
@@ -321,6 +334,15 @@ class RequestReconciler:
         if decided is not None and isinstance(decided[1], Rest):
             return Done(await self._reports.rest(request, decided[1], csr_pem))
         return Done(timedelta(0))
+
+    def _is_as_decided_on(self, request: CertificateRequest, world: World) -> bool:
+        """No Secret has come, gone or changed since, in what is gone by: a watch may show one at any moment."""
+        before = world.secret if world.secret is not None and owns(request, world.secret) else None
+        secret, order = self._store.own_secret(request), self._store.staged(request)
+        return (secret and secret.essence, order and order.essence) == (
+            before and before.essence,
+            world.staged and world.staged.essence,
+        )
 
     def _note_failure(
         self, request: CertificateRequest, action: Action, live: KnownIssuer | None, failed: Failed

@@ -22,12 +22,17 @@ class Scope:
         self._shards: frozenset[int] = frozenset()
         self._giving: frozenset[int] = frozenset()
         self._busy: Counter[int] = Counter()
+        self._terms: Counter[int] = Counter()  # how often each was let go of
+        self._unfiled: dict[int, int] = {}  # by shard, the number of the taking after which nothing was filed yet
+        self.takings = 0
+        """How often shards were taken."""
 
     @classmethod
     def whole(cls) -> "Scope":
         """Of an only replica."""
         scope = cls()
         scope.take(frozenset(range(SHARDS)))
+        scope.filed(scope.takings)
         return scope
 
     def __contains__(self, shard: object) -> bool:
@@ -40,7 +45,7 @@ class Scope:
 
     def may_begin(self, shard: int | None) -> bool:
         """Something new may go on there. None: in no shard, which always may."""
-        return shard is None or (shard in self._shards and shard not in self._giving)
+        return shard is None or (shard in self._shards and shard not in self._giving and shard not in self._unfiled)
 
     def begin(self, shard: int | None) -> None:
         """Something goes on there until `end`."""
@@ -53,14 +58,26 @@ class Scope:
             self._busy[shard] -= 1
 
     def fence(self, shard: int | None) -> AbstractContextManager[None]:
-        """Within, and in tasks that are begun within, all stops at the next door once `shard` may not be acted on."""
-        return nullcontext() if shard is None else fenced(lambda: self.may_act(shard))
+        """Within, and in tasks that are begun within, all stops at the next door once `shard` may not be acted on.
+
+        What it was begun for is over when the shard was let go of, and stays so when it comes back.
+        """
+        if shard is None:
+            return nullcontext()
+        term = self._terms[shard]
+        return fenced(lambda: self._terms[shard] == term and self.may_act(shard))
 
     def take(self, shards: frozenset[int]) -> None:
-        """These are this replica's from now on: whoever lists has to list anew."""
+        """These are this replica's from now on: whoever lists has to list anew, and nothing begins there before."""
         self._shards |= shards
+        self.takings += 1
+        self._unfiled |= dict.fromkeys(shards, self.takings)
         self._count()
         self._taken()
+
+    def filed(self, takings: int) -> None:
+        """All that there is in what had been taken by then (as `takings` was) is known."""
+        self._unfiled = {shard: number for shard, number in self._unfiled.items() if number > takings}
 
     def give_up(self, shards: frozenset[int]) -> frozenset[int]:
         """Begin nothing more in these, and in no others; returns those in which nothing goes on any more."""
@@ -72,6 +89,9 @@ class Scope:
         """These are another's: what was filed of them is forgotten, and what still goes on stops at the next door."""
         self._shards -= shards
         self._giving -= shards
+        for shard in shards:
+            self._terms[shard] += 1
+            self._unfiled.pop(shard, None)
         self._count()
         self._let_go(shards)
 

@@ -42,6 +42,7 @@ class Workers:
     async def stop(self) -> None:
         """Give up what is under way."""
         self._stopping = True
+        await asyncio.sleep(0)  # as in `cancel`
         tasks = [*self._tasks, *self._aside]
         for task in tasks:
             task.cancel()
@@ -52,7 +53,8 @@ class Workers:
         for task, (_, shard) in self._aside.items():
             if shard in shards:
                 self._given_up.add(task)
-                task.cancel()
+                # One that has not begun yet begins before that: it is what ends it that gives back what it has taken.
+                asyncio.get_running_loop().call_soon(task.cancel)
 
     async def _work(self) -> None:
         while True:

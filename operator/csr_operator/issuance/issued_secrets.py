@@ -73,7 +73,7 @@ class IssuedSecrets:
                 raise _gone(request)
             return None
         current = self.meta(existing)
-        if known is None or not _is_the_same(current, known):
+        if known is None or current.essence != known.essence:
             raise Overtaken(current)
         return current
 
@@ -133,7 +133,7 @@ class IssuedSecrets:
         existing = await self.own(request) if refused.status in (409, 422) else None
         current = self.meta(existing) if existing is not None else None
         if refused.status == 409 and current is not None and refused.reason in ("Conflict", "AlreadyExists"):
-            if secret is None or not _is_the_same(current, secret):
+            if secret is None or current.essence != secret.essence:
                 raise Overtaken(current)
             if current.resource_version != secret.resource_version:
                 return current
@@ -160,15 +160,6 @@ def find_conflict(existing: Object, body: Object) -> str:
 def _gone(request: CertificateRequest) -> KubeError:
     """As the watch is about to show."""
     return KubeError(404, "NotFound", f"Secret {request.secret.name} is gone")
-
-
-def _is_the_same(current: SecretMeta, known: SecretMeta) -> bool:
-    """Nothing changed of what the operator goes by."""
-    return _essence(current) == _essence(known)
-
-
-def _essence(secret: SecretMeta) -> tuple[object, ...]:
-    return secret.uid, secret.owner_uid, secret.record, secret.debts, secret.deleted
 
 
 def leaf_in(secret: Object) -> x509.Certificate | None:

@@ -37,7 +37,7 @@ from csr_operator.web.probes import serve_metrics, serve_probes
 
 from .lag import measure_lag
 from .state_key import UnusableKey, read_state_keys
-from .watch import Pulse, follow, sources
+from .watch import Lists, Pulse, follow, sources
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +118,8 @@ class Operator:
             for_issuers=self._settings.http01_for_issuers,
         )
         self._seal = Seal()
-        self._list_anew = {source: asyncio.Event() for source in watched}
+        self._lists = Lists(watched)
+        self._taken = asyncio.Event()
         self._holding = Holding()
         self._controller = Controller(
             self._settings,
@@ -128,7 +129,7 @@ class Operator:
             self._seal,
             self._session,
             self._holding.holds,
-            self._list_all_anew,
+            self._taken.set,
             lambda: self._membership.place,
         )
         self._membership = Membership(
@@ -240,18 +241,22 @@ class Operator:
             await self._look_for(namespace)
         self._begin("replicas", self._membership.run(self._has_joined))
         await self._joined.wait()
-        for source, list_anew in self._list_anew.items():
+        self._taken.clear()
+        takings = self._controller.scope.takings
+        for source in sources(namespaces):
             watch = follow(
                 self._kube.transport,
                 self._controller.reconcilers[source.kind],
                 source,
                 self._pulse,
                 self._settings.watch_pause,
-                list_anew,
+                self._lists,
             )
             self._begin(f"watch {source}", watch)
+        self._begin("catching up", self._catch_up())
         await self._pulse.all_listed()
         await self._controller.all_filed()
+        self._controller.scope.filed(takings)
         self._controller.start()
         self._begin("challenges", self._challenges.sweep_for_ever())
         self._synced = True
@@ -299,9 +304,15 @@ class Operator:
         self._kube.transport.replica = self._membership.name
         self._joined.set()
 
-    def _list_all_anew(self) -> None:
-        for event in self._list_anew.values():
-            event.set()
+    async def _catch_up(self) -> None:
+        """For ever: when shards were taken, have all be listed anew, and then be worked on."""
+        while True:
+            await self._taken.wait()
+            self._taken.clear()
+            takings = self._controller.scope.takings
+            await self._lists.through(self._lists.ask())
+            await self._controller.all_filed()
+            self._controller.scope.filed(takings)
 
     def _lost(self, name: str) -> None:
         """Another replica was found dead."""

@@ -101,23 +101,61 @@ class Pulse:
         return f"{source}: {problem} {silent:.0f} s" if silent > patience else ""
 
 
+class Lists:
+    """What has to be listed anew, and whether it was."""
+
+    def __init__(self, watched: Collection[Source]) -> None:
+        self._asked = 0
+        self._read = dict.fromkeys(watched, 0)  # as it was asked when the last list of it began that is through
+        self._wanted = {source: asyncio.Event() for source in watched}
+        self._progress = asyncio.Event()
+
+    def wanted(self, source: Source) -> asyncio.Event:
+        """Set while a list is asked for that has not begun."""
+        return self._wanted[source]
+
+    def begin(self, source: Source) -> int:
+        """A list begins; returns what `end` is to be told."""
+        self._wanted[source].clear()
+        return self._asked
+
+    def end(self, source: Source, asked: int) -> None:
+        """It is through."""
+        self._read[source] = asked
+        self._progress.set()
+
+    def ask(self) -> int:
+        """Have all be listed anew; returns what `through` is to be told."""
+        self._asked += 1
+        for event in self._wanted.values():
+            event.set()
+        return self._asked
+
+    async def through(self, asked: int) -> None:
+        """Return when all lists are through that were asked for by then."""
+        while min(self._read.values()) < asked:
+            self._progress.clear()
+            await self._progress.wait()
+
+
 async def follow(
     transport: Transport,
     reconciler: Reconciler,
     source: Source,
     pulse: Pulse,
     longest_pause: float,
-    list_anew: asyncio.Event,
+    lists: Lists,
 ) -> None:
-    """List, then watch, for ever. longest_pause: seconds between two attempts, at the most. list_anew: set when more is
-    to be filed than was; cleared when that begins."""
+    """List, then watch, for ever. longest_pause: seconds between two attempts, at the most."""
     pause, clock, voice = _PAUSE, asyncio.get_running_loop().time, _Voice(source)
+    list_anew = lists.wanted(source)
     while True:
         began, gone = clock(), False
-        list_anew.clear()
+        asked = lists.begin(source)
         try:
             version = await _list(transport, reconciler, source, pulse)
             pulse.is_listed(source)
+            lists.end(source, asked)
             voice.recovered()
             while clock() - began < _RELIST and not list_anew.is_set():
                 since = clock()
