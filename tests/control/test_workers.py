@@ -28,8 +28,8 @@ def key(name: str) -> ObjectKey:
 class Recorder:
     """A reconciler that does what the test says, and counts how often it was asked for each name."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, work: Work, shard: int | None = None) -> None:
+        self._work, self._shard = work, shard
         self.asked: Counter[str] = Counter()
         self._changed = asyncio.Condition()
 
@@ -39,8 +39,8 @@ class Recorder:
     def forget(self, key: Key, uid: str, resource_version: str) -> None:
         raise NotImplementedError
 
-    def shard(self, key: Key) -> None:
-        return None
+    def shard(self, key: Key) -> int | None:
+        return self._shard
 
     def known(self, namespace: str) -> Mapping[Key, str]:
         raise NotImplementedError
@@ -57,9 +57,11 @@ class Recorder:
 
 
 @contextlib.asynccontextmanager
-async def working(work: Work, count: int = 1) -> AsyncIterator[tuple[WorkQueue[Key], Recorder, Workers]]:
+async def working(
+    work: Work, count: int = 1, shard: int | None = None
+) -> AsyncIterator[tuple[WorkQueue[Key], Recorder, Workers]]:
     queue: WorkQueue[Key] = WorkQueue(lambda key: key.namespace)
-    recorder = Recorder(work)
+    recorder = Recorder(work, shard)
     workers = Workers(queue, lambda _: recorder, Scope.whole())
     workers.start(count)
     try:
@@ -153,6 +155,28 @@ async def test_what_is_done_aside_keeps_no_worker_and_the_key_from_another() -> 
         assert recorder.asked["slow"] == 1
         go_on.set()
         await recorder.until("slow", 2)
+
+
+async def test_what_is_given_up_before_it_began_gives_back_what_was_taken_for_it() -> None:
+    """Such as the slot of its issuer."""
+    taken, given_back = asyncio.Event(), asyncio.Event()
+
+    async def ask() -> Done:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_back.set()
+        return Done()
+
+    async def work(_: Key) -> Outcome:
+        taken.set()
+        asyncio.get_running_loop().call_soon(workers.cancel, frozenset({5}))
+        return Aside(ask())
+
+    async with working(work, shard=5) as (queue, _, workers), asyncio.timeout(DEADLINE):
+        queue.add(key("a"))
+        await taken.wait()
+        await given_back.wait()
 
 
 async def test_a_pause_grows_with_each_failure_in_a_row_and_only_then() -> None:
