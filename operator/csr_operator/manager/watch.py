@@ -105,8 +105,8 @@ class Lists:
     """What has to be listed anew, and whether it was."""
 
     def __init__(self, watched: Collection[Source]) -> None:
-        self._asked = 0
-        self._read = dict.fromkeys(watched, 0)  # as it was asked when the last list of it began that is through
+        self._wishes = 0
+        self._read = dict.fromkeys(watched, 0)  # by which wish the last list of it began that is through
         self._wanted = {source: asyncio.Event() for source in watched}
         self._progress = asyncio.Event()
 
@@ -117,23 +117,23 @@ class Lists:
     def begin(self, source: Source) -> int:
         """A list begins; returns what `end` is to be told."""
         self._wanted[source].clear()
-        return self._asked
+        return self._wishes
 
-    def end(self, source: Source, asked: int) -> None:
+    def end(self, source: Source, wish: int) -> None:
         """It is through."""
-        self._read[source] = asked
+        self._read[source] = wish
         self._progress.set()
 
     def ask(self) -> int:
         """Have all be listed anew; returns what `through` is to be told."""
-        self._asked += 1
+        self._wishes += 1
         for event in self._wanted.values():
             event.set()
-        return self._asked
+        return self._wishes
 
-    async def through(self, asked: int) -> None:
+    async def through(self, wish: int) -> None:
         """Return when all lists are through that were asked for by then."""
-        while min(self._read.values()) < asked:
+        while min(self._read.values()) < wish:
             self._progress.clear()
             await self._progress.wait()
 
@@ -151,11 +151,11 @@ async def follow(
     list_anew = lists.wanted(source)
     while True:
         began, gone = clock(), False
-        asked = lists.begin(source)
+        wish = lists.begin(source)
         try:
             version = await _list(transport, reconciler, source, pulse)
             pulse.is_listed(source)
-            lists.end(source, asked)
+            lists.end(source, wish)
             voice.recovered()
             while clock() - began < _RELIST and not list_anew.is_set():
                 since = clock()
