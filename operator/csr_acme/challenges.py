@@ -53,12 +53,16 @@ def dns_persist_value(issuer_domain: str, account_url: str, *, wildcard: bool = 
 
 
 def alpn_certificate(
-    identifier: Identifier, token: str, key: AccountKey, now: datetime
+    identifier: Identifier, answer: str, now: datetime
 ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """The self-signed certificate that tls-alpn-01 is answered with, and its key; it serves for a day."""
+    """A self-signed certificate that answers tls-alpn-01, and its key, which is made for it; it serves for a day.
+
+    answer: the key authorization. What counts in the certificate follows from that and the identifier, both of which
+    are public, and not from its key: whoever knows them makes one that serves as well.
+    """
     own = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([])
-    digest = hashlib.sha256(key_authorization(token, key).encode()).digest()
+    digest = hashlib.sha256(answer.encode()).digest()
     subject: x509.GeneralName = (
         x509.IPAddress(ipaddress.ip_address(identifier.value))
         if identifier.type == "ip"

@@ -1,19 +1,24 @@
 """What the tests of challenges present, and how they ask for it as a CA does."""
 
 import asyncio
+import hashlib
 import secrets
 import socket
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import aiohttp
 from aiohttp.abc import ResolveResult
+from cryptography import x509
 
 from csr_acme import AcmeClient, Identifier
 from csr_acme import Challenge as AcmeChallenge
 from csr_operator.api.issuer import Issuer
 from csr_operator.api.keys import Kind
+from csr_operator.challenges.alpn import AlpnChallenge
 from csr_operator.challenges.routes import Challenge
 
 DEADLINE = 30
@@ -102,3 +107,33 @@ async def shaken(port: int, name: str | None, *protocols: str) -> tuple[bytes, s
     found = connection.getpeercert(binary_form=True), connection.selected_alpn_protocol(), await until_closed(reader)
     writer.close()
     return found
+
+
+def now() -> datetime:
+    """A clock."""
+    return datetime.now(UTC)
+
+
+def answering(*challenges: AlpnChallenge) -> Callable[[str, bool], Awaitable[AlpnChallenge | None]]:
+    """For `serve_tls`: these, from memory."""
+    by_name = {challenge.name: challenge for challenge in challenges}
+
+    async def answer(name: str, look: bool) -> AlpnChallenge | None:
+        return by_name.get(name.lower())
+
+    return answer
+
+
+def proven_by(der: bytes, *challenges: AlpnChallenge) -> AlpnChallenge | None:
+    """Which of these the certificate proves (RFC 8737, section 3); None for none."""
+    certificate = x509.load_der_x509_certificate(der)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    proof = certificate.extensions.get_extension_for_oid(x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31"))
+    assert proof.critical
+    assert isinstance(proof.value, x509.UnrecognizedExtension)
+    hosts = [str(name.value) for name in names]
+    for challenge in challenges:
+        digest = hashlib.sha256(challenge.answer.encode()).digest()
+        if hosts == [challenge.host] and proof.value.value == b"\x04\x20" + digest:
+            return challenge
+    return None

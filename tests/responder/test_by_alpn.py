@@ -3,19 +3,17 @@
 import re
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import AcmeClient, Identifier
-from csr_acme.challenges import alpn_certificate
-from csr_operator.challenges.alpn import AlpnCertificates
+from csr_acme.challenges import key_authorization
+from csr_operator.challenges.alpn import AlpnChallenge
 from csr_operator.challenges.server import serve_tls
-from tests.responder.support import asked, proven, shaken
+from tests.responder.support import answering, asked, now, proven, proven_by, shaken
 from tests.support.kubectl import wait_until
 from tests.support.pebble import Pebble, pebble
 from tests.support.ports import answers, free_ports
@@ -67,23 +65,16 @@ def server(ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         yield running
 
 
-def presented(token: str, key: ec.EllipticCurvePrivateKey) -> tuple[AlpnCertificates, x509.Certificate]:
-    certificates = AlpnCertificates()
-    certificate, own = alpn_certificate(Identifier("dns", HOST), token, key, datetime.now(UTC))
-    certificates.present(HOST, certificate, own)
-    return certificates, certificate
-
-
 async def test_a_ca_is_led_to_the_operator_and_everybody_else_to_the_web_server(
     client: AcmeClient, key: ec.EllipticCurvePrivateKey, ports: Ports
 ) -> None:
     order, challenge = await asked(client, Identifier("dns", HOST), "tls-alpn-01")
-    operators, _ = presented(challenge.token, key)
-    webs, web = presented("of the web server", key)
+    operators = AlpnChallenge(HOST, key_authorization(challenge.token, key))
+    web = AlpnChallenge(HOST, "of-the-web-server")
     async with (
-        serve_tls("127.0.0.1", ports.operator, operators.listener()),
-        serve_tls("127.0.0.1", ports.web, webs.listener()),
+        serve_tls("127.0.0.1", ports.operator, answering(operators), now),
+        serve_tls("127.0.0.1", ports.web, answering(web), now),
     ):
         der, _, _ = await shaken(ports.shared, HOST, "h2", "http/1.1")
-        assert x509.load_der_x509_certificate(der) == web
+        assert proven_by(der, operators, web) == web
         assert await proven(client, order, challenge) == "ready"

@@ -102,12 +102,15 @@ def test_a_certificate_by_http(site: Site, ca: Pebble, cluster: ControlPlane, na
 
 
 def test_a_certificate_by_tls(site: Site, ca: Pebble, cluster: ControlPlane) -> None:
+    """Nothing leads there that the operator makes; it tells the other replicas, and leaves nothing."""
     since = len(made(cluster, 0))
     asked = request("tls", "tls", issuerRef=ref("tls"), dnsNames=["tls.example.com"], ipAddresses=["127.0.0.1"])
     site.kubectl.apply(acme_issuer("tls", ca, {"tlsALPN01": {}}), asked)
     site.kubectl.wait_ready("tls", seconds=60)
     assert names(site, "tls-tls") == {"tls.example.com", "127.0.0.1"}
-    assert made(cluster, since) == []
+    written = made(cluster, since)
+    assert sorted(written) == [("configmaps", "create", 201)] * 2 + [("configmaps", "delete", 200)] * 2
+    assert site.kubectl.list("ingress,configmap", "--namespace", NAMESPACE, "-l", CHALLENGE_LABEL) == []
 
 
 def test_a_name_that_does_not_lead_here_is_told_to_the_user_and_not_to_the_ca(site: Site, ca: Pebble) -> None:

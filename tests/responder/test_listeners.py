@@ -2,20 +2,16 @@
 
 import asyncio
 import ssl
-from datetime import UTC, datetime
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from csr_acme import Identifier
-from csr_acme.challenges import alpn_certificate
 from csr_operator.challenges import server as challenge_server
-from csr_operator.challenges.alpn import AlpnCertificates, server_name
+from csr_operator.challenges.alpn import AlpnChallenge, server_name
+from csr_operator.challenges.routes import host_name
 from csr_operator.challenges.server import serve_http, serve_tls
 from csr_operator.web import ports as listening
 from csr_operator.web.ports import CannotListen
-from tests.responder.support import PATH, shaken, until_closed
+from tests.responder.support import PATH, answering, now, proven_by, shaken, until_closed
 from tests.support.ports import free_ports
 
 PEERS = ("127.0.0.1", "127.0.0.2")
@@ -122,16 +118,16 @@ async def test_who_comes_when_all_are_busy_is_turned_away(port: int, monkeypatch
 
 
 class Site:
-    """Two names and an address that have certificates."""
+    """Two names and an address with a challenge."""
 
     def __init__(self) -> None:
-        self.certificates = AlpnCertificates()
-        self.shown: dict[str, x509.Certificate] = {}
-        account = ec.generate_private_key(ec.SECP256R1())
-        for kind, name in (("dns", "one.example.com"), ("dns", "Two.example.com"), ("ip", "2001:db8::1")):
-            made, key = alpn_certificate(Identifier(kind, name), "token", account, datetime.now(UTC))
-            self.certificates.present(name, made, key)
-            self.shown[name] = made
+        self.shown = {
+            name: AlpnChallenge(host_name(name), f"token.{number}")
+            for number, name in enumerate(("one.example.com", "Two.example.com", "2001:db8::1"))
+        }
+
+    async def answer(self, name: str, look: bool) -> AlpnChallenge | None:
+        return next((challenge for challenge in self.shown.values() if challenge.name == name.lower()), None)
 
 
 @pytest.fixture
@@ -141,9 +137,9 @@ def site() -> Site:
 
 @pytest.mark.parametrize("name", ["one.example.com", "Two.example.com", "2001:db8::1"])
 async def test_the_certificate_is_that_of_the_name_asked_for(port: int, site: Site, name: str) -> None:
-    async with serve_tls("127.0.0.1", port, site.certificates.listener()):
+    async with serve_tls("127.0.0.1", port, site.answer, now):
         der, protocol, rest = await shaken(port, server_name(name), "acme-tls/1")
-    assert x509.load_der_x509_certificate(der) == site.shown[name]
+    assert proven_by(der, *site.shown.values()) == site.shown[name]
     assert (protocol, rest) == ("acme-tls/1", b"")
 
 
@@ -155,23 +151,23 @@ def test_an_address_is_asked_for_by_its_reverse_name() -> None:
 
 @pytest.mark.parametrize("name", ["three.example.com", None])
 async def test_a_name_without_a_certificate_gets_none(port: int, site: Site, name: str | None) -> None:
-    async with serve_tls("127.0.0.1", port, site.certificates.listener()):
+    async with serve_tls("127.0.0.1", port, site.answer, now):
         with pytest.raises((ConnectionResetError, ssl.SSLError)):
             await shaken(port, name, "acme-tls/1")
         await shaken(port, "one.example.com", "acme-tls/1")
 
 
 async def test_after_it_is_withdrawn_it_is_not_shown(port: int, site: Site) -> None:
-    for _ in range(2):
-        site.certificates.withdraw("one.example.com")
-    async with serve_tls("127.0.0.1", port, site.certificates.listener()):
+    async with serve_tls("127.0.0.1", port, site.answer, now):
+        await shaken(port, "one.example.com", "acme-tls/1")
+        del site.shown["one.example.com"]
         with pytest.raises((ConnectionResetError, ssl.SSLError)):
             await shaken(port, "one.example.com", "acme-tls/1")
         await shaken(port, "two.example.com", "acme-tls/1")
 
 
 async def test_a_browser_gets_no_page(port: int, site: Site) -> None:
-    async with serve_tls("127.0.0.1", port, site.certificates.listener()):
+    async with serve_tls("127.0.0.1", port, site.answer, now):
         _, protocol, rest = await shaken(port, "one.example.com", "h2", "http/1.1")
     assert (protocol, rest) == (None, b"")
 
@@ -181,7 +177,7 @@ async def test_who_makes_no_handshake_is_cut_off_and_others_are_served(
     port: int, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(challenge_server, "_MOST", 2)
-    async with serve_tls("127.0.0.1", port, site.certificates.listener()):
+    async with serve_tls("127.0.0.1", port, site.answer, now):
         idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
         idle[0][1].write(b"GET / HTTP/1.1\r\n\r\n")
         await shaken(port, "one.example.com", "acme-tls/1")
@@ -195,5 +191,5 @@ async def test_an_address_that_is_not_of_this_host() -> None:
         async with serve_http("192.0.2.1", 80, answer):
             pass
     with pytest.raises(CannotListen, match="--acme-tls-address"):
-        async with serve_tls("192.0.2.1", 443, AlpnCertificates().listener()):
+        async with serve_tls("192.0.2.1", 443, answering(), now):
             pass

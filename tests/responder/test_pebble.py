@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +9,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import AcmeClient, Identifier
-from csr_acme.challenges import alpn_certificate, key_authorization
+from csr_acme.challenges import key_authorization
 from csr_operator.backends.acme.self_check import find_unreachable
 from csr_operator.challenges import routes as challenge_routes
-from csr_operator.challenges.alpn import AlpnCertificates
+from csr_operator.challenges.alpn import AlpnChallenge
 from csr_operator.challenges.responder import Challenges
 from csr_operator.challenges.routes import host_name
 from csr_operator.challenges.server import serve_tls
 from devcluster import ControlPlane
-from tests.responder.support import DEADLINE, ISSUER, PATH, asked, proven, rerouted
+from tests.responder.support import DEADLINE, ISSUER, PATH, answering, asked, now, proven, rerouted
 from tests.support.audit import writes
 from tests.support.ingress import GATEWAY, INGRESS_CLASS, IngressController, ingress_controller
 from tests.support.kubectl import Kubectl
@@ -143,8 +142,6 @@ async def test_a_name_by_tls(
     client: AcmeClient, key: ec.EllipticCurvePrivateKey, tls_port: int, identifier: Identifier
 ) -> None:
     order, challenge = await asked(client, identifier, "tls-alpn-01")
-    certificates = AlpnCertificates()
-    certificate, own = alpn_certificate(identifier, challenge.token, key, datetime.now(UTC))
-    certificates.present(host_name(identifier.value), certificate, own)
-    async with serve_tls("127.0.0.1", tls_port, certificates.listener()):
+    presented = AlpnChallenge(host_name(identifier.value), key_authorization(challenge.token, key))
+    async with serve_tls("127.0.0.1", tls_port, answering(presented), now):
         assert await proven(client, order, challenge) == "ready"

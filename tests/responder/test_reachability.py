@@ -9,13 +9,11 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from csr_acme import Identifier
-from csr_acme.challenges import alpn_certificate
 from csr_operator.backends.acme import self_check as reachability
 from csr_operator.backends.acme.self_check import find_unreachable
-from csr_operator.challenges.alpn import AlpnCertificates
+from csr_operator.challenges.alpn_certificates import server_context
 from tests.responder.support import PATH, rerouted
 from tests.support.ports import free_ports
 
@@ -119,13 +117,9 @@ async def test_a_redirect_to_another_path_is_not_asked_for() -> None:
 
 async def test_a_redirect_to_https_is_followed_whatever_the_certificate() -> None:
     """That may be what the certificate is wanted for."""
-    certificate, key = alpn_certificate(
-        Identifier("dns", "old.example.com"), TOKEN, ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    )
-    tls = AlpnCertificates()
-    tls.present(HOST, certificate, key)
+    tls = server_context(Identifier("dns", "old.example.com"), ANSWER, datetime.now(UTC))
     async with (
-        serving(body(ANSWER), tls.listener()) as tls_port,
+        serving(body(ANSWER), tls) as tls_port,
         serving(redirect(f"https://{HOST}{PATH}{TOKEN}")) as port,
         rerouted(port, tls_port) as session,
     ):

@@ -4,10 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from csr_acme import Identifier
-from csr_acme.challenges import alpn_certificate
 from csr_operator.api.issuer import Issuer
 from csr_operator.api.names import GROUP
 from csr_operator.challenges.responder import Challenges, IssuerResponder
@@ -141,9 +138,7 @@ async def test_a_cluster_without_the_gateway_api(challenges: Challenges, home: K
 
 
 async def test_nothing_listens_for_tls(challenges: Challenges) -> None:
-    account = ec.generate_private_key(ec.SECP256R1())
-    certificate, key = alpn_certificate(Identifier("dns", "www.example.com"), "token", account, NOW)
     responder = IssuerResponder(challenges, ISSUER)
     with pytest.raises(Misconfigured, match="--acme-tls-address"):
-        responder.present_alpn("www.example.com", certificate, key)
-    responder.withdraw_alpn("www.example.com")
+        await responder.present_alpn("www.example.com", "token.thumbprint")
+    await responder.withdraw_alpn("www.example.com", "token.thumbprint")

@@ -10,13 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from csr_acme import Identifier
-from csr_acme.challenges import alpn_certificate
 from csr_operator.api.issuer import Issuer
 from csr_operator.api.keys import Kind
-from csr_operator.challenges.alpn import AlpnCertificates
+from csr_operator.challenges.alpn_responder import AlpnChallenges
 from csr_operator.challenges.responder import Challenges, IssuerResponder
 from csr_operator.challenges.routes import CHALLENGE_LABEL, Challenge
 from csr_operator.kube.routes import Routes
@@ -85,15 +82,14 @@ def test_an_issuer_makes_no_route_for_the_host_of_another(site: Site, home: Kube
 
 
 async def test_nor_does_it_by_any_other_way_to_the_operator(routes: Routes, home: Kubectl, tenant: Issuer) -> None:
-    challenges = Challenges(routes, NAMESPACE, lambda: datetime.now(UTC), AlpnCertificates())
+    alpn = AlpnChallenges(routes, NAMESPACE, lambda: datetime.now(UTC))
+    challenges = Challenges(routes, NAMESPACE, lambda: datetime.now(UTC), alpn)
     responder, presented = IssuerResponder(challenges, tenant), challenge("shop.team-b.example.com")
     for route in (INGRESS, {}):
         with pytest.raises(Misconfigured, match="ClusterIssuers only"):
             await responder.present_http(presented.host, presented.token, presented.answer, route)
-    account = ec.generate_private_key(ec.SECP256R1())
-    certificate, key = alpn_certificate(Identifier("dns", presented.host), "t", account, datetime.now(UTC))
     with pytest.raises(Misconfigured, match="tlsALPN01: the operator answers for ClusterIssuers only"):
-        responder.present_alpn(presented.host, certificate, key)
+        await responder.present_alpn(presented.host, presented.answer)
     assert home.list("ingress,configmap", "-l", CHALLENGE_LABEL) == []
 
 

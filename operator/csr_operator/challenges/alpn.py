@@ -1,46 +1,65 @@
-"""The certificates that answer tls-alpn-01 (RFC 8737), chosen by the name that the CA sends (SNI)."""
+"""tls-alpn-01 (RFC 8737): what a CA asks for, and the ConfigMap that tells every replica how to answer.
 
+Identifier and key authorization are all that an answer depends on, and both are public: the certificate is derived
+from them by whoever is asked, with a key of its own, so that no key is stored. The CA names no token. So a name has
+one answer at a time, and one ConfigMap, in the operator's own namespace; elsewhere none is believed. All functions are
+pure.
+"""
+
+import hashlib
 import ipaddress
-import os
-import ssl
+import re
+from dataclasses import dataclass
+from datetime import datetime
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from csr_acme.objects import Identifier
+from csr_operator.api.issuer import Issuer
+from csr_operator.api.names import MANAGER
+from csr_operator.api.times import format_time
+from csr_operator.kube.objects import Object
+from csr_operator.kube.resources import RouteKind
+from csr_operator.pki.general_names import is_address
 
-from csr_acme.challenges import ALPN_PROTOCOL
+from .routes import ANSWER, CHALLENGE_LABEL, HOST, ISSUER, PRESENTED, host_name, is_answer, presented_at
+
+ALPN_SELECTOR = f"{CHALLENGE_LABEL}=tls-alpn-01"
+
+_IS_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 
 
-class AlpnCertificates:
-    """In memory only: with several replicas, only the one that presented a certificate serves it."""
+@dataclass(frozen=True, slots=True)
+class AlpnChallenge:
+    """host: as `host_name` spells it. answer: the key authorization."""
 
-    def __init__(self) -> None:
-        self._contexts: dict[str, ssl.SSLContext] = {}
+    host: str
+    answer: str
 
-    def present(self, identifier: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
-        """In place of an earlier one for `identifier` (a DNS name or IP address)."""
-        context = _context()
-        pem = certificate.public_bytes(Encoding.PEM)
-        pem += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        _load(context, pem)
-        self._contexts[server_name(identifier)] = context
+    @property
+    def name(self) -> str:
+        """What a CA asks for."""
+        return server_name(self.host)
 
-    def withdraw(self, identifier: str) -> None:
-        self._contexts.pop(server_name(identifier), None)
+    @property
+    def identifier(self) -> Identifier:
+        return Identifier("ip" if is_address(self.host) else "dns", self.host)
 
-    def listener(self) -> ssl.SSLContext:
-        """For a server: takes the certificate by the name asked for, and ends the handshake if there is none."""
+    @property
+    def object_name(self) -> str:
+        return object_name(self.name)
 
-        def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
-            chosen = self._contexts.get((name or "").lower())
-            if chosen is None:
-                return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-            connection.context = chosen
-            return None
+    @property
+    def is_possible(self) -> bool:
+        return is_answer(self.answer) and (is_address(self.host) or _IS_NAME.fullmatch(self.host) is not None)
 
-        context = _context()
-        context.sni_callback = choose
-        return context
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A ConfigMap as it was read. challenge: None if somebody spoiled it. issuer: who presented it, for messages."""
+
+    challenge: AlpnChallenge | None
+    issuer: str
+    presented: datetime
+    version: str
 
 
 def server_name(identifier: str) -> str:
@@ -51,18 +70,44 @@ def server_name(identifier: str) -> str:
         return identifier.lower().removesuffix(".")
 
 
-def _context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols([ALPN_PROTOCOL])
-    return context
+def object_name(name: str) -> str:
+    """Of the ConfigMap that answers who asks for this name."""
+    return f"acme-tls-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
-def _load(context: ssl.SSLContext, pem: bytes) -> None:
-    """Certificate and key. The library takes them from a file alone: one in memory, as a pod's disk is read-only."""
-    file = os.memfd_create("tls-alpn-01")
-    try:
-        os.write(file, pem)
-        context.load_cert_chain(f"/proc/self/fd/{file}")
-    finally:
-        os.close(file)
+def annotations_of(challenge: AlpnChallenge, issuer: Issuer, now: datetime) -> dict[str, str]:
+    """What the ConfigMap says."""
+    return {
+        HOST: challenge.host,
+        ANSWER: challenge.answer,
+        ISSUER: str(issuer.key),
+        PRESENTED: format_time(now),
+    }
+
+
+def note_object(challenge: AlpnChallenge, issuer: Issuer, home: str, now: datetime) -> Object:
+    """home: the operator's own namespace."""
+    return {
+        "apiVersion": "v1",
+        "kind": str(RouteKind.CONFIG_MAP),
+        "metadata": {
+            "name": challenge.object_name,
+            "namespace": home,
+            "labels": {CHALLENGE_LABEL: "tls-alpn-01", "app.kubernetes.io/managed-by": MANAGER},
+            "annotations": annotations_of(challenge, issuer, now),
+        },
+    }
+
+
+def parse_note(obj: Object) -> Note:
+    """Whatever stands in it."""
+    metadata = obj["metadata"]
+    annotations = metadata.get("annotations") or {}
+    challenge = AlpnChallenge(host_name(annotations.get(HOST, "")), annotations.get(ANSWER, ""))
+    is_sound = challenge.is_possible and challenge.object_name == metadata["name"]
+    return Note(
+        challenge if is_sound else None,
+        annotations.get(ISSUER, ""),
+        presented_at(obj),
+        metadata.get("resourceVersion", ""),
+    )

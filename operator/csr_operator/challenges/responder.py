@@ -7,9 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from csr_operator.api.issuer import Issuer
 from csr_operator.api.keys import Kind
 from csr_operator.fence import current_fence
@@ -18,9 +15,14 @@ from csr_operator.kube.resources import RouteKind
 from csr_operator.kube.routes import Routes
 from csr_operator.plugin.errors import BackendError, Misconfigured, Rejected, Retryable
 
-from .alpn import AlpnCertificates
+from .alpn import AlpnChallenge
+from .alpn_responder import AlpnChallenges
+from .look import Look
+from .refusals import to_backend_error
 from .routes import (
     CHALLENGE_LABEL,
+    FRESH,
+    LONGEST,
     Challenge,
     check_route,
     host_name,
@@ -37,17 +39,8 @@ from .routes import (
 
 logger = logging.getLogger(__name__)
 
-_LIST_PAUSE = 1.0
-"""Seconds from one look at what other replicas presented to the next, however often unknown tokens are asked for."""
-
-_FRESH = timedelta(hours=6)
-"""After this an object that is still needed is written again, which tells the other replicas that it is."""
-
 _FORGOTTEN = timedelta(hours=24)
 """An object that nobody wrote for so long is of no order any more."""
-
-_LONGEST = timedelta(days=7)
-"""No order waits longer than that (Let's Encrypt's own limit); its backend went without withdrawing the challenge."""
 
 _SWEEP = 3600.0
 
@@ -68,7 +61,8 @@ class _Presented:
 class Challenges:
     """What this process answers.
 
-    namespace: the operator's own. clock: the time now, in UTC. for_issuers: not only for ClusterIssuers.
+    namespace: the operator's own. clock: the time now, in UTC. alpn: of tls-alpn-01, None if nothing listens for it.
+    for_issuers: not only for ClusterIssuers.
     """
 
     def __init__(
@@ -76,7 +70,7 @@ class Challenges:
         routes: Routes,
         namespace: str,
         clock: Callable[[], datetime],
-        alpn: AlpnCertificates | None,
+        alpn: AlpnChallenges | None,
         *,
         for_issuers: bool = False,
     ) -> None:
@@ -85,9 +79,7 @@ class Challenges:
         self._for_issuers = for_issuers
         self._presented: dict[_Key, _Presented] = {}
         self._seen: Mapping[_Key, Challenge] = {}
-        self._queued: asyncio.Task[None] | None = None
-        self._looking = asyncio.Lock()
-        self._next_look = 0.0
+        self._look = Look(self._read)
 
     async def answer(self, host: str, token: str) -> str | None:
         """The key authorization for `token` at `host` (a header Host); None if nobody presented that.
@@ -100,26 +92,19 @@ class Challenges:
         if key in self._presented:
             return self._presented[key].challenge.answer
         if key not in self._seen:
-            if self._queued is None:
-                self._queued = asyncio.create_task(self._look())
-            await asyncio.shield(self._queued)
+            await self._look.fresh()
         return self._seen[key].answer if key in self._seen else None
 
-    async def _look(self) -> None:
-        loop = asyncio.get_running_loop()
-        async with self._looking:
-            await asyncio.sleep(self._next_look - loop.time())
-            self._queued = None  # who comes from now on needs a look that begins later
-            self._next_look = loop.time() + _LIST_PAUSE
-            seen: dict[_Key, Challenge] = {}
-            for kind in RouteKind:
-                try:
-                    async for obj in self._routes.list(kind, self._namespace, CHALLENGE_LABEL):
-                        if (challenge := parse_challenge(obj)) is not None:
-                            seen[challenge.key] = challenge
-                except (KubeError, Unreachable) as error:
-                    logger.warning("cannot look up a challenge: %s", error)
-            self._seen = seen
+    async def _read(self) -> None:
+        seen: dict[_Key, Challenge] = {}
+        for kind in RouteKind:
+            try:
+                async for obj in self._routes.list(kind, self._namespace, CHALLENGE_LABEL):
+                    if (challenge := parse_challenge(obj)) is not None:
+                        seen[challenge.key] = challenge
+            except (KubeError, Unreachable) as error:
+                logger.warning("cannot look up a challenge: %s", error)
+        self._seen = seen
 
     def must_answer_for(self, issuer: Issuer, solver: str) -> None:
         """Raises Misconfigured if challenges of this issuer are not answered."""
@@ -163,7 +148,7 @@ class Challenges:
             try:
                 await self._routes.apply(body_kind, body["metadata"]["namespace"], body)
             except (KubeError, Unreachable) as error:
-                raise _to_backend_error(error, body_kind, body["metadata"]["namespace"]) from None
+                raise to_backend_error(error, "http01", body_kind, body["metadata"]["namespace"]) from None
 
     async def withdraw(self, host: str, token: str, issuer: Issuer) -> None:
         """Raises Retryable, Misconfigured."""
@@ -179,11 +164,13 @@ class Challenges:
             try:
                 await self._routes.delete(kind, namespace, challenge.object_name)
             except (KubeError, Unreachable) as error:
-                raise _to_backend_error(error, kind, namespace) from None
+                raise to_backend_error(error, "http01", kind, namespace) from None
         self._presented.pop(challenge.key, None)
 
     async def forget(self, issuer: Issuer) -> None:
         """Remove what is there for an issuer that is gone. What cannot be, now, the sweep removes after a day."""
+        if self.alpn is not None:
+            await self.alpn.forget(issuer)
         for key, presented in list(self._presented.items()):
             if presented.issuer.uid == issuer.uid:
                 try:
@@ -202,6 +189,8 @@ class Challenges:
             await asyncio.sleep(_SWEEP)
 
     async def sweep(self) -> None:
+        if self.alpn is not None:
+            await self.alpn.refresh()
         for key in list(self._presented):
             try:
                 await self._refresh(key)
@@ -219,9 +208,9 @@ class Challenges:
             return
         if not presented.may_act():
             del self._presented[key]
-        elif now - presented.since >= _LONGEST:
+        elif now - presented.since >= LONGEST:
             await self.withdraw(*key, presented.issuer)
-        elif now - presented.written >= _FRESH:
+        elif now - presented.written >= FRESH:
             renewed = replace(presented, written=now)
             await self._write(renewed)
             if self._presented.get(key) is presented:  # not withdrawn meanwhile
@@ -235,6 +224,8 @@ class Challenges:
                 route_kind(known.route) is kind
                 or (kind is RouteKind.CONFIG_MAP and route_namespace(route_kind(known.route), known.issuer, "") != "")
             )
+            if kind is RouteKind.CONFIG_MAP and self.alpn is not None:
+                needed = needed or self.alpn.needs(obj)
             if not needed and self._clock() - presented_at(obj) >= _FORGOTTEN:
                 logger.info("removing %s %s/%s of an old challenge", kind, self._namespace, metadata["name"])
                 if (elsewhere := read_route(obj)) is not None:
@@ -259,23 +250,12 @@ class IssuerResponder:
     async def withdraw_http(self, host: str, token: str) -> None:
         await self._challenges.withdraw(host, token, self._issuer)
 
-    def present_alpn(self, identifier: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+    async def present_alpn(self, identifier: str, answer: str) -> None:
         self._challenges.must_answer_for(self._issuer, "tlsALPN01")
         if self._challenges.alpn is None:
             raise Misconfigured("tls-alpn-01: the operator listens nowhere for it: start it with --acme-tls-address")
-        self._challenges.alpn.present(identifier, certificate, key)
+        await self._challenges.alpn.present(AlpnChallenge(host_name(identifier), answer), self._issuer)
 
-    def withdraw_alpn(self, identifier: str) -> None:
+    async def withdraw_alpn(self, identifier: str, answer: str) -> None:
         if self._challenges.alpn is not None:
-            self._challenges.alpn.withdraw(identifier)
-
-
-def _to_backend_error(error: KubeError | Unreachable, kind: RouteKind, namespace: str) -> BackendError:
-    text = f"http01: the {kind} of the challenge, in namespace {namespace}: {error}"
-    if isinstance(error, Unreachable):
-        return Retryable(text)
-    if error.status == 404 and kind is RouteKind.HTTP_ROUTE:
-        return Misconfigured(f"{text}: is the Gateway API (gateway.networking.k8s.io/v1) installed?")
-    if error.status in (403, 404):
-        return Misconfigured(f"{text}: apply deploy/ to the namespace that the operator runs in")
-    return Rejected(text) if error.status == 422 else Retryable(text)
+            await self._challenges.alpn.withdraw(AlpnChallenge(host_name(identifier), answer))

@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from csr_acme.challenges import HTTP_PATH
@@ -28,13 +28,29 @@ SERVICE = "csr-operator-acme"
 """In `deploy/service.yaml`; its port 80 is where the operator answers."""
 
 CHALLENGE_LABEL = f"{GROUP}/challenge"
-_PORT = 80
-_HOST = f"{GROUP}/challenge-host"
+"""Its value is the challenge's type."""
+
+FRESH = timedelta(hours=6)
+"""After this an object that is still needed is written again, which tells the other replicas that it is."""
+
+LONGEST = timedelta(days=7)
+"""No order waits longer than that (Let's Encrypt's own limit); its backend went without withdrawing the challenge."""
+
+HOST = f"{GROUP}/challenge-host"
+"""An annotation, as those below."""
+
+ANSWER = f"{GROUP}/challenge-answer"
+"""The key authorization."""
+
+ISSUER = f"{GROUP}/challenge-issuer"
+"""Whose it is, for readers."""
+
+PRESENTED = f"{GROUP}/challenge-presented-at"
+"""When the order's backend last asked for it."""
+
 _TOKEN = f"{GROUP}/challenge-token"
-_ANSWER = f"{GROUP}/challenge-answer"
-_ISSUER = f"{GROUP}/challenge-issuer"
-_PRESENTED = f"{GROUP}/challenge-presented-at"
 _ROUTE = f"{GROUP}/challenge-route"
+_PORT = 80
 
 _IS_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _IS_ANSWER = re.compile(r"[A-Za-z0-9_.-]{1,512}")
@@ -133,11 +149,11 @@ def route_object(challenge: Challenge, route: Mapping[str, Any], issuer: Issuer,
     else:
         body = {"apiVersion": "v1"}
     annotations = {
-        _HOST: challenge.host,
+        HOST: challenge.host,
         _TOKEN: challenge.token,
-        _ANSWER: challenge.answer,
-        _ISSUER: str(issuer.key),
-        _PRESENTED: format_time(now),
+        ANSWER: challenge.answer,
+        ISSUER: str(issuer.key),
+        PRESENTED: format_time(now),
     }
     if (ingress_class := route.get("ingress", {}).get("class")) is not None:
         annotations["kubernetes.io/ingress.class"] = ingress_class
@@ -160,7 +176,7 @@ def route_object(challenge: Challenge, route: Mapping[str, Any], issuer: Issuer,
 def parse_challenge(obj: Object) -> Challenge | None:
     """None if somebody spoiled the object."""
     annotations = obj["metadata"].get("annotations") or {}
-    host, token, answer = (annotations.get(name, "") for name in (_HOST, _TOKEN, _ANSWER))
+    host, token, answer = (annotations.get(name, "") for name in (HOST, _TOKEN, ANSWER))
     return Challenge(host_name(host), token, answer) if is_token(token) and is_answer(answer) else None
 
 
@@ -168,7 +184,7 @@ def presented_at(obj: Object) -> datetime:
     """When a backend last asked for it."""
     metadata = obj["metadata"]
     try:
-        return parse_time(metadata["annotations"][_PRESENTED])
+        return parse_time(metadata["annotations"][PRESENTED])
     except (KeyError, TypeError, ValueError):
         return parse_time(metadata["creationTimestamp"])
 

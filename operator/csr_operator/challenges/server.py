@@ -7,11 +7,17 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 
 from aiohttp import web
 
-from csr_acme.challenges import HTTP_PATH
+from csr_acme.challenges import ALPN_PROTOCOL, HTTP_PATH
+from csr_acme.objects import Identifier
+from csr_operator.web.handshakes import Hello, prepare_first_pass
 from csr_operator.web.ports import Port, serve_handshakes, serve_requests
+
+from .alpn import AlpnChallenge
+from .alpn_certificates import AlpnCertificates, server_context
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +49,27 @@ def serve_http(
     return serve_requests(Port(host, port, "--acme-http-address", _MOST), respond)
 
 
-def serve_tls(host: str, port: int, context: ssl.SSLContext) -> AbstractAsyncContextManager[None]:
-    """Serve tls-alpn-01 (RFC 8737) while the context lasts, which raises CannotListen: a handshake, and no more."""
-    return serve_handshakes(Port(host, port, "--acme-tls-address", _MOST), context)
+def serve_tls(
+    host: str,
+    port: int,
+    answer: Callable[[str, bool], Awaitable[AlpnChallenge | None]],
+    clock: Callable[[], datetime],
+) -> AbstractAsyncContextManager[None]:
+    """Serve tls-alpn-01 (RFC 8737) while the context lasts, which raises CannotListen: a handshake, and no more.
+
+    answer: given the name that is asked for, and whether a CA may be who asks, the challenge; None if there is none.
+    clock: the time now, in UTC.
+    """
+    certificates = AlpnCertificates(clock)
+    unseen = server_context(Identifier("dns", "unseen.invalid"), "", clock())
+
+    async def choose(hello: Hello) -> ssl.SSLContext | None:
+        if not hello.name:
+            return None
+        challenge = await answer(hello.name, hello.protocol == ALPN_PROTOCOL)
+        if challenge is None:
+            return None
+        logger.debug("tls-alpn-01: answered who asked for %s", challenge.host)
+        return certificates.context(challenge)
+
+    return serve_handshakes(Port(host, port, "--acme-tls-address", _MOST), prepare_first_pass(unseen), choose)

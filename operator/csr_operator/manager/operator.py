@@ -17,7 +17,7 @@ import kopf
 
 from csr_operator.api.names import MANAGER, STATE_KEY
 from csr_operator.api.seal import Seal
-from csr_operator.challenges.alpn import AlpnCertificates
+from csr_operator.challenges.alpn_responder import AlpnChallenges
 from csr_operator.challenges.responder import Challenges
 from csr_operator.challenges.server import serve_http, serve_tls
 from csr_operator.control.controller import Controller
@@ -109,7 +109,8 @@ class Operator:
             silence=self._settings.watch_silence,
         )
         self._kube = Kube.over(transport)
-        alpn = AlpnCertificates() if self._settings.acme_tls_host else None
+        ours = self._settings
+        alpn = AlpnChallenges(self._kube.routes, ours.namespace, self._clock) if ours.acme_tls_host else None
         self._challenges = Challenges(
             self._kube.routes,
             self._settings.namespace,
@@ -165,7 +166,7 @@ class Operator:
             raise OperatorFailed(str(self._failure)) from self._failure
 
     @asynccontextmanager
-    async def _listeners(self, alpn: AlpnCertificates | None) -> AsyncIterator[None]:
+    async def _listeners(self, alpn: AlpnChallenges | None) -> AsyncIterator[None]:
         ours = self._settings
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(
@@ -175,7 +176,8 @@ class Operator:
             http = serve_http(ours.acme_http_host, ours.acme_http_port, self._challenges.answer)
             await stack.enter_async_context(http)
             if alpn is not None:
-                await stack.enter_async_context(serve_tls(ours.acme_tls_host, ours.acme_tls_port, alpn.listener()))
+                tls = serve_tls(ours.acme_tls_host, ours.acme_tls_port, alpn.answer, self._clock)
+                await stack.enter_async_context(tls)
             yield
 
     async def _check_credentials(self) -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from .errors import Misconfigured
 
@@ -33,12 +31,17 @@ class Responder(Protocol):
         Misconfigured."""
         ...
 
-    def present_alpn(self, identifier: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
-        """Answer tls-alpn-01 (RFC 8737, RFC 8738) with this certificate. Raises Misconfigured if nothing listens."""
+    async def present_alpn(self, identifier: str, answer: str) -> None:
+        """Answer tls-alpn-01 (RFC 8737, RFC 8738) for `identifier`.
+
+        answer: the key authorization. The certificate is derived from both, where it is asked for. There already counts
+        as done. Raises Rejected, Misconfigured, such as where nothing listens, and Retryable: as the CA names no token,
+        a name has one answer at a time, and who is first is answered first.
+        """
         ...
 
-    def withdraw_alpn(self, identifier: str) -> None:
-        """Gone already counts as done."""
+    async def withdraw_alpn(self, identifier: str, answer: str) -> None:
+        """Stop answering so. Gone already, or another answer, counts as done. Raises Retryable, Misconfigured."""
         ...
 
 
@@ -55,11 +58,11 @@ class NoResponder:
     async def withdraw_http(self, host: str, token: str) -> None:
         """There is nothing to remove."""
 
-    def present_alpn(self, identifier: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+    async def present_alpn(self, identifier: str, answer: str) -> None:
         """Raises Misconfigured."""
         raise Misconfigured(f"tls-alpn-01: nothing answers for {identifier} here")
 
-    def withdraw_alpn(self, identifier: str) -> None:
+    async def withdraw_alpn(self, identifier: str, answer: str) -> None:
         """There is nothing to remove."""
 
 

@@ -17,6 +17,8 @@ from functools import partial
 
 from aiohttp import web
 
+from .handshakes import Choose, part, shake_hands
+
 logger = logging.getLogger(__name__)
 
 _HEAD = 5.0
@@ -82,25 +84,16 @@ async def serve_requests(
 
 
 @asynccontextmanager
-async def serve_handshakes(port: Port, context: ssl.SSLContext) -> AsyncIterator[None]:
-    """Shake hands while the context lasts, and close the connection after that. Raises CannotListen."""
-    loop = asyncio.get_running_loop()
+async def serve_handshakes(port: Port, first_pass: ssl.SSLContext, choose: Choose) -> AsyncIterator[None]:
+    """Shake hands while the context lasts, and close the connection after that. Raises CannotListen.
+
+    first_pass: of `prepare_first_pass`.
+    """
 
     async def greet(connection: socket.socket, visit: _Visit) -> None:
-        gone: asyncio.Future[None] = loop.create_future()
-        transport, _ = await loop.connect_accepted_socket(
-            lambda: _Parting(gone),
-            connection,
-            ssl=context,
-            ssl_handshake_timeout=_HEAD,
-            ssl_shutdown_timeout=1.0,
-        )
-        try:
+        if await shake_hands(connection, first_pass, choose):
             visit.heard()
-            transport.close()
-            await gone
-        finally:
-            transport.abort()
+            await part(connection)
 
     async with _listener(port, greet):
         yield
@@ -130,15 +123,6 @@ class _Server(web.Server):
         gone = self.gone.pop(handler, None)
         if gone is not None and not gone.done():
             gone.set_result(None)
-
-
-class _Parting(asyncio.Protocol):
-    def __init__(self, gone: asyncio.Future[None]) -> None:
-        self._gone = gone
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self._gone.done():
-            self._gone.set_result(None)
 
 
 class _Visit:

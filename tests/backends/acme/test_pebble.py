@@ -276,7 +276,7 @@ async def test_a_server_that_is_not_trusted_or_not_there_is_unreachable(server: 
 
 def test_the_certificate_for_tls_alpn_names_just_what_is_proved(key: AccountKey) -> None:
     now = datetime.now(UTC)
-    certificate, own = alpn_certificate(Identifier("dns", "alpn.example.com"), "token", key, now)
+    certificate, own = alpn_certificate(Identifier("dns", "alpn.example.com"), key_authorization("token", key), now)
     assert certificate.public_key() == own.public_key()
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["alpn.example.com"]

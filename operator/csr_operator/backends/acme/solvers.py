@@ -122,22 +122,21 @@ class TlsAlpn01:
     by_hand: ClassVar[bool] = False
 
     def __init__(self, context: Context) -> None:
-        self._responder, self._clock = context.responder, context.clock
+        self._responder = context.responder
 
     def check(self, proof: Proof) -> None:
         _check_token(proof)
 
     async def present(self, proof: Proof) -> None:
-        certificate, key = challenges.alpn_certificate(
-            proof.identifier, proof.challenge.token, proof.key, self._clock()
-        )
-        self._responder.present_alpn(proof.identifier.value, certificate, key)
+        answer = challenges.key_authorization(proof.challenge.token, proof.key)
+        await self._responder.present_alpn(proof.identifier.value, answer)
 
     async def find_missing(self, proofs: Collection[Proof]) -> dict[str, str]:
         return {}
 
     async def withdraw(self, proof: Proof) -> None:
-        self._responder.withdraw_alpn(proof.identifier.value)
+        answer = challenges.key_authorization(proof.challenge.token, proof.key)
+        await self._responder.withdraw_alpn(proof.identifier.value, answer)
 
 
 class Dns:
