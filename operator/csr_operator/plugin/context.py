@@ -36,7 +36,8 @@ class Responder(Protocol):
 
         answer: the key authorization. The certificate is derived from both, where it is asked for. There already counts
         as done. Raises Rejected, Misconfigured, such as where nothing listens, and Retryable: as the CA names no token,
-        a name has one answer at a time, and who is first is answered first.
+        a name has one answer at a time, and who is first is answered first. Whoever presents several takes them in the
+        order of their names, one after the other: else two could wait for each other.
         """
         ...
 

@@ -157,7 +157,10 @@ class Proving:
                 logger.info("%s: told of the challenge, the CA says: %s", pair[1].name, redact(str(error)))
             trace.told[pair[1].authorization.url] = now + _TELL_AGAIN
 
-        await gather_bounded(pairs, present)
+        await gather_bounded((pair for pair in pairs if not pair[0].exclusive), present)
+        # The last, as others may wait for them; in one order for all, as two could wait for each other.
+        for pair in sorted((pair for pair in pairs if pair[0].exclusive), key=lambda pair: pair[1].identifier.value):
+            await present(pair)
         unseen = await find_missing(pairs) if pairs else {}
         told = [pair for pair in pairs if pair[1].name not in unseen]
         by_user = any(solver.by_hand and proof.name in unseen for solver, proof in pairs)

@@ -66,6 +66,11 @@ class Solver(Protocol):
         """A person sets up what the CA looks at."""
         ...
 
+    @property
+    def exclusive(self) -> bool:
+        """A name shows one proof at a time: `present` raises Retryable while there is another order's."""
+        ...
+
     def check(self, proof: Proof) -> None:
         """Raises Rejected for what it does not show, whatever the CA wants. No I/O."""
         ...
@@ -88,6 +93,7 @@ class Http01:
 
     challenge_type: ClassVar[str] = "http-01"
     by_hand: ClassVar[bool] = False
+    exclusive: ClassVar[bool] = False
 
     def __init__(self, route: Mapping[str, Any], context: Context) -> None:
         context.responder.check_http(route)
@@ -120,6 +126,7 @@ class TlsAlpn01:
 
     challenge_type: ClassVar[str] = "tls-alpn-01"
     by_hand: ClassVar[bool] = False
+    exclusive: ClassVar[bool] = True
 
     def __init__(self, context: Context) -> None:
         self._responder = context.responder
@@ -144,6 +151,8 @@ class Dns:
 
     issuer_domains: `spec.acme.issuerDomainNames`.
     """
+
+    exclusive: ClassVar[bool] = False
 
     def __init__(
         self, config: Mapping[str, Any], context: Context, where: str, issuer_domains: Collection[str]
