@@ -21,11 +21,11 @@ class Replicas:
         self._running = ExitStack()
         self._count = 0
 
-    def start(self) -> OperatorProcess:
-        """One more, until it is ready; ended with the others."""
+    def start(self, *more: str) -> OperatorProcess:
+        """One more, until it is ready; ended with the others. more: arguments of its own."""
         self._count += 1
         log = self._folder / f"replica-{self._count}.log"
-        return self._running.enter_context(OperatorProcess(self._credentials, log, *self._arguments))
+        return self._running.enter_context(OperatorProcess(self._credentials, log, *self._arguments, *more))
 
     def close(self) -> None:
         """End all that still run."""
@@ -33,11 +33,15 @@ class Replicas:
 
     def holders(self) -> dict[str, int]:
         """How many shards each member has."""
+        return {member: len(shards) for member, shards in self.shards().items()}
+
+    def shards(self) -> dict[str, set[int]]:
+        """Those of each member."""
         leases = self._kubectl.list("leases", "--namespace", NAMESPACE, "-l", f"csr-operator.dev/replicas={self.group}")
         for lease in leases:
             if lease["metadata"]["name"].startswith(_ASSIGNMENT):
                 shards = json.loads(lease["metadata"]["annotations"]["csr-operator.dev/shards"])
-                return {member: len(numbers) for member, numbers in shards.items()}
+                return {member: set(numbers) for member, numbers in shards.items()}
         return {}
 
     @property
