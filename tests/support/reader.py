@@ -9,6 +9,7 @@ import json
 import select
 import ssl
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from urllib.parse import quote, urlencode
 import yaml
 
 from devcluster import ControlPlane
+
+_PATIENCE = 60.0
+"""Seconds in which an API server that has just begun may ask to come again."""
 
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
@@ -110,6 +114,10 @@ class Reader:
 
     def _read(self, path: str, accept: str = "application/json") -> dict[str, Any] | None:
         status, body = self._exchange("GET", path, accept=accept)
+        deadline = time.monotonic() + _PATIENCE
+        while status == 429 and time.monotonic() < deadline:  # "storage is (re)initializing": it began a moment ago
+            time.sleep(1)  # as it asks for, and kubectl does
+            status, body = self._exchange("GET", path, accept=accept)
         if status == 404 and b'"kind":"Status"' in body:
             return None
         if status != 200:
