@@ -10,6 +10,7 @@ from csr_operator.api.seal import Seal
 from csr_operator.api.shards import SHARDS
 from csr_operator.challenges.responder import Challenges
 from csr_operator.control.controller import Controller
+from csr_operator.control.replica import ONLY_REPLICA
 from csr_operator.kube.client import Kube
 from csr_operator.kube.transport import Transport
 from csr_operator.plugin.http import http_session
@@ -27,9 +28,7 @@ async def controller() -> AsyncIterator[Controller]:
         challenges,
         Seal(),
         http_session,
-        lambda _: True,
-        lambda: None,
-        lambda: (0, 1),
+        ONLY_REPLICA,
     )
     controller.scope.take(frozenset(range(SHARDS)))
     yield controller

@@ -37,6 +37,7 @@ from .queue import WorkQueue
 from .reconciler import Key, Reconciler
 from .renewal_advice import RenewalAdvice
 from .repairs import Repairs
+from .replica import Replica
 from .reports import Reports
 from .requests import RequestReconciler
 from .revocations import Revocations
@@ -54,9 +55,7 @@ _CALLS = 8
 class Controller:
     """clock: the time now, in UTC. seal: has its keys before the first Secret is shown. session: for all backends.
 
-    may_act: whether a shard may be acted on now. taken: called when there is more to be shown than was;
-    when it was, `scope.filed` is to be called.
-    replicas: as `Membership.place`.
+    replica: what it is among several; when all was shown that it took, `scope.filed` is to be called.
     """
 
     def __init__(
@@ -67,16 +66,14 @@ class Controller:
         challenges: Challenges,
         seal: Seal,
         session: Callable[[], aiohttp.ClientSession],
-        may_act: Callable[[int], bool],
-        taken: Callable[[], None],
-        replicas: Callable[[], tuple[int, int]],
+        replica: Replica,
     ) -> None:
         self._settings, self._clock = settings, clock
         loop = asyncio.get_running_loop()
         self._queue: WorkQueue[Key] = WorkQueue(lambda key: key.namespace)
         wake = self._queue.add
         self._store = store = Store(changed=wake)
-        self.scope = scope = Scope(may_act, taken, self._let_go)
+        self.scope = scope = Scope(replica, self._let_go)
         """What this replica works on: nothing, at first."""
 
         self._events, journal, memory = Events(kube.transport, clock), Journal(loop.time), Memory(store.knows)
@@ -93,7 +90,7 @@ class Controller:
         self._cpu = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="signatures")
         permission = Permission(store, issuers, kube.namespaces)
         performer = Performer(kube, self._cpu, clock, seal, permission.check)
-        slots, calls = Slots(wake=wake, later=loop.call_later, replicas=replicas), asyncio.Semaphore(_CALLS)
+        slots, calls = Slots(wake=wake, later=loop.call_later, replica=replica), asyncio.Semaphore(_CALLS)
         paces, repairs = Paces(memory, seal, clock), Repairs()
         advice = RenewalAdvice(performer.secrets, self._events, store, memory, calls, clock)
         reports = Reports(kube.custom_objects, performer, self._events, journal, store, memory, paces, clock)

@@ -8,17 +8,16 @@ from csr_operator.api.shards import SHARDS
 from csr_operator.fence import fenced
 from csr_operator.metrics import SHARDS as HELD
 
+from .replica import ONLY_REPLICA, Replica
+
 
 class Scope:
-    """may_act: whether a shard may be acted on at this moment. let_go: called with shards that are another's."""
+    """replica: whose scope it is. let_go: called with shards that are another's."""
 
     def __init__(
-        self,
-        may_act: Callable[[int], bool] = lambda _: True,
-        taken: Callable[[], None] = lambda: None,
-        let_go: Callable[[frozenset[int]], None] = lambda _: None,
+        self, replica: Replica = ONLY_REPLICA, let_go: Callable[[frozenset[int]], None] = lambda _: None
     ) -> None:
-        self._may_act, self._taken, self._let_go = may_act, taken, let_go
+        self._replica, self._let_go = replica, let_go
         self._shards: frozenset[int] = frozenset()
         self._giving: frozenset[int] = frozenset()
         self._busy: Counter[int] = Counter()
@@ -41,7 +40,7 @@ class Scope:
 
     def may_act(self, shard: int) -> bool:
         """Nobody else can have taken it."""
-        return shard in self._shards and self._may_act(shard)
+        return shard in self._shards and self._replica.holds(shard)
 
     def may_begin(self, shard: int | None) -> bool:
         """Something new may go on there. None: in no shard, which always may."""
@@ -73,7 +72,7 @@ class Scope:
         self.takings += 1
         self._unfiled |= dict.fromkeys(shards, self.takings)
         self._count()
-        self._taken()
+        self._replica.has_taken()
 
     def filed(self, takings: int) -> None:
         """All that there is in what had been taken by then (as `takings` was) is known."""

@@ -15,6 +15,8 @@ from csr_operator.api.issuer import Limits
 from csr_operator.api.keys import ObjectKey
 from csr_operator.plugin.turns import Turns
 
+from .replica import ONLY_REPLICA, Replica
+
 _PARKED = 30.0
 """A request that waits looks again after so many seconds, to tell its user what it waits for."""
 
@@ -88,8 +90,7 @@ class Slots:
     """Each request holds a slot of its issuer while that issuer's CA works for it.
 
     wake: called with each request whose turn it is; it has to `acquire` or to `leave`. later: calls back after so many
-    seconds, as an event loop does. clock: seconds, ever increasing. replicas: the rank of this one, from 0, and the
-    number of them, among which the limits are divided.
+    seconds, as an event loop does. clock: seconds, ever increasing. replica: whose share of the limits it goes by.
     """
 
     def __init__(
@@ -97,9 +98,9 @@ class Slots:
         wake: Callable[[ObjectKey], None],
         later: Callable[[float, Callable[[], None]], object],
         clock: Callable[[], float] = time.monotonic,
-        replicas: Callable[[], tuple[int, int]] = lambda: (0, 1),
+        replica: Replica = ONLY_REPLICA,
     ) -> None:
-        self._wake, self._later, self._clock, self._replicas = wake, later, clock, replicas
+        self._wake, self._later, self._clock, self._replica = wake, later, clock, replica
         self._uses: dict[ObjectKey, _Use] = {}
         self._places: dict[ObjectKey, _Use] = {}  # of each request that waits or has a slot
 
@@ -108,7 +109,7 @@ class Slots:
         use = self._uses.get(issuer)
         if use is None:
             use = self._uses[issuer] = _Use(shared=not issuer.namespace)
-        use.whole, use.limits = limits, limits.share(*self._replicas())
+        use.whole, use.limits = limits, limits.share(*self._replica.place)
         if self._places.get(request, use) is not use or use.kept.get(request, counted) != counted:
             self.leave(request)  # it waited for something else
         has_waited = request in self._places

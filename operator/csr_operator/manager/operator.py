@@ -36,6 +36,7 @@ from csr_operator.settings import Settings
 from csr_operator.web.probes import serve_metrics, serve_probes
 
 from .lag import measure_lag
+from .member import Member
 from .state_key import UnusableKey, read_state_keys
 from .watch import Lists, Pulse, follow, sources
 
@@ -129,9 +130,7 @@ class Operator:
             self._challenges,
             self._seal,
             self._session,
-            self._holding.holds,
-            self._taken.set,
-            lambda: self._membership.place,
+            Member(self._holding, self._taken),
         )
         self._membership = Membership(
             Leases(transport, self._settings.namespace),
@@ -300,7 +299,7 @@ class Operator:
             await asyncio.gather(task, return_exceptions=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(_LEAVING):
-                await self._membership.leave(_WORK_ENDS if self._membership.place[1] > 1 else 0.0)
+                await self._membership.leave(_WORK_ENDS if self._holding.place[1] > 1 else 0.0)
 
     def _has_joined(self) -> None:
         self._kube.transport.replica = self._membership.name

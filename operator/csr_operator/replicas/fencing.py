@@ -22,6 +22,8 @@ class Holding:
         self._clock, self._until = clock, float("-inf")
         self.shards: frozenset[int] = frozenset()
         """Those that the assignment says, whether they may be acted on or not."""
+        self.place = (0, 1)
+        """This member's rank among all, from 0, and how many there are."""
 
     def holds(self, shard: int) -> bool:
         """It may be acted on."""

@@ -84,12 +84,6 @@ class Membership:
         """That of its Lease; empty before it joined."""
         return self._lease["metadata"]["name"] if self._lease is not None else ""
 
-    @property
-    def place(self) -> tuple[int, int]:
-        """This member's rank among all, from 0, and how many there are."""
-        names = sorted({*self._members.staying(), self.name})
-        return names.index(self.name), len(names)
-
     async def run(self, joined: Callable[[], None]) -> None:
         """For ever. joined: called after each turn that went well."""
         while True:
@@ -131,6 +125,7 @@ class Membership:
         if there is None or self._lease is None or not is_same(there, self._lease):
             self._end("it was taken for dead")
             return _SOON
+        self._holding.place = self._place()
         assignment = self._read()
         if assignment is None:
             self._have(frozenset())
@@ -174,6 +169,10 @@ class Membership:
         self._holding.close()
         self._have(frozenset())
         self._lease = None
+
+    def _place(self) -> tuple[int, int]:
+        names = sorted({*self._members.staying(), self.name})
+        return names.index(self.name), len(names)
 
     def _read(self) -> Assignment | None:
         """None if there is none that can be gone by."""
