@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from functools import partial
 from pathlib import Path
 
@@ -166,6 +167,15 @@ def test_one_in_trouble(name: str, parts: tuple[str, ...], csr: Plugin, site: Si
     assert "Events: " in words
 
 
+def test_one_names_the_replica_that_works_on_it(csr: Plugin, site: Site) -> None:
+    words, replica = csr("status", "www").words, csr.json("status", "www")["replica"]
+    assert (
+        f"Replica process {site.operator.pid} on host {socket.gethostname()} (shard {replica['shard']} of 64)" in words
+    )
+    assert (replica["pod"], replica["host"]) == (None, socket.gethostname())
+    assert "not been heard of" not in words
+
+
 def test_one_as_json(csr: Plugin, site: Site) -> None:
     brought = csr.json("status", "brought")
 
@@ -188,6 +198,8 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_told(csr: Plugin, site: S
     assert "Not ready: IssuerNotReady" in words
     assert "keyless (it could not be read)" in words
     assert "unready-tls (you may not read Secrets here)" in words
+    assert "Replica" not in words
+    assert "leases" not in words
     for what in (f"Issuer {site.kubectl.namespace}/keyless", "events"):
         assert f"({what} could not be read: " in words
 
@@ -196,6 +208,7 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_told(csr: Plugin, site: S
     assert answer["secret"]["exists"] is None
     assert answer["issuers"][0]["ready"]
     assert [text.partition(" could")[0] for text in answer["unread"]] == ["Secret www-tls"]
+    assert answer["replica"] is None
     assert reader("status").out == csr("status").out
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from csr_operator.api.replicas import NOBODY, Assignment
 from csr_operator.api.shards import SHARDS, shard_of
-from csr_operator.replicas.assignment import NOBODY, Assignment, spread, to_give, to_take
+from csr_operator.replicas.assignment import spread, to_give, to_take
 
 MEMBERS = st.sets(st.sampled_from([f"csr-operator-{n}" for n in range(8)]), min_size=1)
 HOLDERS = st.lists(

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from csr_operator.api.replicas import Group, read_group
 from csr_operator.api.shards import SHARDS
 from csr_operator.kube.leases import Leases
 from csr_operator.kube.transport import Transport
 from csr_operator.replicas.fencing import Holding
-from csr_operator.replicas.members import assignment_name, selector
 from csr_operator.replicas.membership import Membership
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl
 
 ALL = frozenset(range(SHARDS))
-GROUP = "all"
+GROUP = Group()
 
 
 def utc_now() -> datetime:
@@ -58,12 +58,13 @@ class Recorder:
 class Member:
     """One, with a clock that all of a test share, or its own."""
 
-    def __init__(self, transport: Transport, namespace: str, clock: Clock) -> None:
+    def __init__(self, transport: Transport, namespace: str, clock: Clock, group: Group) -> None:
         self.work, self.holding, self.lost = Recorder(), Holding(clock), list[str]()
+        self.identity = f"pod-{id(self)}/a/b/1/2"
         leases = Leases(transport, namespace)
         now = lambda: datetime.now(UTC)  # noqa: E731
         self.membership = Membership(
-            leases, GROUP, self.holding, self.work, now, self.lost.append, f"pod-{id(self)}/a/b/1/2", clock
+            leases, group, self.holding, self.work, now, self.lost.append, self.identity, clock
         )
 
     async def turn(self, times: int = 1) -> None:
@@ -82,8 +83,8 @@ class Scene:
         self.kubectl, self.clock, self._transport = kubectl, Clock(), transport
         self.leases = Leases(transport, kubectl.namespace)
 
-    def member(self, clock: Clock | None = None) -> Member:
-        return Member(self._transport, self.kubectl.namespace, clock or self.clock)
+    def member(self, clock: Clock | None = None, group: Group = GROUP) -> Member:
+        return Member(self._transport, self.kubectl.namespace, clock or self.clock, group)
 
     async def settled(self, *members: Member) -> None:
         """Each has had its turns, with time in between that renews all Leases."""
@@ -214,7 +215,7 @@ async def test_a_lease_that_is_deleted_is_noticed_and_the_member_joins_anew(scen
 async def test_an_assignment_that_cannot_be_read_is_nobodys_and_is_written_anew(scene: Scene, text: str) -> None:
     only = scene.member()
     await only.turn(2)
-    scene.kubectl("annotate", "--overwrite", "lease", assignment_name(GROUP), f"csr-operator.dev/shards={text}")
+    scene.kubectl("annotate", "--overwrite", "lease", GROUP.assignment_name, f"csr-operator.dev/shards={text}")
     await only.turn()
     assert not only.acts_on
     for _ in range(4):
@@ -226,7 +227,7 @@ async def test_an_assignment_that_cannot_be_read_is_nobodys_and_is_written_anew(
 async def test_an_assignment_that_is_deleted_is_made_anew_once_all_have_seen_that(scene: Scene) -> None:
     first, second = scene.member(), scene.member()
     await scene.settled(first, second)
-    scene.kubectl("delete", "lease", assignment_name(GROUP))
+    scene.kubectl("delete", "lease", GROUP.assignment_name)
     await first.turn()
     assert not first.acts_on
     await first.turn()
@@ -249,8 +250,17 @@ async def test_one_that_ends_gives_its_shards_to_the_others(scene: Scene) -> Non
     await second.turn()
     assert second.acts_on == ALL
     assert not second.lost
-    names = [lease["metadata"]["name"] for lease in await scene.leases.list(selector(GROUP))]
-    assert sorted(names) == sorted([second.membership.name, assignment_name(GROUP)])
+    names = [lease["metadata"]["name"] for lease in await scene.leases.list(GROUP.selector)]
+    assert sorted(names) == sorted([second.membership.name, GROUP.assignment_name])
+
+
+async def test_the_assignment_says_for_which_namespaces_it_is(scene: Scene) -> None:
+    group = Group.of(["shop", "bank", "shop"])
+    only = scene.member(group=group)
+    await only.turn(2)
+    lease = scene.kubectl.get("lease", group.assignment_name)
+    assert lease["metadata"]["annotations"]["csr-operator.dev/namespaces"] == "bank,shop"
+    assert read_group(lease) == group
 
 
 async def test_three_members_write_less_than_once_in_four_seconds(scene: Scene) -> None:
@@ -262,6 +272,6 @@ async def test_three_members_write_less_than_once_in_four_seconds(scene: Scene) 
         scene.clock.now += 1
         for member in members:
             await member.turn()
-        for lease in await scene.leases.list(selector(GROUP)):
+        for lease in await scene.leases.list(GROUP.selector):
             versions.add((lease["metadata"]["name"], lease["metadata"]["resourceVersion"]))
     assert len(versions) <= 1 + 3 * (60 // 5 + 1)

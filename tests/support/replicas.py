@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from csr_operator.api.replicas import Group
 from csr_operator.api.shards import SHARDS
-from csr_operator.replicas.members import group_of
 from tests.support.kubectl import Kubectl, wait_until
 from tests.support.operator import NAMESPACE, OperatorProcess
 
@@ -47,7 +47,7 @@ class Replicas:
     @property
     def group(self) -> str:
         """The label's value that they have in common."""
-        return group_of([self._kubectl.namespace])
+        return Group.of([self._kubectl.namespace]).name
 
     def wait_shared(self, count: int, seconds: float = 60) -> dict[str, int]:
         """Wait until so many have all shards between them, as evenly as can be."""

@@ -73,8 +73,14 @@ REPLICAS_LABEL = f"{GROUP}/replicas"
 SHARDS_ANNOTATION = f"{GROUP}/shards"
 """On one of these Leases: which replica has which shards."""
 
+NAMESPACES_ANNOTATION = f"{GROUP}/namespaces"
+"""On the same: which namespaces they watch, between commas; absent for all."""
+
 LEAVING_ANNOTATION = f"{GROUP}/leaving"
 """On the Lease of a replica: `true` while it gives its shards to the others."""
+
+OPERATOR_NAMESPACE = "csr-operator-system"
+"""Where `deploy/` has the operator."""
 
 STATE_KEY = "csr-operator-state-key"
 """The Secret, in the operator's own namespace, of the key that state is authenticated with (`seal.py`): `key` seals,

@@ -13,9 +13,11 @@ from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
 from csr_operator.api.keys import Kind, ObjectKey, SecretKey
+from csr_operator.api.names import OPERATOR_NAMESPACE, REPLICAS_LABEL
 from csr_operator.kube.custom_objects import CustomObjects
 from csr_operator.kube.errors import KubeError, NoConfiguration
 from csr_operator.kube.kubeconfig import kubeconfigs, load_kubeconfig
+from csr_operator.kube.leases import Leases
 from csr_operator.kube.objects import Object
 from csr_operator.kube.resources import EVENTS, SELF_SUBJECT_REVIEWS, WATCHED
 from csr_operator.kube.secrets import Secrets
@@ -54,6 +56,7 @@ class Cluster:
     def __init__(self, transport: Transport, namespace: str) -> None:
         self._transport, self.namespace = transport, namespace
         self._secrets, self._objects = Secrets(transport), CustomObjects(transport)
+        self._leases = Leases(transport, OPERATOR_NAMESPACE)
 
     async def close(self) -> None:
         """End all connections."""
@@ -111,6 +114,10 @@ class Cluster:
         query = {"fieldSelector": f"regarding.name={key.name},regarding.uid={uid}"}
         answer = await self._transport.call("list", "GET", EVENTS.plural, EVENTS.path(key.namespace), query=query)
         return sorted(answer["items"], key=lambda event: str(event.get("eventTime")))
+
+    async def replica_leases(self) -> list[Object]:
+        """By which the replicas of the operator agree who works on what."""
+        return await self._leases.list(REPLICAS_LABEL)
 
     async def user(self) -> str:
         """Who the API server takes us for; empty if it does not tell."""

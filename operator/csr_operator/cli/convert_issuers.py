@@ -5,7 +5,9 @@ import binascii
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .convert_parts import CREDENTIAL_LABEL, OPERATOR_NAMESPACE, Notes, fields, head, items, rest
+from csr_operator.api.names import OPERATOR_NAMESPACE
+
+from .convert_parts import CREDENTIAL_LABEL, Notes, fields, head, items, rest
 
 Raw = Mapping[str, Any]
 

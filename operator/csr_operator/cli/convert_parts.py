@@ -10,7 +10,6 @@ from csr_operator.api.times import parse_duration
 from .review import span_words
 
 CREDENTIAL_LABEL = "csr-operator.dev/allow-credential=true"
-OPERATOR_NAMESPACE = "csr-operator-system"
 
 _DURATION = re.compile(r"([0-9]{1,6}(\.[0-9]{1,6})?h)?([0-9]{1,7}(\.[0-9]{1,6})?m)?([0-9]{1,9}s)?")
 _DAYS = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,3})?)d")

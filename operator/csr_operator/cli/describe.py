@@ -14,6 +14,7 @@ from csr_operator.pki.errors import PkiError
 from csr_operator.pki.names import subject_name
 
 from .explain import Seen, ready_condition
+from .replica import replica_details, replica_words
 from .review import asks, describe_writer, unusual
 from .state import distance
 
@@ -39,6 +40,8 @@ def facts(seen: Seen, now: datetime) -> Iterator[tuple[str, str]]:
         yield "Certificate", "none yet"
     if seen.staged is not None:
         yield "Order", f"at {seen.staged.issuer}, since {seen.staged.created} ({distance(seen.staged.created, now)})"
+    if seen.holder is not None:
+        yield "Replica", replica_words(seen.holder, now)
     for kind in ("Approved", "Denied"):
         condition = status.condition(kind)
         if condition is not None and condition.status == "True":
@@ -97,6 +100,7 @@ def details(seen: Seen) -> dict[str, Any]:
         },
         "certificate": certificate if status.serial_number else None,
         "order": {"issuer": seen.staged.issuer, "since": seen.staged.created} if seen.staged is not None else None,
+        "replica": replica_details(seen.holder) if seen.holder is not None else None,
         "events": [{"time": e.time, "type": e.kind, "reason": e.reason, "note": e.note} for e in seen.events],
         "unread": list(seen.unread),
     }

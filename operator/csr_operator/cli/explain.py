@@ -17,6 +17,7 @@ from csr_operator.decisions.status import validity
 from . import reasons
 from .output import when
 from .reasons import Advice, Unsaid
+from .replica import Holder
 from .review import Change
 from .state import distance, held_by, moment, state_of
 
@@ -39,7 +40,8 @@ class Seen:
     issuers: None for one that does not exist; absent if it could not be read. secret_read: whether `secret` is
     what there is. staged: the order under way. unread: what could not be read, and why; closed: what of
     that is the Secret. change: of the spec, the last one. contested: the Secret is, or may be, to be another request's,
-    or it is the Secret of the order that somebody else has.
+    or it is the Secret of the order that somebody else has. holder: the replica that works on it; None if that cannot
+    be told, as for most users, who may not read the operator's Leases.
     """
 
     request: CertificateRequest
@@ -52,6 +54,7 @@ class Seen:
     closed: tuple[str, ...] = ()
     contested: bool = False
     change: Change | None = None
+    holder: Holder | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from . import describe
 from .cluster import Cluster, Reader
 from .explain import Finding, Happening, Seen, event_words, findings, is_contested, is_nobodys
 from .output import Report, facts, one_line, span, table
+from .replica import holder_of
 from .review import last_change
 from .state import Rank, State, headline, moment, state_of, summary
 
@@ -100,11 +101,13 @@ def _paragraph(finding: Finding) -> str:
 async def _look(cluster: Cluster, name: str) -> Seen:
     obj = await cluster.get(cluster.key(name))
     request = parse_request(obj)
-    reader, closed = Reader(), Reader()
-    issuers, (secret_read, secret), (_, events) = await asyncio.gather(
+    # Rights to the operator's own namespace are nothing that a user has to have: nothing is said of it.
+    reader, closed, unsaid = Reader(), Reader(), Reader()
+    issuers, (secret_read, secret), (_, events), (_, leases) = await asyncio.gather(
         _issuers(cluster, reader, request),
         closed.try_to(f"Secret {request.spec.secret_name}", cluster.secret_metadata(request.secret)),
         reader.try_to("events", cluster.events(request.key, request.uid)),
+        unsaid.try_to("Leases", cluster.replica_leases()),
     )
     order = None
     if secret_read:  # else it is said already that Secrets cannot be read
@@ -137,6 +140,7 @@ async def _look(cluster: Cluster, name: str) -> Seen:
         ),
         unread=(*closed.unread, *reader.unread),
         closed=tuple(closed.unread),
+        holder=holder_of(request, leases or ()),
     )
 
 

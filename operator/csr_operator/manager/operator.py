@@ -16,6 +16,7 @@ import aiohttp
 import kopf
 
 from csr_operator.api.names import MANAGER, STATE_KEY
+from csr_operator.api.replicas import Group
 from csr_operator.api.seal import Seal
 from csr_operator.challenges.alpn_responder import AlpnChallenges
 from csr_operator.challenges.responder import Challenges
@@ -29,8 +30,7 @@ from csr_operator.kube.transport import Transport
 from csr_operator.metrics import REGISTRY, RequestCollector
 from csr_operator.plugin.http import http_session
 from csr_operator.replicas.fencing import Holding
-from csr_operator.replicas.identity import own_identity
-from csr_operator.replicas.members import group_of
+from csr_operator.replicas.identity import own_process
 from csr_operator.replicas.membership import Membership
 from csr_operator.settings import Settings
 from csr_operator.web.probes import serve_metrics, serve_probes
@@ -134,12 +134,12 @@ class Operator:
         )
         self._membership = Membership(
             Leases(transport, self._settings.namespace),
-            group_of(self._settings.namespaces),
+            Group.of(self._settings.namespaces),
             self._holding,
             self._controller.scope,
             self._clock,
             self._lost,
-            own_identity(),
+            own_process().identity,
         )
         self._joined = asyncio.Event()
         collector = RequestCollector(self._controller.samples, self._controller.issuer_samples)

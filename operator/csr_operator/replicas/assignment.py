@@ -1,60 +1,11 @@
-"""Which member has which shard, and which it should be: pure, so that all members come to the same result."""
+"""Which member should have which shard: pure, so that all members come to the same result."""
 
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection
 
+from csr_operator.api.replicas import NOBODY, Assignment
 from csr_operator.api.shards import SHARDS
-
-NOBODY = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """Who has each shard. It changes when members come or go, and not otherwise."""
-
-    epoch: int = 0
-    """How many have been before it."""
-    holders: tuple[str, ...] = (NOBODY,) * SHARDS
-    """The name of a member for each shard; NOBODY for one that was given up."""
-
-    @classmethod
-    def read(cls, epoch: int, text: str) -> "Assignment":
-        """As `text` is written. Raises ValueError for anything else."""
-        try:
-            shards_of = json.loads(text)
-        except RecursionError as error:
-            raise ValueError("it is nested too deeply") from error
-        if not isinstance(shards_of, dict):
-            raise ValueError("no members")
-        holders = [NOBODY] * SHARDS
-        for member, shards in shards_of.items():
-            for shard in shards if isinstance(shards, list) else [None]:
-                if type(shard) is not int or not 0 <= shard < SHARDS:
-                    raise ValueError(f"{shard!r} is no shard: they are counted from 0 to {SHARDS - 1}")
-                if holders[shard]:
-                    raise ValueError(f"shard {shard} has two members")
-                holders[shard] = member
-        return cls(epoch, tuple(holders))
-
-    @property
-    def text(self) -> str:
-        """JSON: the shards of each member."""
-        members = sorted({*self.holders} - {NOBODY})
-        return json.dumps({member: sorted(self.held_by(member)) for member in members})
-
-    def held_by(self, member: str) -> frozenset[int]:
-        """The shards that `member` has."""
-        return frozenset(shard for shard, holder in enumerate(self.holders) if holder == member)
-
-    def having(self, shards: Iterable[int], holders: tuple[str, ...]) -> "Assignment":
-        """The next one, in which `shards` are with who has them in `holders`."""
-        changed = list(self.holders)
-        for shard in shards:
-            changed[shard] = holders[shard]
-        return Assignment(self.epoch + 1, tuple(changed))
 
 
 def spread(members: Collection[str]) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ import socket
 from functools import cache
 from pathlib import Path
 
+from csr_operator.api.replicas import Process
+
 _PROC = Path("/proc")
-_PARTS = 5
 
 
 def new_name() -> str:
@@ -18,31 +19,29 @@ def new_name() -> str:
 
 
 @cache
-def own_identity() -> str:
-    """Which process it is, of all that ever were: pod, boot, PID namespace, PID, and when it was started."""
-    pod, process = os.environ.get("POD_NAME", ""), os.getpid()
-    return f"{pod}/{_machine() or 'unknown/unknown'}/{process}/{_started(process)}"
+def own_process() -> Process:
+    """Which process this one is."""
+    pid, (boot, pids) = os.getpid(), _machine()
+    pod, pod_uid = os.environ.get("POD_NAME", ""), os.environ.get("POD_UID", "")
+    return Process(pod, pod_uid, socket.gethostname(), boot, pids, str(pid), _started(pid))
 
 
-def has_ended(identity: str) -> bool:
+def has_ended(process: Process) -> bool:
     """Another process than this one does not run any more, for certain: in an earlier container of this pod, or on this
     machine. False for one that cannot be seen from here."""
-    parts = identity.split("/")
-    if len(parts) != _PARTS:
-        return False
-    pod, boot, namespace, process, started = parts
-    if pod and pod == os.environ.get("POD_NAME"):
+    if process.pod_uid and process.pod_uid == os.environ.get("POD_UID"):
         return True
-    return f"{boot}/{namespace}" == _machine() and process.isdigit() and _started(int(process)) != started
+    is_here = bool(process.boot) and (process.boot, process.pids) == _machine()
+    return is_here and process.pid.isdigit() and _started(int(process.pid)) != process.started
 
 
-def _machine() -> str:
-    """Where PIDs mean the same processes; empty if that cannot be told, as outside Linux."""
+def _machine() -> tuple[str, str]:
+    """Boot and PID namespace, in which PIDs mean the same processes; empty if they cannot be told, as outside Linux."""
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}/{(_PROC / 'self/ns/pid').readlink()}"
+        return boot, str((_PROC / "self/ns/pid").readlink())
     except OSError:
-        return ""
+        return "", ""
 
 
 def _started(process: int) -> str:

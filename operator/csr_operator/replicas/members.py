@@ -1,31 +1,18 @@
 """The Leases of the members, and that of the assignment: how they are written, and who of them is alive."""
 
-import hashlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from csr_operator.api.names import LEAVING_ANNOTATION, MANAGER, REPLICAS_LABEL, SHARDS_ANNOTATION
+from csr_operator.api.names import LEAVING_ANNOTATION, NAMESPACES_ANNOTATION, REPLICAS_LABEL, SHARDS_ANNOTATION
+from csr_operator.api.replicas import Assignment, Group, read_process
 from csr_operator.kube.objects import Object
 
-from .assignment import Assignment
 from .fencing import HOLDS, LEASE
 from .identity import has_ended
 
 
-def group_of(namespaces: Collection[str]) -> str:
-    """The replicas that share their work: those that watch the same namespaces (none: all)."""
-    if not namespaces:
-        return "all"
-    return hashlib.sha256(" ".join(sorted({*namespaces})).encode()).hexdigest()[:16]
-
-
-def selector(group: str) -> str:
-    """Of all Leases of one installation."""
-    return f"{REPLICAS_LABEL}={group}"
-
-
-def new_lease(name: str, group: str, identity: str, now: datetime) -> Object:
+def new_lease(name: str, group: Group, identity: str, now: datetime) -> Object:
     """The Lease with which a member joins. now: for who looks at it; no member goes by another's clock."""
     spec = {
         "holderIdentity": identity,
@@ -33,7 +20,7 @@ def new_lease(name: str, group: str, identity: str, now: datetime) -> Object:
         "acquireTime": _micro_time(now),
         "renewTime": _micro_time(now),
     }
-    return _lease({"name": name, "labels": {REPLICAS_LABEL: group}}, spec)
+    return _lease({"name": name, "labels": {REPLICAS_LABEL: group.name}}, spec)
 
 
 def renewed_lease(lease: Object, now: datetime, *, leaving: bool) -> Object:
@@ -50,30 +37,23 @@ def is_same(lease: Object, other: Object) -> bool:
     return bool(lease["metadata"]["uid"] == other["metadata"]["uid"])
 
 
-def assignment_name(group: str) -> str:
-    """Of the Lease that says who has which shard. No pod has that name."""
-    return f"{MANAGER}-shards.{group}"
+def is_held_by(lease: Object, identity: str) -> bool:
+    """That process joined with it."""
+    return bool((lease.get("spec") or {}).get("holderIdentity") == identity)
 
 
-def assignment_lease(group: str, assignment: Assignment, before: Object | None) -> Object:
+def assignment_lease(group: Group, assignment: Assignment, before: Object | None) -> Object:
     """That Lease, with the assignment in an annotation and its epoch as the number of transitions."""
     metadata: Object = {
-        "name": assignment_name(group),
-        "labels": {REPLICAS_LABEL: group},
+        "name": group.assignment_name,
+        "labels": {REPLICAS_LABEL: group.name},
         "annotations": {SHARDS_ANNOTATION: assignment.text},
     }
+    if group.namespaces:
+        metadata["annotations"][NAMESPACES_ANNOTATION] = ",".join(group.namespaces)
     if before is not None:
         metadata["resourceVersion"] = before["metadata"]["resourceVersion"]
     return _lease(metadata, {"leaseTransitions": assignment.epoch})
-
-
-def read_assignment(lease: Object) -> Assignment:
-    """Raises ValueError if it says nothing that can be gone by."""
-    epoch = (lease.get("spec") or {}).get("leaseTransitions")
-    text = (lease["metadata"].get("annotations") or {}).get(SHARDS_ANNOTATION)
-    if not isinstance(epoch, int) or not isinstance(text, str):
-        raise ValueError("it has no shards, or no epoch")
-    return Assignment.read(epoch, text)
 
 
 @dataclass(slots=True)
@@ -88,7 +68,7 @@ class _Sight:
 class Members:
     """The Leases of one group as they were last listed. clock: seconds, as those of `fencing.boot_time`."""
 
-    group: str
+    group: Group
     clock: Callable[[], float]
     leases: dict[str, Object] = field(default_factory=dict)
     """Of the members, by name."""
@@ -110,7 +90,7 @@ class Members:
             before = self._sights.get(name)
             sights[name] = before if before is not None and before.version == version else _Sight(version, now)
         self._sights = sights
-        self.assignment = seen.pop(assignment_name(self.group), None)
+        self.assignment = seen.pop(self.group.assignment_name, None)
         self.leases = seen
 
     def gone(self, name: str) -> None:
@@ -122,8 +102,11 @@ class Members:
         are other Leases of it."""
         dead = []
         for name, lease in self.leases.items():
-            holder = (lease.get("spec") or {}).get("holderIdentity") or ""
-            if name != me and (holder == identity or self.unchanged(name) >= LEASE or has_ended(holder)):
+            if name == me:
+                continue
+            process = read_process(lease)
+            has_gone = process is not None and has_ended(process)
+            if has_gone or is_held_by(lease, identity) or self.unchanged(name) >= LEASE:
                 dead.append(name)
         return dead
 

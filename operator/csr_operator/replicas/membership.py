@@ -10,23 +10,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
+from csr_operator.api.replicas import Assignment, Group, read_assignment
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.kube.leases import Leases
 from csr_operator.kube.objects import Object
 
-from .assignment import Assignment, spread, to_give, to_take
+from .assignment import spread, to_give, to_take
 from .fencing import LEASE, Holding, boot_time
 from .identity import new_name
-from .members import (
-    Members,
-    assignment_lease,
-    assignment_name,
-    is_same,
-    new_lease,
-    read_assignment,
-    renewed_lease,
-    selector,
-)
+from .members import Members, assignment_lease, is_same, new_lease, renewed_lease
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +47,12 @@ class Work(Protocol):
 
 
 class Membership:
-    """group: a label's value, the same for all that share their work. now: in UTC, for who looks at the Leases."""
+    """group: the same for all that share their work. now: in UTC, for who looks at the Leases."""
 
     def __init__(
         self,
         leases: Leases,
-        group: str,
+        group: Group,
         holding: Holding,
         work: Work,
         now: Callable[[], datetime],
@@ -68,7 +60,7 @@ class Membership:
         identity: str,
         clock: Callable[[], float] = boot_time,
     ) -> None:
-        """lost: called with the name of each member that was found dead. identity: as `own_identity` makes it."""
+        """lost: called with the name of each member that was found dead. identity: of `own_process`."""
         self._leases, self._group, self._holding, self._work = leases, group, holding, work
         self._now, self._lost, self._identity, self._clock = now, lost, identity, clock
         self._members = Members(group, clock)
@@ -120,7 +112,7 @@ class Membership:
         renews = self._lease is None or sent - self._renewed >= _RENEW
         if renews and not await self._renew():
             return _SOON
-        self._members.saw(await self._leases.list(selector(self._group)))
+        self._members.saw(await self._leases.list(self._group.selector))
         there = self._members.leases.get(self.name)
         if there is None or self._lease is None or not is_same(there, self._lease):
             self._end("it was taken for dead")
@@ -155,7 +147,7 @@ class Membership:
                 raise
             elif self._lease is not None:
                 # The answer to the last renewal was lost, or somebody annotated it.
-                there = {lease["metadata"]["name"]: lease for lease in await self._leases.list(selector(self._group))}
+                there = {lease["metadata"]["name"]: lease for lease in await self._leases.list(self._group.selector)}
                 now_is = there.get(self.name)
                 if now_is is not None and is_same(now_is, self._lease):
                     self._lease = now_is
@@ -181,7 +173,7 @@ class Membership:
         try:
             return read_assignment(self._members.assignment)
         except ValueError as error:
-            logger.warning("Lease %s cannot be read, and is written anew: %s", assignment_name(self._group), error)
+            logger.warning("Lease %s cannot be read, and is written anew: %s", self._group.assignment_name, error)
             return None
 
     def _have(self, shards: frozenset[int]) -> None:
