@@ -111,7 +111,12 @@ def _metric(name: str, kind: str | None, labels: tuple[str, ...], documentation:
     return f"`{name}`", str(kind), ", ".join(f"`{label}`" for label in labels), documentation
 
 
-_REASONS = {"request": (Seen.REQUEST, Seen.EVENT), "issuer": (Seen.ISSUER,), "certificate": (Seen.CERTIFICATE,)}
+_REASONS = {
+    "request": (Seen.REQUEST, Seen.EVENT),
+    "issuer": (Seen.ISSUER,),
+    "certificate": (Seen.CERTIFICATE,),
+    "replica": (Seen.REPLICA,),
+}
 _WORDS = {
     "request": "REQUEST -n NAMESPACE",
     "secret": "SECRET_NAME",
@@ -125,7 +130,7 @@ def _reasons(of: str) -> str:
     rows = []
     for reason, row in ROWS.items():
         if row.seen in _REASONS[of]:
-            beside = "an event" if row.seen is Seen.EVENT else _beside(row.beside)
+            beside = "an event" if row.seen in (Seen.EVENT, Seen.REPLICA) else _beside(row.beside)
             meaning = " ".join(filter(None, (row.meaning.format(**_WORDS), row.detail)))
             rows.append((f"`{reason}`", beside, meaning, row.remedy.format(**_WORDS)))
     if of == "certificate":

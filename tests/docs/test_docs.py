@@ -22,6 +22,7 @@ OPERATOR = TOP / "operator" / "csr_operator"
 REASONS = (
     "Reasons on a CertificateRequest",
     "Reasons on an Issuer or ClusterIssuer",
+    "Reasons of the operator itself",
     "Reasons for another certificate",
 )
 

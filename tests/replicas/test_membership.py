@@ -12,6 +12,7 @@ from csr_operator.api.shards import SHARDS
 from csr_operator.kube.leases import Leases
 from csr_operator.kube.transport import Transport
 from csr_operator.replicas.fencing import Holding
+from csr_operator.replicas.members import new_lease
 from csr_operator.replicas.membership import Membership
 from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl
@@ -63,9 +64,8 @@ class Member:
         self.identity = f"pod-{id(self)}/a/b/1/2"
         leases = Leases(transport, namespace)
         now = lambda: datetime.now(UTC)  # noqa: E731
-        self.membership = Membership(
-            leases, group, self.holding, self.work, now, self.lost.append, self.identity, clock
-        )
+        lost = lambda lease: self.lost.append(lease["metadata"]["name"])  # noqa: E731
+        self.membership = Membership(leases, group, self.holding, self.work, now, lost, self.identity, clock)
 
     async def turn(self, times: int = 1) -> None:
         for _ in range(times):
@@ -252,6 +252,17 @@ async def test_one_that_ends_gives_its_shards_to_the_others(scene: Scene) -> Non
     assert not second.lost
     names = [lease["metadata"]["name"] for lease in await scene.leases.list(GROUP.selector)]
     assert sorted(names) == sorted([second.membership.name, GROUP.assignment_name])
+
+
+async def test_a_lease_of_its_own_that_is_left_is_deleted_and_nobody_is_lost(scene: Scene) -> None:
+    """Such as one of which it was not told that it was created."""
+    only = scene.member()
+    await scene.leases.create(new_lease("left", GROUP, only.identity, utc_now()))
+    await only.turn(2)
+    assert only.acts_on == ALL
+    assert not only.lost
+    names = {lease["metadata"]["name"] for lease in await scene.leases.list(GROUP.selector)}
+    assert names == {only.membership.name, GROUP.assignment_name}
 
 
 async def test_the_assignment_says_for_which_namespaces_it_is(scene: Scene) -> None:

@@ -51,6 +51,8 @@ class Reason(StrEnum):
     NOT_REVOKED = "NotRevoked"
     RENEWAL_SUGGESTED = "RenewalSuggested"
     STATE_NOT_AUTHENTIC = "StateNotAuthentic"
+    # Of an event of the operator itself.
+    REPLICA_LOST = "ReplicaLost"
     # Of the conditions of an Issuer or ClusterIssuer.
     READY = "Ready"
     MISCONFIGURED = "Misconfigured"
@@ -79,6 +81,8 @@ class Seen(Enum):
     """In the conditions of a CertificateRequest."""
     EVENT = auto()
     """In an event of a CertificateRequest, and in no condition."""
+    REPLICA = auto()
+    """In an event of a pod of the operator, or of the Lease of a process of it that is in no pod."""
     ISSUER = auto()
     """In the conditions of an Issuer or ClusterIssuer."""
     CERTIFICATE = auto()
@@ -408,6 +412,16 @@ ROWS: Mapping[Reason, Row] = {
         "the state was lost or replaced. It is ignored, and a certificate in use stays in use.",
         "If the key was not replaced: find out who writes to the Secret (the audit log says).",
         "More: [the key of the state](operations.md#the-key-of-the-state).",
+    ),
+    Reason.REPLICA_LOST: Row(
+        Seen.REPLICA,
+        "A replica of the operator ended without a word, or cannot reach the API server any more. The others take over "
+        "its requests, and place no order twice.",
+        "Nothing, if another one has taken its place: `kubectl get pods -n csr-operator-system`. Otherwise, or if it "
+        "comes again, see why: `kubectl describe pod`, and `kubectl logs --previous`, with the name and the namespace "
+        "of the pod.",
+        "The message names the pod, and outside of pods host and process. "
+        "More: [several replicas](operations.md#several-replicas).",
     ),
     Reason.READY: Row(
         Seen.ISSUER,

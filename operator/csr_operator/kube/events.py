@@ -1,4 +1,4 @@
-"""Kubernetes Events for what a user wants to find in `kubectl describe`: transitions and failures only.
+"""Kubernetes Events for what is looked for in `kubectl describe`: transitions and failures only.
 
 Best effort: an event that the API server does not take is lost, and nothing waits for it.
 """
@@ -10,6 +10,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 
 from csr_operator.api.fit import fit
 from csr_operator.api.names import API_VERSION, GROUP
@@ -36,7 +37,7 @@ _ACTION = "Reconcile"
 
 
 class Events:
-    """Kubernetes events about requests, sent in the background: to lose one holds up nothing.
+    """Kubernetes events, sent in the background: to lose one holds up nothing.
 
     clock: the time now, in UTC.
     """
@@ -49,11 +50,16 @@ class Events:
 
     def normal(self, request: CertificateRequest, reason: Reason, note: str, *, because: Reason | None = None) -> None:
         """because: why another certificate was issued, for programs."""
-        self._post(request, "Normal", reason, note, because or _ACTION)
+        self._post(_regarding(request), "Normal", reason, note, because or _ACTION)
 
     def warning(self, request: CertificateRequest, reason: str, note: str) -> None:
         """reason: mostly that of a condition."""
-        self._post(request, "Warning", reason, note, _ACTION)
+        self._post(_regarding(request), "Warning", reason, note, _ACTION)
+
+    def warn_once(self, regarding: Object, reason: Reason, note: str, uid: str) -> None:
+        """About another object than a request. uid: what this event is about alone; there is one event about that,
+        however many processes want to make it."""
+        self._post(regarding, "Warning", reason, note, _ACTION, uid.replace("-", ""))
 
     async def drain(self) -> None:
         """Wait a moment for what is under way to be sent."""
@@ -62,14 +68,15 @@ class Events:
             for task in late:
                 task.cancel()
 
-    def _post(self, request: CertificateRequest, kind: str, reason: str, note: str, action: str) -> None:
-        if self._waiting[request.namespace] >= _WAITING_LIMIT:
+    def _post(self, regarding: Object, kind: str, reason: str, note: str, action: str, suffix: str = "") -> None:
+        namespace = regarding["namespace"]
+        if self._waiting[namespace] >= _WAITING_LIMIT:
             return
-        prefix = request.name[:200].rstrip("-.")  # each part of a name ends in a letter or digit
+        prefix = regarding["name"][:200].rstrip("-.")  # each part of a name ends in a letter or digit
         body: Object = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{prefix}.{uuid.uuid4().hex[:16]}", "namespace": request.namespace},
+            "metadata": {"name": f"{prefix}.{suffix or uuid.uuid4().hex[:16]}", "namespace": namespace},
             "eventTime": self._clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": GROUP,
             "reportingInstance": self._instance,
@@ -77,18 +84,11 @@ class Events:
             "type": kind,
             "reason": fit(reason, _WORD_LIMIT),
             "note": fit(note, _NOTE_LIMIT),
-            "regarding": {
-                "apiVersion": API_VERSION,
-                "kind": "CertificateRequest",
-                "namespace": request.namespace,
-                "name": request.name,
-                "uid": request.uid,
-                "resourceVersion": request.resource_version,
-            },
+            "regarding": regarding,
         }
-        task = asyncio.create_task(self._send(request.namespace, body))
-        self._sending[task] = request.namespace
-        self._waiting[request.namespace] += 1
+        task = asyncio.create_task(self._send(namespace, body))
+        self._sending[task] = namespace
+        self._waiting[namespace] += 1
         task.add_done_callback(self._sent)
 
     def _sent(self, task: asyncio.Task[None]) -> None:
@@ -103,4 +103,16 @@ class Events:
                 "create", "POST", EVENTS.plural, EVENTS.path(namespace), body=body, accept=METADATA
             )
         except (KubeError, Unreachable, Fenced) as error:
-            logger.info("an event was lost: %s", error)
+            if not isinstance(error, KubeError) or error.status != HTTPStatus.CONFLICT:  # there is one of its name
+                logger.info("an event was lost: %s", error)
+
+
+def _regarding(request: CertificateRequest) -> Object:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "CertificateRequest",
+        "namespace": request.namespace,
+        "name": request.name,
+        "uid": request.uid,
+        "resourceVersion": request.resource_version,
+    }

@@ -48,6 +48,7 @@ WATCHED = {
 """All that is watched: our own kinds whole, and of the Secrets that the operator wrote no more than the metadata."""
 
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+PODS = Resource("", "v1", "pods", "Pod")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
 SELF_SUBJECT_REVIEWS = Resource(

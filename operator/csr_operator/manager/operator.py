@@ -25,12 +25,14 @@ from csr_operator.control.controller import Controller
 from csr_operator.issuance.backend_tasks import make_task
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError, Unreachable
+from csr_operator.kube.events import Events
 from csr_operator.kube.leases import Leases
 from csr_operator.kube.transport import Transport
 from csr_operator.metrics import REGISTRY, RequestCollector
 from csr_operator.plugin.http import http_session
 from csr_operator.replicas.fencing import Holding
 from csr_operator.replicas.identity import own_process
+from csr_operator.replicas.losses import Losses
 from csr_operator.replicas.membership import Membership
 from csr_operator.settings import Settings
 from csr_operator.web.probes import serve_metrics, serve_probes
@@ -119,7 +121,7 @@ class Operator:
             alpn,
             for_issuers=self._settings.http01_for_issuers,
         )
-        self._seal = Seal()
+        self._seal, self._events = Seal(), Events(self._kube.transport, self._clock)
         self._lists = Lists(watched)
         self._taken = asyncio.Event()
         self._holding = Holding()
@@ -138,7 +140,7 @@ class Operator:
             self._holding,
             self._controller.scope,
             self._clock,
-            self._lost,
+            Losses(self._events, self._settings.namespace).tell,
             own_process().identity,
         )
         self._joined = asyncio.Event()
@@ -290,6 +292,7 @@ class Operator:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._events.drain()
         await self._controller.stop()
 
     async def _leave(self) -> None:
@@ -314,9 +317,6 @@ class Operator:
             await self._lists.through(self._lists.ask())
             await self._controller.all_filed()
             self._controller.scope.filed(takings)
-
-    def _lost(self, name: str) -> None:
-        """Another replica was found dead."""
 
     def _begin(self, name: str, coroutine: Any) -> None:
         if any(task.get_name() == name for task in self._tasks):

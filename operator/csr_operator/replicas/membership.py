@@ -18,7 +18,7 @@ from csr_operator.kube.objects import Object
 from .assignment import spread, to_give, to_take
 from .fencing import LEASE, Holding, boot_time
 from .identity import new_name
-from .members import Members, assignment_lease, is_same, new_lease, renewed_lease
+from .members import Members, assignment_lease, is_held_by, is_same, new_lease, renewed_lease
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +56,11 @@ class Membership:
         holding: Holding,
         work: Work,
         now: Callable[[], datetime],
-        lost: Callable[[str], None],
+        lost: Callable[[Object], None],
         identity: str,
         clock: Callable[[], float] = boot_time,
     ) -> None:
-        """lost: called with the name of each member that was found dead. identity: of `own_process`."""
+        """lost: called with the Lease of each other member that was found dead. identity: of `own_process`."""
         self._leases, self._group, self._holding, self._work = leases, group, holding, work
         self._now, self._lost, self._identity, self._clock = now, lost, identity, clock
         self._members = Members(group, clock)
@@ -186,10 +186,12 @@ class Membership:
     async def _bury(self) -> None:
         """Delete the Leases of the dead. One that was renewed meanwhile stays; one that is gone cannot be renewed."""
         for name in self._members.dead(self.name, self._identity):
-            if await self._leases.delete(self._members.leases[name]):
-                logger.warning("replica %s is lost: others take its shards", name)
+            lease = self._members.leases[name]
+            if await self._leases.delete(lease):
                 self._members.gone(name)
-                self._lost(name)
+                if not is_held_by(lease, self._identity):
+                    logger.warning("replica %s is lost: others take its shards", name)
+                    self._lost(lease)
 
     async def _move(self, assignment: Assignment | None) -> float:
         """Take and give; returns the seconds until the next turn."""
