@@ -27,6 +27,7 @@ OBJECTS = {
     "customresourcedefinition.apiextensions.k8s.io/issuers.csr-operator.dev",
     "deployment.apps/csr-operator",
     "networkpolicy.networking.k8s.io/csr-operator",
+    "poddisruptionbudget.policy/csr-operator",
     "role.rbac.authorization.k8s.io/csr-operator-acme",
     "role.rbac.authorization.k8s.io/csr-operator-replicas",
     "rolebinding.rbac.authorization.k8s.io/csr-operator-acme",
@@ -132,6 +133,14 @@ def test_an_overlay_sets_the_image(base: Kubectl, tmp_path: Path) -> None:
     overlay = {"resources": [os.path.relpath(DEPLOY, tmp_path.resolve())], "images": [image]}
     (tmp_path / "kustomization.yaml").write_text(json.dumps(overlay))
     assert "image: registry.example/team/csr-operator:1.2.3\n" in base("kustomize", str(tmp_path))
+
+
+def test_the_documented_overlay_runs_one_replica(base: Kubectl, tmp_path: Path) -> None:
+    page = (Path(DEPLOY).parent / "docs" / "operations.md").read_text()
+    (block,) = (text for text in re.findall("```yaml\n(.*?)```", page, re.DOTALL) if "\nreplicas:\n" in text)
+    made = overlay(base, tmp_path, replicas=yaml.safe_load(block)["replicas"])
+    (deployment,) = (obj for obj in made if obj["kind"] == "Deployment")
+    assert deployment["spec"]["replicas"] == 1
 
 
 @pytest.mark.parametrize("mode", ["enforce", "audit", "warn"])

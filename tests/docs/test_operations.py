@@ -130,7 +130,7 @@ def test_the_page_is_run_from_install_to_removal(terminal: Terminal, tmp_path: P
     kubectl("create", "namespace", "monitoring")
     terminal.block("Ports and the network", "metrics=enabled")
     terminal.block("Another image", "kubectl scale")
-    assert system.get("deployment", "csr-operator")["spec"]["replicas"] == 1
+    assert system.get("deployment", "csr-operator")["spec"]["replicas"] == 2
 
     with OperatorProcess(operator_kubeconfig(cluster, tmp_path), tmp_path / "operator.log") as operator:
         kubectl.apply(
@@ -171,6 +171,7 @@ def test_the_page_is_run_from_install_to_removal(terminal: Terminal, tmp_path: P
         revisions = [r["status"]["revision"] for r in kubectl.list("csreq")]
         terminal.block("The key of the state", "kubectl patch secret")
         operator.stop()
+        terminal.block("Upgrade", "kubectl delete deployment")
         terminal.block("Upgrade", "kubectl apply")
         operator.start()
         kubectl.wait_ready("root", "api", "www", "bank")

@@ -129,7 +129,7 @@ class Row:
         return self.beside is With.STALLED
 
 
-_LOG = "`kubectl logs -n csr-operator-system deployment/csr-operator`"
+_LOG = "`kubectl logs -n csr-operator-system deployment/csr-operator --all-pods`"
 _AGAIN = (
     "The operator tries again by itself: after a second at first, then at longer intervals, at most a minute after it "
     "failed last."

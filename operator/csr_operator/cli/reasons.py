@@ -64,7 +64,7 @@ UNSAID = {
     Unsaid.LATE: Advice(
         "The renewal is late, and the operator does not say why: it does not seem to run.",
         "Check whether it does: `kubectl get pods -n csr-operator-system`, and its log: "
-        "`kubectl logs -n csr-operator-system deployment/csr-operator`.",
+        "`kubectl logs -n csr-operator-system deployment/csr-operator --all-pods`.",
     ),
     Unsaid.BEING_DELETED: Advice(
         "The request is being deleted.",

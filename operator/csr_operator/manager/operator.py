@@ -55,7 +55,7 @@ _WORK_ENDS = 4.0
 """Seconds for what goes on to end before another replica takes over; what lasts longer is stopped."""
 _LEAVING = 6.0
 """Seconds for all of that."""
-_LAST_SECONDS = 10.0
+LAST_SECONDS = 10.0
 """From the beginning of the end on: whatever has not ended by then is left as it is."""
 
 
@@ -233,7 +233,7 @@ class Operator:
         """Have everything end, and see to it that it does."""
         if not self._stop.is_set():
             self._stop.set()
-            last = threading.Timer(_LAST_SECONDS, _leave)
+            last = threading.Timer(LAST_SECONDS, _leave)
             last.daemon = True
             last.start()
 
@@ -341,7 +341,7 @@ class Operator:
 
 
 def _leave() -> None:
-    logger.error("the operator did not shut down within %.0f s: exiting anyway", _LAST_SECONDS)
+    logger.error("the operator did not shut down within %.0f s: exiting anyway", LAST_SECONDS)
     os._exit(1)
 
 
