@@ -56,6 +56,19 @@ def test_orders_that_stay_pending_cost_no_write() -> None:
     assert re.search(r"^  day 1 +\d+ +0 +\d+$", done.stdout, re.MULTILINE)
 
 
+def test_three_replicas_write_what_one_does() -> None:
+    """The exit status is 1 if they wrote more, or two of them wrote to one request."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.replicas", "-n", "12", "--rounds", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    assert re.search(r"^  round 1 +3 +[\d.]+ +[\d.]+ +2\.00 +[\d.]+ +\d+$", done.stdout, re.MULTILINE)
+
+
 @pytest.mark.parametrize("vendor", ["digicert", "sectigo"])
 def test_an_operator_that_waits_writes_nothing(vendor: str) -> None:
     """The exit status is 1 if it wrote anything but events."""
