@@ -7,6 +7,7 @@ on. Connections are not, which would all time out.
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -33,7 +34,7 @@ class Hurried(WorkQueue[Any]):
         super().__init__(*arguments, **more)
         Hurried.made = self
         self._obeying = asyncio.get_running_loop().create_task(self._obey())
-        self._obeying.add_done_callback(lambda task: task.cancelled() or os._exit(task.exception() is not None))
+        self._obeying.add_done_callback(_end)
 
     def hurry(self, seconds: float) -> None:
         Hurried.ahead += seconds
@@ -73,6 +74,15 @@ class Hurried(WorkQueue[Any]):
                 raise TimeoutError(f"busy: {len(self)} keys, {len(asyncio.all_tasks())} tasks, at rest {at_rest}")
             looks = 0
             await asyncio.sleep(0.0005)
+
+
+def _end(obeying: asyncio.Task[None]) -> None:
+    """Nobody says any more how much time is to pass."""
+    if obeying.cancelled():
+        return
+    if obeying.exception() is not None:
+        os._exit(1)
+    os.kill(os.getpid(), signal.SIGTERM)  # it gives up its Lease, as it does where it is told to end
 
 
 if __name__ == "__main__":
