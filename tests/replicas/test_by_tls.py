@@ -23,6 +23,12 @@ EACH = 5
 """Requests of each replica."""
 
 
+@pytest.fixture(autouse=True)
+def _nothing_of_others(cluster: ControlPlane, operator_credentials: Path) -> None:
+    """Operators that other tests stopped, or killed, may have left challenges behind."""
+    Kubectl(cluster, NAMESPACE)("delete", "ingress,configmap", "-l", CHALLENGE_LABEL)
+
+
 @pytest.fixture
 def ports() -> list[int]:
     return free_ports(2)
