@@ -50,9 +50,9 @@ def main() -> int:
         except NotReady as error:
             print(f"benchmarks: {error}", file=sys.stderr)
             return 1
-    ratio = median(three.cpu / one.cpu for one, three in rounds)
+    ratio = median(three.cpu / single.cpu for single, three in rounds)
     print(f"median of the ratios of CPU {ratio:>29.2f}")
-    return 1 if any(three.shared or three.written > one.written for one, three in rounds) else 0
+    return 1 if any(three.shared or three.written > single.written for single, three in rounds) else 0
 
 
 def _run(folder: Path, count: int, rounds: int) -> list[tuple[Turn, Turn]]:
