@@ -149,3 +149,14 @@ async def test_a_secret_that_waits_for_a_request_that_is_gone_is_let_go() -> Non
     assert await outcome(reconciler(scene, doer, Cluster(there)), secret.key) == Retry()
     assert await outcome(reconciler(scene, doer), secret.key) == Done()
     assert doer.done == [("let go", "www-tls")]
+
+
+async def test_a_secret_whose_request_is_let_go_now_is_left_to_who_does_that() -> None:
+    scene, doer = Scene(), Doer()
+    secret = make_secret(WWW, guarded=True, deleted=True)
+    scene.store.saw_secret(secret)
+    with scene.store.releasing(WWW):
+        assert await outcome(reconciler(scene, doer), secret.key) == Retry()
+    assert doer.done == []
+    assert await outcome(reconciler(scene, doer), secret.key) == Done()
+    assert doer.done == [("let go", "www-tls")]

@@ -81,9 +81,10 @@ class Revocations:
 
         The request first: should this end in between, its Secret is known to wait for nobody.
         """
-        if not await self._finalize(request, add=False):
-            return
-        await self._revoker.let_go(request)
+        with self._store.releasing(request):
+            if not await self._finalize(request, add=False):
+                return
+            await self._revoker.let_go(request)
         if unrevoked:
             self._reports.note_unrevoked(request, unrevoked)
 

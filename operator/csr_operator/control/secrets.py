@@ -138,6 +138,8 @@ class SecretReconciler:
         secret = self._store.secret_at(key)
         if secret is None or not secret.deleted or not secret.guarded or self._store.knows(secret.owner_uid):
             return Done()
+        if self._store.releases(secret.owner_uid):
+            return Retry()  # whoever let its request go has not come to the Secret yet
         kind, _, name = secret.owner.partition(" ")
         if kind == Kind.CERTIFICATE_REQUEST:
             there = await self._objects.get(ObjectKey(Kind.CERTIFICATE_REQUEST, key.namespace, name))
@@ -145,6 +147,7 @@ class SecretReconciler:
                 return Retry()  # the watch is about to show it
         elif any(owns(request, secret) for request in self._store.of_secret(key)):
             return Done()
-        logger.warning("Secret %s/%s: its request is gone, so that it is let go: nothing in it is revoked", *key)
+        text = "Secret %s/%s: its request is gone, so that it is let go: what was not revoked before stays valid"
+        logger.warning(text, *key)
         await self._revoker.guard(secret, guarded=False)
         return Done()

@@ -1,7 +1,8 @@
 """What the watches showed of requests and Secrets, and who depends on what."""
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -30,6 +31,7 @@ class Store:
         self._by_uid: dict[str, ObjectKey] = {}
         self._at_work: dict[SecretKey, CertificateRequest] = {}
         self._bereft: set[str] = set()  # UIDs of requests of which a Secret went
+        self._releasing: set[str] = set()  # UIDs of requests that are let go, and then their Secrets
 
     # Requests.
 
@@ -101,6 +103,19 @@ class Store:
     def is_bereft(self, request: CertificateRequest) -> bool:
         """A Secret of it was there, and went: as it does when its request is deleted."""
         return request.uid in self._bereft
+
+    @contextmanager
+    def releasing(self, request: CertificateRequest) -> Iterator[None]:
+        """While it is let go, and then its Secret: in between it is gone, and the Secret is not left behind."""
+        self._releasing.add(request.uid)
+        try:
+            yield
+        finally:
+            self._releasing.discard(request.uid)
+
+    def releases(self, uid: str) -> bool:
+        """The request with this UID is being let go, or just went."""
+        return uid in self._releasing
 
     def rival(self, request: CertificateRequest) -> str:
         """The name of another request for the same Secret that comes first. Empty if there is none.
