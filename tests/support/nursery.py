@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-VARIANTS = ("shifted", "impatient", "rerouted", "strict")
+VARIANTS = ("shifted", "impatient", "rerouted", "strict", "mortal")
+POINTS = "CSR_OPERATOR_POINTS"
+"""The environment variable that names the folder of the mortal one."""
 
 
 class Child:

@@ -13,7 +13,7 @@ import yaml
 
 from devcluster import ControlPlane
 from tests.support.kubectl import wait_until
-from tests.support.nursery import Child, Nursery
+from tests.support.nursery import POINTS, Child, Nursery
 from tests.support.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +53,8 @@ class OperatorProcess:
 
     strict: it fails where it does what takes long on its event loop.
 
+    points: the folder of `mortal_operator`, which says where it ends like by kill -9.
+
     measured: it is started as its users do, imports and all.
 
     code: the folder with the packages of another version of the operator, which is started as its users do.
@@ -68,6 +70,7 @@ class OperatorProcess:
         names_at: int | None = None,
         installed: Path | None = None,
         strict: bool = False,
+        points: Path | None = None,
         measured: bool = False,
         code: Path | None = None,
     ) -> None:
@@ -78,6 +81,8 @@ class OperatorProcess:
             variant = ("rerouted", names_at)
         if strict:
             variant = ("strict", 0.0)
+        if points is not None:
+            variant = ("mortal", 0.0)
         self.port, self.probe_port, self.acme_port = free_ports(3)
         self.log = log
         self._variant, self._value = variant
@@ -87,6 +92,8 @@ class OperatorProcess:
             *("--acme-http-address", f"127.0.0.1:{self.acme_port}", *arguments),
         ]
         self._env = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+        if points is not None:
+            self._env[POINTS] = str(points)
         if installed is not None:
             folders = (str(installed), os.environ.get("PYTHONPATH"))
             self._env["PYTHONPATH"] = os.pathsep.join(folder for folder in folders if folder)

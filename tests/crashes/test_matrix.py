@@ -1,0 +1,112 @@
+"""kill -9 before and after each write and each call of a CA: what a reader sees is whole, and nothing is lost or left.
+
+A life without a kill lists the points. Of all kills there are, `make test` tries some, chosen by a seed that is shown
+where it fails: CSR_OPERATOR_TEST_SEED has it again. CRASH_MATRIX=all, of `make soak`, tries all.
+"""
+
+import os
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from devcluster import ControlPlane
+from tests.crashes.cas import CAS, CaUnderTest, Place
+from tests.crashes.life import AFTER, BEFORE, STAGES, Kill, Life
+
+WHOLE = os.environ.get("CRASH_MATRIX") == "all"
+_TRIES = 3
+"""How often a point is waited for that came up once, and need not come up again."""
+_FURTHEST = 24
+"""After so many sends and answers, most that take over have done what there was to do."""
+
+pytestmark = pytest.mark.slow("lives through many certificates")
+
+
+@pytest.mark.parametrize("ca", [ca for ca in CAS if WHOLE or not ca.takes_long], ids=lambda ca: ca.name)
+def test_a_kill_at_any_point_does_no_harm(
+    ca: CaUnderTest, cluster: ControlPlane, operator_credentials: Path, tmp_path: Path
+) -> None:
+    seed = os.environ.get("CSR_OPERATOR_TEST_SEED") or str(random.SystemRandom().getrandbits(32))
+    print(f"CSR_OPERATOR_TEST_SEED={seed}")  # shown where the test fails
+    with ca.run(tmp_path) as place:
+        lives = _Lives(cluster, operator_credentials, place, tmp_path)
+        points = lives.live({}).points()
+        matrix = _Matrix(points, random.Random(f"{seed}/{ca.name}"))
+        for kills in matrix.rounds():
+            matrix.note(lives.live(kills).killed)
+            if not WHOLE:
+                break
+    lives.tell(ca.name, points)
+    print(
+        f"did not come up again: {matrix.missed}"
+    )  # such as a Secret that is deleted once more, as its end is no news yet
+    assert not lives.failures, "\n".join(lives.failures)
+    assert not [kill for kill in matrix.missed if kill.point.endswith(" 1")]
+
+
+@dataclass
+class _Lives:
+    """Each in a namespace of its own. failures: what was wrong, and where the operator was killed."""
+
+    cluster: ControlPlane
+    credentials: Path
+    place: Place
+    folder: Path
+    failures: list[str] = field(default_factory=list)
+    seen: list[Life] = field(default_factory=list)
+
+    def live(self, kills: Mapping[str, Kill]) -> Life:
+        folder = self.folder / f"life-{len(self.seen)}"
+        folder.mkdir()
+        life = Life(self.cluster, self.credentials, self.place, folder, kills)
+        self.seen.append(life)
+        try:
+            life.live()
+        except AssertionError as error:
+            self.failures.append(f"{folder.name}, killed at {life.killed}: {error}")
+            assert kills, self.failures
+        return life
+
+    def tell(self, name: str, points: Mapping[str, list[str]]) -> None:
+        """What was tried."""
+        killed, again = (sum(len(life.killed) for life in self.seen), sum(life.killed_again for life in self.seen))
+        print(f"{name}: {sum(map(len, points.values()))} points, {len(self.seen)} lives, {killed} kills", end="")
+        print(f", and {again} of who took over")
+
+
+class _Matrix:
+    """Which kill is tried when: in each life one of each stage."""
+
+    def __init__(self, points: Mapping[str, list[str]], chance: random.Random) -> None:
+        self._left = {
+            stage: [
+                Kill(point, side, again=chance.choice((0, chance.randint(1, _FURTHEST))))
+                for point in points[stage]
+                for side in (BEFORE, AFTER)
+            ]
+            for stage in STAGES
+        }
+        for kills in self._left.values():
+            chance.shuffle(kills)
+        self._tried: dict[tuple[str, Kill], int] = {}
+        self.missed: list[Kill] = []
+
+    def rounds(self) -> Iterator[Mapping[str, Kill]]:
+        """Until all came about, or were tried often enough."""
+        while any(self._left.values()):
+            self._now = {stage: kills.pop(0) for stage, kills in self._left.items() if kills}
+            yield self._now
+
+    def note(self, killed: Mapping[str, Kill]) -> None:
+        """What came about of the last round."""
+        for stage, kill in self._now.items():
+            if killed.get(stage) == kill:
+                continue
+            self._tried[stage, kill] = self._tried.get((stage, kill), 0) + 1
+            if self._tried[stage, kill] < _TRIES:
+                self._left[stage].append(kill)
+            else:
+                self.missed.append(kill)
