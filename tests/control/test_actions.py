@@ -1,7 +1,8 @@
 """What becomes of each action: what is asked of the CA, what is written, what its user is told, what is remembered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from cryptography import x509
 
 from csr_operator.api.keys import Kind, SecretKey
+from csr_operator.api.parse_secret import parse_staged
 from csr_operator.api.reasons import Reason
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import SecretMeta, Staged
@@ -38,6 +40,7 @@ class Slow(Backend):
         self._signer = signer
         self._pending = Pending("42", timedelta(seconds=5), "order 42 is looked at", by_user)
         self.is_done = False
+        self.asked: Callable[[], None] = lambda: None
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> "Slow":
@@ -47,7 +50,8 @@ class Slow(Backend):
         return await self._signer.check()
 
     async def submit(self, order: Order) -> Issued | Pending:
-        return self._pending
+        self.asked()
+        return await self.poll(order, "42")
 
     async def poll(self, order: Order, handle: str) -> Issued | Pending:
         if not self.is_done:
@@ -355,6 +359,19 @@ async def test_what_came_of_an_order_is_stored_and_the_order_is_gone(parts: Part
     assert parts.scene.memory.recall(request).waiting is None
     states = {key: known.state for key in request.issuers if (known := parts.issuers.get(key)) and known.state}
     assert parts.advice.due(request, secret(parts, request), states) == parts.scene.now + timedelta(hours=6)
+
+
+async def test_an_order_that_was_answered_at_once_is_not_deleted_again_when_the_watch_tells_of_it(parts: Parts) -> None:
+    slow = await add_slow_ca(parts)
+    slow.is_done = True
+    request, kept = parts.ask(), list[dict[str, Any] | None]()
+    slow.asked = lambda: kept.append(deepcopy(parts.api.secret(staging_key(request))))
+    await parts.settle(request)
+    assert kept[0] is not None
+    staged = parse_staged(kept[0], parts.seal)
+    assert staged is not None
+    parts.scene.store.saw_secret(staged)
+    assert isinstance(await parts.decide(parts.watch("www")), Keep)
 
 
 @pytest.mark.parametrize("trouble", [True, False])

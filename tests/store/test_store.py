@@ -41,6 +41,24 @@ def test_an_order_that_is_done_is_not_shown_again_by_a_late_event() -> None:
     assert found.staged_at(SECOND.key) == SECOND
 
 
+def test_an_order_that_was_done_before_any_event_told_of_it_is_not_shown_afterwards() -> None:
+    found = store()
+    found.finish(FIRST)
+    found.saw_secret(FIRST)
+    assert found.staged_at(FIRST.key) is None
+    found.saw_no_secret(FIRST.key, "11")
+    found.saw_secret(SECOND)
+    assert found.staged_at(SECOND.key) == SECOND
+
+
+def test_of_an_order_whose_end_was_shown_already_nothing_is_kept() -> None:
+    found = store()
+    found.saw_secret(FIRST)
+    found.saw_no_secret(FIRST.key, "11")
+    found.finish(FIRST)
+    assert not found._finished
+
+
 def test_what_is_to_be_taken_back_is_marked_as_it_was_seen_last() -> None:
     found = store()
     found.saw_secret(FIRST)

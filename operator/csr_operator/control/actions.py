@@ -107,9 +107,7 @@ class Actions:
                 assert live is not None
                 assert staged is not None
                 done = await self._performer.resume(request, secret, staged, live.ca, revoke_old=action.revoke_old)
-                if isinstance(done, Written):
-                    self._store.finish(staged)
-                elif done is None:
+                if done is None:
                     self._drop(staged)
             case Discard():
                 assert staged is not None
@@ -203,6 +201,8 @@ class Actions:
 
     def _note_written(self, request: CertificateRequest, done: Written) -> None:
         self._store.wrote_secret(done.secret)
+        if done.finished is not None:
+            self._store.finish(done.finished)
         if done.renewal is not None and done.secret.record is not None:
             self._advice.note(request, done.secret.record.reference, done.renewal.ask_after)
         for issuer in self._issuers.readers(request.secret):  # the watch shows nothing newer

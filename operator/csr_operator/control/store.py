@@ -237,7 +237,9 @@ class Store:
 
     def finish(self, staged: Staged) -> None:
         """The operator deleted it, and it is gone. One that was made anew since under its name stays."""
-        self._finished[staged.key] = staged.uid
+        known, shown = self._staged.get(staged.key), self._shown.get(staged.namespace, "0")
+        if (known is not None and known.uid == staged.uid) or is_newer(staged.resource_version, shown):
+            self._finished[staged.key] = staged.uid  # the watch is still to show it, or its end
         self.drop_staged(staged)
 
     def drop_staged(self, staged: Staged) -> None:

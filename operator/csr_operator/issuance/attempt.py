@@ -46,6 +46,8 @@ class Written:
     """What the CA said of its renewal."""
     lost: str = ""
     """The serial number of what it replaced, if that was to be revoked and is not there any more."""
+    finished: Staged | None = None
+    """Where its order was kept, which is deleted."""
 
 
 @dataclass(frozen=True, slots=True)

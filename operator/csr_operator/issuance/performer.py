@@ -216,7 +216,7 @@ class Performer:
             if staged.leaves_traces:
                 await self.staging.release(staged)
             await self.staging.discard(staged)
-        return Written(meta, basis.csr_pem, answer.renewal, basis.lost)
+        return Written(meta, basis.csr_pem, answer.renewal, basis.lost, staged)
 
 
 async def _order_of(attempt: _Attempt) -> Order:
