@@ -73,6 +73,7 @@ class Life:
                 self._plan("end")
                 assert operator.stop() == 0, operator.log.read_text()[-3000:]
                 stages.check_end()
+            assert self.kills or " WARNING " not in log.read_text(), log.read_text()
         finally:
             operator.kill()
 
