@@ -144,7 +144,9 @@ class CaBackend(Backend):
             before = max((crl for crl in known if is_signed_by(crl, authority)), key=crl_number, default=None)
             listed = revoked(before)
             new = {serial: what for serial, what in wanted.items() if serial not in listed}
-            if before is not None and before == shown and not new and now < _half_time(before):
+            # One that begins later was signed by a clock that was put back since, and is refused until then.
+            serves = before is not None and before.last_update_utc <= now < _half_time(before)
+            if before is not None and before == shown and not new and serves:
                 signed, expiries = data[_CRL], data.get(_EXPIRIES, b"")
                 return data
             known_expiries = Expiries({})
@@ -193,9 +195,11 @@ class CaBackend(Backend):
     def _begin_of_list(
         self, authority: Authority, before: x509.CertificateRevocationList | None, now: datetime
     ) -> datetime:
-        """Dated back as certificates are, but not to before the CA's own, or the list that it follows."""
+        """Dated back as certificates are, but not to before the CA's own, or the list that it follows, unless that one
+        was signed by a clock that was ahead."""
         first = max(now - self._backdate, authority.certificate.not_valid_before_utc)
-        return first if before is None else max(first, before.last_update_utc)
+        follows = before is not None and before.last_update_utc <= now
+        return max(first, before.last_update_utc) if before is not None and follows else first
 
     async def _load(self) -> Authority:
         where = f" -n {self._context.namespace}" if self._context.namespace else ""

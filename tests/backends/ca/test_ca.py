@@ -240,3 +240,23 @@ async def test_a_ca_that_is_not_valid_yet_is_waited_for_in_the_same_words_each_t
         said.add(str(caught.value))
     (words,) = said
     assert "which the operator's clock has not reached" in words
+
+
+async def test_a_list_that_was_signed_by_a_clock_that_was_ahead_is_signed_anew_and_once() -> None:
+    secrets = Secrets(authority("CA"))
+    ca = secrets.backend()
+    await ca.check()
+    certificate = await issue(ca)
+    secrets.now += timedelta(days=1)
+    await ca.revoke(certificate, SUPERSEDED)
+    ahead = crl_number(secrets.crl)
+
+    secrets.now -= timedelta(days=1)
+    await ca.check()
+
+    assert secrets.crl.last_update_utc <= secrets.now
+    assert crl_number(secrets.crl) == ahead + 1
+    assert certificate.serial_number in revoked(secrets.crl)
+    listed = secrets.held["crl"]
+    await ca.check()
+    assert secrets.held["crl"] == listed

@@ -146,3 +146,17 @@ def test_the_older_an_order_the_rarer_it_is_looked_at() -> None:
     ages = (0, 2, 10, 20, 40, 80, 640, 10**6)
     seconds = [interval(timedelta(minutes=age)).total_seconds() for age in ages]
     assert seconds == [10, 60, 60, 120, 240, 480, 1920, 1920]
+
+
+async def test_a_clock_that_is_put_back_puts_no_look_off(backend: Make, server: DigicertServer, clock: Clock) -> None:
+    server.plan = NEVER
+    ca, queue = backend(), Queue(clock)
+    await queue.submit(ca, 5)
+    clock.advance(days=1)
+    queue.all_due()
+    await queue.run(ca, clock.now)
+    clock.advance(days=-1)
+    server.calls.clear()
+    queue.all_due()
+    await queue.run(ca, clock.now)
+    assert server.count("GET", r"/order/certificate$") == 1  # all are listed, once

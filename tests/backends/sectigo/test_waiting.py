@@ -161,3 +161,30 @@ async def test_a_vendor_in_trouble_is_not_asked_by_each(world: World) -> None:
     results = await asyncio.gather(*polls, return_exceptions=True)
     assert all(isinstance(one, Retryable) for one in results)
     assert len(world.server.calls) == 4 + 1
+
+
+async def test_a_clock_that_is_put_back_puts_no_look_off(world: World) -> None:
+    """What was seen by the clock that was ahead is older than what is seen now."""
+    world.server.steps = (("Requested", 0),)
+    backend, wanted = world.backend(), orders(20)
+    answers = await submit_all(backend, wanted)
+    world.clock.advance(hours=34)
+    await asyncio.gather(*(backend.poll(one, answers[one.key].handle) for one in wanted))
+    world.clock.advance(days=-1)
+    world.server.become(int(answers[wanted[7].key].handle.split("/")[1]), "Issued")
+    polled = await asyncio.gather(*(backend.poll(one, answers[one.key].handle) for one in wanted))
+    assert [isinstance(one, Issued) for one in polled] == [n == 7 for n in range(20)]
+
+
+async def test_a_clock_that_is_put_back_makes_no_outage_last(world: World) -> None:
+    world.server.steps = (("Requested", 0),)
+    backend, wanted = world.backend(), orders(20)
+    answers = await submit_all(backend, wanted)
+    world.clock.advance(hours=34)
+    world.server.fail(Reply(503, {}), "GET", r"/ssl/v1$", times=1)
+    polls = (backend.poll(one, answers[one.key].handle) for one in wanted)
+    await asyncio.gather(*polls, return_exceptions=True)
+    world.clock.advance(days=-1)
+    world.server.become(int(answers[wanted[7].key].handle.split("/")[1]), "Issued")
+    polled = await asyncio.gather(*(backend.poll(one, answers[one.key].handle) for one in wanted))
+    assert [isinstance(one, Issued) for one in polled] == [n == 7 for n in range(20)]

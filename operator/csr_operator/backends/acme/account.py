@@ -139,7 +139,7 @@ class Account:
         """Look whether the key is still the same, and now and then whether the CA still knows it."""
         async with self._lock:
             now = self._context.clock()
-            fresh = self._asked_at is not None and now < self._asked_at + _LOOK_AGAIN
+            fresh = self._asked_at is not None and self._asked_at <= now < self._asked_at + _LOOK_AGAIN
             if self._client is not None and fresh and await self._context.read_secret(self._secret) == self._used:
                 return self._client
             self._client = None

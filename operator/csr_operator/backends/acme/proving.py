@@ -34,7 +34,7 @@ class _Trace:
 
     identifiers: frozenset[Identifier]
     pairs: dict[str, tuple[Solver, Proof]] = field(default_factory=dict)
-    told: dict[str, datetime] = field(default_factory=dict)
+    told: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class Proving:
                     raise
                 # It looks already, or has looked: the authorization says what came of it.
                 logger.info("%s: told of the challenge, the CA says: %s", pair[1].name, redact(str(error)))
-            trace.told[pair[1].authorization.url] = now + _TELL_AGAIN
+            trace.told[pair[1].authorization.url] = now, now + _TELL_AGAIN
 
         await gather_bounded((pair for pair in pairs if not pair[0].exclusive), present)
         # The last, as others may wait for them; in one order for all, as two could wait for each other.
@@ -172,11 +172,14 @@ class Proving:
 
     def _is_to_be_told(self, trace: _Trace, authorization: Authorization, now: datetime) -> bool:
         """retry_after is as old as the authorization, which was read just now: it puts the next time off."""
-        until = trace.told.get(authorization.url)
-        if until is not None and authorization.retry_after is not None and now < until:
-            trace.told[authorization.url] = max(until, now + timedelta(seconds=authorization.retry_after))
-        # A clock that was set back by more than that is no reason to be silent.
-        return until is None or not now < until or until - now > timedelta(days=1) + _TELL_AGAIN
+        told = trace.told.get(authorization.url)
+        if told is None:
+            return True
+        at, until = told
+        if authorization.retry_after is not None and now < until:
+            trace.told[authorization.url] = at, max(until, now + timedelta(seconds=authorization.retry_after))
+        # A clock that was put back is no reason to be silent.
+        return not at <= now < until
 
     async def clean_up(self, url: str) -> None:
         """Take back what was set up. What cannot be, now, delays no certificate: see `clean_up_rest`."""

@@ -204,7 +204,7 @@ class DigicertBackend(Backend):
         known: the order was found by its key. Raises Lapsed if it is not the one that was placed, and BackendError.
         """
         now, proof = self._clock(), self._proofs.get(handle.order)
-        if proof is not None and proof.key == key and now - proof.at < GOOD_FOR:
+        if proof is not None and proof.key == key and timedelta(0) <= now - proof.at < GOOD_FOR:
             return proof
         if not known and not await self._is_ours(key, csr, handle):
             raise _not_ours(handle)

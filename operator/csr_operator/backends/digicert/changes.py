@@ -59,10 +59,10 @@ class Changes:
         Misconfigured.
         """
         async with self._lock:
-            if self._tried < since:
+            if self._tried < since or self._clock() < self._tried:  # it was put back
                 await self._ask()
         if self._failure is not None and (
-            isinstance(self._failure, Misconfigured) or self._clock() - self._updated > _TOLERATED
+            isinstance(self._failure, Misconfigured) or not timedelta(0) <= self._clock() - self._updated <= _TOLERATED
         ):
             raise self._failure
         return self._known.get(order, "")
@@ -71,7 +71,7 @@ class Changes:
         now = self._clock()
         self._tried = now
         try:
-            if now - self._updated + _OVERLAP > _WINDOW:
+            if not timedelta(0) <= now - self._updated <= _WINDOW - _OVERLAP:
                 query = {f"filters[status][{n}]": status for n, status in enumerate(sorted(WAITING))}
                 statuses = await self._pages("order/certificate", "id", query)
                 self._known = {order: status for order, status in self._known.items() if order in statuses} | statuses

@@ -202,7 +202,7 @@ class SectigoBackend(Backend):
         now = self._clock()
         due = min((now - placed.since) / 4, timedelta(days=1))
         known = self._dcv.get(placed.id)
-        if known is None or now - known[0] >= due:
+        if known is None or not timedelta(0) <= now - known[0] < due:
             try:
                 known = (now, dcv_instructions(await self._client.get(f"/ssl/v1/{placed.id}/dcv")))
             except (Refusal, Retryable):

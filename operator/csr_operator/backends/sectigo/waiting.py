@@ -94,9 +94,10 @@ class Waiting:
         if len(self._looked) <= _FEW:
             return None
         async with self._listing:
-            if self._listed_at < placed.last_look(now):
+            if self._listed_at < placed.last_look(now) or now < self._listed_at:  # it was put back
                 self._looked = {ssl_id: at for ssl_id, at in self._looked.items() if now - at <= _BORNE}
-                self._seen = {ssl_id: seen for ssl_id, seen in self._seen.items() if ssl_id in self._looked}
+                kept = ((ssl_id, seen) for ssl_id, seen in self._seen.items() if ssl_id in self._looked)
+                self._seen = {ssl_id: seen for ssl_id, seen in kept if seen[0] <= now}
                 before = {state for _, state in self._seen.values()}
                 first = [state for state in _LISTED if state in before or not before]
                 await self._list(choice, first, now)
@@ -119,7 +120,7 @@ class Waiting:
         return seen[1] if seen is not None and self._clock() - seen[0] <= _BORNE else None
 
     async def _list(self, choice: Choice, states: Iterable[State], now: datetime) -> None:
-        if self._failure is not None and now < self._failed_at + self._failure.after:
+        if self._failure is not None and self._failed_at <= now < self._failed_at + self._failure.after:
             raise self._failure  # all that wait would ask the same
         try:
             listed = await self._states(choice, states)
