@@ -108,6 +108,19 @@ async def test_no_ca_is_asked_more_often_than_each_minute(after: timedelta, agai
     assert found.due(WWW, make_secret(WWW, "42"), SUGGESTS) == scene.now + again
 
 
+def test_a_clock_that_is_put_back_puts_no_question_off() -> None:
+    scene = Scene()
+    scene.store.put_request(WWW)
+    found, secret = advice(scene), make_secret(WWW, "42")
+    scene.now += timedelta(days=1)
+    found.note(WWW, "42", timedelta(hours=6))
+    scene.now -= timedelta(days=1)
+    due = found.due(WWW, secret, SUGGESTS)
+    assert due is not None
+    assert due - scene.now <= timedelta(hours=1)
+    assert found.due(WWW, secret, SUGGESTS) == due
+
+
 async def test_of_a_request_that_went_nothing_is_asked_or_kept() -> None:
     scene = Scene()
     found = advice(scene)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import yaml
@@ -15,6 +15,7 @@ from devcluster import ControlPlane
 from tests.support.kubectl import wait_until
 from tests.support.nursery import POINTS, Child, Nursery
 from tests.support.ports import free_ports
+from tests.support.shifted_operator import CLOCK_FILE, set_clock
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "csr-operator-system"
@@ -57,7 +58,11 @@ class OperatorProcess:
 
     measured: it is started as its users do, imports and all.
 
+    settable: its clock can be set while it runs.
+
     code: the folder with the packages of another version of the operator, which is started as its users do.
+
+    without: the options that this version does not have.
     """
 
     def __init__(
@@ -72,7 +77,9 @@ class OperatorProcess:
         strict: bool = False,
         points: Path | None = None,
         measured: bool = False,
+        settable: bool = False,
         code: Path | None = None,
+        without: Collection[str] = (),
     ) -> None:
         variant: tuple[str, float] = ("shifted", clock_offset)
         if patience is not None:
@@ -86,17 +93,26 @@ class OperatorProcess:
         self.port, self.probe_port, self.acme_port = free_ports(3)
         self.log = log
         self._variant, self._value = variant
-        self._arguments = [
-            *("run", "--issuer-check-interval", "2"),
-            *("--metrics-address", f"127.0.0.1:{self.port}", "--probe-address", f"127.0.0.1:{self.probe_port}"),
-            *("--acme-http-address", f"127.0.0.1:{self.acme_port}", *arguments),
-        ]
+        options = {
+            "--issuer-check-interval": "2",
+            "--metrics-address": f"127.0.0.1:{self.port}",
+            "--probe-address": f"127.0.0.1:{self.probe_port}",
+            "--acme-http-address": f"127.0.0.1:{self.acme_port}",
+        }
+        given = (part for name, value in options.items() if name not in without for part in (name, value))
+        self._arguments = ["run", *given, *arguments]
+        if "--probe-address" in without:  # it answers where the metrics are
+            self.probe_port = self.port
         self._env = {**os.environ, "KUBECONFIG": str(kubeconfig)}
         if points is not None:
             self._env[POINTS] = str(points)
         if installed is not None:
             folders = (str(installed), os.environ.get("PYTHONPATH"))
             self._env["PYTHONPATH"] = os.pathsep.join(folder for folder in folders if folder)
+        self._clock_file = log.with_suffix(".clock") if settable else None
+        if self._clock_file is not None:
+            self.set_clock(clock_offset)
+            self._env[CLOCK_FILE] = str(self._clock_file)
         self._measured, self._code = measured, code
         self._process: Child | subprocess.Popen[bytes] | None = None
 
@@ -120,6 +136,11 @@ class OperatorProcess:
     def shift(self, seconds: float) -> None:
         """From its next start on, its clock is ahead of the real one by so much."""
         self._value = seconds
+
+    def set_clock(self, seconds: float) -> None:
+        """From now on, its clock is ahead of the real one by so much, also while it runs: of one that is `settable`."""
+        assert self._clock_file is not None
+        set_clock(self._clock_file, seconds)
 
     def launch(self) -> None:
         """Start without waiting."""

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 logger = logging.getLogger(__name__)
 
-EVERY = timedelta(seconds=30)
-"""How often the wall clock is compared with one that nobody sets."""
+EVERY = timedelta(seconds=5)
+"""How often the wall clock is compared with one that nobody sets: so long may what is due by it be late."""
 
 SKEW = timedelta(minutes=1)
 """By so much a clock may be set, or differ, without that anything is made of it."""

@@ -263,9 +263,11 @@ class Issuers:
             CA_CALLS.labels(live.issuer.backend, "check", outcome).inc()
 
     def _rotated_at(self, before: IssuerState | None, fingerprint: str) -> datetime | None:
+        now = self._clock()
         if before is not None and fingerprint in ("", before.fingerprint):
-            return before.rotated_at
-        return self._clock()
+            # One later than now was noted by a clock that was put back since.
+            return min(before.rotated_at, now) if before.rotated_at is not None else None
+        return now
 
     async def _write_status(self, live: KnownIssuer, ready: bool, reason: Reason, message: str) -> None:
         issuer, now = live.issuer, self._clock()

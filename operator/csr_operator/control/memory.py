@@ -40,6 +40,9 @@ class Consultation:
 
     at: datetime
 
+    since: datetime
+    """When that was said: before that, the clock was put back."""
+
 
 @dataclass(slots=True)
 class Remembered:

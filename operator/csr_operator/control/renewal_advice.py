@@ -63,15 +63,16 @@ class RenewalAdvice:
         if issuer is None or issuer not in states or not states[issuer].suggests:
             return None
         remembered = self._memory.recall(request)
-        known = remembered.consultation
-        if known is None or known.reference != record.reference:
-            known = Consultation(record.reference, self._clock() + _SPREAD * fraction(request.uid))
+        known, now = remembered.consultation, self._clock()
+        if known is None or known.reference != record.reference or now < known.since:
+            known = Consultation(record.reference, now + _SPREAD * fraction(request.uid), now)
             remembered.consultation = known
         return known.at
 
     def note(self, request: CertificateRequest, reference: str, after: timedelta) -> None:
         """The CA was asked just now, and is to be asked again then, in a minute at the earliest."""
-        self._memory.recall(request).consultation = Consultation(reference, self._clock() + max(after, _LEAST))
+        now = self._clock()
+        self._memory.recall(request).consultation = Consultation(reference, now + max(after, _LEAST), now)
 
     async def ask(self, request: CertificateRequest, live: KnownIssuer) -> Done:
         """Ask, and keep what was said. Raises KubeError, Unreachable."""
