@@ -21,11 +21,14 @@ class Replicas:
         self._running = ExitStack()
         self._count = 0
 
-    def start(self, *more: str) -> OperatorProcess:
-        """One more, until it is ready; ended with the others. more: arguments of its own."""
+    def start(self, *more: str, settable: bool = False) -> OperatorProcess:
+        """One more, until it is ready; ended with the others. more: arguments of its own. settable: as of
+        OperatorProcess."""
         self._count += 1
         log = self._folder / f"replica-{self._count}.log"
-        return self._running.enter_context(OperatorProcess(self._credentials, log, *self._arguments, *more))
+        return self._running.enter_context(
+            OperatorProcess(self._credentials, log, *self._arguments, *more, settable=settable)
+        )
 
     def close(self) -> None:
         """End all that still run."""
