@@ -83,8 +83,10 @@ class Scene:
 
 
 @contextmanager
-def running_scene(cluster: ControlPlane, credentials: Path, folder: Path, **server_options: Any) -> Iterator[Scene]:
-    """server_options: of `pebble`."""
+def running_scene(
+    cluster: ControlPlane, credentials: Path, folder: Path, *, settable: bool = False, **server_options: Any
+) -> Iterator[Scene]:
+    """settable: as of OperatorProcess. server_options: of `pebble`."""
     kubectl = Kubectl(cluster, new_namespace(cluster))
     (http_port,) = free_ports(1)
     (programs := folder / "programs").mkdir()
@@ -96,7 +98,7 @@ def running_scene(cluster: ControlPlane, credentials: Path, folder: Path, **serv
         bind(folder, ["example.com"]) as dns,
         pebble(folder, dns_port=dns.port, http_port=http_port, **server_options) as server,
         AcmeProxy(server) as proxy,
-        OperatorProcess(credentials, folder / "operator.log", *arguments) as operator,
+        OperatorProcess(credentials, folder / "operator.log", *arguments, settable=settable) as operator,
     ):
         kubectl.apply(rfc2136_secret(dns))
         yield Scene(cluster, Site(kubectl, operator), server, dns, proxy, programs)

@@ -109,12 +109,12 @@ class OperatorProcess:
         if installed is not None:
             folders = (str(installed), os.environ.get("PYTHONPATH"))
             self._env["PYTHONPATH"] = os.pathsep.join(folder for folder in folders if folder)
+        self._process: Child | subprocess.Popen[bytes] | None = None
         self._clock_file = log.with_suffix(".clock") if settable else None
         if self._clock_file is not None:
             self.set_clock(clock_offset)
             self._env[CLOCK_FILE] = str(self._clock_file)
         self._measured, self._code = measured, code
-        self._process: Child | subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "OperatorProcess":
         self.start()
@@ -138,9 +138,19 @@ class OperatorProcess:
         self._value = seconds
 
     def set_clock(self, seconds: float) -> None:
-        """From now on, its clock is ahead of the real one by so much, also while it runs: of one that is `settable`."""
+        """From now on, its clock is ahead of the real one by so much, also while it runs: of one that is `settable`.
+
+        Returns when it has noticed: what is set to and fro between two of its looks at the clock, it does not.
+        """
         assert self._clock_file is not None
+        told, by = self._times_set(), abs(seconds - self._value)
+        self._value = seconds
         set_clock(self._clock_file, seconds)
+        if self._process is not None and by > 60:
+            wait_until("it has noticed that its clock was set", lambda: self._times_set() > told)
+
+    def _times_set(self) -> int:
+        return self.log.read_text().count("the clock was set by") if self.log.exists() else 0
 
     def launch(self) -> None:
         """Start without waiting."""
