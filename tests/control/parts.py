@@ -25,6 +25,7 @@ from csr_operator.control.renewal_advice import RenewalAdvice
 from csr_operator.control.repairs import Repairs
 from csr_operator.control.reports import Reports
 from csr_operator.control.revocations import Revocations
+from csr_operator.control.scope import Scope
 from csr_operator.control.situations import Situations
 from csr_operator.decisions.actions import Action, Rest
 from csr_operator.issuance.performer import Performer
@@ -161,14 +162,14 @@ def _path(key: ObjectKey) -> str:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Parts]:
-    """With a namespace, and nothing in it."""
+async def running(scope: Scope | None = None) -> AsyncIterator[Parts]:
+    """With a namespace, and nothing in it. scope: of the replica, if there are others."""
     scene, seal, settings = Scene(now=_start()), Seal([b"k" * 32]), Settings()
     api, shown, gone = Api(scene.now), list[Raw](), list[CertificateRequest]()
     kube, clock, store, memory = api.kube, scene.clock, scene.store, scene.memory
     events, journal = Events(kube.transport, clock), Journal(asyncio.get_running_loop().time)
     challenges = cast(Challenges, None)  # no CA connects
-    issuers = Issuers(kube, "system", clock, scene.woken.append, challenges, None, http_session, lambda _: True)
+    issuers = Issuers(kube, "system", clock, scene.woken.append, challenges, None, http_session, scope or Scope.whole())
     paces, repairs = Paces(memory, seal, clock), Repairs()
     with ThreadPoolExecutor(1) as cpu:
         performer = Performer(kube, cpu, clock, seal, Permission(store, issuers, kube.namespaces).check)

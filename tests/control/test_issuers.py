@@ -1,15 +1,37 @@
 """Issuers whose spec came in past admission, as from another version of its definition: what is wrong, and where."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from csr_operator.api.keys import Kind
+from csr_operator.api.shards import SHARDS
+from csr_operator.control.issuer_reconciler import IssuerReconciler
+from csr_operator.control.journal import Journal
+from csr_operator.control.reconciler import Aside, Done, Retry
+from csr_operator.control.scope import Scope
+from csr_operator.control.slots import Slots
 from tests.control.parts import Parts, running
 
 KEY = {"privateKeySecretRef": {"name": "account"}}
 WITH_SERVER = {"server": "https://ca.example.com/directory", **KEY}
 UNREADABLE = "it cannot be read: write it as `kubectl explain` shows"
+
+
+class Halting:
+    """A replica that may not act before it is told so, as while its Lease is not renewed."""
+
+    place = (0, 2)
+    acts = False
+
+    def holds(self, shard: int) -> bool:
+        return self.acts
+
+    def has_taken(self) -> None:
+        pass
 
 
 @pytest.fixture
@@ -50,3 +72,33 @@ async def test_what_is_odd_is_told_with_its_field(parts: Parts, backend: str, co
     known = await parts.add_issuer("odd", **{backend: config})
     assert known.state is not None
     assert known.state.message.startswith(told)
+
+
+async def test_a_status_that_may_not_be_written_at_this_moment_is_written_as_soon_as_it_may() -> None:
+    replica, interval = Halting(), timedelta(hours=1)
+    scope = Scope(replica)
+    scope.take(frozenset(range(SHARDS)))
+    async with running(scope) as parts:
+        known = await parts.add_issuer("ca")
+        slots = Slots(wake=parts.scene.woken.append, later=asyncio.get_running_loop().call_later)
+        journal = Journal(asyncio.get_running_loop().time)
+        reconciler = IssuerReconciler(Kind.ISSUER, parts.issuers, slots, journal, interval, parts.scene.woken.append)
+        key = known.issuer.key
+
+        async def reconciled() -> Done | Retry:
+            aside = await reconciler.reconcile(key)
+            assert isinstance(aside, Aside)
+            return await aside.work
+
+        assert isinstance(await reconciled(), Retry)
+        assert not known.issuer.conditions
+        replica.acts = True
+        assert await reconciled() == Done(interval)
+        assert [condition.type for condition in known.issuer.conditions] == ["Ready"]
+
+
+async def test_the_status_of_an_issuer_that_another_replica_tells_of_is_left_to_it() -> None:
+    async with running(Scope(Halting())) as parts:
+        known = await parts.add_issuer("ca")
+        assert await parts.issuers.check(known.issuer.key)
+        assert not known.issuer.conditions

@@ -9,6 +9,7 @@ from csr_operator.api.keys import ObjectKey, SecretKey
 from csr_operator.api.parse_issuer import parse_issuer
 from csr_operator.challenges.responder import Challenges
 from csr_operator.control.issuers import Issuers
+from csr_operator.control.scope import Scope
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError
 from csr_operator.plugin.http import http_session
@@ -47,7 +48,7 @@ def _issuers(kube: Forbidding) -> tuple[Issuers, ObjectKey]:
         cast(Challenges, None),
         None,
         http_session,
-        lambda _: True,
+        Scope.whole(),
     )
     issuers.observe(found)
     return issuers, found.key

@@ -85,7 +85,7 @@ class Controller:
             challenges,
             settings.dns_programs,
             session,
-            lambda issuer: scope.may_act(shard_of(issuer.namespace, issuer.name)),
+            scope,
         )
         self._cpu = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="signatures")
         permission = Permission(store, issuers, kube.namespaces)
@@ -177,6 +177,13 @@ class Controller:
         """Return when all that was shown until now is filed."""
         for filing in self._filings:
             await filing.all_filed()
+
+    def filed(self, takings: int) -> None:
+        """All is filed of the shards that had been taken by then (as `scope.takings` was): work on them begins."""
+        shards = self.scope.filed(takings)
+        for key, _ in self._issuers.uids():
+            if shard_of(key.namespace, key.name) in shards:
+                self._queue.add(key)  # whoever had it may not have told how it is
 
     def samples(self) -> Iterator[RequestSample]:
         """For the metrics: each request as it stands now. Called in a thread, so nothing is changed here."""

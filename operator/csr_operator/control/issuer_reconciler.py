@@ -10,7 +10,7 @@ from csr_operator.api.parse_issuer import parse_issuer
 from .filing import Filing
 from .issuers import Issuers
 from .journal import Journal
-from .reconciler import Aside, Done, Gone, Key
+from .reconciler import Aside, Done, Gone, Key, Retry
 from .slots import Slots
 
 
@@ -60,6 +60,5 @@ class IssuerReconciler:
         assert isinstance(key, ObjectKey)
         return Aside(self._check(key)) if self._issuers.get(key) is not None else Gone()
 
-    async def _check(self, key: ObjectKey) -> Done:
-        await self._issuers.check(key)
-        return Done(self._interval)
+    async def _check(self, key: ObjectKey) -> Done | Retry:
+        return Done(self._interval) if await self._issuers.check(key) else Retry()

@@ -15,6 +15,7 @@ from csr_operator.api.conditions import Condition
 from csr_operator.api.issuer import Issuer
 from csr_operator.api.keys import ObjectKey, SecretKey, is_newer, issuer_name
 from csr_operator.api.reasons import Reason
+from csr_operator.api.shards import shard_of
 from csr_operator.backends import registry
 from csr_operator.challenges.responder import Challenges, IssuerResponder
 from csr_operator.decisions.status import condition_bodies, issuer_conditions
@@ -34,6 +35,7 @@ from csr_operator.plugin.errors import BackendError, Misconfigured, SecretNotFou
 from csr_operator.plugin.text import redact
 
 from .issuer_credentials import find_refusal
+from .scope import Scope
 
 logger = logging.getLogger(__name__)
 
@@ -82,8 +84,8 @@ class KnownIssuer:
 class Issuers:
     """changed: called with the key of an issuer of which requests may now get another answer.
 
-    session: makes what all backends share, when the first of them asks for it. speaks_for: whether this replica writes
-    the status of an issuer.
+    session: makes what all backends share, when the first of them asks for it. scope: who has the shard of an issuer's
+    name writes its status.
     """
 
     def __init__(
@@ -95,10 +97,10 @@ class Issuers:
         challenges: Challenges,
         programs: Path | None,
         session: Callable[[], aiohttp.ClientSession],
-        speaks_for: Callable[[ObjectKey], bool],
+        scope: Scope,
     ) -> None:
         self._kube, self._clock, self._changed, self._challenges = kube, clock, changed, challenges
-        self._programs, self._make_session, self._speaks_for = programs, session, speaks_for
+        self._programs, self._make_session, self._scope = programs, session, scope
         self._cluster_resource_namespace = cluster_resource_namespace
         self._session: aiohttp.ClientSession | None = None
         self._live: dict[ObjectKey, KnownIssuer] = {}
@@ -164,11 +166,14 @@ class Issuers:
         self._changed(key)
         return True
 
-    async def check(self, key: ObjectKey) -> None:
-        """Ask the backend how it is, and write the issuer's status if that is news. Raises Unreachable, KubeError."""
+    async def check(self, key: ObjectKey) -> bool:
+        """Ask the backend how it is, and write the issuer's status if that is news. Raises Unreachable, KubeError.
+
+        False if that is to be done here, and may not be at this moment: who else may have the shard is not known.
+        """
         live = self._live.get(key)
         if live is None:
-            return
+            return True
         ready, reason, health = await self._ask(live)
         message = _bounded(live, ready, reason, health.message, self._clock())
         traits = live.backend.traits if live.backend is not None else Traits()
@@ -189,7 +194,7 @@ class Issuers:
         if state != live.state:
             live.state = state
             self._changed(key)
-        await self._write_status(live, ready, reason, message)
+        return await self._write_status(live, ready, reason, message)
 
     def _start(self, issuer: Issuer) -> KnownIssuer:
         namespace = issuer.namespace or self._cluster_resource_namespace
@@ -269,21 +274,25 @@ class Issuers:
             return min(before.rotated_at, now) if before.rotated_at is not None else None
         return now
 
-    async def _write_status(self, live: KnownIssuer, ready: bool, reason: Reason, message: str) -> None:
+    async def _write_status(self, live: KnownIssuer, ready: bool, reason: Reason, message: str) -> bool:
+        """As `check`."""
         issuer, now = live.issuer, self._clock()
         conditions = issuer_conditions(issuer.generation, ready, reason, message, issuer.conditions, now)
         if live.told is None or conditions == issuer.conditions:
             live.told = live.told or now
-        if conditions == issuer.conditions or not self._speaks_for(issuer.key):
-            return
+        shard = shard_of(issuer.namespace, issuer.name)
+        if conditions == issuer.conditions or shard not in self._scope:
+            return True
         if _still_away(issuer, ready, reason) and timedelta(0) <= now - live.told < _NEWS:
-            return
+            return True
+        if not self._scope.may_act(shard):
+            return False
         body = {"conditions": condition_bodies(conditions), "observedGeneration": issuer.generation}
         try:
             answer = await self._kube.custom_objects.patch_status(issuer.key, issuer.resource_version, body)
         except KubeError as error:
             if error.status in (404, 409):
-                return  # gone, or newer: the watch shows it
+                return True  # gone, or newer: the watch shows it
             if error.status == 422:
                 if live.refused != message:
                     logger.warning(
@@ -292,12 +301,13 @@ class Issuers:
                         quoted(error, 500),
                     )
                 live.refused = message
-                return
+                return True
             raise
         if live.issuer is issuer:
             live.issuer = replace(issuer, resource_version=answer["metadata"]["resourceVersion"], conditions=conditions)
             live.told = now
         logger.log(logging.INFO if ready else logging.WARNING, "%s: %s: %s", issuer.key, reason, message)
+        return True
 
 
 def _bounded(live: KnownIssuer, ready: bool, reason: Reason, message: str, now: datetime) -> str:

@@ -74,9 +74,12 @@ class Scope:
         self._count()
         self._replica.has_taken()
 
-    def filed(self, takings: int) -> None:
-        """All that there is in what had been taken by then (as `takings` was) is known."""
-        self._unfiled = {shard: number for shard, number in self._unfiled.items() if number > takings}
+    def filed(self, takings: int) -> frozenset[int]:
+        """All that there is in what had been taken by then (as `takings` was) is known; returns what was not before."""
+        known = frozenset(shard for shard, number in self._unfiled.items() if number <= takings)
+        for shard in known:
+            del self._unfiled[shard]
+        return known
 
     def give_up(self, shards: frozenset[int]) -> frozenset[int]:
         """Begin nothing more in these, and in no others; returns those in which nothing goes on any more."""

@@ -259,7 +259,7 @@ class Operator:
         self._begin("catching up", self._catch_up())
         await self._pulse.all_listed()
         await self._controller.all_filed()
-        self._controller.scope.filed(takings)
+        self._controller.filed(takings)
         self._controller.start()
         self._begin("challenges", self._challenges.sweep_for_ever())
         self._synced = True
@@ -316,7 +316,7 @@ class Operator:
             takings = self._controller.scope.takings
             await self._lists.through(self._lists.ask())
             await self._controller.all_filed()
-            self._controller.scope.filed(takings)
+            self._controller.filed(takings)
 
     def _begin(self, name: str, coroutine: Any) -> None:
         if any(task.get_name() == name for task in self._tasks):
