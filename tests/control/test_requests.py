@@ -1,8 +1,13 @@
 """What a decision leads to, where what it was made on changes before it is carried out."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
+from csr_operator.api.request import CertificateRequest
+from csr_operator.api.secrets import SecretMeta, Staged
 from csr_operator.control.journal import Journal
 from csr_operator.control.reconciler import Aside, Done
 from csr_operator.control.requests import RequestReconciler
@@ -35,26 +40,17 @@ def reconciler(parts: Parts) -> RequestReconciler:
     )
 
 
-async def test_a_certificate_that_is_seen_after_the_decision_is_not_replaced() -> None:
+@pytest.mark.parametrize("make", [make_secret, make_order], ids=["its certificate", "its order"])
+async def test_what_is_seen_after_the_decision_is_not_replaced(
+    make: Callable[[CertificateRequest], SecretMeta | Staged],
+) -> None:
     async with running() as parts:
         await parts.add_issuer("ca")
         request = parts.ask()
         decided = await reconciler(parts).reconcile(request.key)
         assert isinstance(decided, Aside)
 
-        parts.scene.store.put_secret(make_secret(request))  # the watch is late
-        assert await decided.work == Done(timedelta(0))
-        assert SECRETS.path(NAMESPACE, request.secret.name) not in parts.api.objects
-
-
-async def test_nor_is_an_order_placed_beside_one_that_is_seen_after_the_decision() -> None:
-    async with running() as parts:
-        await parts.add_issuer("ca")
-        request = parts.ask()
-        decided = await reconciler(parts).reconcile(request.key)
-        assert isinstance(decided, Aside)
-
-        parts.scene.store.put_secret(make_order(request))
+        parts.scene.store.put_secret(make(request))  # the watch is late
         assert await decided.work == Done(timedelta(0))
         assert SECRETS.path(NAMESPACE, request.secret.name) not in parts.api.objects
 
