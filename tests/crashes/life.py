@@ -71,7 +71,8 @@ class Life:
                 for stage in STAGES:
                     self._pass_through(stage, stages)
                 self._plan("end")
-                assert operator.stop() == 0, operator.log.read_text()[-3000:]
+                status = operator.stop()
+                assert status == 0, f"it ended with {status}: {operator.log.read_text()[-3000:]}"
                 stages.check_end()
             assert self.kills or " WARNING " not in log.read_text(), log.read_text()
         finally:
@@ -117,10 +118,16 @@ class Life:
             last, before = before, len(lines)
             return last == before and _is_idle(operator) and not stages.missing(stage)
 
-        try:
-            stages.site.wait(f"it rests after {stage}", is_at_rest, seconds=60)
-        except AssertionError as error:
-            raise AssertionError(f"{stages.missing(stage)}: {error}") from None
+        while True:
+            try:
+                stages.site.wait(f"it rests after {stage}", is_at_rest, seconds=60)
+            except AssertionError as error:
+                raise AssertionError(f"{stages.missing(stage)}: {error}") from None
+            self._plan(stage)  # from now on none is killed
+            if not operator.has_ended():
+                return
+            ends.append(operator.stop())  # while it rested, at a point that comes by itself, such as its Lease
+            self._take_over(stage, kill, ends, operator)
 
     def _take_over(self, stage: str, kill: Kill | None, ends: Sequence[int], operator: OperatorProcess) -> None:
         """ends: with what the operators of this stage ended, the last one just now."""
