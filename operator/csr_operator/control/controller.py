@@ -55,7 +55,7 @@ _CALLS = 8
 class Controller:
     """clock: the time now, in UTC. seal: has its keys before the first Secret is shown. session: for all backends.
 
-    replica: what it is among several; when all was shown that it took, `scope.filed` is to be called.
+    replica: what it is among several; when all was shown that it took, `filed` is to be called.
     """
 
     def __init__(
