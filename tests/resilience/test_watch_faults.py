@@ -40,6 +40,8 @@ ANSWERED = {
     "unauthorized": (401, "Unauthorized"),
     "forbidden": (403, "no"),
     "not found": (404, "404 page not found\n"),
+    "a page of a load balancer": (404, "<html>default backend - 404</html>"),
+    "a Status without sense": (200, '{"kind":"Status","metadata":{}}'),
     "gone": (410, "too old resource version"),
     "too many": (429, ""),
     "internal error": (500, "<html>"),
@@ -99,6 +101,7 @@ def test_what_is_answered_to_who_lists_and_watches(site: Site, proxy: ApiProxy, 
     proxy.cut()
     try:
         wait_until("all are asked for", lambda: set(WATCHED) <= dict(proxy.seen[seen:]).keys(), seconds=60)
+        wait_until("its Lease is renewed", lambda: ("leases", "PUT") in proxy.seen[seen:], seconds=60)
         assert site.operator.get("/healthz") == "ok\n"
     finally:
         proxy.answers = {}

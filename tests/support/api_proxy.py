@@ -14,6 +14,7 @@ from csr_operator.kube import resources
 from tests.support.loop import LoopThread
 
 WATCHED = tuple(resource.plural for resource in resources.WATCHED.values())
+_SEEN = (*WATCHED, resources.LEASES.plural)
 
 
 @dataclass(slots=True, eq=False)
@@ -30,7 +31,8 @@ class ApiProxy:
     """A context manager; it serves HTTP from a thread of its own, as who the caller's token says.
 
     server: a kubeconfig that leads to it. answers: by resource (`*`: any), how each call is answered instead; once: the
-    next one. seen: resource and verb of what came. muted: watches bring nothing. broken: how many answers were lost.
+    next one. seen: resource and verb of what came, the resource being empty unless it is watched, or that of Leases.
+    muted: watches bring nothing. broken: how many answers were lost.
     """
 
     server: Path
@@ -116,7 +118,7 @@ class ApiProxy:
                 stream.over.set()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        resource = next((name for name in reversed(request.path.split("/")) if name in WATCHED), "")
+        resource = next((name for name in reversed(request.path.split("/")) if name in _SEEN), "")
         is_watch = request.query.get("watch") == "true"
         self.seen.append((resource, "watch" if is_watch else request.method))
         answer = self.once.pop(resource, None) or self.answers.get(resource) or self.answers.get("*")

@@ -5,13 +5,14 @@ import fcntl
 import os
 import random
 import socket
-import tempfile
 from functools import cache
 from pathlib import Path
 
 _RANGE = range(10240, 32768)
 """Below the ports that the kernel gives to connections: one of those would take the port before it is listened on."""
 
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "csr-operator"
+"""Not in the folder for temporary files: what that is differs between the processes of a run."""
 
 _given: set[int] = set()
 
@@ -39,7 +40,8 @@ def _is_ours(port: int) -> bool:
 @cache
 def _claims() -> int:
     """A file in which each process locks the octets of its ports."""
-    path = Path(tempfile.gettempdir()) / f"csr-operator-test-ports-{os.getuid()}"
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    path = _CACHE / "test-ports"
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 

@@ -21,7 +21,7 @@ from csr_operator.manager.watch import Lists, Pulse, follow, sources
 DEADLINE = 10.0
 REMEDY = "kubectl apply --server-side -k deploy/"
 NOT_FOUND = "the server could not find the requested resource"
-EMPTY = {"metadata": {"resourceVersion": "7"}, "items": []}
+EMPTY = {"kind": "ExampleList", "metadata": {"resourceVersion": "7"}, "items": []}
 SETTINGS = Resource("", "v1", "configmaps", "ConfigMap", selector="example.com/settings", metadata_only=True)
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", namespaced=False)
 

@@ -124,7 +124,7 @@ class Cluster:
         review = SELF_SUBJECT_REVIEWS
         body: Object = {"apiVersion": f"{review.group}/{review.version}", "kind": review.kind}
         try:
-            answer = await self._transport.call("create", "POST", review.plural, review.path(), body=body)
+            answer = await self._transport.review(review.plural, review.path(), body)
         except KubeError:
             return ""
         return str(answer["status"]["userInfo"].get("username") or "")

@@ -291,7 +291,7 @@ class Issuers:
         try:
             answer = await self._kube.custom_objects.patch_status(issuer.key, issuer.resource_version, body)
         except KubeError as error:
-            if error.status in (404, 409):
+            if error.status == 409 or error.is_not_found:
                 return True  # gone, or newer: the watch shows it
             if error.status == 422:
                 if live.refused != message:

@@ -122,7 +122,7 @@ class Reports:
             body = status_body(status, csr_pem)
             answer = await self._objects.patch_status(request.key, request.resource_version, body)
         except KubeError as error:
-            if error.status in (404, 409):
+            if error.status == 409 or error.is_not_found:
                 return False  # the watch shows it, unless it was our own word that the CA takes long
             if error.status == 422:
                 remembered.refused = wanted

@@ -143,7 +143,7 @@ class Revocations:
         try:
             await self._kube.custom_objects.patch_finalizers(request.key, request.resource_version, finalizers)
         except KubeError as error:
-            if error.status not in (404, 409):
+            if error.status != 409 and not error.is_not_found:
                 raise
             return False
         return True

@@ -37,6 +37,19 @@ _LIST_HEAD = re.compile(rb'^\{[^{]{0,1024}"metadata":(\{[^{}]{0,32768}\})')
 _EVENT_HEAD = re.compile(rb'^\{"type":"([A-Z]{1,16})"')
 
 
+def is_versioned(parsed: object) -> bool:
+    """It has what the API server gives each object and each list, which a page of a proxy or a portal does not."""
+    if not isinstance(parsed, dict) or not isinstance(parsed.get("kind"), str):
+        return False
+    metadata = parsed.get("metadata")
+    return isinstance(metadata, dict) and isinstance(metadata.get("resourceVersion"), str)
+
+
+def is_success(parsed: object) -> bool:
+    """The Status that answers a deletion (https://kubernetes.io/docs/reference/using-api/api-concepts/)."""
+    return isinstance(parsed, dict) and parsed.get("kind") == "Status" and parsed.get("status") == "Success"
+
+
 async def read_lines(content: aiohttp.StreamReader, most: int) -> AsyncIterator[bytes]:
     """Each line, without its end. Of one of more than `most` bytes only the beginning is kept, and yielded."""
     held, size = bytearray(), 0

@@ -22,7 +22,7 @@ class CustomObjects:
         try:
             return await self._transport.call("get", "GET", WATCHED[key.kind].plural, _path(key))
         except KubeError as error:
-            if error.status == 404:
+            if error.is_not_found:
                 return None
             raise
 

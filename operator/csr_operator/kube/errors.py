@@ -1,5 +1,7 @@
 """How a call of the Kubernetes API ends that gave no answer to go on with."""
 
+from http import HTTPStatus
+
 
 class KubeError(Exception):
     """The API server refused; `reason` is that of its Status (https://kubernetes.io/docs/reference/using-api/)."""
@@ -7,6 +9,12 @@ class KubeError(Exception):
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message or reason or f"HTTP status {status}")
         self.status, self.reason = status, reason
+
+    @property
+    def is_not_found(self) -> bool:
+        """The API server says that there is no such object. A 404 of whatever stands before it, or of an API that it
+        does not serve, says nothing of an object."""
+        return self.status == HTTPStatus.NOT_FOUND and self.reason == "NotFound"
 
 
 class Unreachable(Exception):

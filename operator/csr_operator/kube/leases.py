@@ -42,6 +42,6 @@ class Leases:
         except KubeError as error:
             if error.status == 409:
                 return False
-            if error.status != 404:
+            if not error.is_not_found:
                 raise
         return True

@@ -37,9 +37,9 @@ class Namespaces:
         try:
             answer = await self._get(namespace)
         except KubeError as error:
-            if error.status not in (403, 404):
+            if error.status != 403 and not error.is_not_found:
                 raise
-            return error.status == 404
+            return error.is_not_found
         return "deletionTimestamp" in answer["metadata"]
 
     async def _get(self, namespace: str) -> Object:

@@ -27,7 +27,7 @@ class Secrets:
         try:
             return await self._transport.call("get", "GET", "secrets", _path(key), accept=accept)
         except KubeError as error:
-            if error.status == 404:
+            if error.is_not_found:
                 return None
             raise
 
@@ -57,7 +57,7 @@ class Secrets:
             body = {"preconditions": {"uid": uid}}
             await self._transport.call("delete", "DELETE", "secrets", _path(key), body=body)
         except KubeError as error:
-            if error.status not in (404, 409):
+            if error.status != 409 and not error.is_not_found:
                 raise
 
     async def remove_finalizers(self, key: SecretKey, uid: str) -> None:
@@ -65,7 +65,7 @@ class Secrets:
         try:
             await self._transport.patch("secrets", _path(key), {"metadata": {"uid": uid, "finalizers": None}})
         except KubeError as error:
-            if error.status not in (404, 409, 422):
+            if error.status not in (409, 422) and not error.is_not_found:
                 raise
 
     async def guard(self, key: SecretKey, uid: str, *, guarded: bool) -> Object:

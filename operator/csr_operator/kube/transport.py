@@ -19,7 +19,15 @@ from csr_operator.api.names import MANAGER
 from csr_operator.fence import FencedRequest, check_fence
 from csr_operator.metrics import KUBERNETES_CALLS
 
-from .bodies import HEAD_BYTES, MOST_BYTES, parse_list_head, parse_object, parse_without_depths
+from .bodies import (
+    HEAD_BYTES,
+    MOST_BYTES,
+    is_success,
+    is_versioned,
+    parse_list_head,
+    parse_object,
+    parse_without_depths,
+)
 from .errors import KubeError, NoConfiguration, Unreachable
 from .kubeconfig import read_configuration
 from .objects import Object
@@ -40,6 +48,7 @@ MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 _NOT_YAML = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _PAGE = 500
+_STRANGER = "what answered is not the Kubernetes API"
 _LOGIN_PAUSE = 5.0
 """Seconds until credentials that the API server refuses are read again."""
 
@@ -89,12 +98,12 @@ class Transport:
 
     async def check_credentials(self) -> None:
         """Raises KubeError with status 401 if the API server does not know us."""
-        await self.call("get", "GET", "version", "/version")
+        await self._call("get", "GET", "version", "/version")
 
     async def check_discovery(self) -> None:
         """Raises KubeError, Unreachable unless the API server tells what it has."""
         for path in ("/api", "/api/v1", "/apis"):
-            await self.call("get", "GET", "discovery", path)
+            await self._call("get", "GET", "discovery", path)
 
     async def session(self) -> tuple[str, aiohttp.ClientSession]:
         """The API server's address, and a session for somebody else's calls of it, who has to close it."""
@@ -120,7 +129,34 @@ class Transport:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> Object:
-        """The answer to one request. verb, resource: what the metrics call it."""
+        """The object, list or Status that answers a request. verb, resource: what the metrics call it."""
+        answer = await self._call(
+            verb, method, resource, path, query=query, body=body, content_type=content_type, accept=accept
+        )
+        if not is_versioned(answer) and not (method == "DELETE" and is_success(answer)):
+            raise Unreachable(f"{verb} {resource}: {_STRANGER}")
+        return answer
+
+    async def review(self, resource: str, path: str, body: Object) -> Object:
+        """What the API server answers to a question; it stores none."""
+        answer = await self._call("create", "POST", resource, path, body=body)
+        if not isinstance(answer, dict) or not isinstance(answer.get("status"), dict):
+            raise Unreachable(f"create {resource}: {_STRANGER}")
+        return answer
+
+    async def _call(
+        self,
+        verb: str,
+        method: str,
+        resource: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Object | str | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> Object:
+        """Whatever JSON answers it."""
         if query:
             path = f"{path}?{urlencode(query)}"
         headers = {"Accept": accept, "Content-Type": content_type}
@@ -176,6 +212,8 @@ class Transport:
                 continue
             if page is None:
                 page = parse_list_head(text)
+            elif not is_versioned(page) or "items" not in page:
+                raise Unreachable(f"list {resource}: {_STRANGER}")
             yield page
             token = page["metadata"].get("continue")
             if not token:

@@ -141,7 +141,7 @@ class Membership:
                 self._lease = await self._leases.replace(lease)
             return True
         except KubeError as error:
-            if error.status == 404:
+            if error.is_not_found:
                 self._end("its Lease is gone")
             elif error.status != 409:
                 raise
