@@ -13,7 +13,7 @@ A part is YAML as it is to stand in a definition, but for this:
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,12 @@ def render(kind: str, folders: Folders = FOLDERS) -> str:
     frame = CRDS / "parts" / "issuer.yaml"
     values = {"kind": kind, "singular": kind.lower(), "namespace": NAMESPACES[kind], "field": "", "file": _name(frame)}
     fragments = {name: _fragments(paths, _REQUIRED[name]) for name, paths in folders.items()}
-    made = _Maker(fragments).make(_load(frame), values)
+    maker = _Maker(fragments)
+    made = maker.make(_load(frame), values)
+    for folder, owners in maker.owners.items():
+        for fragment in fragments[folder]:
+            if odd := sorted({*fragment.only} - owners):
+                raise BadPart(f"{fragment.file}: only: {odd[0]}: write one of {', '.join(sorted(owners))}")
     return _HEADER + yaml.dump(made, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=112)
 
 
@@ -130,9 +135,9 @@ def _fragment(file: Path, required: Sequence[str]) -> Fragment:
     for name in ("fields", "only"):
         if odd := [entry for entry in keys.get(name, ()) if not isinstance(entry, str)]:
             raise BadPart(f"{_name(file)}: {name}: {odd[0]}: it is not text: write it in quotation marks")
-    for field, schema in keys["fields"].items():
+    for name, schema in keys["fields"].items():
         if not isinstance(schema, dict):
-            raise BadPart(f"{_name(file)}: fields.{field}: write the schema of the property")
+            raise BadPart(f"{_name(file)}: fields.{name}: write the schema of the property")
     return Fragment(**keys, file=_name(file))
 
 
@@ -226,6 +231,8 @@ def _check_rules(rules: Any, values: Values) -> None:
 @dataclass(frozen=True, slots=True)
 class _Maker:
     fragments: Mapping[str, Sequence[Fragment]]
+    owners: dict[str, set[str]] = field(default_factory=dict)
+    """Where the fragments of each folder were asked for."""
 
     def make(self, node: Any, values: Values) -> Any:
         """What a node of a part is in the definition."""
@@ -257,6 +264,7 @@ class _Maker:
         if not isinstance(properties["$each"], str) or properties["$each"] not in self.fragments:
             raise _bad(values, f"$each: there is no folder {properties['$each']}, but {', '.join(self.fragments)}")
         owner = values["field"].rpartition(".")[0]
+        self.owners.setdefault(properties["$each"], set()).add(owner)
         fragments = [part for part in self.fragments[properties["$each"]] if owner in (part.only or [owner])]
         values = {**values, "owner": owner, **_counted(fragments)}
         rules = []

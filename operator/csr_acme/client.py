@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urljoin
 
@@ -265,12 +266,17 @@ class AcmeClient:
                 raise
 
     async def renewal_info(self, certificate_id: str) -> RenewalInfo | None:
-        """Of the certificate with that `renewal_id` (RFC 9773); None if the server has no such thing, or it is no
-        `renewal_id` at all."""
+        """Of the certificate with that `renewal_id` (RFC 9773); None if the server has none, or knows no such
+        certificate, or it is no `renewal_id` at all."""
         url = (await self.directory()).renewal_info
         if not url or not is_certificate_id(certificate_id):
             return None
-        answer = await self._fetch("GET", "renewalInfo", f"{url.rstrip('/')}/{certificate_id}")
+        try:
+            answer = await self._fetch("GET", "renewalInfo", f"{url.rstrip('/')}/{certificate_id}")
+        except (Refused, Unreachable) as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
         wait = answer.retry_after if answer.retry_after is not None else _ARI_RETRY_AFTER
         return _parsed(lambda: RenewalInfo.parse(answer.json(), self.origin, wait), "renewal information")
 

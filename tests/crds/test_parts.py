@@ -185,6 +185,7 @@ def test_each_dns_provider_has_a_schema_and_the_other_way_round() -> None:
         ("$part: secretName", "$part: ../parts/secretName", "there is no crds/parts/../parts/secretName.yaml"),
         ("  mint:\n", "  1:\n", "fields: 1: it is not text"),
         ("order: 99", "only: [1]\norder: 99", "only: 1: it is not text"),
+        ("order: 99", "only: [acme.solver]\norder: 99", "only: acme.solver: write one of "),
         ("order: 99", "? [a]\n: b\norder: 99", "a key has to be text"),
         ("order: 99", "rules: &r [*r]\norder: 99", "an alias has no place here"),
         pytest.param("order: 99", "order: " + "9" * 5000, "Exceeds the limit", id="long"),

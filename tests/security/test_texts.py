@@ -1,5 +1,6 @@
 """What others write of us: shown without our credentials, whatever they made of them, on one line, and in short."""
 
+import hashlib
 import html
 import json
 from base64 import b64encode, urlsafe_b64encode
@@ -9,14 +10,24 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from csr_acme.errors import Problem, Refused
 from csr_operator.backends.acme.refusals import to_backend_error
-from csr_operator.pki.keys import KeyAlgorithm, KeyEncoding, KeyParameters, generate, private_key_pem
+from csr_operator.pki.keys import (
+    KeyAlgorithm,
+    KeyEncoding,
+    KeyParameters,
+    PrivateKey,
+    generate,
+    private_key_der,
+    private_key_pem,
+)
 from csr_operator.plugin.text import MOST_SHOWN, mask, redact
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -169,6 +180,50 @@ def test_no_private_key_is_shown_that_nobody_knows_of(text: str) -> None:
     """As where a backend's library says what it could not read."""
     assert ENCODED[:16] not in redact(text)
     assert "PRIVATE" not in redact(text)
+
+
+def _encoded(key: PrivateKey, encoding: KeyEncoding) -> str:
+    return b64encode(private_key_der(key, encoding)).decode()
+
+
+EC_KEY, RSA_KEY = (generate(KeyParameters(algorithm)) for algorithm in (KeyAlgorithm.ECDSA, KeyAlgorithm.RSA))
+IN_BASE64 = {
+    "PKCS #8": _encoded(EC_KEY, KeyEncoding.PKCS8),
+    "PKCS #8 of RSA": _encoded(RSA_KEY, KeyEncoding.PKCS8),
+    "PKCS #8 of Ed25519": _encoded(generate(KeyParameters(KeyAlgorithm.ED25519)), KeyEncoding.PKCS8),
+    "SEC 1": _encoded(EC_KEY, KeyEncoding.PKCS1),
+    "PKCS #1": _encoded(RSA_KEY, KeyEncoding.PKCS1),
+    "PEM": b64encode(KEY.encode()).decode(),
+    "PEM after a certificate": b64encode(f"-----BEGIN CERTIFICATE-----\n{'A' * 64}\n{KEY}".encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("name", IN_BASE64)
+def test_no_private_key_in_base64_is_shown_that_nobody_knows_of(name: str) -> None:
+    text = IN_BASE64[name]
+    lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
+    url = text.replace("+", "-").replace("/", "_").rstrip("=")
+    for form in (text, lines, repr(lines), json.dumps({"key": lines}), url):
+        shown = redact(f"cannot read <{form}>: try another")
+        assert shown.startswith("cannot read <"), shown
+        assert shown.endswith(">: try another"), shown
+        for at in range(0, len(form) - 12, 12):
+            assert form[at : at + 12] not in shown
+
+
+@pytest.mark.parametrize("written", [json.dumps, repr, lambda key: json.dumps({"body": json.dumps(key)})])
+def test_no_private_part_of_a_json_web_key_is_shown(written: Callable[[object], str]) -> None:
+    private, public = "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI", "usWxHK2PmfnHKwXPS54m0kTcGJ90UiglWiGahtagnv8"
+    shown = redact(written({"kty": "EC", "crv": "P-256", "x": public, "d": private}))
+    assert private not in shown
+    assert public in shown
+
+
+def test_certificates_requests_and_digests_are_shown_as_they_are() -> None:
+    csr = x509.CertificateSigningRequestBuilder(x509.Name([])).sign(ec.generate_private_key(ec.SECP256R1()), SHA256())
+    shown = b64encode(csr.public_bytes(Encoding.DER)).decode()
+    for text in (shown, "-----BEGIN CERTIFICATE----- " + shown, hashlib.sha256(b"").hexdigest(), "M" * 300):
+        assert redact(text) == text
 
 
 def test_what_is_around_a_private_key_is_shown() -> None:

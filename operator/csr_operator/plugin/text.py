@@ -10,7 +10,7 @@ import bisect
 import html
 import json
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Self
@@ -67,9 +67,30 @@ _KEY = re.compile(
 """A private key in PEM (RFC 7468), also in a URL or with line ends escaped; of one that was cut, up to the end."""
 
 
+_KEY_IN_JSON = re.compile(
+    r"""(\\*["'](?:d|p|q|dp|dq|qi|k)\\*["']\s{0,9}:\s{0,9}\\*["'])[A-Za-z0-9_+/-]{16,}={0,2}""",
+)
+"""What is private in a JSON Web Key (RFC 7518, section 6), also where Python printed it, or JSON has JSON as a text."""
+
+_BASE64 = re.compile(r"(?:LS0t|M[A-P])[A-Za-z0-9+/_-]{36,}={0,2}(?:(?:\s|\\[rn]){1,9}[A-Za-z0-9+/_-]{16,}={0,2})*")
+"""Of PEM, as a Secret has it, or of DER, in however many lines: a SEQUENCE."""
+
+_PRIVATE_DER = re.compile(rb"0(?:[\0-\x7f]|\x81.|\x82..)\x02\x01[\0\x01]", re.S)
+"""How PKCS #8 (RFC 5958), PKCS #1 (RFC 8017) and SEC 1 (RFC 5915) begin: a SEQUENCE with a version."""
+
+
 def hide_keys(text: str) -> str:
-    """With *** in the place of each private key in PEM, whosever it is."""
-    return _KEY.sub("***", text) if "PRIVATE" in text else text
+    """With *** in the place of each private key in PEM, in Base64, or in a JSON Web Key, whosever it is."""
+    if "PRIVATE" in text:
+        text = _KEY.sub("***", text)
+    text = _KEY_IN_JSON.sub(r"\1***", text)
+    return _BASE64.sub(lambda match: "***" if _holds_key(match[0]) else match[0], text)
+
+
+def _holds_key(base64: str) -> bool:
+    digits = re.sub(r"\\[rn]|[^A-Za-z0-9+/_-]", "", base64).translate({ord("-"): "+", ord("_"): "/"})
+    data = b64decode(digits[: len(digits) // 4 * 4])
+    return b"PRIVATE" in data or _PRIVATE_DER.match(data) is not None
 
 
 def _in_one_line(text: str) -> str:

@@ -443,6 +443,13 @@ async def test_a_ca_that_asks_to_renew_says_why(world: World) -> None:
         assert renewal.explanation == told
 
 
+async def test_a_ca_that_does_not_know_a_certificate_has_no_say_in_its_renewal(world: World) -> None:
+    """As of one that another CA issued: it is asked again in hours, and not in minutes."""
+    for unknown in (problem("malformed", "no such certificate", 404), Reply(404, b"<html>")):
+        world.ca.lies["renewal-info"] = lambda _, unknown=unknown: unknown  # type: ignore[misc]
+        assert await world.again().suggest_renewal("abc.def") is None
+
+
 # Accounts.
 
 
