@@ -193,6 +193,13 @@ async def test_what_is_raised_before_anything_is_awaited_is_told_as_well() -> No
 NO_TEXT = Retryable(None)  # type: ignore[arg-type]
 
 
+async def test_a_limit_of_the_backend_is_not_told_as_one_of_the_operator() -> None:
+    with pytest.raises(Failed) as failed:
+        await ca(TimeoutError("private")).ask(order(), "")
+    assert failed.value.reason == "IssuerUnavailable"
+    assert failed.value.message == "the CA did not answer in time"
+
+
 class Wordless(Rejected):
     def __str__(self) -> str:
         raise ZeroDivisionError

@@ -21,7 +21,13 @@ from csr_operator.challenges.responder import Challenges, IssuerResponder
 from csr_operator.decisions.status import condition_bodies, issuer_conditions
 from csr_operator.decisions.world import IssuerState
 from csr_operator.issuance.backend_answers import bound_health, describe_refusal
-from csr_operator.issuance.backend_calls import GuardedBackend, describe_unexpected, is_own_end, log_unexpected
+from csr_operator.issuance.backend_calls import (
+    GuardedBackend,
+    describe_silence,
+    describe_unexpected,
+    is_own_end,
+    log_unexpected,
+)
 from csr_operator.issuance.backend_tasks import in_backend
 from csr_operator.kube.client import Kube
 from csr_operator.kube.errors import KubeError, Unreachable
@@ -231,17 +237,17 @@ class Issuers:
     async def _ask(self, live: KnownIssuer) -> tuple[bool, Reason, Health]:
         if live.backend is None:
             return False, Reason.MISCONFIGURED, Health(live.problem)
-        outcome = "error"
+        outcome, limit = "error", asyncio.timeout(_PATIENCE)
         try:
             with in_backend():
-                async with asyncio.timeout(_PATIENCE):
+                async with limit:
                     answer = await live.backend.check()
             health = bound_health(answer)
             outcome = "ok"
             return True, Reason.READY, health
         except TimeoutError:
             outcome = "unavailable"
-            return False, Reason.UNAVAILABLE, Health(f"the CA did not answer within {_PATIENCE:.0f} s")
+            return False, Reason.UNAVAILABLE, Health(describe_silence(limit, _PATIENCE))
         except SecretNotFound as error:
             outcome = "misconfigured"
             return False, Reason.SECRET_NOT_FOUND, Health(describe_refusal(error))

@@ -49,6 +49,11 @@ def describe_unexpected(backend: str, error: BaseException) -> str:
     return f"backend {backend} failed in a way that its author did not expect: see {kind} in the log"
 
 
+def describe_silence(limit: asyncio.Timeout, patience: float) -> str:
+    """For the user, of a call that ended by TimeoutError: after our `patience` seconds, or by a limit of the backend."""
+    return f"the CA did not answer within {patience:.0f} s" if limit.expired() else "the CA did not answer in time"
+
+
 def log_unexpected(issuer: object, backend: str, call: str, error: BaseException) -> None:
     """Say where a backend went wrong. The text of an error may hold anything, so it goes to the log alone."""
     text, subject = "%s: backend %s: unexpected, at %s", (issuer, backend, call)
@@ -111,19 +116,18 @@ class GuardedBackend:
             await self._counted("abandon", lambda: self.backend.abandon(key, csr, handle), bound_nothing)
 
     async def _counted(self, call: str, begin: Callable[[], Awaitable[Any]], bounded: Callable[[object], T]) -> T:
-        outcome = "error"
+        outcome, limit = "error", asyncio.timeout(_PATIENCE)
         try:
             check_fence()
             with in_backend():
-                async with asyncio.timeout(_PATIENCE):
+                async with limit:
                     given = await begin()
             result = bounded(given)
             outcome = "ok"
             return result
         except TimeoutError:
             outcome = "timeout"
-            message = f"the CA did not answer within {_PATIENCE:.0f} s"
-            raise Failed(Reason.ISSUER_UNAVAILABLE, message) from None
+            raise Failed(Reason.ISSUER_UNAVAILABLE, describe_silence(limit, _PATIENCE)) from None
         except Retryable as error:
             outcome = "retryable"
             after, message = bound_wait(error), describe_refusal(error)
