@@ -50,7 +50,7 @@ def describe_unexpected(backend: str, error: BaseException) -> str:
 
 
 def describe_silence(limit: asyncio.Timeout, patience: float) -> str:
-    """For the user, of a call that ended by TimeoutError: after our `patience` seconds, or by a limit of the backend."""
+    """For the user, of a TimeoutError: that of our own limit of `patience` seconds, or of one of the backend."""
     return f"the CA did not answer within {patience:.0f} s" if limit.expired() else "the CA did not answer in time"
 
 
