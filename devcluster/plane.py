@@ -72,8 +72,10 @@ class ControlPlane:
     audit_log: the file that gets one JSON line per finished request, if asked for; see `audit_events`.
     """
 
-    def __init__(self, programs: Programs, group: ProcessGroup, port: int, audit_log: Path | None) -> None:
-        self._programs = programs
+    def __init__(
+        self, programs: Programs, group: ProcessGroup, port: int, audit_log: Path | None, options: Sequence[str]
+    ) -> None:
+        self._programs, self._options = programs, options
         self._group = group
         self._directory = directory = group.directory
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -150,7 +152,7 @@ class ControlPlane:
                 f"--audit-log-path={self.audit_log}",
                 "--audit-log-maxsize=1000000",  # MB: a benchmark's log is not to be rotated away
             ]
-        self._spawn(_APISERVER, arguments)
+        self._spawn(_APISERVER, [*arguments, *self._options])
 
     def audit_events(self) -> list[Resource]:
         """The events of the audit log, oldest first: one for each request that has been answered by now.
@@ -292,11 +294,14 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def control_plane(*, audit_log: Path | None = None, crds: Path = CRDS) -> Iterator[ControlPlane]:
+def control_plane(
+    *, audit_log: Path | None = None, crds: Path = CRDS, options: Sequence[str] = ()
+) -> Iterator[ControlPlane]:
     """Start a control plane that serves the custom resources of the YAML files in `crds`; end it after.
 
     The binary is built first where the cache does not hold it (minutes), unless KUBEBUILDER_ASSETS names a
-    folder with etcd, kube-apiserver and kubectl. `audit_log` is overwritten.
+    folder with etcd, kube-apiserver and kubectl. `audit_log` is overwritten. `options` are of kube-apiserver, besides
+    those that it is started with anyway.
 
     Raises DevclusterError where a part does not start; the text ends with the tail of its log.
     """
@@ -305,7 +310,7 @@ def control_plane(*, audit_log: Path | None = None, crds: Path = CRDS) -> Iterat
         audit_log.write_bytes(b"")
     programs = _programs()
     with ProcessGroup() as group, _reserved_port() as port:
-        plane = ControlPlane(programs, group, port, audit_log)
+        plane = ControlPlane(programs, group, port, audit_log, options)
         with contextlib.closing(plane._api):
             plane._start(definitions)
             try:

@@ -208,7 +208,7 @@ class _Stages:
         """What has to hold after a life, when no operator runs any more."""
         versions = self.watch.versions()
         for version in versions:
-            _check_pair(version)
+            check_pair(version)
         own = [version for version in versions if version.name == SECRET]
         assert [version.event for version in own].count("DELETED") == 1, "a Secret in use was gone for a while"
         assert own[-1].event == "DELETED"
@@ -241,7 +241,7 @@ class _Stages:
         return list(leaves.values())
 
 
-def _check_pair(version: Version) -> None:
+def check_pair(version: Version) -> None:
     """The key in a Secret fits the certificate or CSR beside it, whenever somebody reads it."""
     data = decoded(version.secret)
     if "tls.key" not in data:

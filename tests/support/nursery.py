@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-VARIANTS = ("shifted", "impatient", "rerouted", "strict", "mortal")
+VARIANTS = ("shifted", "impatient", "rerouted", "strict", "mortal", "podded")
 POINTS = "CSR_OPERATOR_POINTS"
 """The environment variable that names the folder of the mortal one."""
 

@@ -56,6 +56,8 @@ class OperatorProcess:
 
     points: the folder of `mortal_operator`, which says where it ends like by kill -9.
 
+    podded: as `podded_operator` has it, with files beside the kubeconfig.
+
     measured: it is started as its users do, imports and all.
 
     settable: its clock can be set while it runs.
@@ -76,6 +78,7 @@ class OperatorProcess:
         installed: Path | None = None,
         strict: bool = False,
         points: Path | None = None,
+        podded: bool = False,
         measured: bool = False,
         settable: bool = False,
         code: Path | None = None,
@@ -90,6 +93,8 @@ class OperatorProcess:
             variant = ("strict", 0.0)
         if points is not None:
             variant = ("mortal", 0.0)
+        if podded:
+            variant = ("podded", 0.0)
         self.port, self.probe_port, self.acme_port = free_ports(3)
         self.log = log
         self._variant, self._value = variant

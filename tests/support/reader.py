@@ -81,6 +81,10 @@ class Reader:
         path = f"{self._path(kind, namespace)}/{quote(name, safe='')}"
         return self._exchange("DELETE", path, body=body, kind="application/json")[0]
 
+    def connect(self) -> http.client.HTTPSConnection:
+        """A connection of one's own, as cluster-admin, for a watch that goes on."""
+        return http.client.HTTPSConnection("127.0.0.1", self._port, context=self._tls)
+
     def close(self) -> None:
         """The connections of all threads."""
         for connection in self._connections:
