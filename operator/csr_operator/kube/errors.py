@@ -11,6 +11,12 @@ class KubeError(Exception):
         self.status, self.reason = status, reason
 
     @property
+    def may_pass(self) -> bool:
+        """It says nothing of what was asked for: the API server, or what stands before it, has too much to do or is not
+        well."""
+        return self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+    @property
     def is_not_found(self) -> bool:
         """The API server says that there is no such object. A 404 of whatever stands before it, or of an API that it
         does not serve, says nothing of an object."""

@@ -1,5 +1,6 @@
 """Where the API server is, and who we are: as the pod says, or a kubeconfig."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,3 +45,15 @@ def kubeconfigs() -> list[Path]:
     """Those of `KUBECONFIG`, else the usual one, whether they exist or not."""
     named = os.environ.get("KUBECONFIG")
     return [Path(part) for part in named.split(os.pathsep) if part] if named else [Path("~/.kube/config").expanduser()]
+
+
+def tls_files_digest(configuration: kubernetes_client.Configuration) -> str:
+    """Another one when the CA that is trusted, or the certificate that is shown, was replaced in its file."""
+    digest = hashlib.sha256()
+    for file in (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file):
+        try:
+            text = Path(file).read_bytes() if file else b""
+        except OSError:
+            text = b""  # whoever uses it is told
+        digest.update(hashlib.sha256(text).digest())
+    return digest.hexdigest()

@@ -8,16 +8,20 @@ import asyncio
 import json
 import logging
 import re
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio import client as kubernetes_client
+from kubernetes.aio.client.rest import RESTClientObject
 from multidict import CIMultiDict
 
 from csr_operator.api.names import MANAGER
 from csr_operator.fence import FencedRequest, check_fence
 from csr_operator.metrics import KUBERNETES_CALLS
+from csr_operator.plugin.schedule import parse_retry_after
 
 from .bodies import (
     HEAD_BYTES,
@@ -29,8 +33,9 @@ from .bodies import (
     parse_without_depths,
 )
 from .errors import KubeError, NoConfiguration, Unreachable
-from .kubeconfig import read_configuration
+from .kubeconfig import read_configuration, tls_files_digest
 from .objects import Object
+from .resources import LEASES
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +55,10 @@ _NOT_YAML = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
 _PAGE = 500
 _STRANGER = "what answered is not the Kubernetes API"
 _LOGIN_PAUSE = 5.0
-"""Seconds until credentials that the API server refuses are read again."""
+"""Seconds until is read again who we are and whom we trust, while the API server or its certificate is refused."""
+
+_LONGEST_WAIT = timedelta(minutes=1)
+"""For which a resource is left alone at most, where the API server asks for that."""
 
 
 class Transport:
@@ -73,7 +81,10 @@ class Transport:
         """For the audit log: which of several calls, told beside `agent` in the User-Agent."""
 
         self._host = api.configuration.host
-        self._logged_in = 0.0
+        self._logged_in = float("-inf")
+        self._can_log_in = False
+        self._left_alone: dict[str, float] = {}  # until when, by resource
+        self._tls_files = tls_files_digest(api.configuration)
         self._limits = aiohttp.ClientTimeout(total=patience)
         self._watch_limits = aiohttp.ClientTimeout(connect=patience, sock_read=silence)
 
@@ -90,7 +101,9 @@ class Transport:
             "cookie_jar": aiohttp.DummyCookieJar(),
             "request_class": FencedRequest,
         }
-        return cls(kubernetes_client.ApiClient(configuration=configuration), patience, silence)
+        transport = cls(kubernetes_client.ApiClient(configuration=configuration), patience, silence)
+        transport._can_log_in = True
+        return transport
 
     async def close(self) -> None:
         """End all connections."""
@@ -259,6 +272,7 @@ class Transport:
         limits: aiohttp.ClientTimeout | None = None,
     ) -> aiohttp.ClientResponse:
         """The answer as it begins. Raises Fenced for a write that another replica may have taken over."""
+        await self._wait_for_turn(resource)
         if method != "GET":
             check_fence()
         sent = CIMultiDict(headers)
@@ -276,20 +290,34 @@ class Transport:
             text = await response.text()
         except (aiohttp.ClientError, TimeoutError) as error:
             KUBERNETES_CALLS.labels(verb, resource, "error").inc()
+            if isinstance(error, aiohttp.ClientSSLError):
+                await self._log_in_again()
             raise Unreachable(f"{verb} {resource}: {error_text(error)}") from error
         KUBERNETES_CALLS.labels(verb, resource, str(response.status)).inc()
         if response.status == 401:
             await self._log_in_again()
+        self._leave_alone(resource, parse_retry_after(response.headers.get("Retry-After", "")))
         try:
             status = json.loads(text)
             raise KubeError(response.status, status.get("reason", ""), status.get("message", ""))
         except (ValueError, AttributeError):
             raise KubeError(response.status, "", " ".join(text[:200].split())) from None
 
+    def _leave_alone(self, resource: str, wait: timedelta) -> None:
+        """Ask nothing of `resource` for so long. Who renews its Lease later than that has lost its work to others."""
+        if wait and resource != LEASES.plural:
+            until = asyncio.get_running_loop().time() + min(wait, _LONGEST_WAIT).total_seconds()
+            self._left_alone[resource] = max(until, self._left_alone.get(resource, 0.0))
+
+    async def _wait_for_turn(self, resource: str) -> None:
+        rest = self._left_alone.get(resource, 0.0) - asyncio.get_running_loop().time()
+        if rest > 0:
+            await asyncio.sleep(rest)
+
     async def _log_in_again(self) -> None:
-        """Read the token anew: the one that was refused may have been replaced just now."""
+        """Read the credentials anew, and the CA: what was refused may have been replaced just now."""
         now = asyncio.get_running_loop().time()
-        if now - self._logged_in < _LOGIN_PAUSE:
+        if not self._can_log_in or now - self._logged_in < _LOGIN_PAUSE:
             return
         self._logged_in = now
         try:
@@ -299,6 +327,21 @@ class Transport:
             return
         ours = self._api.configuration
         ours.api_key, ours.refresh_api_key_hook = fresh.api_key, fresh.refresh_api_key_hook
+        tls_files = tls_files_digest(fresh)
+        if tls_files == self._tls_files:
+            return
+        fresh.connection_pool_maxsize, fresh.client_session_kwargs = (
+            ours.connection_pool_maxsize,
+            ours.client_session_kwargs,
+        )
+        try:
+            replaced, self._api.rest_client = self._api.rest_client, RESTClientObject(fresh)
+        except (OSError, ssl.SSLError) as error:  # it is being written just now
+            logger.warning("the CA or certificate for the API server cannot be used: %s", error)
+            return
+        self._tls_files = tls_files
+        logger.info("the CA or certificate for the API server was replaced: all connections are made anew")
+        await replaced.close()
 
 
 def error_text(error: Exception) -> str:

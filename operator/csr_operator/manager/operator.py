@@ -282,7 +282,7 @@ class Operator:
                 return
             except UnusableKey as error:
                 raise OperatorFailed(str(error)) from error
-            except Unreachable as error:
+            except (KubeError, Unreachable) as error:
                 logger.warning("Secret %s: %s; trying again", STATE_KEY, error)
                 await asyncio.sleep(_PAUSE)
 

@@ -27,7 +27,7 @@ class UnusableKey(Exception):
 async def read_state_keys(secrets: Secrets, namespace: str) -> list[bytes]:
     """The keys to seal and verify with: `key`, which is made if it is not there, and whatever else is in the Secret.
 
-    Raises UnusableKey, and Unreachable where trying again is all there is to do.
+    Raises UnusableKey, and KubeError and Unreachable where trying again is all there is to do.
     """
     where = SecretKey(namespace, STATE_KEY)
     try:
@@ -58,6 +58,8 @@ async def read_state_keys(secrets: Secrets, namespace: str) -> list[bytes]:
                     raise
             # Another process may have been faster: what is there is what counts.
     except (KubeError, binascii.Error) as error:
+        if isinstance(error, KubeError) and error.may_pass:
+            raise
         raise UnusableKey(
             f"Secret {where.name} in namespace {where.namespace}, which the operator's state is authenticated with, "
             f"cannot be read or made: {error}: create the namespace, and give the operator the rights of deploy/; "

@@ -2,12 +2,10 @@
 
 import json
 import os
-import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +18,7 @@ from csr_operator.pki.keys import load_private_key, private_key_pem, public_key_
 from csr_operator.version import user_agent
 
 from .errors import Misconfigured, Retryable
-from .schedule import bounded_pause
+from .schedule import parse_retry_after
 from .text import redact
 
 _TIMEOUT = aiohttp.ClientTimeout(total=60, connect=15)  # until the last octet of the answer: one a second is not enough
@@ -76,13 +74,7 @@ class Answer:
     @property
     def retry_after(self) -> timedelta:
         """How long the server asks to wait (RFC 9110, section 10.2.3), from a second to a day; 0 if it does not say."""
-        text = self.headers.get("Retry-After", "")
-        if re.fullmatch("[0-9]+", text):
-            return bounded_pause(float(text))  # too many digits are infinity
-        try:
-            return bounded_pause(parsedate_to_datetime(text) - datetime.now(UTC))
-        except (TypeError, ValueError, OverflowError, IndexError):
-            return timedelta(0)
+        return parse_retry_after(self.headers.get("Retry-After", ""))
 
     def json(self) -> Any:
         """Raises Retryable if the body is no JSON, was cut off, or is nested without end."""

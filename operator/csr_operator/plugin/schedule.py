@@ -1,8 +1,10 @@
 """When a CA is asked again."""
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 
 def last_multiple(now: datetime, every: timedelta) -> datetime:
@@ -44,3 +46,13 @@ def bounded_pause(asked: timedelta | float | None) -> timedelta:
     if not isinstance(seconds, int | float) or not seconds > 0:  # as not-a-number is not
         return timedelta(0)
     return timedelta(seconds=min(max(seconds, SHORTEST.total_seconds()), LONGEST.total_seconds()))
+
+
+def parse_retry_after(text: str) -> timedelta:
+    """How long the header Retry-After (RFC 9110, section 10.2.3) asks to wait, bounded; 0 if it does not say."""
+    if re.fullmatch("[0-9]+", text):
+        return bounded_pause(float(text))  # too many digits are infinity
+    try:
+        return bounded_pause(parsedate_to_datetime(text) - datetime.now(UTC))
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return timedelta(0)
