@@ -96,10 +96,11 @@ test-busy: setup tools  ## the same as test, RUNS times beside three loops that 
 test-vendor: setup  ## orders from the accounts at CA vendors that environment variables name: see tests/live_accounts
 	CSR_OPERATOR_VENDOR_TESTS=1 $(BIN)/python -m pytest tests/live_accounts $(ARGS)
 
-soak: setup tools  ## upgrades from all versions, an hour of fuzzing (FUZZ_SEED repeats a run), and kill -9 at each point
+soak: setup tools  ## upgrades from all versions, an hour each of fuzzing and of faults (FUZZ_SEED and FAULTS_SEED repeat a run), kill -9 at each point
 	$(BIN)/python -m devcluster build
 	UPGRADE_FROM=all $(BIN)/python -m pytest tests/upgrade
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-900} $(BIN)/python -m pytest tests/security/test_fuzz.py $(ARGS)
+	FAULTS_SECONDS=$${FAULTS_SECONDS:-3600} $(BIN)/python -m pytest tests/resilience/test_machine.py $(ARGS)
 	CRASH_MATRIX=all $(BIN)/python -m pytest tests/crashes $(ARGS)
 
 demo: .venv/.operator  ## from a self-signed root to a Secret that Nginx serves, on a control plane of its own
