@@ -96,7 +96,7 @@ test-busy: setup tools  ## the same as test, RUNS times beside three loops that 
 test-vendor: setup  ## orders from the accounts at CA vendors that environment variables name: see tests/live_accounts
 	CSR_OPERATOR_VENDOR_TESTS=1 $(BIN)/python -m pytest tests/live_accounts $(ARGS)
 
-soak: setup tools  ## upgrades from all versions, an hour each of fuzzing and of faults (FUZZ_SEED and FAULTS_SEED repeat a run), kill -9 at each point
+soak: setup tools  ## upgrades from all versions, fuzzing and faults for an hour each (FUZZ_SEED, FAULTS_SEED repeat a run), kill -9 everywhere
 	$(BIN)/python -m devcluster build
 	UPGRADE_FROM=all $(BIN)/python -m pytest tests/upgrade
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-900} $(BIN)/python -m pytest tests/security/test_fuzz.py $(ARGS)
