@@ -211,6 +211,55 @@ async def test_a_lease_that_is_deleted_is_noticed_and_the_member_joins_anew(scen
     assert only.acts_on == ALL
 
 
+async def test_what_one_has_whose_lease_was_deleted_is_nobody_elses_before_it_has_noticed(scene: Scene) -> None:
+    first, second = scene.member(), scene.member()
+    await scene.settled(first, second)
+    scene.kubectl("delete", "lease", first.membership.name)
+    await second.turn(3)
+    assert not first.acts_on & second.acts_on
+    await first.turn(2)
+    assert not first.acts_on & second.acts_on
+    scene.clock.now += 9.9
+    await second.turn(2)
+    scene.clock.now += 0.2
+    await scene.settled(first, second)
+    assert first.acts_on | second.acts_on == ALL
+    assert not first.acts_on & second.acts_on
+    assert not second.lost
+
+
+async def test_all_leases_are_deleted_and_nothing_is_with_both(scene: Scene) -> None:
+    first, second = scene.member(), scene.member()
+    await scene.settled(first, second)
+    scene.kubectl("delete", "lease", "--all")
+    await first.turn(4)
+    assert second.acts_on  # it has not looked yet
+    assert not first.acts_on & second.acts_on
+    for _ in range(5):
+        await second.turn(2)
+        await first.turn(2)
+        assert not first.acts_on & second.acts_on
+        scene.clock.now += 4
+    await scene.settled(first, second)
+    assert first.acts_on | second.acts_on == ALL
+    assert not first.acts_on & second.acts_on
+
+
+async def test_the_shards_of_one_that_is_dead_are_those_of_all_others_at_once(scene: Scene) -> None:
+    members = [scene.member() for _ in range(3)]
+    await scene.settled(*members)
+    dead, second, third = members
+    for _ in range(4):
+        scene.clock.now += 4.9
+        await second.turn()
+        await third.turn()
+    await second.turn()
+    await third.turn()
+    assert second.acts_on | third.acts_on == ALL
+    assert not second.acts_on & third.acts_on
+    assert not dead.acts_on
+
+
 @pytest.mark.parametrize("text", ["nonsense", '{"nobody": [64]}', "[" * 10_000])
 async def test_an_assignment_that_cannot_be_read_is_nobodys_and_is_written_anew(scene: Scene, text: str) -> None:
     only = scene.member()

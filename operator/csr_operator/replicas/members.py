@@ -75,6 +75,8 @@ class Members:
     assignment: Object | None = None
     """The Lease of the assignment; None if there is none."""
     _sights: dict[str, _Sight] = field(default_factory=dict)
+    _vanished: dict[str, float] = field(default_factory=dict)
+    """When it was seen that the Lease of a member had gone."""
     _listed: float = float("-inf")
 
     def saw(self, leases: Iterable[Object]) -> None:
@@ -91,11 +93,19 @@ class Members:
             sights[name] = before if before is not None and before.version == version else _Sight(version, now)
         self._sights = sights
         self.assignment = seen.pop(self.group.assignment_name, None)
+        vanished = self._vanished | dict.fromkeys(self.leases.keys() - seen.keys(), now)
+        self._vanished = {name: since for name, since in vanished.items() if name not in seen and now - since < HOLDS}
         self.leases = seen
 
     def gone(self, name: str) -> None:
-        """A Lease was deleted."""
+        """A Lease was deleted, and nobody acts by it any more."""
         self.leases.pop(name, None)
+        self._vanished.pop(name, None)
+
+    @property
+    def acting(self) -> set[str]:
+        """The members that may act. One whose Lease somebody else deleted does until it notices."""
+        return {*self.leases, *self._vanished}
 
     def dead(self, me: str, identity: str) -> list[str]:
         """The members whose Lease nobody renews any more. identity: of the process of `me`, who joined before if there

@@ -67,6 +67,7 @@ class Membership:
         self._lease: Object | None = None  # this member's own
         self._renewed = 0.0
         self._missing: float | None = None  # since when there is no assignment
+        self._buried: set[str] = set()  # the assignment may still name them
         self._leaving = False
         self.trouble = ""
         """Why the last turn came to nothing; empty if it did not."""
@@ -160,6 +161,7 @@ class Membership:
         logger.warning("replica %s has lost its shards: %s", self.name, why)
         self._holding.close()
         self._have(frozenset())
+        self._members.gone(self.name)
         self._lease = None
 
     def _place(self) -> tuple[int, int]:
@@ -189,13 +191,14 @@ class Membership:
             lease = self._members.leases[name]
             if await self._leases.delete(lease):
                 self._members.gone(name)
+                self._buried.add(name)
                 if not is_held_by(lease, self._identity):
                     logger.warning("replica %s is lost: others take its shards", name)
                     self._lost(lease)
 
     async def _move(self, assignment: Assignment | None) -> float:
         """Take and give; returns the seconds until the next turn."""
-        staying, alive = self._members.staying(), {*self._members.leases}
+        staying, alive = self._members.staying(), self._members.acting
         if assignment is None:
             if not self._may_begin_anew(alive):
                 return _LOOK
@@ -204,6 +207,8 @@ class Membership:
             return _SOON
         giving = to_give(assignment, self.name, staying)
         moved = self._work.give_up(giving) | to_take(assignment, self.name, alive, staying)
+        for name in self._buried:  # nobody else knows that it is dead, and not a Lease that was deleted by mistake
+            moved |= assignment.held_by(name)
         if not moved:
             return _SOON if giving else _LOOK
         following = assignment.having(moved, spread(staying))
@@ -217,6 +222,7 @@ class Membership:
             if error.status not in (404, 409):
                 raise
             return _SOON  # another one was first
+        self._buried.clear()
         self._have(following.held_by(self.name))
         logger.info("replica %s has %d shards", self.name, len(self._holding.shards))
         return _SOON if self._holding.is_open else 0.0
