@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from csr_operator.api.names import REPLICAS_LABEL
 from csr_operator.api.replicas import Group, read_group
 from csr_operator.api.shards import SHARDS
 from csr_operator.kube.leases import Leases
@@ -258,6 +259,35 @@ async def test_the_shards_of_one_that_is_dead_are_those_of_all_others_at_once(sc
     assert second.acts_on | third.acts_on == ALL
     assert not second.acts_on & third.acts_on
     assert not dead.acts_on
+
+
+async def test_a_lease_that_somebody_spoiled_is_put_right(scene: Scene) -> None:
+    first, second = scene.member(), scene.member()
+    await scene.settled(first, second)
+    name = first.membership.name
+    scene.kubectl("annotate", "lease", name, "csr-operator.dev/leaving=true")
+    scene.kubectl("patch", "lease", name, "--type=json", '-p=[{"op": "remove", "path": "/spec"}]')
+    await scene.settled(first, second)
+    assert first.membership.name == name
+    assert scene.kubectl.get("lease", name)["spec"]["holderIdentity"] == first.identity
+    assert first.acts_on | second.acts_on == ALL
+    assert len(first.acts_on) == SHARDS // 2
+
+
+async def test_thousands_of_leases_that_nobody_renews_keep_nobody_from_working(scene: Scene) -> None:
+    for number in range(1200):
+        await scene.leases.create(new_lease(f"a-{number}", GROUP, f"pod-{number}/a/b/1/2/3", utc_now()))
+    only = scene.member()
+    name = None
+    for _ in range(4):
+        await only.turn()
+        name = name or only.membership.name
+        scene.clock.now += 5
+    await only.turn()
+    assert only.acts_on == ALL
+    await only.turn(11)
+    assert only.membership.name == name
+    assert len(await scene.leases.list(REPLICAS_LABEL)) == 2
 
 
 @pytest.mark.parametrize("text", ["nonsense", '{"nobody": [64]}', "[" * 10_000])

@@ -3,10 +3,7 @@
 from .errors import KubeError
 from .objects import Object
 from .resources import LEASES
-from .transport import Transport
-
-_MOST = 1000
-"""Of one group; a replica has one."""
+from .transport import JSON, Transport
 
 
 class Leases:
@@ -17,11 +14,11 @@ class Leases:
 
     async def list(self, selector: str) -> list[Object]:
         """Those that the label selector names, all as they are at one moment."""
-        query = {"labelSelector": selector, "limit": str(_MOST)}
-        path = LEASES.path(self.namespace)
-        answer = await self._transport.call("list", "GET", "leases", path, query=query)
-        items: list[Object] = answer["items"] or []
-        return items
+        leases: list[Object] = []
+        path, query = LEASES.path(self.namespace), {"labelSelector": selector}
+        async for page in self._transport.pages("leases", path, query, JSON):
+            leases += page["items"] or ()
+        return leases
 
     async def create(self, body: Object) -> Object:
         """409 if there is one of its name."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from csr_operator.api.replicas import Process
 
 _PROC = Path("/proc")
+_IS_PID = re.compile("[0-9]{1,10}")
 
 
 def new_name() -> str:
@@ -32,7 +33,7 @@ def has_ended(process: Process) -> bool:
     if process.pod_uid and process.pod_uid == os.environ.get("POD_UID"):
         return True
     is_here = bool(process.boot) and (process.boot, process.pids) == _machine()
-    return is_here and process.pid.isdigit() and _started(int(process.pid)) != process.started
+    return is_here and _IS_PID.fullmatch(process.pid) is not None and _started(int(process.pid)) != process.started
 
 
 def _machine() -> tuple[str, str]:

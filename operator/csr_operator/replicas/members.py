@@ -14,21 +14,17 @@ from .identity import has_ended
 
 def new_lease(name: str, group: Group, identity: str, now: datetime) -> Object:
     """The Lease with which a member joins. now: for who looks at it; no member goes by another's clock."""
-    spec = {
-        "holderIdentity": identity,
-        "leaseDurationSeconds": int(LEASE),
-        "acquireTime": _micro_time(now),
-        "renewTime": _micro_time(now),
-    }
+    spec = {**_held_by(identity, now), "acquireTime": _micro_time(now)}
     return _lease({"name": name, "labels": {REPLICAS_LABEL: group.name}}, spec)
 
 
-def renewed_lease(lease: Object, now: datetime, *, leaving: bool) -> Object:
-    """The same, renewed. leaving: the others are to take its shards."""
+def renewed_lease(lease: Object, identity: str, now: datetime, *, leaving: bool) -> Object:
+    """The same, renewed, and put right where somebody changed it. leaving: the others are to take its shards."""
     annotations = {**(lease["metadata"].get("annotations") or {})}
+    annotations.pop(LEAVING_ANNOTATION, None)
     if leaving:
         annotations[LEAVING_ANNOTATION] = "true"
-    spec = {**lease["spec"], "renewTime": _micro_time(now)}
+    spec = {**(lease.get("spec") or {}), **_held_by(identity, now)}
     return {**lease, "metadata": {**lease["metadata"], "annotations": annotations}, "spec": spec}
 
 
@@ -132,6 +128,10 @@ class Members:
         """Seconds for which that Lease was seen as it is now."""
         sight = self._sights.get(name)
         return self.clock() - sight.since if sight is not None else 0.0
+
+
+def _held_by(identity: str, now: datetime) -> Object:
+    return {"holderIdentity": identity, "leaseDurationSeconds": int(LEASE), "renewTime": _micro_time(now)}
 
 
 def _lease(metadata: Object, spec: Object) -> Object:

@@ -6,7 +6,7 @@ but what the API server has.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
@@ -28,6 +28,8 @@ _LOOK = 2.0
 """Seconds between two looks at the others."""
 _SOON = 0.5
 """The same while shards move."""
+_AT_ONCE = 100
+"""Leases of the dead that are deleted between two looks: there may be thousands, and its own has to be renewed."""
 
 
 class Work(Protocol):
@@ -118,7 +120,9 @@ class Membership:
         if there is None or self._lease is None or not is_same(there, self._lease):
             self._end("it was taken for dead")
             return _SOON
-        self._holding.place = self._place()
+        dead = self._members.dead(self.name, self._identity)
+        staying = self._members.staying() - {*dead}
+        self._holding.place = self._place(staying)
         assignment = self._read()
         if assignment is None:
             self._have(frozenset())
@@ -128,8 +132,9 @@ class Membership:
             if renews:
                 self._renewed = sent
                 self._holding.renewed(sent)
-        await self._bury()
-        return await self._move(assignment)
+        await self._bury(dead[:_AT_ONCE])
+        pause = await self._move(assignment, staying)
+        return pause if len(dead) <= _AT_ONCE else 0.0
 
     async def _renew(self) -> bool:
         """False if it has to be done again."""
@@ -138,7 +143,7 @@ class Membership:
                 self._lease = await self._leases.create(new_lease(new_name(), self._group, self._identity, self._now()))
                 self._renewed = float("-inf")
             else:
-                lease = renewed_lease(self._lease, self._now(), leaving=self._leaving)
+                lease = renewed_lease(self._lease, self._identity, self._now(), leaving=self._leaving)
                 self._lease = await self._leases.replace(lease)
             return True
         except KubeError as error:
@@ -164,8 +169,8 @@ class Membership:
         self._members.gone(self.name)
         self._lease = None
 
-    def _place(self) -> tuple[int, int]:
-        names = sorted({*self._members.staying(), self.name})
+    def _place(self, staying: set[str]) -> tuple[int, int]:
+        names = sorted({*staying, self.name})
         return names.index(self.name), len(names)
 
     def _read(self) -> Assignment | None:
@@ -185,9 +190,9 @@ class Membership:
         if shards - before:
             self._work.take(shards - before)
 
-    async def _bury(self) -> None:
-        """Delete the Leases of the dead. One that was renewed meanwhile stays; one that is gone cannot be renewed."""
-        for name in self._members.dead(self.name, self._identity):
+    async def _bury(self, dead: Iterable[str]) -> None:
+        """Delete their Leases. One that was renewed meanwhile stays; one that is gone cannot be renewed."""
+        for name in dead:
             lease = self._members.leases[name]
             if await self._leases.delete(lease):
                 self._members.gone(name)
@@ -196,9 +201,9 @@ class Membership:
                     logger.warning("replica %s is lost: others take its shards", name)
                     self._lost(lease)
 
-    async def _move(self, assignment: Assignment | None) -> float:
-        """Take and give; returns the seconds until the next turn."""
-        staying, alive = self._members.staying(), self._members.acting
+    async def _move(self, assignment: Assignment | None, staying: set[str]) -> float:
+        """Take and give; returns the seconds until the next turn. staying: the members that are to have shards."""
+        alive = self._members.acting
         if assignment is None:
             if not self._may_begin_anew(alive):
                 return _LOOK
