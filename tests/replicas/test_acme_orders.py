@@ -94,3 +94,12 @@ def test_all_are_replaced_one_after_the_other(team: Team) -> None:
 
     team.order(ORDERS, roll)
     team.replicas.wait_shared(2)
+
+
+def test_all_are_replaced_by_those_that_watch_one_more_namespace(team: Team) -> None:
+    def roll() -> None:
+        for old in (team.first, team.second):
+            team.replicas.start("--namespace", "default")
+            assert old.stop() == 0
+
+    team.order(ORDERS // 2, roll)

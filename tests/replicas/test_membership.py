@@ -329,7 +329,7 @@ async def test_one_that_ends_gives_its_shards_to_the_others(scene: Scene) -> Non
     await second.turn()
     assert second.acts_on == ALL
     assert not second.lost
-    names = [lease["metadata"]["name"] for lease in await scene.leases.list(GROUP.selector)]
+    names = [lease["metadata"]["name"] for lease in await scene.leases.list(REPLICAS_LABEL)]
     assert sorted(names) == sorted([second.membership.name, GROUP.assignment_name])
 
 
@@ -340,7 +340,7 @@ async def test_a_lease_of_its_own_that_is_left_is_deleted_and_nobody_is_lost(sce
     await only.turn(2)
     assert only.acts_on == ALL
     assert not only.lost
-    names = {lease["metadata"]["name"] for lease in await scene.leases.list(GROUP.selector)}
+    names = {lease["metadata"]["name"] for lease in await scene.leases.list(REPLICAS_LABEL)}
     assert names == {only.membership.name, GROUP.assignment_name}
 
 
@@ -353,6 +353,58 @@ async def test_the_assignment_says_for_which_namespaces_it_is(scene: Scene) -> N
     assert read_group(lease) == group
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(["shop"], ["shop", "bank"]), (["shop", "bank"], ["shop"]), ([], ["shop"]), (["shop"], [])],
+    ids=["one more namespace", "one less", "some instead of all", "all instead of some"],
+)
+async def test_where_the_namespaces_are_changed_the_new_ones_begin_when_the_old_have_ended(
+    scene: Scene, before: list[str], after: list[str]
+) -> None:
+    """As a Deployment is rolled out: one more, and then one less."""
+    old = [scene.member(group=Group.of(before)) for _ in range(2)]
+    await scene.settled(*old)
+    new = [scene.member(group=Group.of(after))]
+    await scene.settled(*old, *new)
+    assert not new[0].acts_on
+    assert old[0].acts_on | old[1].acts_on == ALL
+    await old[0].membership.leave(1.0)
+    new.append(scene.member(group=Group.of(after)))
+    await scene.settled(old[1], *new)
+    assert not new[0].acts_on | new[1].acts_on
+    assert old[1].acts_on == ALL
+    await old[1].membership.leave(1.0)
+    await scene.settled(*new)
+    assert new[0].acts_on | new[1].acts_on == ALL
+
+
+async def test_what_one_with_other_namespaces_had_is_taken_when_it_is_dead(scene: Scene) -> None:
+    old, new = scene.member(group=Group.of(["shop"])), scene.member()
+    await scene.settled(old)
+    for _ in range(4):
+        await new.turn()
+        assert not new.acts_on
+        scene.clock.now += 4.9
+    await new.turn(2)
+    assert new.acts_on == ALL
+
+
+async def test_of_two_that_began_at_once_with_a_namespace_in_common_one_goes_on(scene: Scene) -> None:
+    one, other = scene.member(group=Group.of(["shop", "bank"])), scene.member(group=Group.of(["shop"]))
+    await one.turn(2)
+    await scene.leases.delete(scene.kubectl.get("lease", one.membership.name))
+    await other.turn(2)
+    assert other.acts_on == ALL
+    await scene.settled(one, other)
+    assert sorted([one.acts_on, other.acts_on], key=len) == [frozenset(), ALL]
+
+
+async def test_those_that_have_no_namespace_in_common_do_not_wait_for_each_other(scene: Scene) -> None:
+    one, other = scene.member(group=Group.of(["shop"])), scene.member(group=Group.of(["bank"]))
+    await scene.settled(one, other)
+    assert one.acts_on == other.acts_on == ALL
+
+
 async def test_three_members_write_less_than_once_in_four_seconds(scene: Scene) -> None:
     members = [scene.member() for _ in range(3)]
     await scene.settled(*members)
@@ -362,6 +414,6 @@ async def test_three_members_write_less_than_once_in_four_seconds(scene: Scene) 
         scene.clock.now += 1
         for member in members:
             await member.turn()
-        for lease in await scene.leases.list(GROUP.selector):
+        for lease in await scene.leases.list(REPLICAS_LABEL):
             versions.add((lease["metadata"]["name"], lease["metadata"]["resourceVersion"]))
     assert len(versions) <= 1 + 3 * (60 // 5 + 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .keys import Raw
-from .names import MANAGER, NAMESPACES_ANNOTATION, REPLICAS_LABEL, SHARDS_ANNOTATION
+from .names import MANAGER, NAMESPACES_ANNOTATION, SHARDS_ANNOTATION
 from .reading import read_mapping, read_text
 from .shards import SHARDS
 
@@ -33,10 +33,11 @@ class Group:
             return "all"
         return hashlib.sha256(" ".join(self.namespaces).encode()).hexdigest()[:16]
 
-    @property
-    def selector(self) -> str:
-        """Of all their Leases, by label."""
-        return f"{REPLICAS_LABEL}={self.name}"
+    def overlaps(self, other: "Group") -> bool:
+        """There is a namespace that both watch."""
+        if not (self.namespaces and other.namespaces):
+            return True
+        return not {*self.namespaces}.isdisjoint(other.namespaces)
 
     @property
     def assignment_name(self) -> str:

@@ -1,11 +1,11 @@
 """The Leases of the members, and that of the assignment: how they are written, and who of them is alive."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from csr_operator.api.names import LEAVING_ANNOTATION, NAMESPACES_ANNOTATION, REPLICAS_LABEL, SHARDS_ANNOTATION
-from csr_operator.api.replicas import Assignment, Group, read_process
+from csr_operator.api.replicas import Assignment, Group, read_assignment, read_group, read_process
 from csr_operator.kube.objects import Object
 
 from .fencing import HOLDS, LEASE
@@ -62,7 +62,8 @@ class _Sight:
 
 @dataclass(slots=True)
 class Members:
-    """The Leases of one group as they were last listed. clock: seconds, as those of `fencing.boot_time`."""
+    """The Leases of one group, and of others, as they were last listed. clock: seconds, as those of
+    `fencing.boot_time`."""
 
     group: Group
     clock: Callable[[], float]
@@ -70,13 +71,15 @@ class Members:
     """Of the members, by name."""
     assignment: Object | None = None
     """The Lease of the assignment; None if there is none."""
+    others: dict[str, Object] = field(default_factory=dict)
+    """Of all other groups, by name."""
     _sights: dict[str, _Sight] = field(default_factory=dict)
     _vanished: dict[str, float] = field(default_factory=dict)
     """When it was seen that the Lease of a member had gone."""
     _listed: float = float("-inf")
 
     def saw(self, leases: Iterable[Object]) -> None:
-        """A list shows all of them."""
+        """A list shows all that there are, of whatever group."""
         seen = {lease["metadata"]["name"]: lease for lease in leases}
         now, sights = self.clock(), {}
         if now - self._listed > HOLDS:
@@ -88,6 +91,9 @@ class Members:
             before = self._sights.get(name)
             sights[name] = before if before is not None and before.version == version else _Sight(version, now)
         self._sights = sights
+        self.others = {name: lease for name, lease in seen.items() if _group_name(lease) != self.group.name}
+        for name in self.others:
+            del seen[name]
         self.assignment = seen.pop(self.group.assignment_name, None)
         vanished = self._vanished | dict.fromkeys(self.leases.keys() - seen.keys(), now)
         self._vanished = {name: since for name, since in vanished.items() if name not in seen and now - since < HOLDS}
@@ -106,15 +112,39 @@ class Members:
     def dead(self, me: str, identity: str) -> list[str]:
         """The members whose Lease nobody renews any more. identity: of the process of `me`, who joined before if there
         are other Leases of it."""
-        dead = []
-        for name, lease in self.leases.items():
-            if name == me:
+        return [
+            name
+            for name, lease in self.leases.items()
+            if name != me and (is_held_by(lease, identity) or self._is_dead(name, lease))
+        ]
+
+    def rival(self) -> Group | None:
+        """Another group that is at work in a namespace of this one, and comes first; None if there is none.
+
+        Such as the one that is to be replaced, where the arguments were changed. If both are at work, which only
+        happens when they began in the same moment, one of them is first.
+        """
+        works = self._works(self.assignment, self.leases)
+        for lease in self.others.values():
+            group = read_group(lease)
+            is_assignment = lease["metadata"]["name"] == group.assignment_name
+            if not is_assignment or not group.overlaps(self.group) or not self._works(lease, self.others):
                 continue
-            process = read_process(lease)
-            has_gone = process is not None and has_ended(process)
-            if has_gone or is_held_by(lease, identity) or self.unchanged(name) >= LEASE:
-                dead.append(name)
-        return dead
+            if not works or group.name < self.group.name:
+                return group
+        return None
+
+    def _works(self, assignment: Object | None, leases: Mapping[str, Object]) -> bool:
+        """One of these Leases has a shard, and lives."""
+        try:
+            holders = {*read_assignment(assignment).holders} if assignment is not None else set()
+        except ValueError:
+            return False
+        return any(name in leases and not self._is_dead(name, leases[name]) for name in holders)
+
+    def _is_dead(self, name: str, lease: Object) -> bool:
+        process = read_process(lease)
+        return (process is not None and has_ended(process)) or self.unchanged(name) >= LEASE
 
     def staying(self) -> set[str]:
         """The members that are not about to end."""
@@ -128,6 +158,10 @@ class Members:
         """Seconds for which that Lease was seen as it is now."""
         sight = self._sights.get(name)
         return self.clock() - sight.since if sight is not None else 0.0
+
+
+def _group_name(lease: Object) -> str:
+    return str((lease["metadata"].get("labels") or {}).get(REPLICAS_LABEL, ""))
 
 
 def _held_by(identity: str, now: datetime) -> Object:

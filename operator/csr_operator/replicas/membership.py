@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
+from csr_operator.api.names import REPLICAS_LABEL
 from csr_operator.api.replicas import Assignment, Group, read_assignment
 from csr_operator.kube.errors import KubeError, Unreachable
 from csr_operator.kube.leases import Leases
@@ -70,6 +71,7 @@ class Membership:
         self._renewed = 0.0
         self._missing: float | None = None  # since when there is no assignment
         self._buried: set[str] = set()  # the assignment may still name them
+        self._waits_for: Group | None = None
         self._leaving = False
         self.trouble = ""
         """Why the last turn came to nothing; empty if it did not."""
@@ -115,7 +117,7 @@ class Membership:
         renews = self._lease is None or sent - self._renewed >= _RENEW
         if renews and not await self._renew():
             return _SOON
-        self._members.saw(await self._leases.list(self._group.selector))
+        self._members.saw(await self._leases.list(REPLICAS_LABEL))
         there = self._members.leases.get(self.name)
         if there is None or self._lease is None or not is_same(there, self._lease):
             self._end("it was taken for dead")
@@ -133,7 +135,7 @@ class Membership:
                 self._renewed = sent
                 self._holding.renewed(sent)
         await self._bury(dead[:_AT_ONCE])
-        pause = await self._move(assignment, staying)
+        pause = await self._move(assignment, staying if self._is_first() else set())
         return pause if len(dead) <= _AT_ONCE else 0.0
 
     async def _renew(self) -> bool:
@@ -153,7 +155,7 @@ class Membership:
                 raise
             elif self._lease is not None:
                 # The answer to the last renewal was lost, or somebody annotated it.
-                there = {lease["metadata"]["name"]: lease for lease in await self._leases.list(self._group.selector)}
+                there = {lease["metadata"]["name"]: lease for lease in await self._leases.list(REPLICAS_LABEL)}
                 now_is = there.get(self.name)
                 if now_is is not None and is_same(now_is, self._lease):
                     self._lease = now_is
@@ -190,6 +192,19 @@ class Membership:
         if shards - before:
             self._work.take(shards - before)
 
+    def _is_first(self) -> bool:
+        """No other group has to end before this one works."""
+        before, self._waits_for = self._waits_for, self._members.rival()
+        if self._waits_for not in (None, before):
+            logger.warning(
+                "replica %s does nothing yet: Lease %s shows replicas at work that watch %s, which this one watches as "
+                "well: it begins when those have ended",
+                self.name,
+                self._waits_for.assignment_name,
+                ", ".join(self._waits_for.namespaces) or "all namespaces",
+            )
+        return self._waits_for is None
+
     async def _bury(self, dead: Iterable[str]) -> None:
         """Delete their Leases. One that was renewed meanwhile stays; one that is gone cannot be renewed."""
         for name in dead:
@@ -205,7 +220,7 @@ class Membership:
         """Take and give; returns the seconds until the next turn. staying: the members that are to have shards."""
         alive = self._members.acting
         if assignment is None:
-            if not self._may_begin_anew(alive):
+            if not self._may_begin_anew(alive) or not staying:
                 return _LOOK
             assignment = Assignment()
         elif not self._holding.is_open:
