@@ -98,10 +98,16 @@ class RequestReconciler:
         """One is there, or has changed."""
         metadata = obj["metadata"]
         key = ObjectKey(Kind.CERTIFICATE_REQUEST, metadata["namespace"], metadata["name"])
-        if self._is_of(key.namespace, read_text(read_mapping(obj, "spec"), "secretName")) and not self._store.has_seen(
-            key, metadata["uid"], metadata["resourceVersion"]
-        ):
+        if not self._is_of(key.namespace, read_text(read_mapping(obj, "spec"), "secretName")):
+            self._moved(key, metadata["uid"])
+        elif not self._store.has_seen(key, metadata["uid"], metadata["resourceVersion"]):
             self.filing.observe(key, obj)
+
+    def _moved(self, key: ObjectKey, uid: str) -> None:
+        """It is another replica's: if it was not before, an old definition lets users change `secretName`."""
+        request = self._store.request(key)
+        if request is not None and self._store.drop_request(key, uid):
+            self.let_go([request])
 
     def _is_of(self, namespace: str, secret_name: str) -> bool:
         """It is this replica's."""
