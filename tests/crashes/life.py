@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from csr_operator.api.names import REPLICAS_LABEL
 from csr_operator.api.replicas import Group
 from devcluster import ControlPlane
 from tests.crashes.cas import ISSUER_NAME, Books, Place, serial
@@ -222,7 +223,7 @@ class _Stages:
         assert self.books.left() == []
         assert self._secrets() == self.place.secrets
         assert self.site.kubectl.list("certificaterequests") == []
-        group = Group.of([self.site.kubectl.namespace]).selector
+        group = f"{REPLICAS_LABEL}={Group.of([self.site.kubectl.namespace]).name}"
         leases = self.site.kubectl.list("leases", "-l", group, f"--namespace={OPERATORS}")
         assert len(leases) == 1, "only the assignment may be there, and no Lease of who was killed"
         challenges = self.site.kubectl.list("configmaps", "-l", f"{GROUP}/challenge", f"--namespace={OPERATORS}")

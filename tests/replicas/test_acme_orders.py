@@ -97,9 +97,12 @@ def test_all_are_replaced_one_after_the_other(team: Team) -> None:
 
 
 def test_all_are_replaced_by_those_that_watch_one_more_namespace(team: Team) -> None:
+    more = ("--namespace", "default")
+    team.replicas.start(*more)
+
     def roll() -> None:
-        for old in (team.first, team.second):
-            team.replicas.start("--namespace", "default")
-            assert old.stop() == 0
+        assert team.first.stop() == 0
+        team.replicas.start(*more)
+        assert team.second.stop() == 0
 
     team.order(ORDERS // 2, roll)
