@@ -1,18 +1,21 @@
 """http-01 on a real API server: what is made there, and who answers."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from csr_operator.challenges.responder import Challenges, IssuerResponder
 from csr_operator.challenges.routes import CHALLENGE_LABEL
+from csr_operator.kube.resources import RouteKind
 from csr_operator.kube.routes import Routes
+from csr_operator.plugin.errors import Misconfigured
 from devcluster import ControlPlane
-from tests.responder.support import ISSUER, PATH, ask, challenge
+from tests.responder.support import DEADLINE, ISSUER, PATH, ask, challenge
 from tests.support.audit import writes
 from tests.support.kubectl import Kubectl
-from tests.support.operator import NAMESPACE, OperatorProcess
+from tests.support.operator import NAMESPACE, ROOT, OperatorProcess
 
 INGRESS: dict[str, Any] = {"ingress": {"ingressClassName": "nginx"}}
 
@@ -110,3 +113,31 @@ async def test_nothing_else_is_answered(challenges: Challenges, operator: Operat
     answered = {question: (await asyncio.to_thread(ask, operator.acme_port, *question))[0] for question in asked}
     assert answered == asked
     await challenges.withdraw(presented.host, presented.token, ISSUER)
+
+
+async def test_while_nothing_can_be_looked_up_what_was_seen_is_answered_and_the_log_is_not_filled(
+    routes: Routes, challenges: Challenges, home: Kubectl, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever connects has it looked up what they make up."""
+    presented, other = challenge(), Challenges(routes, NAMESPACE, challenges._clock, None)
+    await challenges.present(presented, {}, ISSUER)
+    assert await other.answer(presented.host, presented.token) == presented.answer
+
+    async def refused() -> int:
+        assert await other.answer(presented.host, challenge().token) is None
+        return caplog.text.count("cannot look up a challenge")
+
+    home("delete", "rolebinding", "csr-operator-acme")
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while await refused() < len(RouteKind):
+                pass
+        for _ in range(2):
+            assert await refused() == len(RouteKind)
+        assert await other.answer(presented.host, presented.token) == presented.answer
+    finally:
+        home("apply", "--server-side", "-f", str(ROOT / "deploy" / "rbac.yaml"), "--namespace", NAMESPACE)
+    async with asyncio.timeout(DEADLINE):
+        while home.get("configmap", presented.object_name):
+            with suppress(Misconfigured):
+                await challenges.withdraw(presented.host, presented.token, ISSUER)

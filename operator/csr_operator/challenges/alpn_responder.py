@@ -203,7 +203,7 @@ class AlpnChallenges:
             async for obj in self._routes.list(_KIND, self._namespace, ALPN_SELECTOR):
                 notes[obj["metadata"]["name"]] = parse_note(obj)
         except (KubeError, Unreachable) as error:
-            logger.warning("cannot look up a challenge: %s", error)
+            self._look.failed(_KIND, error)
             return error
         return notes
 

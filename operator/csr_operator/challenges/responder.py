@@ -78,7 +78,7 @@ class Challenges:
         self.alpn = alpn
         self._for_issuers = for_issuers
         self._presented: dict[_Key, _Presented] = {}
-        self._seen: Mapping[_Key, Challenge] = {}
+        self._seen: dict[RouteKind, Mapping[_Key, Challenge]] = {}
         self._look = Look(self._read)
 
     async def answer(self, host: str, token: str) -> str | None:
@@ -91,20 +91,26 @@ class Challenges:
         key = (host_name(host), token)
         if key in self._presented:
             return self._presented[key].challenge.answer
-        if key not in self._seen:
+        challenge = self._seen_at(key)
+        if challenge is None:
             await self._look.fresh()
-        return self._seen[key].answer if key in self._seen else None
+            challenge = self._seen_at(key)
+        return challenge.answer if challenge is not None else None
+
+    def _seen_at(self, key: _Key) -> Challenge | None:
+        return next((seen[key] for seen in self._seen.values() if key in seen), None)
 
     async def _read(self) -> None:
-        seen: dict[_Key, Challenge] = {}
+        """What cannot be looked at now stays as it was: else whoever asks for a made-up token has all be forgotten."""
         for kind in RouteKind:
+            seen: dict[_Key, Challenge] = {}
             try:
                 async for obj in self._routes.list(kind, self._namespace, CHALLENGE_LABEL):
                     if (challenge := parse_challenge(obj)) is not None:
                         seen[challenge.key] = challenge
+                self._seen[kind] = seen
             except (KubeError, Unreachable) as error:
-                logger.warning("cannot look up a challenge: %s", error)
-        self._seen = seen
+                self._look.failed(kind, error)
 
     def must_answer_for(self, issuer: Issuer, solver: str) -> None:
         """Raises Misconfigured if challenges of this issuer are not answered."""
