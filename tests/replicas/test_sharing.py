@@ -111,6 +111,19 @@ def test_without_the_right_to_leases_it_is_not_ready_and_says_so(
     assert operator.stop() == 0
 
 
+def test_when_the_right_to_leases_is_taken_away_it_is_not_ready_any_more_and_says_so(
+    operator_credentials: Path, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    arguments = ("--namespace", kubectl.namespace)
+    with OperatorProcess(operator_credentials, tmp_path / "operator.log", *arguments, patience=3.0) as operator:
+        kubectl("delete", "rolebinding", "csr-operator-replicas", "--namespace", NAMESPACE)
+        try:
+            wait_until("it says what it lacks", lambda: "leases" in not_ready(operator))
+        finally:
+            kubectl("apply", "--server-side", "-f", str(ROOT / "deploy" / "rbac.yaml"), "--namespace", NAMESPACE)
+        wait_until("it goes on by itself", operator.is_ready)
+
+
 def not_ready(operator: OperatorProcess) -> str:
     """What `/readyz` says; empty if nothing answers yet."""
     try:

@@ -194,7 +194,8 @@ class Operator:
         """Why; empty if it is ready."""
         if self._stop.is_set():
             return "the operator is shutting down"
-        if not self._joined.is_set() and self._membership.trouble:
+        lasts = not self._joined.is_set() or self._membership.troubled > self._pulse.patience
+        if self._membership.trouble and lasts:
             return f"the Leases of the replicas: {self._membership.trouble}"
         return self._pulse.unready() or ("" if self._synced else "not everything has been read yet")
 

@@ -85,11 +85,16 @@ class Pulse:
         """Return when all that there is has been listed once."""
         await self._changed.wait()
 
+    @property
+    def patience(self) -> float:
+        """Seconds for which an API server that is away, or refuses, is no reason for not being ready."""
+        return _SILENCES * self._silence
+
     def unready(self) -> str:
         """Why what is known may be out of date; empty if it is not."""
         for source, reason in self._unlisted.items():
             return f"{source}: {reason}"
-        return self._late(self._alive, _SILENCES * self._silence, "the API server has shown nothing of them for")
+        return self._late(self._alive, self.patience, "the API server has shown nothing of them for")
 
     def standstill(self) -> str:
         """Which watch is not even tried any more; empty if none."""

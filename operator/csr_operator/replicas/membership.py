@@ -75,6 +75,12 @@ class Membership:
         self._leaving = False
         self.trouble = ""
         """Why the last turn came to nothing; empty if it did not."""
+        self._went_well = clock()
+
+    @property
+    def troubled(self) -> float:
+        """Seconds since the last turn that went well."""
+        return self._clock() - self._went_well
 
     @property
     def name(self) -> str:
@@ -88,7 +94,7 @@ class Membership:
             try:
                 pause = await self.turn()
                 joined()
-                self.trouble = ""
+                self.trouble, self._went_well = "", self._clock()
             except (KubeError, Unreachable) as error:
                 if str(error) != self.trouble:
                     logger.warning("the Leases of the replicas: %s; trying again", error)
