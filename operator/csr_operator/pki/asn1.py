@@ -41,15 +41,36 @@ def decode(der: bytes) -> tuple[int, bytes]:
 
 def split(der: bytes) -> tuple[int, bytes, bytes]:
     """The tag and content of the first value in ``der``, and what follows it; PkiError if there is none."""
+    tag, start, end = _bounds(der, 0)
+    return tag, der[start:end], der[end:]
+
+
+def values(der: bytes) -> list[tuple[int, bytes]]:
+    """Tags and contents of the values that stand one after the other, up to where they cannot be read.
+
+    Takes time in proportion to the size, which `split` again and again would not.
+    """
+    parts, at = [], 0
     try:
-        tag, first = der[0], der[1]
-        start = 2 if first < 0x80 else 2 + (first & 0x7F)
-        size = first if first < 0x80 else int.from_bytes(der[2:start], "big")
+        while at < len(der):
+            tag, start, at = _bounds(der, at)
+            parts.append((tag, der[start:at]))
+    except PkiError:
+        pass
+    return parts
+
+
+def _bounds(der: bytes, at: int) -> tuple[int, int, int]:
+    """The tag of the value at ``at``, where its content begins, and where it ends; PkiError if there is none."""
+    try:
+        tag, first = der[at], der[at + 1]
     except IndexError:
         raise PkiError("not a DER value: it is cut short") from None
+    start = at + 2 if first < 0x80 else at + 2 + (first & 0x7F)
+    size = first if first < 0x80 else int.from_bytes(der[at + 2 : start], "big")
     if tag & 0x1F == 0x1F or first == 0x80 or start + size > len(der):
         raise PkiError("not exactly one DER value")
-    return tag, der[start : start + size], der[start + size :]
+    return tag, start, start + size
 
 
 def count(der: bytes, most: int) -> int:

@@ -54,8 +54,9 @@ class Missing(str):
 
 def quoted(value: object, limit: int = 100) -> str:
     """Text from outside, made fit for a message: one line, printable, at most ``limit`` characters."""
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
-    return f'"{text}"' if len(text) <= limit else f'"{text[:limit]}..." ({len(text)} characters)'
+    text = str(value)
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:limit])
+    return f'"{shown}"' if len(text) <= limit else f'"{shown}..." ({len(text)} characters)'
 
 
 def name_text(name: x509.Name) -> str:

@@ -68,10 +68,10 @@ def request_fault(der: bytes) -> str:
         tag, content, rest = asn1.split(der)
     except PkiError:
         return "it is cut off, or no DER: paste the whole of it"
-    parts = _parts(content) if tag == asn1.SEQUENCE and not rest else []
+    parts = asn1.values(content) if tag == asn1.SEQUENCE and not rest else []
     if not parts or parts[0][0] != asn1.SEQUENCE:
         return f"it is not a certificate signing request, or damaged: {REQUEST_AGAIN}"
-    info = _parts(parts[0][1])
+    info = asn1.values(parts[0][1])
     tags = [tag for tag, _ in info]
     if tags[:1] != [asn1.INTEGER] or info[0][1] != b"\0":
         return f"its version is not 0 (RFC 2986, 4.1): {REQUEST_AGAIN}"
@@ -101,11 +101,11 @@ def certificate_fault(der: bytes) -> str:
 
 def name_fault(content: bytes, what: str) -> str:
     """What is wrong with the content of a distinguished name (RFC 5280, appendix A.1); empty if nothing is found."""
-    for tag, rdn in _parts(content):
-        attributes = _parts(rdn)
+    for tag, rdn in asn1.values(content):
+        attributes = asn1.values(rdn)
         if tag != _SET or not attributes:
             return f"{what} has a part without an attribute (an empty RDN; RFC 5280, appendix A.1): leave that out"
-        pairs = [tuple(_parts(pair)) for _, pair in attributes]
+        pairs = [tuple(asn1.values(pair)) for _, pair in attributes]
         if len({pair[:1] for pair in pairs}) < len(pairs):
             return f"{what} has the same attribute twice in one RDN: leave one of them out"
         encoded = [asn1.encode(*attribute) for attribute in attributes]
@@ -144,7 +144,7 @@ def _alternative_names_fault(der: bytes) -> str:
         _, content = asn1.decode(der)
     except PkiError:
         return ""
-    for tag, value in _parts(content):
+    for tag, value in asn1.values(content):
         kind = tag & 0x1F
         if kind == 7 and len(value) not in (4, 16):
             with_mask = ": give the address without a netmask" if len(value) in (8, 32) else ""
@@ -161,27 +161,17 @@ def _alternative_names_fault(der: bytes) -> str:
             )
         if kind in _STRANGE:
             return f"{_STRANGE[kind]} among the alternative names is not supported: leave it out"
-        if kind == 4 and (fault := name_fault(b"".join(v for _, v in _parts(value)), "a directory name")):
+        if kind == 4 and (fault := name_fault(b"".join(v for _, v in asn1.values(value)), "a directory name")):
             return fault
     return ""
 
 
-def _parts(content: bytes) -> list[tuple[int, bytes]]:
-    """Tags and contents of the values one after the other; up to where they cannot be read."""
-    parts = []
-    try:
-        while content:
-            tag, value, content = asn1.split(content)
-            parts.append((tag, value))
-    except PkiError:
-        pass
-    return parts
-
-
 def _names_in(certificate: bytes) -> Iterator[bytes]:
     """The contents of issuer and subject of the content of a certificate."""
-    parts = _parts(certificate)
-    fields = [part for part in (_parts(parts[0][1]) if parts else ()) if part[0] != _ATTRIBUTES]  # [0] is the version
+    parts = asn1.values(certificate)
+    fields = [
+        part for part in (asn1.values(parts[0][1]) if parts else ()) if part[0] != _ATTRIBUTES
+    ]  # [0] is the version
     yield from (value for tag, value in (fields[2:3] + fields[4:5]) if tag == asn1.SEQUENCE)
 
 
@@ -191,20 +181,20 @@ def _extensions(der: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
         _, content = asn1.decode(der)
     except PkiError:
         return
-    for tag, value in _parts(content):
+    for tag, value in asn1.values(content):
         if tag == _EXTENSIONS:
-            lists = _parts(value)
+            lists = asn1.values(value)
         elif tag == _ATTRIBUTES:
             lists = []
-            for _, attribute in _parts(value):
-                pair = _parts(attribute)
+            for _, attribute in asn1.values(value):
+                pair = asn1.values(attribute)
                 if len(pair) == 2 and pair[0][1] == _EXTENSION_REQUEST:
-                    lists += _parts(pair[1][1])
+                    lists += asn1.values(pair[1][1])
         else:
             continue
         for _, extensions in lists:
-            for kind, extension in _parts(extensions):
-                fields = _parts(extension)
+            for kind, extension in asn1.values(extensions):
+                fields = asn1.values(extension)
                 if fields:
                     yield fields[0][1], fields[-1][1], asn1.encode(kind, extension)
 
