@@ -273,3 +273,41 @@ def test_what_is_not_valid_yet_is_told_apart_from_all_else(minutes: int) -> None
             verify(chain, ASKED.csr, Profile(is_ca=True), now=NOW)
         assert other.value.not_before is None
         assert clock_words(other.value, NOW) == ""
+
+
+def test_the_issuer_is_the_one_that_the_authority_key_identifier_names(tmp_path: Path) -> None:
+    """Two CA certificates of one name and key; to OpenSSL only the one that is named leads up from there."""
+    issuing, other = (
+        x509.CertificateBuilder(named("New Root"), named("Issuing"), KEYS["Issuing"].public_key(), serial)
+        .not_valid_before(NOW - 30 * DAY)
+        .not_valid_after(NOW + 900 * DAY)
+        .add_extension(x509.BasicConstraints(True, None), True)
+        .add_extension(x509.SubjectKeyIdentifier(identifier), False)
+        .sign(KEYS["New Root"], hashes.SHA256())
+        for serial, identifier in ((101, b"\1" * 20), (102, b"\2" * 20))
+    )
+    builder = (
+        x509.CertificateBuilder(named("Issuing"), ASKED.csr.subject, ASKED.csr.public_key(), 7)
+        .not_valid_before(NOW - DAY)
+        .not_valid_after(NOW + 89 * DAY)
+    )
+    for extension in ASKED.csr.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    by_key = x509.AuthorityKeyIdentifier(b"\1" * 20, None, None)
+    by_number = x509.AuthorityKeyIdentifier(None, [x509.DirectoryName(named("New Root"))], 101)
+
+    for identifier in (by_key, by_number):
+        end = builder.add_extension(identifier, False).sign(KEYS["Issuing"], signature_hash(KEYS["Issuing"]))
+        for answer in ([end, other, issuing], [end, issuing, other]):
+            chain = accepted(ASKED.csr, answer, LEAF, now=NOW, roots=[NEW])
+            assert chain.intermediates == (issuing,)
+        with pytest.raises(
+            Mismatch, match="says by its authority key identifier that another certificate is its issuer"
+        ):
+            accepted(ASKED.csr, [end, other], LEAF, now=NOW, roots=[NEW])
+        for name, certificate in (("root", NEW), ("leaf", end), ("issuing", issuing), ("other", other)):
+            (tmp_path / name).write_bytes(pem(certificate))
+        arguments = ("verify", "-attime", str(int(NOW.timestamp())), "-CAfile", tmp_path / "root", "-untrusted")
+        openssl(*arguments, tmp_path / "issuing", tmp_path / "leaf")
+        with pytest.raises(AssertionError, match="unable to get local issuer certificate"):
+            openssl(*arguments, tmp_path / "other", tmp_path / "leaf")

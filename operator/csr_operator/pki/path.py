@@ -14,7 +14,7 @@ from csr_operator.pki import constraints
 from csr_operator.pki.errors import NotYet, Over, PkiError, name_text
 from csr_operator.pki.extensions import extension_of, extensions_of
 from csr_operator.pki.keys import check_algorithm, parameters_of
-from csr_operator.pki.signatures import issued_by, weak_hash
+from csr_operator.pki.signatures import folded, issued_by, weak_hash
 
 # What may be critical: it is looked at here or by `verify`, or restricts nothing that either of them decides.
 _UNDERSTOOD = frozenset(
@@ -70,7 +70,8 @@ def check(
 ) -> list[str]:
     """What is wrong with a path that runs from the leaf up to the trust anchor; empty when nothing is.
 
-    Each certificate must be signed by the next, not with MD5 or SHA-1, and have no critical extension that is
+    Each certificate must be signed by the next, name no other one by its authority key identifier (RFC 5280, 4.2.1.1,
+    where OpenSSL looks for no other way up), be signed not with MD5 or SHA-1, and have no critical extension that is
     unknown (those in ``known`` may be in the leaf). Each CA, the anchor too, must be valid at ``now``, have CA:TRUE,
     may have no key usage without keyCertSign, no path length that is exceeded, no name constraint that is violated, and
     no key that `parameters_of` refuses. An anchor of X.509 version 1, which has no extensions, needs none (RFC 5280,
@@ -80,9 +81,11 @@ def check(
     leaf, *authorities = path
     problems = [*_signature(leaf, "certificate"), *_unknown_extensions(leaf, "certificate", known)]
     for certificate, issuer in zip(path, authorities, strict=False):
+        label = "certificate" if certificate is leaf else f"CA {name_text(certificate.subject)}"
         if not issued_by(certificate, issuer):
-            label = "certificate" if certificate is leaf else f"CA {name_text(certificate.subject)}"
             problems.append(f"chain: the {label} is not signed by {name_text(issuer.subject)}")
+        elif not _may_be_named(certificate, issuer):
+            problems.append(_other_identifier(label, issuer))
     problems += _about_authorities(authorities)
     for authority in map(_authority, authorities):
         text = (
@@ -109,8 +112,37 @@ def check_authorities(authorities: Sequence[x509.Certificate]) -> list[str]:
             for authority, issuer in pairwise(authorities)
             if not issued_by(authority, issuer)
         ),
+        *(
+            _other_identifier(_authority(authority).label, issuer)
+            for authority, issuer in pairwise(authorities)
+            if not _may_be_named(authority, issuer)
+        ),
         *_about_authorities(authorities),
     ]
+
+
+def _may_be_named(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Its authority key identifier is that of `issuer`, as far as either says one."""
+    try:
+        named = extension_of(certificate, x509.AuthorityKeyIdentifier)
+        own = extension_of(issuer, x509.SubjectKeyIdentifier)
+    except PkiError:
+        return True  # told of by _unknown_extensions
+    if named is None:
+        return True
+    if named.key_identifier is not None and own is not None and named.key_identifier != own.digest:
+        return False
+    if named.authority_cert_serial_number not in (None, issuer.serial_number):
+        return False
+    names = [name.value for name in named.authority_cert_issuer or () if isinstance(name, x509.DirectoryName)]
+    return not names or folded(names[0]) == folded(issuer.issuer)
+
+
+def _other_identifier(label: str, issuer: x509.Certificate) -> str:
+    return (
+        f"chain: the {label} says by its authority key identifier that another certificate is its issuer's than that of"
+        f" {name_text(issuer.subject)}, and OpenSSL refuses it"
+    )
 
 
 def _about_authorities(authorities: Sequence[x509.Certificate]) -> list[str]:
