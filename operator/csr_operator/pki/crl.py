@@ -77,10 +77,14 @@ def _digest(text: bytes) -> bytes:
 
 
 def load_crl(data: bytes) -> x509.CertificateRevocationList:
-    """From PEM; raises PkiError."""
+    """From PEM; raises PkiError, also for what is read of it only when somebody asks for it."""
     try:
-        return x509.load_pem_x509_crl(data)
-    except ValueError:
+        crl = x509.load_pem_x509_crl(data)
+        _ = crl.issuer, crl.extensions, crl.last_update_utc, crl.next_update_utc
+        for entry in crl:
+            _ = entry.serial_number, entry.revocation_date_utc, entry.extensions
+        return crl
+    except Exception:  # whatever the library stumbles over
         raise PkiError("the revocation list cannot be read: it is not a list in PEM, or damaged") from None
 
 
