@@ -23,6 +23,9 @@ from csr_operator.pki.networks import Networks
 _SHOWN = 3
 """So many rules, and so many reasons of each, are told: with thousands of names there may be as many."""
 
+_LONGEST_NAME = 63
+"""Of a rule, in characters: as its schema has it."""
+
 _LARGEST_RSA = 4096
 """In bits. A larger key takes seconds to minutes of a CPU to make, and so is for whom a rule names."""
 
@@ -95,7 +98,7 @@ def _violations(
         reasons = list(islice(_against(rule, facts), None if len(denials) < _SHOWN else 1))
         if not reasons:
             return ()
-        name = f"rule {rule.name}" if rule.name else f"policy.rules[{number}]"
+        name = f"rule {quoted(rule.name[:_LONGEST_NAME])[1:-1]}" if rule.name else f"policy.rules[{number}]"
         denials.append(f"{name}: {_capped(reasons)}")
     return tuple(denials[:_SHOWN]) + ((f"and {len(denials) - _SHOWN} more rules",) if len(denials) > _SHOWN else ())
 

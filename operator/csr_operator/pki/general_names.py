@@ -61,7 +61,8 @@ def ip_address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
         remedy = ": one address without a prefix length is required" if "/" in value else ""
         raise PkiError(f"ipAddresses: {quoted(value)} is not an IPv4 or IPv6 address{remedy}") from None
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
-        raise PkiError(f"ipAddresses: {quoted(value)} has a zone (%{address.scope_id}): leave it out")
+        zone = quoted(address.scope_id[:20])[1:-1]
+        raise PkiError(f"ipAddresses: {quoted(value)} has a zone (%{zone}): leave it out")
     return address
 
 
