@@ -27,6 +27,7 @@ from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending,
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Lapsed, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.schedule import last_multiple
+from csr_operator.plugin.shape import published_form
 from csr_operator.plugin.text import redact
 
 from .account import AccountCheck
@@ -101,20 +102,20 @@ class DigicertBackend(Backend):
         try:
             if running is None:
                 body = order_body(order, names, self._config)
-                answer = await self._client.send("POST", f"order/certificate/{self._product}", body)
+                path = f"order/certificate/{self._product}"
             else:
                 body = reissue_body(order, names, self._config)
-                answer = await self._client.send("POST", f"order/certificate/{running}/reissue", body)
-            number = number_of(answer["id"])
+                path = f"order/certificate/{running}/reissue"
+            answer = await self._client.send("POST", path, body)
+            with published_form("DigiCert's answer to the order"):
+                number = number_of(answer["id"])
+                pem = "\n".join(str(link.get("pem", "")) for link in answer.get("certificate_chain") or ()).encode()
         except Refused as error:
             if re.search(_PAYMENT, error.reason):
                 raise Retryable(str(error), _LATER) from None  # nobody changes the request for that
             raise
-        except (TypeError, KeyError, ValueError):
-            raise Retryable("DigiCert's answer to the order is not of the published form") from None
-        if answer.get("certificate_chain"):
-            pem = "\n".join(str(link.get("pem", "")) for link in answer["certificate_chain"])
-            return to_issued(number, answer.get("certificate_id"), pem.encode())
+        if pem:
+            return to_issued(number, answer.get("certificate_id"), pem)
         method = self._config.get("dcvMethod") or ""
         now = self._clock()
         self._proofs[number] = Proof(order.key, now, method, records_of(answer, names.dns_names))
@@ -156,7 +157,7 @@ class DigicertBackend(Backend):
             if error.status == 404:
                 return None
             raise
-        except (KeyError, TypeError, ValueError, IndexError):
+        except (AttributeError, LookupError, TypeError, ValueError):
             return None
         is_it = sha256_fingerprint(leaf) == order.replaces_fingerprint
         return number if is_it and holds_all_names(leaf, order.csr) else None
@@ -185,13 +186,12 @@ class DigicertBackend(Backend):
         """Status by order. Raises BackendError."""
         try:
             answer = await self._client.get(f"order/alternate/{alternative_id(key)}")
-            return {number_of(entry["order_id"]): str(entry["status"]) for entry in answer["orders"]}
         except Refused as error:
             if error.status == 404:
                 return {}
             raise
-        except (TypeError, KeyError, ValueError):
-            raise Retryable("DigiCert's list of orders is not of the published form") from None
+        with published_form("DigiCert's list of orders"):
+            return {number_of(entry["order_id"]): str(entry["status"]) for entry in answer["orders"]}
 
     async def _take_up(self, order: Order, handle: Handle) -> Issued | Pending:
         """Go on with an order whose answer was lost."""
@@ -315,7 +315,7 @@ class DigicertBackend(Backend):
         except Refused as error:
             text = f"order {handle.order}: {error}: check whether the API key is still one of the same account"
             raise Retryable(text, _SOON) from None
-        except (TypeError, KeyError, ValueError, AttributeError):
+        except (AttributeError, LookupError, TypeError, ValueError):
             text = f"DigiCert's answer about order {handle.order} is not of the published form"
             raise Retryable(text, _SOON) from None
         if status in DEAD:
@@ -381,7 +381,7 @@ class DigicertBackend(Backend):
             if "reissue" in error.reason:
                 raise Retryable(str(error), _MUCH_LATER) from None
             raise
-        if answer and answer.get("status") == "pending":
+        if isinstance(answer, Mapping) and answer.get("status") == "pending":
             raise Rejected(
                 f"DigiCert waits for an administrator: approve revocation request {answer.get('id')} in CertCentral; "
                 "spec.digicert.skipApproval skips this step, if the API key is an administrator's"
@@ -415,7 +415,7 @@ class DigicertBackend(Backend):
                     # One that a reissue superseded is in no list: it is DigiCert's if its CA signed it.
                     if not ours and any(issued_by(certificate, ca) for ca in chain[1:]):
                         return serial
-        except (TypeError, KeyError, ValueError, AttributeError):
+        except (AttributeError, LookupError, TypeError, ValueError):
             text = f"what DigiCert says of the certificate with the serial number {serial} is not of the published form"
             raise Retryable(text, _LATER) from None
         raise Rejected(
@@ -458,7 +458,7 @@ class DigicertBackend(Backend):
     async def _cancel(self, handle: Handle, csr: x509.CertificateSigningRequest) -> None:
         number, note = handle.order, "its CertificateRequest was deleted or changed"
         info = await self._read_order(number)
-        status = info.get("status") if isinstance(info, Mapping) else None
+        status = str(info.get("status")) if isinstance(info, Mapping) else ""
         if handle.reissue:
             # What is cancelled is the reissue that waits, whoever asked for it.
             reissue = await self._reissue_of(number, csr) if status == "reissue_pending" else None
@@ -467,10 +467,15 @@ class DigicertBackend(Backend):
         elif status == "reissue_pending":
             return
         if status == "needs_approval":
-            for request in (info.get("requests") or ())[:_MOST_ORDERS]:
-                if request.get("status") in ("pending", "submitted"):
-                    body = {"status": "rejected", "processor_comment": note}
-                    await self._client.send("PUT", f"request/{number_of(request['id'])}/status", body)
+            with published_form(f"DigiCert's answer about order {number}"):
+                requests = [
+                    number_of(request["id"])
+                    for request in (info.get("requests") or ())[:_MOST_ORDERS]
+                    if request.get("status") in ("pending", "submitted")
+                ]
+            for request in requests:
+                body = {"status": "rejected", "processor_comment": note}
+                await self._client.send("PUT", f"request/{request}/status", body)
         elif status in WAITING:
             body = {"status": "canceled", "note": note}
             await self._client.send("PUT", f"order/certificate/{number}/status", body)

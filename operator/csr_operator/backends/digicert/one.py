@@ -25,6 +25,7 @@ from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending,
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
 from csr_operator.plugin.fresh import Fresh
+from csr_operator.plugin.shape import published_form
 
 from .client import Client, Refused
 
@@ -93,6 +94,10 @@ class DigicertOneBackend(Backend):
 
     async def _look(self) -> Mapping[str, Any]:
         """The profile, in full. Raises BackendError if it cannot be used."""
+        with published_form("what DigiCert ONE says of its profiles"):
+            return await self._usable_profile()
+
+    async def _usable_profile(self) -> Mapping[str, Any]:
         answer = await self._client.get("profile")
         profiles = answer if isinstance(answer, list) else (answer or {}).get("items", ())
         if self._profile_id not in {item.get("id") for item in profiles}:
@@ -126,10 +131,10 @@ class DigicertOneBackend(Backend):
         if (await self._profile.found()).get("override_cert_validity_via_api"):
             body["validity"] = _validity(order.duration)
         answer = await self._client.send("POST", "certificate", body)
+        with published_form("DigiCert ONE's answer to the order"):
+            text = str(answer["certificate"]).encode()
         try:
-            return await self._issued(load_bundle(str(answer["certificate"]).encode()))
-        except (TypeError, KeyError):
-            raise Retryable("DigiCert ONE's answer has no certificate") from None
+            return await self._issued(load_bundle(text))
         except PkiError as error:
             raise Retryable(f"the certificate in DigiCert ONE's answer cannot be read: {error}") from None
 
@@ -150,7 +155,9 @@ class DigicertOneBackend(Backend):
         return None if newest is None or serial_octets(newest) == order.replaces else newest
 
     async def _issued(self, certificates: Sequence[x509.Certificate]) -> Issued:
-        issuers = _issuers(await self._profile.found())
+        profile = await self._profile.found()
+        with published_form("what DigiCert ONE says of its profile"):
+            issuers = _issuers(profile)
         roots = [issuer for issuer in issuers if is_self_signed(issuer)]
         reference = serial_octets(certificates[0])
         return Issued((*certificates, *issuers), roots, any_duration=True, rules=CA_DECIDES, reference=reference)
@@ -199,8 +206,8 @@ def _issuers(profile: Mapping[str, Any]) -> list[x509.Certificate]:
 
 def _certificate(text: object) -> x509.Certificate | None:
     """From PEM, or from DER in Base64."""
-    data = str(text or "").strip().encode()
     try:
+        data = str(text or "").strip().encode()
         if b"-----BEGIN" not in data:
             data = base64.b64decode(b"".join(data.split()), validate=True)
         return load_bundle(data)[0]

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from csr_operator.plugin.errors import Misconfigured, Rejected, Retryable
+from csr_operator.plugin.errors import Misconfigured, Rejected
 from csr_operator.plugin.fresh import Fresh
+from csr_operator.plugin.shape import published_form
 from csr_operator.plugin.text import redact
 
 from .client import Client
@@ -45,12 +46,11 @@ class Account:
         self.choice = Fresh(self._choose, client.fingerprint, clock)
 
     async def _choose(self) -> Choice:
-        try:
-            return await self._ask()
-        except Refusal as refusal:
-            raise judge(refusal) from None
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise Retryable("what Sectigo says of the account is not as documented") from None
+        with published_form("what Sectigo says of the account"):
+            try:
+                return await self._ask()
+            except Refusal as refusal:
+                raise judge(refusal) from None
 
     async def _ask(self) -> Choice:
         settings = self._settings

@@ -268,12 +268,12 @@ class Orders:
         if not before.get("renewed"):
             return None
         for ssl_id, details in candidates:
-            comments = details.get("comments") or ""
+            comments = str(details.get("comments") or "")
             if (
                 ssl_id > earlier
                 and not _is_over(details)
                 # It may have the comments of the one before it; with others of ours it is another order.
-                and (_MARK not in comments or comments == before.get("comments"))
+                and (_MARK not in comments or comments == str(before.get("comments")))
                 and names_in(details) == names_of(order.csr)
                 and await self._may_be_for(ssl_id, details, order.csr)
             ):
