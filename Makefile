@@ -22,7 +22,7 @@ TEST_TOOLS := $(DEMO_TOOLS) apache2:apache2-bin git buildah debootstrap keytool:
 # Debian keeps nginx and debootstrap where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help setup tools lint lock audit crds test test-quick coverage test-busy test-vendor soak demo demo-acme shell run bench image clean
+.PHONY: help setup tools lint lock audit crds test test-quick coverage test-busy test-vendor fuzz soak demo demo-acme shell run bench image clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -96,10 +96,16 @@ test-busy: setup tools  ## the same as test, RUNS times beside three loops that 
 test-vendor: setup  ## orders from the accounts at CA vendors that environment variables name: see tests/live_accounts
 	CSR_OPERATOR_VENDOR_TESTS=1 $(BIN)/python -m pytest tests/live_accounts $(ARGS)
 
-soak: setup tools  ## upgrades from all versions, fuzzing and faults for an hour each (FUZZ_SEED, FAULTS_SEED repeat a run), kill -9 everywhere
+fuzz: setup  ## Atheris for all parsers, a minute each, or as ARGS say: ARGS="csr --seconds 600"; needs an x86-64 processor
+	@$(BIN)/python -m pip install --quiet --group fuzz
+	$(BIN)/python -m fuzz $(ARGS)
+
+soak: setup tools  ## upgrades from all versions, fuzzing and faults for hours (FUZZ_SEED, FAULTS_SEED repeat a run), kill -9 everywhere
 	$(BIN)/python -m devcluster build
 	UPGRADE_FROM=all $(BIN)/python -m pytest tests/upgrade
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-900} $(BIN)/python -m pytest tests/security/test_fuzz.py $(ARGS)
+	@$(BIN)/python -m pip install --quiet --group fuzz
+	$(BIN)/python -m fuzz --seed $${FUZZ_SEED:-1}
 	FAULTS_SECONDS=$${FAULTS_SECONDS:-3600} $(BIN)/python -m pytest tests/resilience/test_machine.py $(ARGS)
 	CRASH_MATRIX=all $(BIN)/python -m pytest tests/crashes $(ARGS)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("operator", "crds", "docs", "devcluster", "benchmarks")
+FOLDERS = ("operator", "crds", "docs", "devcluster", "benchmarks", "fuzz")
 SAY_NOTHING = frozenset({"one", "each", "asked", "owed", "said", "found", "words", "grid"})
 PROMISED = {
     ("operator/csr_operator/plugin/fresh.py", "found"),
