@@ -74,7 +74,11 @@ _ASK_SOONEST, _ASK_LATEST = timedelta(minutes=1), timedelta(days=1)
 """Until a CA is asked again when it wants a certificate renewed, whatever it says (RFC 9773, section 4.3.2)."""
 
 _MOST_LISTED = 100
-"""Of the account's orders, how many of the last are looked at for one that was placed just before a crash."""
+"""Of the account's orders, how many of the last are looked at for one that was placed just before a crash. What this
+process placed, or has looked at, does not count: it may have placed many before it comes to look."""
+
+_MOST_NAMED = 1000
+"""Of those, how many are known."""
 
 _MOST_ALTERNATES = 10
 """Chains that are looked at beside the CA's default, where one is preferred."""
@@ -114,7 +118,8 @@ class AcmeBackend(Backend):
         self._looks: dict[str, int] = {}  # by order
         self._refusals: dict[str, int] = {}  # in a row, by order
         self._claims: dict[str, _Claim] = {}  # by order, the latest last
-        self._listed: dict[str, frozenset[Identifier]] = {}  # by order, what those that were looked at are for
+        self._names: dict[str, frozenset[Identifier]] = {}  # by order, of those that were placed here or looked at
+        self._looked_until = ""  # the order at which there were too many to look at: none before it is
         self._behind: dict[str, str] = {}  # orders that others work on, by the key of the request that waits
         self._outrun: dict[str, int] = {}  # orders that another key got a certificate of, by the request's key
         self._placed: dict[str, str] = {}  # orders by the request's key, until it was seen that they are kept
@@ -149,6 +154,7 @@ class AcmeBackend(Backend):
             )
             if not url:
                 placed = await self._place(client, order, identifiers)
+                self._note_names(placed)
                 url = placed.url
                 if set(placed.identifiers) != set(identifiers):
                     raise Rejected(
@@ -303,18 +309,25 @@ class AcmeBackend(Backend):
     async def _find(self, client: AcmeClient, order: Order, identifiers: Sequence[Identifier]) -> str:
         """One that was placed just before a crash, and is nobody's; empty if there is none."""
         async with self._finding:
-            wanted, last = frozenset(identifiers), (await client.orders())[-_MOST_LISTED:]
-            self._listed = {url: self._listed[url] for url in last if url in self._listed}
+            wanted, left = frozenset(identifiers), _MOST_LISTED
             # The last one first: a process that lives for seconds only, again and again, is to come to its own.
-            for url in reversed(last):
-                if self._proving.knows(url) or url in self._claims or self._listed.get(url, wanted) != wanted:
-                    continue
-                candidate = await client.order(url)
-                self._listed[url] = frozenset(candidate.identifiers)
-                if candidate.status in ("pending", "ready") and self._listed[url] == wanted:
-                    self._claim(url, order.key)
-                    return url
+            for url in reversed(await client.orders()):
+                if url == self._looked_until:
+                    break
+                if not (self._proving.knows(url) or url in self._claims) and self._names.get(url, wanted) == wanted:
+                    if left == 0:
+                        self._looked_until = url
+                        break
+                    left -= 1
+                    candidate = await client.order(url)
+                    self._note_names(candidate)
+                    if candidate.status in ("pending", "ready") and frozenset(candidate.identifiers) == wanted:
+                        self._claim(url, order.key)
+                        return url
         return ""
+
+    def _note_names(self, placed: csr_acme.Order) -> None:
+        _remember(self._names, placed.url, frozenset(placed.identifiers), _MOST_NAMED)
 
     async def _place(self, client: AcmeClient, order: Order, identifiers: Sequence[Identifier]) -> csr_acme.Order:
         directory = await client.directory()
@@ -495,10 +508,10 @@ class AcmeBackend(Backend):
             known.pop(handle, None)
 
 
-def _remember(known: dict[str, V], name: str, value: V) -> V:
+def _remember(known: dict[str, V], name: str, value: V, most: int = _MOST_REMEMBERED) -> V:
     """What is known of the one that was looked at longest ago is forgotten where there are too many."""
     known.pop(name, None)
-    if len(known) >= _MOST_REMEMBERED:
+    if len(known) >= most:
         known.pop(next(iter(known)))
     known[name] = value
     return value
