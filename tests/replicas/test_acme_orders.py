@@ -1,7 +1,11 @@
-"""Replicas that order from an ACME CA which counts: whatever happens to one, there is one order for each request."""
+"""Replicas that order from an ACME CA which counts: whatever happens to one, there is one order for each request.
+
+REPLICA_ORDERS=200, of `make soak`, has more of them, and a replica sleep for a minute.
+"""
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +16,15 @@ from devcluster import ControlPlane
 from tests.support.acme import acme_issuer, rfc2136
 from tests.support.acme_scene import Scene, running_scene
 from tests.support.audit import api_calls
-from tests.support.kubectl import wait_until
+from tests.support.kubectl import condition, wait_until
 from tests.support.manifests import request
 from tests.support.operator import OperatorProcess
 from tests.support.replicas import Replicas, replicas
 from tests.support.scene import create, wait_all_ready
 
-ORDERS = 100
+ORDERS = int(os.environ.get("REPLICA_ORDERS", "100"))
+ASLEEP = [0.0, 60.0] if "REPLICA_ORDERS" in os.environ else [0.0]
+"""Seconds, if its shards are another's by then; else until they are."""
 
 
 @dataclass
@@ -37,10 +43,19 @@ class Team:
         hosts = [f"run-{before + number}" for number in range(count)]
         create(kubectl, *(request(host, "ca") for host in hosts))
         wait_until("orders are placed", lambda: len(self.scene.proxy.placed) >= placed + count // 5, 60)
+        began = time.monotonic()
         meanwhile()
-        wait_all_ready(kubectl, before + count, seconds=300)
+        took, left = time.monotonic() - began, before + count - self._ready()
+        print(f"it took {took:.1f} s, and then {left} of {count} were not ready")  # shown with -s
+        requests = wait_all_ready(kubectl, before + count, seconds=300)
+        assert {each["status"]["revision"] for each in requests} == {1}
         assert {host: self.scene.placed(f"{host}.example.com") for host in hosts} == dict.fromkeys(hosts, 1)
+        assert len(self.scene.proxy.placed) == placed + count
         wait_until("no order's Secret is left", lambda: not self.scene.orders_of("run"))
+
+    def _ready(self) -> int:
+        requests = self.scene.kubectl.list("certificaterequests")
+        return sum(condition(each, "Ready").get("status") == "True" for each in requests)
 
 
 @pytest.fixture
@@ -57,11 +72,17 @@ def team(cluster: ControlPlane, operator_credentials: Path, tmp_path: Path) -> I
 
 
 def test_one_is_killed(team: Team) -> None:
-    team.order(ORDERS, team.first.kill)
-    assert len(team.replicas.holders()) == 1
+    def kill() -> None:
+        team.first.kill()
+        team.replicas.wait_shared(1, seconds=30)
+
+    team.order(ORDERS, kill)
 
 
-def test_one_sleeps_until_its_shards_are_the_others_and_wakes(cluster: ControlPlane, team: Team) -> None:
+@pytest.mark.parametrize("seconds", ASLEEP)
+def test_one_sleeps_until_its_shards_are_the_others_and_wakes(
+    cluster: ControlPlane, team: Team, seconds: float
+) -> None:
     names, namespace = {*team.replicas.holders()}, team.scene.kubectl.namespace
     sleeper, written = "", 0
 
@@ -72,8 +93,12 @@ def test_one_sleeps_until_its_shards_are_the_others_and_wakes(cluster: ControlPl
     def sleep() -> None:
         nonlocal sleeper, written
         os.kill(team.first.pid, signal.SIGSTOP)
+        slept = time.monotonic()
         try:
-            (awake,) = team.replicas.wait_shared(1)
+            (awake,) = team.replicas.wait_shared(1, seconds=30)
+            print(f"its shards were taken {time.monotonic() - slept:.1f} s after it fell asleep")
+            while time.monotonic() < slept + seconds:  # the sleep itself, not a wait for something
+                time.sleep(0.5)
             (sleeper,) = names - {awake}
             written = writes()
         finally:

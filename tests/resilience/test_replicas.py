@@ -1,5 +1,9 @@
-"""The API server is away for a minute, and so nobody can know who has which requests."""
+"""The API server is away for a minute, and so nobody can know who has which requests.
 
+REPLICA_ORDERS=200, of `make soak`, has more orders.
+"""
+
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +19,7 @@ from tests.support.manifests import request
 from tests.support.replicas import replicas
 from tests.support.scene import create, wait_all_ready
 
-ORDERS = 60
+ORDERS = int(os.environ.get("REPLICA_ORDERS", "60"))
 OUTAGE = 60.0
 
 
