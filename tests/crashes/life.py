@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from csr_operator.api.names import REPLICAS_LABEL
 from csr_operator.api.replicas import Group
 from devcluster import ControlPlane
-from tests.crashes.cas import ISSUER_NAME, Books, Place, serial
+from tests.crashes.place import ISSUER_NAME, Books, Place, serial
 from tests.crashes.secret_watch import SecretWatch, Version, watching_secrets
-from tests.support.kubectl import Kubectl, condition
+from tests.support.kubectl import Kubectl, condition, wait_until
 from tests.support.manifests import request
 from tests.support.operator import NAMESPACE as OPERATORS
 from tests.support.operator import OperatorProcess
@@ -44,17 +44,25 @@ class Kill:
 
 @dataclass(slots=True)
 class Life:
-    """kills: where the operator is to be killed, by stage. folder: for what is kept of this life."""
+    """kills: where the operator is to be killed, by stage. folder: for what is kept of this life.
+
+    replicas: how many operators there are. Who is killed is away until the others have come to rest without it.
+    """
 
     cluster: ControlPlane
     credentials: Path
     place: Place
     folder: Path
     kills: Mapping[str, Kill]
+    replicas: int = 1
     killed: dict[str, Kill] = field(default_factory=dict)
     """Those that came about."""
     killed_again: int = 0
     """How often who took over was killed, too."""
+    _operators: list[OperatorProcess] = field(default_factory=list)
+    _away: list[OperatorProcess] = field(default_factory=list)
+    """Those that were killed, and not started again yet."""
+    _plans: int = 0
 
     def live(self) -> None:
         """From beginning to end. Raises AssertionError."""
@@ -62,22 +70,29 @@ class Life:
         host = f"{kubectl.namespace}.example.com"
         arguments = ("--namespace", kubectl.namespace, "--issuer-check-interval", "600", *self.place.arguments)
         log, installed = self.folder / "operator.log", self.place.installed
-        operator = OperatorProcess(self.credentials, log, *arguments, points=self.folder, installed=installed)
+        self._operators = [
+            OperatorProcess(self.credentials, log, *arguments, points=self.folder, installed=installed)
+            for _ in range(self.replicas)
+        ]
         self._plan("start", self.kills.get("start"))
-        operator.launch()
+        self._launch(self._operators)
         try:
             with watching_secrets(kubectl, self.folder / "secrets") as watch:
                 books = self.place.open_books(kubectl, host)
-                stages = _Stages(Site(kubectl, operator), host, books, self.place, watch)
+                stages = _Stages(Site(kubectl, self._operators[0]), host, books, self.place, watch)
                 for stage in STAGES:
                     self._pass_through(stage, stages)
                 self._plan("end")
-                status = operator.stop()
-                assert status == 0, f"it ended with {status}: {operator.log.read_text()[-3000:]}"
+                for operator in self._operators:
+                    status = operator.stop()
+                    assert status == 0, f"it ended with {status}: {log.read_text()[-3000:]}"
                 stages.check_end()
-            assert self.kills or " WARNING " not in log.read_text(), log.read_text()
+            warnings = [line for line in log.read_text().splitlines() if " WARNING " in line]
+            told = [] if self.place.revokes else [line for line in warnings if " was not revoked: " in line]
+            assert self.kills or warnings == told, log.read_text()
         finally:
-            operator.kill()
+            for operator in self._operators:
+                operator.kill()
 
     def points(self) -> dict[str, list[str]]:
         """Those that were passed, by stage, each once.
@@ -90,7 +105,7 @@ class Life:
             stage, _, point = rest.partition(": ")
             if side == BEFORE and "state-key" not in point and (stage == "start" or " leases" not in point):
                 passed[stage].append(point)
-        return passed
+        return {stage: [*dict.fromkeys(points)] for stage, points in passed.items()}
 
     def _points(self) -> list[str]:
         with suppress(FileNotFoundError):
@@ -99,12 +114,26 @@ class Life:
 
     def _plan(self, stage: str, kill: Kill | None = None, passes: int = 0) -> None:
         point, side = (f"{stage}: {kill.point}", kill.side) if kill is not None else ("", "")
-        written = self.folder / "plan.new"
-        written.write_text(json.dumps({"stage": stage, "point": point, "side": side, "passes": passes}))
+        written, self._plans = self.folder / "plan.new", self._plans + 1
+        plan = {"number": self._plans, "stage": stage, "point": point, "side": side, "passes": passes}
+        written.write_text(json.dumps(plan))
         written.rename(self.folder / "plan")
 
+    def _is_called_off(self) -> bool:
+        """Nobody is killed as planned from now on. False if somebody was, or is on the way to it."""
+        try:
+            (self.folder / f"killed-{self._plans}").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def _launch(self, operators: Sequence[OperatorProcess]) -> None:
+        for operator in operators:
+            operator.launch()
+        self._away = [operator for operator in self._away if operator not in operators]
+
     def _pass_through(self, stage: str, stages: "_Stages") -> None:
-        kill, operator, before = self.kills.get(stage), stages.site.operator, -1
+        kill, before = self.kills.get(stage), -1
         if stage != "start":
             self._plan(stage, kill)
         stages.begin(stage)
@@ -112,41 +141,49 @@ class Life:
 
         def is_at_rest() -> bool:
             nonlocal before
-            if operator.has_ended():
-                ends.append(operator.stop())
-                self._take_over(stage, kill, ends, operator)
-            lines = self._points()
-            last, before = before, len(lines)
-            return last == before and _is_idle(operator) and not stages.missing(stage)
+            self._see_to_ended(stage, kill, ends)
+            stages.books.attend()
+            last, before = before, len(self._points())
+            running = [operator for operator in self._operators if operator not in self._away]
+            is_quiet = last == before and all(map(_is_idle, running)) and stages.members() == len(running)
+            return is_quiet and not stages.missing(stage)
 
         while True:
             try:
                 stages.site.wait(f"it rests after {stage}", is_at_rest, seconds=60)
             except AssertionError as error:
                 raise AssertionError(f"{stages.missing(stage)}: {error}") from None
-            self._plan(stage)  # from now on none is killed
-            if not operator.has_ended():
+            if not self._is_called_off():  # while it rested, at a point that comes by itself, such as its Lease
+                wait_until("who is killed has ended", lambda: self._see_to_ended(stage, kill, ends))
+                continue
+            self._plan(stage)
+            if not self._away:
                 return
-            ends.append(operator.stop())  # while it rested, at a point that comes by itself, such as its Lease
-            self._take_over(stage, kill, ends, operator)
+            self._launch(self._away)
 
-    def _take_over(self, stage: str, kill: Kill | None, ends: Sequence[int], operator: OperatorProcess) -> None:
-        """ends: with what the operators of this stage ended, the last one just now."""
-        how = f"status {ends[-1]}, {operator.log.read_text()[-3000:]}"
-        assert kill is not None, f"it ended by itself: {how}"
-        assert ends[-1] == -signal.SIGKILL, f"it ended otherwise: {how}"
-        assert len(ends) <= 1 + bool(kill.again), f"it ended once more: {how}"
-        if len(ends) == 1:
-            self.killed[stage] = kill
-        else:
-            self.killed_again += 1
-        self._plan(stage, passes=kill.again if len(ends) == 1 else 0)
-        operator.launch()
+    def _see_to_ended(self, stage: str, kill: Kill | None, ends: list[int]) -> bool:
+        """Whether any ended since the last time. ends: with what the operators of this stage did, one after another."""
+        ended = [operator for operator in self._operators if operator not in self._away and operator.has_ended()]
+        for operator in ended:
+            ends.append(operator.stop())
+            self._away.append(operator)
+            how = f"status {ends[-1]}, {operator.log.read_text()[-3000:]}"
+            assert kill is not None, f"it ended by itself: {how}"
+            assert ends[-1] == -signal.SIGKILL, f"it ended otherwise: {how}"
+            assert len(ends) <= 1 + bool(kill.again), f"it ended once more: {how}"
+            if len(ends) == 1:
+                self.killed[stage] = kill
+            else:
+                self.killed_again += 1
+            self._plan(stage, passes=kill.again if len(ends) == 1 else 0)
+        if ended and len(self._away) == len(self._operators):
+            self._launch(self._away)
+        return bool(ended)
 
 
 def _is_idle(operator: OperatorProcess) -> bool:
-    with suppress(OSError):
-        return operator.is_ready() and operator.metric("csr_operator_queue_depth") == 0
+    with suppress(OSError):  # as of one that is killed just now
+        return operator.get("/readyz") == "ok\n" and operator.metric("csr_operator_queue_depth") == 0
     return False
 
 
@@ -181,6 +218,11 @@ class _Stages:
         facts: Mapping[str, bool] = self._gone() if stage == "deletion" else self._fresh(STAGES.index(stage))
         return ", ".join(what for what, is_so in facts.items() if not is_so)
 
+    def members(self) -> int:
+        """How many replicas there are, as far as their Leases say."""
+        group = f"{REPLICAS_LABEL}={Group.of([self.site.kubectl.namespace]).name}"
+        return len(self.site.kubectl.list("leases", "-l", group, f"--namespace={OPERATORS}")) - len(["the assignment"])
+
     def _fresh(self, revision: int) -> dict[str, bool]:
         """Facts that have to hold of a certificate that is there."""
         obj = self.site.kubectl.get(REQUEST, NAME)
@@ -193,17 +235,21 @@ class _Stages:
             "status and Secret agree": bool(secret)
             and status.get("serialNumber") == marks.get(f"{GROUP}/serial-number"),
             "nothing owed": OWED not in marks,
-            "held by what its deletion owes": obj.get("metadata", {}).get("finalizers") == [FINALIZER],
+            "held by what its deletion owes": obj.get("metadata", {}).get("finalizers", [])
+            == [FINALIZER] * self.place.revokes,
             "no order under way": self._secrets() <= {SECRET, *self.place.secrets},
-            "the second revoked": revision < 3 or len(self.books.revoked(self._leaves())) == 1,
+            "the second revoked": revision < 3 or self._revoked() == self.place.revokes * 1,
         }
 
     def _gone(self) -> dict[str, bool]:
         return {
             "no request": not self.site.kubectl.get(REQUEST, NAME),
             "no Secret": self._secrets() <= self.place.secrets,
-            "two revoked": len(self.books.revoked(self._leaves())) == 2,
+            "two revoked": self._revoked() == self.place.revokes * 2,
         }
+
+    def _revoked(self) -> int:
+        return len(self.books.revoked(self._leaves()))
 
     def check_end(self) -> None:
         """What has to hold after a life, when no operator runs any more."""
@@ -219,13 +265,12 @@ class _Stages:
         issued = self.books.issued()
         assert issued is None or issued == {*serials}, f"the CA signed {issued}, and of {serials} there were keys"
         revoked = self.books.revoked(self._leaves())
-        assert revoked == {*serials[1:]}, f"{revoked} are revoked of {serials}, where the last two should be"
+        owed = serials[1:] if self.place.revokes else []
+        assert revoked == {*owed}, f"{revoked} are revoked of {serials}, and {owed} should be"
         assert self.books.left() == []
         assert self._secrets() == self.place.secrets
         assert self.site.kubectl.list("certificaterequests") == []
-        group = f"{REPLICAS_LABEL}={Group.of([self.site.kubectl.namespace]).name}"
-        leases = self.site.kubectl.list("leases", "-l", group, f"--namespace={OPERATORS}")
-        assert len(leases) == 1, "only the assignment may be there, and no Lease of who was killed"
+        assert self.members() == 0, "only the assignment may be there, and no Lease of who was killed"
         challenges = self.site.kubectl.list("configmaps", "-l", f"{GROUP}/challenge", f"--namespace={OPERATORS}")
         assert not [each for each in challenges if self.host in str(each)]
 

@@ -115,7 +115,7 @@ class Journal(MutableMapping[str, Any]):
         raise NotImplementedError("a vendor forgets nothing")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter([*self._values])  # tests look while it serves
 
     def __len__(self) -> int:
         return len(self._values)

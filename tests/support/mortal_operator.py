@@ -2,8 +2,9 @@
 
 A point is such a request with its number among those of its name. In the folder `POINTS` the file `plan` says in which
 stage of a test it is, and where to end: "before" a request is sent, or "after" it was answered, when the answer has
-come and nothing has seen it; or after how many of either, whatever they are. The file `points` gets a line for each
-request that is sent, and one for its answer.
+come and nothing has seen it; or after how many of either, whatever they are, since the plan is so. Of several operators
+with the same folder, one ends: who comes there first. The file `points` gets a line for each request that is sent, and
+one for its answer.
 """
 
 import json
@@ -41,7 +42,7 @@ class Points:
     def __init__(self, folder: Path, cluster: str) -> None:
         self._folder, self._cluster = folder, cluster
         self._numbers = Counter[tuple[str, str]]()
-        self._passed = 0
+        self._passed, self._of = 0, -1  # how many, and while the plan had which number
         self._file = os.open(folder / "points", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def name(self, request: aiohttp.ClientRequest) -> str:
@@ -73,10 +74,19 @@ class Points:
 
     def _pass(self, side: str, point: str) -> None:
         os.write(self._file, f"{side} {point}\n".encode())
-        self._passed += 1
         plan = self._plan()
-        if (plan["side"], plan["point"]) == (side, point) or plan["passes"] == self._passed:
+        self._passed = self._passed + 1 if self._of == plan["number"] else 1
+        self._of = plan["number"]
+        is_there = (plan["side"], plan["point"]) == (side, point) or plan["passes"] == self._passed
+        if is_there and self._is_first(plan["number"]):
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def _is_first(self, number: int) -> bool:
+        try:
+            os.close(os.open(self._folder / f"killed-{number}", os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return False
+        return True
 
     def _plan(self) -> dict[str, Any]:
         plan: dict[str, Any] = json.loads((self._folder / "plan").read_text())
