@@ -258,7 +258,7 @@ class _Stages:
             check_pair(version)
         own = [version for version in versions if version.name == SECRET]
         assert [version.event for version in own].count("DELETED") == 1, "a Secret in use was gone for a while"
-        assert own[-1].event == "DELETED"
+        assert own[-1].event == "DELETED", "the Secret is still there"
         serials = [serial(leaf) for leaf in self._leaves()]
         assert len(serials) == 3, f"{len(serials)} certificates for 3 revisions"
         assert self.books.orders() in (None, 3), f"{self.books.orders()} orders for 3 revisions"
@@ -267,12 +267,12 @@ class _Stages:
         revoked = self.books.revoked(self._leaves())
         owed = serials[1:] if self.place.revokes else []
         assert revoked == {*owed}, f"{revoked} are revoked of {serials}, and {owed} should be"
-        assert self.books.left() == []
-        assert self._secrets() == self.place.secrets
-        assert self.site.kubectl.list("certificaterequests") == []
+        assert not (left := self.books.left()), f"left at the CA, or in the DNS: {left}"
+        assert (there := self._secrets()) == self.place.secrets, f"Secrets that are left: {there}"
+        assert not self.site.kubectl.list("certificaterequests"), "the request is still there"
         assert self.members() == 0, "only the assignment may be there, and no Lease of who was killed"
         challenges = self.site.kubectl.list("configmaps", "-l", f"{GROUP}/challenge", f"--namespace={OPERATORS}")
-        assert not [each for each in challenges if self.host in str(each)]
+        assert not [each for each in challenges if self.host in str(each)], "a challenge is left"
 
     def _secrets(self) -> set[str]:
         return {secret["metadata"]["name"] for secret in self.site.kubectl.list("secrets")}
