@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import UnionType
-from typing import Any, cast
+from typing import Any
 
 from csr_operator.api.keys import Kind, ObjectKey, Raw
 from csr_operator.api.parse_issuer import parse_issuer
@@ -168,7 +168,7 @@ async def running(scope: Scope | None = None) -> AsyncIterator[Parts]:
     api, shown, gone = Api(scene.now), list[Raw](), list[CertificateRequest]()
     kube, clock, store, memory = api.kube, scene.clock, scene.store, scene.memory
     events, journal = Events(kube.transport, clock), Journal(asyncio.get_running_loop().time)
-    challenges = cast(Challenges, None)  # no CA connects
+    challenges = Challenges(kube.routes, "system", clock, None)
     issuers = Issuers(kube, "system", clock, scene.woken.append, challenges, None, http_session, scope or Scope.whole())
     paces, repairs = Paces(memory, seal, clock), Repairs()
     with ThreadPoolExecutor(1) as cpu:

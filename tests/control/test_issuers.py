@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from csr_operator.api.keys import Kind
+from csr_operator.api.keys import Kind, SecretKey
 from csr_operator.api.shards import SHARDS
 from csr_operator.control.issuer_reconciler import IssuerReconciler
 from csr_operator.control.journal import Journal
@@ -15,6 +16,7 @@ from csr_operator.control.reconciler import Aside, Done, Retry
 from csr_operator.control.scope import Scope
 from csr_operator.control.slots import Slots
 from tests.control.parts import Parts, running
+from tests.support.entries import entries_of
 
 KEY = {"privateKeySecretRef": {"name": "account"}}
 WITH_SERVER = {"server": "https://ca.example.com/directory", **KEY}
@@ -102,3 +104,24 @@ async def test_the_status_of_an_issuer_that_another_replica_tells_of_is_left_to_
         known = await parts.add_issuer("ca")
         assert await parts.issuers.check(known.issuer.key)
         assert not known.issuer.conditions
+
+
+async def test_of_issuers_that_came_and_went_and_of_the_secrets_they_named_nothing_is_kept() -> None:
+    async with running() as parts:
+        for number in range(20):
+            known = await parts.add_issuer(f"ca-{number}", ca={"secretName": f"first-{number}"})
+            for generation in range(2, 5):
+                changed = replace(
+                    known.issuer,
+                    generation=generation,
+                    resource_version=f"{int(known.issuer.resource_version) + generation}",
+                    config={"secretName": f"other-{number}-{generation}"},
+                )
+                parts.issuers.observe(changed)
+                await parts.issuers.check(changed.key)
+            assert parts.issuers.readers(SecretKey(changed.namespace, f"other-{number}-4")) == {changed.key}
+            assert not parts.issuers.readers(SecretKey(changed.namespace, f"first-{number}"))
+            parts.issuers.forget(changed.key, changed.uid)
+        await asyncio.sleep(0)
+        await parts.issuers.close()
+        assert not any(entries_of(parts.issuers).values())

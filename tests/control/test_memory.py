@@ -1,13 +1,29 @@
 """One record for each request that there is, and none of one that is gone."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from csr_operator.api.keys import Kind, ObjectKey
 from csr_operator.api.parse_request import parse_request
-from csr_operator.api.request import CertificateRequest
+from csr_operator.api.reasons import Reason
+from csr_operator.api.request import CertificateRequest, Wishes
 from csr_operator.control.memory import Memory
 from csr_operator.control.queue import FIRST_RETRY, LAST_RETRY
 from csr_operator.control.store import Store
+from csr_operator.decisions.world import Failure
+
+FAILURE = Failure(
+    reason=Reason.REJECTED,
+    message="no",
+    issuer=None,
+    generation=1,
+    wishes=Wishes(),
+    version="",
+    retry_at=None,
+    needs_user=True,
+    since=datetime(2026, 1, 1, tzinfo=UTC),
+)
 
 
 def request(name: str, uid: str = "") -> CertificateRequest:
@@ -40,6 +56,18 @@ def test_nothing_stays_of_requests_that_went_while_they_were_worked_on() -> None
         at_work.attempts += 1
         memory.recall(gone).attempts += 1  # what the work that was under way still notes
     assert len(memory) == 0
+
+
+def test_a_request_that_names_another_issuer_again_and_again_keeps_no_failure_of_the_others() -> None:
+    store = Store(changed=lambda _: None)
+    memory, www = Memory(store.knows), request("www")
+    store.put_request(www)
+    remembered = memory.recall(www)
+    for number in range(20):
+        issuer = ObjectKey(Kind.ISSUER, "n", f"ca-{number}")
+        remembered.note_failure(FAILURE, [issuer])
+        remembered.note_failure(replace(FAILURE, issuer=issuer), [issuer])
+    assert {*remembered.failures} == {None, issuer}
 
 
 def test_one_that_is_made_anew_under_its_name_starts_afresh() -> None:

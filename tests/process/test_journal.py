@@ -9,6 +9,7 @@ from csr_operator.api.parse_request import parse_request
 from csr_operator.api.reasons import Reason
 from csr_operator.api.secrets import Record
 from csr_operator.control.journal import Journal, issued_text
+from tests.support.entries import entries_of
 from tests.support.manifests import request
 
 WWW, API = (ObjectKey(Kind.CERTIFICATE_REQUEST, "web", name) for name in ("www", "api"))
@@ -20,7 +21,6 @@ def test_one_object_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> N
     with caplog.at_level(logging.INFO):
         for count in range(1000):
             journal.say(logging.INFO, WWW, f"line {count}")
-        journal.forget(WWW)  # it is made anew, which is no way round
         journal.say(logging.INFO, WWW, "again")
         assert len(caplog.messages) == 31
         assert "more than 30 lines in an hour" in caplog.messages[-1]
@@ -30,6 +30,24 @@ def test_one_object_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> N
         now = 3600.0
         journal.say(logging.INFO, WWW, "an hour later")
         assert caplog.messages[-1] == "CertificateRequest web/www: an hour later"
+
+
+def test_of_objects_that_came_and_went_nothing_is_kept_for_more_than_an_hour() -> None:
+    now = 0.0
+    journal = Journal(lambda: now)
+    for number in range(1000):
+        now += 60.0
+        journal.say(logging.INFO, ObjectKey(Kind.CERTIFICATE_REQUEST, "web", f"www-{number}"), "issued")
+
+    assert sum(entries_of(journal).values()) <= 61
+
+
+def test_who_makes_objects_without_end_fills_no_memory() -> None:
+    journal = Journal(lambda: 0.0)
+    for number in range(30_000):
+        journal.say(logging.DEBUG, ObjectKey(Kind.CERTIFICATE_REQUEST, "web", f"www-{number}"), "issued")
+
+    assert sum(entries_of(journal).values()) <= 10_000
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from csr_operator.api.keys import Kind, ObjectKey
 from csr_operator.control.repairs import Repairs
+from tests.support.entries import entries_of
 
 WWW = ObjectKey(Kind.CERTIFICATE_REQUEST, "n", "www")
 OTHER = ObjectKey(Kind.CERTIFICATE_REQUEST, "n", "other")
@@ -43,3 +44,11 @@ def test_what_is_gone_is_forgotten() -> None:
     made_within(repairs, 1000.0, 60.0)
     repairs.forget(WWW)
     assert repairs.wait(WWW, 1060.0) == 0
+
+
+def test_what_was_repaired_and_went_meanwhile_is_forgotten() -> None:
+    repairs = Repairs()
+    for number in range(1000):
+        repairs.note(ObjectKey(Kind.CERTIFICATE_REQUEST, "n", f"www-{number}"), 1000.0 + 60 * number)
+
+    assert sum(entries_of(repairs).values()) <= 6

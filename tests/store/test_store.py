@@ -9,13 +9,24 @@ from csr_operator.api.parse_request import parse_request
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import SecretMeta, Staged
 from csr_operator.control.store import Store
+from tests.support.entries import entries_of
 
 FIRST = Staged("n", "www-order", "first", "10", "2026-06-01T00:00:00Z", "r", "h", 1, "Issuer/ca", "c", "42")
 SECOND = replace(FIRST, uid="second", resource_version="20")
 
 
+def named(name: str, created: str, *, namespace: str = "n", secret: str = "www-tls") -> CertificateRequest:
+    """A request for this Secret and its own name."""
+    metadata = {"namespace": namespace, "resourceVersion": "1", "generation": 1, "name": name, "uid": f"uid-{name}"}
+    spec = {"secretName": secret, "issuerRef": {"name": "ca"}, "dnsNames": [f"{name}.example.com"]}
+    return parse_request({"metadata": {**metadata, "creationTimestamp": created}, "spec": spec})
+
+
 def store() -> Store:
-    return Store(changed=lambda key: None)
+    """There is a request in the namespace, which is for another Secret."""
+    made = Store(changed=lambda key: None)
+    made.put_request(named("any", "2026-06-01T00:00:00Z", secret="any-tls"))
+    return made
 
 
 def test_an_order_that_was_made_anew_is_not_forgotten_with_the_one_before() -> None:
@@ -69,13 +80,6 @@ def test_what_is_to_be_taken_back_is_marked_as_it_was_seen_last() -> None:
     assert (there.handle, there.deleted) == ("43", "2026-06-01T00:00:02Z")
 
 
-def named(name: str, created: str) -> CertificateRequest:
-    """A request for www-tls and its own name."""
-    metadata = {"namespace": "n", "resourceVersion": "1", "generation": 1, "name": name, "uid": f"uid-{name}"}
-    spec = {"secretName": "www-tls", "issuerRef": {"name": "ca"}, "dnsNames": [f"{name}.example.com"]}
-    return parse_request({"metadata": {**metadata, "creationTimestamp": created}, "spec": spec})
-
-
 OLD, YOUNG = named("old", "2026-06-01T00:00:00Z"), named("young", "2026-06-01T00:00:01Z")
 
 
@@ -123,3 +127,35 @@ def test_news_are_told_from_what_is_known() -> None:
     assert not found.put_secret(secret)
     assert not found.put_secret(replace(secret, resource_version="4"))
     assert found.put_secret(replace(secret, resource_version="6"))
+
+
+def test_of_namespaces_that_came_and_went_nothing_is_kept() -> None:
+    found = Store(changed=lambda key: None)
+    for number in range(100):
+        request = named("www", "2026-06-01T00:00:00Z", namespace=f"n-{number}")
+        secret = SecretMeta(request.namespace, "www-tls", "s", "5", request.uid, "", frozenset(), "", None)
+        found.put_request(request)
+        found.wrote_secret(secret)
+        found.saw_secret(secret)
+        found.drop_request(request.key, request.uid)
+        found.saw_no_secret(secret.key, "6")
+        found.wrote_secret(secret)  # whose answer is heard of only now
+        assert found.secret_at(secret.key) is None
+        assert found.rival(request) == ""
+    assert not any(entries_of(found).values())
+
+
+def test_where_shards_are_let_go_of_nothing_is_kept_of_their_namespaces() -> None:
+    found = store()
+    found.saw_secret(SecretMeta("n", "www-tls", "s", "5", "r", "", frozenset(), "", None))
+    found.let_go(range(64))
+    assert not any(entries_of(found).values())
+
+
+def test_an_order_that_is_done_and_whose_end_no_watch_shows_is_forgotten_when_a_list_does_not_show_it() -> None:
+    found = store()
+    found.saw_secret(FIRST)
+    found.finish(FIRST)
+    for key in found.secret_keys("n"):
+        found.saw_no_secret(key, "12")
+    assert not entries_of(found)["_finished"]

@@ -78,7 +78,6 @@ class Filing(Generic[T]):
         self._forget(key, forgotten)
 
     def _forget(self, key: ObjectKey, forgotten: Callable[[], None]) -> None:
-        self._journal.forget(key)
         self._unfiled.pop(key, None)
         forgotten()
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -110,7 +109,7 @@ class Issuers:
         self._cluster_resource_namespace = cluster_resource_namespace
         self._session: aiohttp.ClientSession | None = None
         self._live: dict[ObjectKey, KnownIssuer] = {}
-        self._readers: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
+        self._readers: dict[SecretKey, set[ObjectKey]] = {}
         self._forgetting: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
 
     async def close(self) -> None:
@@ -155,6 +154,8 @@ class Issuers:
             if live.issuer.generation == issuer.generation:
                 live.issuer = issuer
                 return False
+        if live is not None:
+            self._stop_reading(issuer.key)
         self._live[issuer.key] = self._start(issuer)
         return True
 
@@ -164,8 +165,7 @@ class Issuers:
         if live is None or live.issuer.uid != uid:
             return False
         del self._live[key]
-        for readers in self._readers.values():
-            readers.discard(key)
+        self._stop_reading(key)
         forgetting = asyncio.create_task(self._challenges.forget(live.issuer))
         self._forgetting.add(forgetting)
         forgetting.add_done_callback(self._forgetting.discard)
@@ -202,6 +202,13 @@ class Issuers:
             self._changed(key)
         return await self._write_status(live, ready, reason, message)
 
+    def _stop_reading(self, key: ObjectKey) -> None:
+        """It is gone, or another one by now."""
+        for secret in [secret for secret, readers in self._readers.items() if key in readers]:
+            self._readers[secret].discard(key)
+            if not self._readers[secret]:
+                del self._readers[secret]
+
     def _start(self, issuer: Issuer) -> KnownIssuer:
         namespace = issuer.namespace or self._cluster_resource_namespace
 
@@ -209,7 +216,9 @@ class Issuers:
             if not isinstance(name, str) or not name:  # admission may not have seen it
                 raise Misconfigured(f"spec.{issuer.backend}: the name of a Secret in it is not text: write a name")
             secret_key = SecretKey(namespace, name)
-            self._readers[secret_key].add(issuer.key)
+            live = self._live.get(issuer.key)
+            if live is not None and (live.issuer.uid, live.issuer.generation) == (issuer.uid, issuer.generation):
+                self._readers.setdefault(secret_key, set()).add(issuer.key)
             secret = await self._kube.secrets.get(secret_key)
             if secret is None:
                 return None

@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 _MOST = 30
 _HOUR = 3600.0
+_MOST_OBJECTS = 10_000
+"""Whoever makes more than so many in an hour has other names each time."""
 
 _MOST_NAMES = 3
 
@@ -25,24 +27,27 @@ class Journal:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._written: dict[ObjectKey, tuple[float, int]] = {}  # since when, and how many
+        self._written: dict[ObjectKey, tuple[float, int]] = {}  # since when, the earliest first, and how many
 
     def say(self, level: int, key: ObjectKey, text: str) -> None:
-        """One line about `key`. level: of `logging`. What is too much within an hour is left out."""
+        """One line about `key`. level: of `logging`. What is too much within an hour is left out, also about one that
+        was deleted and made anew."""
         now = self._clock()
+        self._forget_old(now)
         since, count = self._written.get(key, (now, 0))
-        if now - since >= _HOUR:
-            since, count = now, 0
         self._written[key] = since, count + 1
         if count < _MOST:
             logger.log(level, "%s: %s", key, text)
         elif count == _MOST:
             logger.warning("%s: more than %d lines in an hour: what follows is left out", key, _MOST)
 
-    def forget(self, key: ObjectKey) -> None:
-        """It is gone. What it wrote within the last hour still counts for one that is made anew."""
-        if self._clock() - self._written.get(key, (0.0, 0))[0] >= _HOUR:
-            self._written.pop(key, None)
+    def _forget_old(self, now: float) -> None:
+        """Which of these objects are gone does not matter."""
+        while self._written:
+            key, (since, _) = next(iter(self._written.items()))
+            if now - since < _HOUR and len(self._written) < _MOST_OBJECTS:
+                return
+            del self._written[key]
 
 
 def issued_text(request: CertificateRequest, record: Record, reason: Reason | None) -> str:

@@ -4,7 +4,7 @@ What has to outlive a restart stands in Secrets and, sealed, in the status. What
 `Store`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -73,6 +73,12 @@ class Remembered:
 
     refused: RequestStatus | None = None
     """The status that the API server does not take, without times."""
+
+    def note_failure(self, failure: Failure, named: Collection[ObjectKey]) -> None:
+        """The last one of its issuer. named: the request's issuers; of those that it named before, none counts."""
+        for other in self.failures.keys() - {None, *named}:
+            del self.failures[other]
+        self.failures[failure.issuer] = failure
 
     def count_failure(self, at_least: timedelta) -> timedelta:
         """One more in a row; returns how long to wait."""

@@ -12,7 +12,8 @@ class Repairs:
     """Times are in seconds, of a clock that only increases."""
 
     def __init__(self) -> None:
-        self._made: dict[ObjectKey, tuple[int, float]] = {}  # how many in a row, and when the last one was
+        # How many in a row, and when the last one was; the earliest first.
+        self._made: dict[ObjectKey, tuple[int, float]] = {}
 
     def wait(self, request: ObjectKey, now: float) -> float:
         """How long the next repair for this request has to wait; 0 if it may be made now."""
@@ -24,8 +25,11 @@ class Repairs:
 
     def note(self, request: ObjectKey, now: float) -> None:
         """One is made now."""
-        count, last = self._made.get(request, (0, 0.0))
+        count, last = self._made.pop(request, (0, 0.0))
         self._made[request] = (min(count, 1000) + 1 if now - last < _CALM else 1, now)
+        # Also of those that went before it was noted.
+        while now - self._made[first := next(iter(self._made))][1] >= _CALM:
+            del self._made[first]
 
     def forget(self, request: ObjectKey) -> None:
         """It is gone."""

@@ -372,6 +372,6 @@ class RequestReconciler:
         if issuer is not None and isinstance(action, Revoke):
             remembered.unrevoked[issuer] = failure
         else:
-            remembered.failures[issuer] = failure
+            remembered.note_failure(failure, request.issuers)
         if issuer is not None and failed.reason is Reason.ISSUER_NOT_READY:
             self._wake(issuer)  # what it found, the issuer's own status should say

@@ -1,6 +1,6 @@
 """What the watches showed of requests and Secrets, and who depends on what."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,7 +25,9 @@ class Store:
         self._secrets: dict[SecretKey, SecretMeta] = {}
         self._staged: dict[SecretKey, Staged] = {}
         self._finished: dict[SecretKey, str] = {}  # UIDs of staging Secrets that were deleted, and may still be shown
-        self._shown: dict[str, str] = {}  # by namespace, the newest resource version that a watch of Secrets showed
+        # By namespace, as long as there are requests: how many, and the newest version that a watch of Secrets showed.
+        self._counts: Counter[str] = Counter()
+        self._shown: dict[str, str] = {}
         self._by_issuer: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._by_secret: defaultdict[SecretKey, set[ObjectKey]] = defaultdict(set)
         self._by_uid: dict[str, ObjectKey] = {}
@@ -61,6 +63,8 @@ class Store:
         known = self._requests.get(request.key)
         if known is not None:
             self._unindex(known)
+        else:
+            self._counts[request.namespace] += 1
         self._requests[request.key] = request
         self._by_uid[request.uid] = request.key
         for issuer in request.issuers:
@@ -78,18 +82,14 @@ class Store:
         known = self._requests.get(key)
         if known is None or known.uid != uid:
             return False
-        del self._requests[key]
-        self._unindex(known)
-        self._bereft.discard(uid)
+        self._drop(known)
         return True
 
     def let_go(self, shards: Container[int]) -> list[CertificateRequest]:
         """Forget, and tell nobody, what is in these; returns the requests among it."""
         requests = [request for request in self._requests.values() if request.shard in shards]
         for request in requests:
-            del self._requests[request.key]
-            self._unindex(request)
-            self._bereft.discard(request.uid)
+            self._drop(request)
         for key in [key for key in self._secrets if shard_of(*key) in shards]:
             del self._secrets[key]
         for key in [key for key, staged in self._staged.items() if staged.shard in shards]:
@@ -126,7 +126,7 @@ class Store:
             return ""
         first = self._at_work.get(request.secret)
         if first is None:
-            keys = self._by_secret[request.secret]
+            keys = self._by_secret.get(request.secret, set())
             if len(keys) < 2:
                 return ""
             secret = self._secrets.get(request.secret)
@@ -149,6 +149,15 @@ class Store:
         del self._at_work[request.secret]
         for rival in self._by_secret.get(request.secret, set()) - {request.key}:
             self._changed(rival)
+
+    def _drop(self, request: CertificateRequest) -> None:
+        del self._requests[request.key]
+        self._unindex(request)
+        self._bereft.discard(request.uid)
+        self._counts[request.namespace] -= 1
+        if not self._counts[request.namespace]:
+            del self._counts[request.namespace]
+            self._shown.pop(request.namespace, None)
 
     def _unindex(self, request: CertificateRequest) -> None:
         self._by_uid.pop(request.uid, None)
@@ -191,7 +200,9 @@ class Store:
 
     def secret_keys(self, namespace: str) -> set[SecretKey]:
         """Those in `namespace`; empty: all."""
-        return {key for key in (*self._secrets, *self._staged) if namespace in ("", key.namespace)}
+        # Of one that was deleted the end may not be shown, if a list came in between.
+        known = (*self._secrets, *self._staged, *self._finished)
+        return {key for key in known if namespace in ("", key.namespace)}
 
     def saw_secret(self, meta: SecretMeta | Staged) -> None:
         """A list or a watch shows it."""
@@ -207,9 +218,13 @@ class Store:
             self.drop_secret(key)
 
     def wrote_secret(self, meta: SecretMeta | Staged) -> None:
-        """A write was answered with it; if the watch is further than that and shows none, it is gone by now."""
+        """A write was answered with it; if the watch is further than that and shows none, it is gone by now.
+
+        Where there are no requests any more, the watch alone says what is there.
+        """
         shown = self._shown.get(meta.namespace, "0")
-        if self._known(meta.key) is not None or is_newer(meta.resource_version, shown):
+        is_news = meta.namespace in self._counts and is_newer(meta.resource_version, shown)
+        if self._known(meta.key) is not None or is_news:
             self.put_secret(meta)
 
     def put_secret(self, meta: SecretMeta | Staged) -> bool:
@@ -257,7 +272,7 @@ class Store:
         return self._secrets.get(key) or self._staged.get(key)
 
     def _saw(self, key: SecretKey, resource_version: str) -> None:
-        if is_newer(resource_version, self._shown.get(key.namespace, "0")):
+        if key.namespace in self._counts and is_newer(resource_version, self._shown.get(key.namespace, "0")):
             self._shown[key.namespace] = resource_version
 
     def _tell(self, key: SecretKey) -> None:
