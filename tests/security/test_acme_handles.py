@@ -16,6 +16,7 @@ from csr_operator.plugin.backend import Order, Pending
 from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected
 from tests.support.acme_world import NAME, World, csr, go, order, submitted, world_of
 from tests.support.contract import Reply
+from tests.support.entries import entries_of
 from tests.support.hostile_acme import HostileAcme, Sink, problem
 
 
@@ -47,6 +48,16 @@ async def test_an_honest_order_is_taken_back_after_a_restart(world: World) -> No
     await world.again().abandon(asked.key, asked.csr, handle)
     assert not world.routes.present
     assert {one["status"] for one in world.ca.authorizations.values()} == {"deactivated"}
+
+
+async def test_an_order_whose_url_could_not_be_kept_is_taken_back(world: World) -> None:
+    backend = world.again()
+    for number in range(5):
+        asked = order(f"request-{number}")
+        await submitted(backend, asked)
+        await backend.abandon(asked.key, asked.csr, "")
+    assert [one["status"] for one in world.ca.authorizations.values()] == ["deactivated"] * 5
+    assert not any(entries_of(backend._proving).values())
 
 
 @pytest.mark.parametrize("restarted", [False, True])

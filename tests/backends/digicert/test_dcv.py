@@ -1,11 +1,13 @@
 """Control of the domains is proven by TXT records that the operator writes: a real BIND, which CertCentral asks."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from csr_operator.backends.digicert.certcentral import DigicertBackend
+from csr_operator.backends.digicert.dcv import Dcv
 from csr_operator.plugin.backend import Issued, Order, Pending
 from csr_operator.plugin.errors import Misconfigured, Rejected
 from csr_operator.plugin.testing import Clock, World
@@ -157,6 +159,32 @@ async def test_what_cannot_be_removed_delays_no_certificate(
     assert isinstance(await ca.poll(wanted, answer.handle), Issued)
     assert shown(dns)
     world.secrets["tsig"] = {"secret": dns.secret.encode()}
+    await ca.check()
+    assert shown(dns) == []
+
+
+async def test_what_cannot_be_removed_is_tried_again_after_a_check_that_was_cut_short(
+    dv: Callable[..., DigicertBackend],
+    server: DigicertServer,
+    world: World,
+    dns: Bind,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ca = dv()
+    server.txt = lambda name: set()
+    wanted, answer = await placed(ca)
+    await ca.poll(wanted, answer.handle)
+    secret = world.secrets.pop("tsig")
+    server.txt = lambda name: set(dns.records(name))
+    clock.advance(minutes=1)
+    assert isinstance(await ca.poll(wanted, answer.handle), Issued)
+    with monkeypatch.context() as hanging:
+        hanging.setattr(Dcv, "_withdraw", lambda *_: asyncio.Event().wait())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await ca.check()
+    world.secrets["tsig"] = secret
     await ca.check()
     assert shown(dns) == []
 

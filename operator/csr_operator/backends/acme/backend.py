@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -26,6 +26,7 @@ from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending,
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Rejected, Retryable
 from csr_operator.plugin.http import trust
+from csr_operator.plugin.recent import Recent
 from csr_operator.plugin.schedule import bounded_pause, grow
 from csr_operator.plugin.text import redact
 
@@ -34,8 +35,6 @@ from .identifiers import identifiers_of
 from .proving import Proving
 from .refusals import NAMED, PauseTexts, describe_failures, is_final, is_of_the_account, to_backend_error
 from .solvers import Solvers, name_of
-
-V = TypeVar("V")
 
 _SOONEST, _LATEST = timedelta(seconds=1), timedelta(minutes=1)
 """Between two looks at an order; more each time that nothing has changed."""
@@ -46,9 +45,6 @@ the order (`pace.order_pause`), which makes it longer."""
 
 _LOOKS_AGAIN = tuple(timedelta(seconds=after) for after in (5, 60, 300, 1800, 3600, 6 * 3600, 86400))
 """Until an order is taken further again after the CA refused to, and after each further time."""
-
-_MOST_REMEMBERED = 10_000
-"""Orders."""
 
 _ABANDONED = timedelta(hours=1)
 """Whoever has not looked at an order for so long has it no more."""
@@ -115,14 +111,15 @@ class AcmeBackend(Backend):
         self._proving = Proving(Solvers(config, context), context.clock)
         self._finding = asyncio.Lock()
         self._pauses = PauseTexts()
-        self._looks: dict[str, int] = {}  # by order
-        self._refusals: dict[str, int] = {}  # in a row, by order
-        self._claims: dict[str, _Claim] = {}  # by order, the latest last
-        self._names: dict[str, frozenset[Identifier]] = {}  # by order, of those that were placed here or looked at
+        self._looks: Recent[str, int] = Recent()  # by order
+        self._refusals: Recent[str, int] = Recent()  # in a row, by order
+        self._claims: Recent[str, _Claim] = Recent()  # by order
+        # By order, of those that were placed here or looked at.
+        self._names: Recent[str, frozenset[Identifier]] = Recent(_MOST_NAMED)
         self._looked_until = ""  # the order at which there were too many to look at: none before it is
-        self._behind: dict[str, str] = {}  # orders that others work on, by the key of the request that waits
-        self._outrun: dict[str, int] = {}  # orders that another key got a certificate of, by the request's key
-        self._placed: dict[str, str] = {}  # orders by the request's key, until it was seen that they are kept
+        self._behind: Recent[str, str] = Recent()  # orders that others work on, by the key of the request that waits
+        self._outrun: Recent[str, int] = Recent()  # orders that another key got a certificate of, by the request's key
+        self._placed: Recent[str, str] = Recent()  # orders by the request's key, until it was seen that they are kept
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> Self:
@@ -164,7 +161,7 @@ class AcmeBackend(Backend):
             if not self._claim(url, order.key):
                 self._placed.pop(order.key, None)
                 return _next_in_line()
-            _remember(self._placed, order.key, url)
+            self._placed[order.key] = url
             self._proving.begin(url, identifiers)
         return Pending(url, timedelta(0), f"order {url} is placed")
 
@@ -221,7 +218,7 @@ class AcmeBackend(Backend):
         if error.problem.type in ("badCSR", "badPublicKey"):
             return Rejected(text)
         times = self._refusals.get(handle, 0)
-        _remember(self._refusals, handle, times + 1)
+        self._refusals[handle] = times + 1
         wait = max(bounded_pause(error.retry_after), _LOOKS_AGAIN[min(times, len(_LOOKS_AGAIN) - 1)])
         return Retryable(text, wait)
 
@@ -250,13 +247,14 @@ class AcmeBackend(Backend):
         return Renewal(info.start, info.end, again, info.explanation)
 
     async def abandon(self, key: str, csr: x509.CertificateSigningRequest, handle: str) -> None:
+        handle = handle or self._placed.get(key, "")  # the API server may have failed to keep it
         for known in (self._placed, self._behind):
             known.pop(key, None)
         self._outrun.pop(key, None)
         if self._is_held(handle, key):
             return
         if not handle:
-            return  # nothing is set up before the order's URL is stored
+            return  # no order is known, and nothing is set up for one
         try:
             identifiers = identifiers_of(csr)
         except Rejected:
@@ -295,10 +293,10 @@ class AcmeBackend(Backend):
     def _claim(self, url: str, key: str) -> bool:
         """Whether the request with that key may work on the order: it is the only one that does."""
         if self._is_held(url, key):
-            _remember(self._behind, key, url)
+            self._behind[key] = url
             return False
         self._behind.pop(key, None)
-        _remember(self._claims, url, _Claim(key, self._clock()))
+        self._claims[url] = _Claim(key, self._clock())
         return True
 
     def _is_held(self, url: str, key: str) -> bool:
@@ -327,7 +325,7 @@ class AcmeBackend(Backend):
         return ""
 
     def _note_names(self, placed: csr_acme.Order) -> None:
-        _remember(self._names, placed.url, frozenset(placed.identifiers), _MOST_NAMED)
+        self._names[placed.url] = frozenset(placed.identifiers)
 
     async def _place(self, client: AcmeClient, order: Order, identifiers: Sequence[Identifier]) -> csr_acme.Order:
         directory = await client.directory()
@@ -446,7 +444,8 @@ class AcmeBackend(Backend):
         if all(spki_of(certificate) != public_key_der(order.csr.public_key()) for certificate in chain):
             # Of another process, or another client of the account. A CA that always says so is asked less often.
             text = "the order was fulfilled for another key, and another one is placed"
-            if _remember(self._outrun, order.key, self._outrun.get(order.key, 0) + 1) > 1:
+            self._outrun[order.key] = times = self._outrun.get(order.key, 0) + 1
+            if times > 1:
                 raise Lapsed(text, _PAUSE)
             return Pending("", timedelta(0), text)
         self._outrun.pop(order.key, None)
@@ -506,15 +505,6 @@ class AcmeBackend(Backend):
     def _release(self, handle: str) -> None:
         for known in (self._looks, self._refusals, self._claims):
             known.pop(handle, None)
-
-
-def _remember(known: dict[str, V], name: str, value: V, most: int = _MOST_REMEMBERED) -> V:
-    """What is known of the one that was looked at longest ago is forgotten where there are too many."""
-    known.pop(name, None)
-    if len(known) >= most:
-        known.pop(next(iter(known)))
-    known[name] = value
-    return value
 
 
 def _may_be_because_of_it(error: Refused | Unreachable) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -21,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 _AT_ONCE = 8
 """Of one order's names, how many are worked on at the same time."""
+
+_MOST_LEFT = 1000
+"""Responses that could not be removed: of more, where nothing can be removed, the earliest are given up."""
 
 _TELL_AGAIN = timedelta(minutes=5)
 """A CA is told of a challenge once: each time more has it look once more, and count what it does not see (Let's
@@ -189,11 +193,17 @@ class Proving:
         for pair in trace.pairs.values():
             if not await self._withdrawn(pair):
                 self._left.append(pair)
+        for _, proof in self._left[:-_MOST_LEFT]:
+            self._set_up.discard(proof.authorization.url)
+        del self._left[:-_MOST_LEFT]
         self._traces[url] = _Trace(trace.identifiers, told=trace.told)
 
     async def clean_up_rest(self) -> None:
         """Try again what could not be taken back."""
-        self._left = [pair for pair in self._left if not await self._withdrawn(pair)]
+        for pair in list(self._left):
+            if await self._withdrawn(pair):
+                with suppress(ValueError):  # it had to make room
+                    self._left.remove(pair)
 
     async def take_back(self, url: str, identifiers: Iterable[Identifier]) -> None:
         """As `clean_up`, of an order for just these names, and raises BackendError if something stays."""

@@ -26,6 +26,7 @@ from csr_operator.pki.signatures import issued_by
 from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Lapsed, Misconfigured, Rejected, Retryable
+from csr_operator.plugin.recent import Recent
 from csr_operator.plugin.schedule import last_multiple
 from csr_operator.plugin.shape import published_form
 from csr_operator.plugin.text import redact
@@ -74,8 +75,9 @@ class DigicertBackend(Backend):
         self._product = str(config["product"])
         self._changes = Changes(self._client, context.clock)
         self._dcv = Dcv(config["dns01"], context) if config.get("dns01") else None
-        self._proofs: dict[int, Proof] = {}  # by order: those that were seen to be ours
-        self._looked: dict[int, str] = {}  # orders that wait, as they say themselves, with a status that is not clear
+        self._proofs: Recent[int, Proof] = Recent()  # by order: those that were seen to be ours
+        # Orders that wait, as they say themselves, with a status that is not clear.
+        self._looked: Recent[int, str] = Recent()
         self._account = AccountCheck(self._client, config, context.clock)
 
     @classmethod

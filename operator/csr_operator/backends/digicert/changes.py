@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
+from csr_operator.plugin.recent import Recent
 from csr_operator.plugin.schedule import Schedule
 
 from .answers import number_of
@@ -24,6 +25,8 @@ _WINDOW = timedelta(days=7)  # the most that status-changes takes
 _OVERLAP = timedelta(minutes=2)  # for clocks that differ, and changes that show late
 _TOLERATED = timedelta(hours=1)
 _PAGE, _MOST_SHOWN = 1000, 50
+_MOST_KNOWN = 100_000
+"""Orders of the account; any other is asked for by itself."""
 
 
 def interval(age: timedelta) -> timedelta:
@@ -41,7 +44,7 @@ class Changes:
     def __init__(self, client: Client, clock: Callable[[], datetime]) -> None:
         self._client, self._clock = client, clock
         self._lock = asyncio.Lock()
-        self._known: dict[int, str] = {}
+        self._known: Recent[int, str] = Recent(_MOST_KNOWN)
         self._updated = self._tried = datetime.min.replace(tzinfo=UTC)  # successfully, and at all
         self._failure: BackendError | None = None
 
@@ -74,12 +77,14 @@ class Changes:
             if not timedelta(0) <= now - self._updated <= _WINDOW - _OVERLAP:
                 query = {f"filters[status][{n}]": status for n, status in enumerate(sorted(WAITING))}
                 statuses = await self._pages("order/certificate", "id", query)
-                self._known = {order: status for order, status in self._known.items() if order in statuses} | statuses
+                for order in self._known.keys() - statuses.keys():
+                    del self._known[order]
+                self._known.update(statuses)
             else:
                 seconds = math.ceil((now - self._updated + _OVERLAP).total_seconds())
                 query = {"seconds": str(seconds)}
                 statuses = await self._pages("order/certificate/status-changes", "order_id", query)
-                self._known |= {order: status for order, status in statuses.items() if order in self._known}
+                self._known.update({order: status for order, status in statuses.items() if order in self._known})
         except (Retryable, Misconfigured) as error:
             self._failure = error
             return

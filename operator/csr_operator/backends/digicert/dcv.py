@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from csr_operator.dns.providers import make_provider
@@ -56,15 +57,17 @@ class Dcv:
         except BackendError as error:
             logger.warning("DigiCert order %s: its TXT records are not removed yet: %s", order, error)
             self._left += [(order, shown) for shown in (records, self._shown.pop(order, {})) if shown]
+            del self._left[:-_MOST_LEFT]
 
     async def retry(self) -> None:
-        left, self._left = self._left[:_MOST_LEFT], []
-        for order, records in left:
+        for order, records in list(self._left):
             try:
                 await self._withdraw(records)
             except BackendError as error:
                 logger.warning("DigiCert order %s: its TXT records are not removed yet: %s", order, error)
-                self._left.append((order, records))
+                continue
+            with suppress(ValueError):  # it had to make room
+                self._left.remove((order, records))
 
     async def _withdraw(self, records: Mapping[str, str]) -> None:
         await asyncio.gather(*(self._provider.withdraw(*target) for target in await self._targets(records)))

@@ -12,6 +12,7 @@ from csr_operator.pki.verify import CA_DECIDES
 from csr_operator.plugin.backend import Backend, Health, Issued, Order, Pending, Traits
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Lapsed, Misconfigured, Rejected, Retryable
+from csr_operator.plugin.recent import Recent
 from csr_operator.plugin.text import redact
 
 from .account import Account, term_for
@@ -51,8 +52,8 @@ class SectigoBackend(Backend):
         self._choice = Account(self._client, settings, context.clock).choice
         self._orders = Orders(self._client, settings)
         self._waiting = Waiting(self._client, context.clock)
-        self._dcv: dict[int, tuple[datetime, str]] = {}
-        self._ours: dict[int, str] = {}  # keys of the orders that were seen to be theirs
+        self._dcv: Recent[int, tuple[datetime, str]] = Recent()
+        self._ours: Recent[int, str] = Recent()  # keys of the orders that were seen to be theirs
 
     @classmethod
     def create(cls, config: Mapping[str, Any], context: Context) -> Self:

@@ -18,6 +18,7 @@ from csr_operator.pki.fingerprint import sha256_fingerprint
 from csr_operator.pki.signatures import issued_by
 from csr_operator.plugin.backend import Order
 from csr_operator.plugin.errors import BackendError, Misconfigured, Retryable
+from csr_operator.plugin.recent import Recent
 
 from .account import Choice
 from .client import Client
@@ -49,12 +50,13 @@ class Orders:
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client, self._settings = client, settings
-        self._without: set[str] = set()  # keys that have no order, as far as is known
-        self._tried: dict[str, datetime] = {}  # keys for which something may have been ordered, and at the latest when
+        self._without: Recent[str, None] = Recent()  # keys that have no order, as far as is known
+        # Keys for which something may have been ordered, and at the latest when.
+        self._tried: Recent[str, datetime] = Recent()
 
     async def place(self, order: Order, choice: Choice, term: int, now: datetime) -> tuple[OrderKind, int]:
         """The order's ID; of a replacement, that of the certificate to be replaced. Raises Rejected as well."""
-        self._without.discard(order.key)
+        self._without.pop(order.key, None)
         self._tried[order.key] = now
         try:
             placed = await self._place(order, choice, term, now)
@@ -65,12 +67,12 @@ class Orders:
         except Misconfigured:
             self.give_up(order.key)
             raise
-        del self._tried[order.key]
+        self._tried.pop(order.key, None)
         return placed
 
     def give_up(self, key: str) -> None:
         """There is no order for this key that could be found."""
-        self._without.add(key)
+        self._without[key] = None
         self._tried.pop(key, None)
 
     async def _place(self, order: Order, choice: Choice, term: int, now: datetime) -> tuple[OrderKind, int]:
@@ -94,7 +96,7 @@ class Orders:
         if placed is None and left > timedelta(0):
             raise Retryable("it may have been ordered a moment ago: it is looked for at Sectigo again", left)
         if placed is not None:
-            del self._tried[order.key]
+            self._tried.pop(order.key, None)
         return placed
 
     async def _find(self, order: Order) -> tuple[OrderKind, int] | None:
