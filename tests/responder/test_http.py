@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from csr_operator.kube.resources import RouteKind
 from csr_operator.kube.routes import Routes
 from csr_operator.plugin.errors import Misconfigured
 from devcluster import ControlPlane
-from tests.responder.support import DEADLINE, ISSUER, PATH, ask, challenge
+from tests.responder.support import DEADLINE, ISSUER, PATH, TENANT, ask, challenge
 from tests.support.audit import writes
 from tests.support.kubectl import Kubectl
 from tests.support.operator import NAMESPACE, ROOT, OperatorProcess
@@ -72,6 +73,18 @@ async def test_after_a_crash_it_is_presented_and_withdrawn_all_the_same(
         await process.withdraw(presented.host, presented.token, ISSUER)
     assert home.get("ingress", presented.object_name) == {}
     assert home.list("ingress", "-l", CHALLENGE_LABEL) == []
+
+
+async def test_of_an_issuer_in_whose_namespace_the_operator_has_no_rights_it_is_withdrawn_again_and_after_a_crash(
+    routes: Routes, challenges: Challenges, home: Kubectl, namespace: str
+) -> None:
+    tenant, presented = replace(TENANT, namespace=namespace), challenge()
+    first, restarted = (Challenges(routes, NAMESPACE, challenges._clock, None, for_issuers=True) for _ in range(2))
+    for process in (restarted, first):
+        await first.present(presented, {}, tenant)
+        for _ in range(2):
+            await process.withdraw(presented.host, presented.token, tenant)
+        assert home.get("configmap", presented.object_name) == {}
 
 
 @pytest.mark.parametrize(
