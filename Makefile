@@ -100,7 +100,7 @@ fuzz: setup  ## Atheris for all parsers, a minute each, or as ARGS say: ARGS="cs
 	@$(BIN)/python -m pip install --quiet --group fuzz
 	$(BIN)/python -m fuzz $(ARGS)
 
-soak: setup tools  ## all upgrades, hours of fuzzing and faults (FUZZ_SEED, FAULTS_SEED repeat a run), kill -9 at each point, many orders
+soak: setup tools  ## all upgrades, hours of fuzzing, faults and churn (FUZZ_SEED, FAULTS_SEED repeat a run), kill -9 at each point
 	$(BIN)/python -m devcluster build
 	UPGRADE_FROM=all $(BIN)/python -m pytest tests/upgrade
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-900} $(BIN)/python -m pytest tests/security/test_fuzz.py $(ARGS)
@@ -109,6 +109,7 @@ soak: setup tools  ## all upgrades, hours of fuzzing and faults (FUZZ_SEED, FAUL
 	FAULTS_SECONDS=$${FAULTS_SECONDS:-3600} $(BIN)/python -m pytest tests/resilience/test_machine.py $(ARGS)
 	CRASH_MATRIX=all $(BIN)/python -m pytest tests/crashes $(ARGS)
 	REPLICA_ORDERS=200 $(BIN)/python -m pytest tests/replicas/test_acme_orders.py tests/resilience/test_replicas.py $(ARGS)
+	LEAK_HOURS=24 $(BIN)/python -m pytest tests/leaks -s $(ARGS)
 
 demo: .venv/.operator  ## from a self-signed root to a Secret that Nginx serves, on a control plane of its own
 	@sh .ci/tools $(DEMO_TOOLS)

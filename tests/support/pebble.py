@@ -77,6 +77,10 @@ class Pebble:
     def add_tls_alpn01(self, host: str, content: str) -> None:
         self._tell("add-tlsalpn01", {"host": host, "content": content})
 
+    def lead(self, host: str, address: str) -> None:
+        """Have the challenge server's DNS say that `host` is there."""
+        self._tell("add-a", {"host": host, "addresses": [address]})
+
     def roots(self) -> bytes:
         """What issued certificates lead to (PEM)."""
         return self._ask("roots/0")
