@@ -13,6 +13,7 @@ from csr_operator.plugin.offload import locate_error
 from .queue import WorkQueue
 from .reconciler import Aside, Done, Gone, Key, Outcome, Reconciler, Retry
 from .scope import Scope
+from .slice import Slice
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Workers:
         self._aside: dict[asyncio.Task[Outcome], tuple[Key, int | None]] = {}
         self._given_up: set[asyncio.Task[Outcome]] = set()  # of those, what `cancel` has ended
         self._stopping = False
+        self._slice = Slice()
 
     def start(self, count: int) -> None:
         """Begin, with so many at once."""
@@ -58,6 +60,7 @@ class Workers:
 
     async def _work(self) -> None:
         while True:
+            await self._slice.wait()
             key = await self._queue.get()
             reconciler = self._reconciler(key)
             shard = reconciler.shard(key)
@@ -72,6 +75,7 @@ class Workers:
                     task = asyncio.create_task(self._tried(key, outcome.work))
                     self._aside[task] = key, shard
                     task.add_done_callback(self._finish)
+                    self._slice.end()
                     continue
             self._scope.end(shard)
             self._end(key, outcome)
