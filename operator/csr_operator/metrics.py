@@ -59,7 +59,8 @@ UNREADABLE = Counter(
 )
 LOOP_LAG = Histogram(
     "csr_operator_loop_lag_seconds",
-    "By how much the event loop was late for something that was to be done now, looked at ten times a second.",
+    "By how much the event loop was late for something that was to be done at a moment: ten such moments in a second, "
+    "each of which counts, also while nobody had a turn.",
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
     registry=REGISTRY,
 )
