@@ -72,7 +72,7 @@ class Controller:
         loop = asyncio.get_running_loop()
         self._queue: WorkQueue[Key] = WorkQueue(lambda key: key.namespace)
         wake = self._queue.add
-        self._store = store = Store(changed=wake)
+        self._store = store = Store(changed=self._wake_request)
         self.scope = scope = Scope(replica, self._let_go)
         """What this replica works on: nothing, at first."""
 
@@ -201,6 +201,12 @@ class Controller:
 
     def _forget_request(self, request: CertificateRequest) -> None:
         self._requests.forget(request.key, request.uid, "")
+
+    def _wake_request(self, key: ObjectKey) -> None:
+        request = self._store.request(key)
+        # Until the first check of an issuer is over nothing is decided; then all that name it are woken.
+        if request is None or not any(map(self._issuers.is_unchecked, request.issuers)):
+            self._queue.add(key)
 
     def _wake_dependents(self, issuer: ObjectKey) -> None:
         # Also those that are told that they may have meant this one, or may not any more.

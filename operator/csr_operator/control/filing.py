@@ -44,8 +44,9 @@ class Filing(Generic[T]):
 
     def known(self, filed: Iterable[tuple[ObjectKey, str]], namespace: str) -> dict[Key, str]:
         """What was seen in `namespace` (empty: in all), with the UIDs: what is filed, and what cannot be read."""
-        seen = {**self._unfiled, **dict(filed)}
-        return {key: uid for key, uid in seen.items() if namespace in ("", key.namespace)}
+        seen: dict[Key, str] = {key: uid for key, uid in self._unfiled.items() if namespace in ("", key.namespace)}
+        seen.update(filed if not namespace else (entry for entry in filed if entry[0].namespace == namespace))
+        return seen
 
     async def all_filed(self) -> None:
         """Return when all that was shown until now is filed."""

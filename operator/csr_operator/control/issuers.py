@@ -145,6 +145,11 @@ class Issuers:
         """The issuers that read `secret` at their last check."""
         return self._readers.get(secret, set())
 
+    def is_unchecked(self, key: ObjectKey) -> bool:
+        """It is there, and its first check is not over."""
+        live = self._live.get(key)
+        return live is not None and live.state is None
+
     def observe(self, issuer: Issuer) -> bool:
         """File what the watch showed; True if the issuer has to be checked."""
         live = self._live.get(issuer.key)

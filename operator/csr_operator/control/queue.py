@@ -44,6 +44,7 @@ class WorkQueue(Generic[K]):
         self._failures: dict[K, int] = {}
         self._tie = itertools.count()
         self._timer: asyncio.TimerHandle | None = None  # for the first in the heap
+        QUEUE_DEPTH.set_function(lambda: len(self._added))
 
     def add(self, key: K) -> None:
         """Have `key` worked on as soon as a worker is free."""
@@ -52,7 +53,6 @@ class WorkQueue(Generic[K]):
         self._added[key] = asyncio.get_running_loop().time()
         if key not in self._working:
             self._make_ready(key)
-        QUEUE_DEPTH.set(len(self._added))
 
     def add_after(self, key: K, seconds: float) -> None:
         """Have `key` worked on in `seconds`; replaces the due time that it had."""
@@ -93,7 +93,6 @@ class WorkQueue(Generic[K]):
         assert key is not None
         added = self._added.pop(key)
         self._working.add(key)
-        QUEUE_DEPTH.set(len(self._added))
         QUEUE_LATENCY.observe(asyncio.get_running_loop().time() - added)
         return key
 

@@ -155,7 +155,7 @@ class RequestReconciler:
 
     def known(self, namespace: str) -> Mapping[Key, str]:
         """All, understood or not."""
-        return self.filing.known(((request.key, request.uid) for request in self._store.requests()), namespace)
+        return self.filing.known(self._store.uids(), namespace)
 
     def samples(self) -> Iterator[RequestSample]:
         """For the metrics: each as it stands now. Called in a thread, so nothing is changed here."""

@@ -45,6 +45,10 @@ class Store:
         """All requests there are."""
         return self._requests.values()
 
+    def uids(self) -> Iterator[tuple[ObjectKey, str]]:
+        """Of all requests, by key."""
+        return ((key, request.uid) for key, request in self._requests.items())
+
     def dependents(self, issuer: ObjectKey) -> Iterable[ObjectKey]:
         """The requests that name `issuer`."""
         return self._by_issuer.get(issuer, ())
@@ -60,17 +64,18 @@ class Store:
 
     def put_request(self, request: CertificateRequest) -> None:
         """File what a watch showed, or what a read of the request found."""
-        known = self._requests.get(request.key)
+        key = request.key  # one for all: there may be many thousands
+        known = self._requests.get(key)
         if known is not None:
             self._unindex(known)
         else:
             self._counts[request.namespace] += 1
-        self._requests[request.key] = request
-        self._by_uid[request.uid] = request.key
+        self._requests[key] = request
+        self._by_uid[request.uid] = key
         for issuer in request.issuers:
-            self._by_issuer[issuer].add(request.key)
-        self._by_secret[request.secret].add(request.key)
-        self._changed(request.key)
+            self._by_issuer[issuer].add(key)
+        self._by_secret[request.secret].add(key)
+        self._changed(key)
 
     def wrote_request(self, before: CertificateRequest, resource_version: str, status: RequestStatus) -> None:
         """The operator wrote to `before`, and nothing else of it changed by that."""
