@@ -59,7 +59,7 @@ def seconds_per_certificate(request: Raw, secret: Raw, *, policy: bool) -> float
         # The answer to the write, and the watch.
         + 2 * (_seconds(lambda: parse_secret_meta(sealed, seal)) - _seconds(lambda: parse_secret_meta(sealed, None)))
         + _seconds(lambda: pace.written(parsed, seal))
-        + 2 * _seconds(lambda: Pace.read(written, seal))
+        + 2 * _seconds(lambda: Pace.read(written.status.pace, written.namespace, written.name, written.uid, seal))
         + _seconds(check)
     )
 

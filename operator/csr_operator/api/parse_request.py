@@ -89,6 +89,15 @@ def parse_request(obj: Raw) -> CertificateRequest:
     )
 
 
+_NO_KEY, _NO_TEMPLATE, _NO_OUTPUTS, _NO_REVOCATION = PrivateKeySpec(), SecretTemplate(), Outputs(), Revocation()
+_NO_SUBJECT, _NO_PROFILE, _NO_WISHES = Subject(), Profile(), Wishes()
+"""What a spec says nothing of: one value for all requests, as there may be many thousands."""
+
+_OUTPUTS = frozenset(("additionalOutputFormats", "keystores"))
+_PROFILE = frozenset(("usages", "isCA", "pathLenConstraint", "nameConstraints", "mustStaple", "extensions"))
+"""The fields of a spec that each is read from."""
+
+
 def _request_spec(spec: Raw) -> RequestSpec:
     csr_pem, profile = read_string(spec, "request"), _profile(spec)
     percentage = read_field("spec.renewBeforePercentage", read_optional, spec, "renewBeforePercentage")
@@ -115,20 +124,35 @@ def _request_spec(spec: Raw) -> RequestSpec:
 
 def _private_key(spec: Raw, *, is_ca: bool) -> PrivateKeySpec:
     raw, where = read_below(spec, "privateKey"), "spec.privateKey"
+    if not raw and not is_ca:
+        return _NO_KEY
     # What a CA signed leads to its key: with another one, all of it would have to be issued anew.
     rotation = RotationPolicy.NEVER if is_ca else RotationPolicy.ALWAYS
+    return _key_spec(
+        read_string(raw, "algorithm", where) or KeyAlgorithm.ECDSA,
+        read_optional(raw, "size"),
+        read_string(raw, "encoding", where) or KeyEncoding.PKCS1,
+        read_string(raw, "rotationPolicy", where) or rotation,
+        _secret_key_ref(raw.get("secretRef"), "tls.key", f"{where}.secretRef"),
+    )
+
+
+@lru_cache(maxsize=256)
+def _key_spec(
+    algorithm: str, size: int | None, encoding: str, rotation_policy: str, secret_ref: SecretKeyRef | None
+) -> PrivateKeySpec:
+    # Nearly all requests want the same few: one value serves them all.
     return PrivateKeySpec(
-        parameters=KeyParameters(
-            KeyAlgorithm(read_string(raw, "algorithm", where) or KeyAlgorithm.ECDSA), read_optional(raw, "size")
-        ),
-        encoding=KeyEncoding(read_string(raw, "encoding", where) or KeyEncoding.PKCS1),
-        rotation_policy=RotationPolicy(read_string(raw, "rotationPolicy", where) or rotation),
-        secret_ref=_secret_key_ref(raw.get("secretRef"), "tls.key", f"{where}.secretRef"),
+        parameters=KeyParameters(KeyAlgorithm(algorithm), size),
+        encoding=KeyEncoding(encoding),
+        rotation_policy=RotationPolicy(rotation_policy),
+        secret_ref=secret_ref,
     )
 
 
 def _secret_template(spec: Raw) -> SecretTemplate:
-    raw = read_below(spec, "secretTemplate")
+    if not (raw := read_below(spec, "secretTemplate")):
+        return _NO_TEMPLATE
     return SecretTemplate(
         labels=read_pairs(read_below(raw, "labels")), annotations=read_pairs(read_below(raw, "annotations"))
     )
@@ -136,6 +160,8 @@ def _secret_template(spec: Raw) -> SecretTemplate:
 
 def _revocation(spec: Raw) -> Revocation:
     raw, where = read_below(spec, "revocation"), "spec.revocation"
+    if not raw:
+        return _NO_REVOCATION
     return Revocation(read_flag(raw, "onDelete", where), read_flag(raw, "onRotation", where))
 
 
@@ -170,12 +196,17 @@ def _needed_issuer_refs(spec: Raw) -> tuple[IssuerRef, ...]:
 def _issuer_refs(spec: Raw) -> tuple[IssuerRef, ...]:
     single, several = spec.get("issuerRef"), read_list(spec, "issuerRefs")
     refs = (single, *several) if single is not None else several  # admission lets only one of them through
-    return tuple(
-        IssuerRef(
-            read_required(ref, "name"), parse_issuer_kind(read_string(ref, "kind", "spec.issuerRef") or Kind.ISSUER)
+    return _shared_refs(
+        tuple(
+            (read_required(ref, "name"), read_string(ref, "kind", "spec.issuerRef") or Kind.ISSUER.value)
+            for ref in refs
         )
-        for ref in refs
     )
+
+
+@lru_cache(maxsize=256)
+def _shared_refs(names_and_kinds: tuple[tuple[str, str], ...]) -> tuple[IssuerRef, ...]:
+    return tuple(IssuerRef(name, parse_issuer_kind(kind)) for name, kind in names_and_kinds)
 
 
 def _readable_refs(spec: Raw) -> tuple[IssuerRef, ...]:
@@ -193,6 +224,8 @@ def _secret_key_ref(raw: Raw | None, default_key: str, where: str) -> SecretKeyR
 
 
 def _outputs(spec: Raw) -> Outputs:
+    if _OUTPUTS.isdisjoint(spec):
+        return _NO_OUTPUTS
     formats = read_field("spec.additionalOutputFormats", _formats, spec)
     pkcs12, jks = read_field("spec.keystores", _keystores, spec)
     return Outputs(pkcs12, jks, der="DER" in formats, combined_pem="CombinedPEM" in formats)
@@ -239,8 +272,6 @@ def _wishes(annotations: Raw) -> Wishes:
     )
 
 
-_NO_WISHES = Wishes()
-
 _REVOCATION_REASONS = {"": SUPERSEDED, **{reason.lower(): reason for reason in REVOCATION_REASONS}}
 
 _LONGEST_WISH = 256
@@ -261,6 +292,8 @@ def _names(spec: Raw) -> Names:
 
 def _subject(spec: Raw) -> Subject:
     raw, where = read_below(spec, "subject"), "spec.subject"
+    if not raw:
+        return _NO_SUBJECT
     return Subject(
         countries=read_strings(raw, "countries", where),
         organizations=read_strings(raw, "organizations", where),
@@ -282,6 +315,17 @@ def _other_names(spec: Raw) -> tuple[OtherName, ...]:
 
 
 def _profile(spec: Raw) -> Profile:
+    if _PROFILE.isdisjoint(spec):
+        return _NO_PROFILE
+    return _shared(_profile_of(spec))
+
+
+@lru_cache(maxsize=256)
+def _shared(profile: Profile) -> Profile:
+    return profile
+
+
+def _profile_of(spec: Raw) -> Profile:
     return Profile(
         usages=read_strings(spec, "usages"),
         is_ca=read_flag(spec, "isCA"),

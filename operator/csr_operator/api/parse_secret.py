@@ -39,9 +39,8 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
     key = SecretKey(metadata["namespace"], metadata["name"])
     managed = metadata.get("managedFields") or ()
     owned = _owned_fields(managed)
-    written = metadata.get("annotations") or {}
-    annotations = {k: v for k, v in written.items() if k in owned.annotations}
-    labels = {k: v for k, v in (metadata.get("labels") or {}).items() if k in owned.labels}
+    written, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
+    is_managed = labels.get(MANAGED_LABEL) == "true"
     owner_uid = owner = ""
     for reference in metadata.get("ownerReferences") or ():
         if reference.get("controller"):
@@ -51,7 +50,8 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
     claimed = Record.from_annotations(written)
     record = claimed if sealed else None
     if record is not None:
-        record = replace(record, window=_window(key, record, written.get(RENEWAL_WINDOW_ANNOTATION, ""), seal))
+        window = _window(key, record, written.get(RENEWAL_WINDOW_ANNOTATION, ""), seal)
+        record = record if window is None else replace(record, window=window)
     elif code and not sealed:
         forged.append(SEAL_ANNOTATION)
     debts = read_debt_summaries(key, written.get(OWED_ANNOTATION, ""), seal)
@@ -60,7 +60,7 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
     if record is not None and not owner_uid:
         owner = "a request that is gone"
     left_for = None
-    if claimed is not None and not owner_uid and (metadata.get("labels") or {}).get(MANAGED_LABEL) == "true":
+    if claimed is not None and not owner_uid and is_managed:
         left_for = written.get(RETAINED_ANNOTATION, "")
     revoked, _, revoked_code = written.get(REVOKED_ANNOTATION, "").partition(" ")
     if revoked and seal is not None and not seal.verifies(revoked_code, "revoked", *key, revoked):
@@ -73,12 +73,16 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
         owner_uid=owner_uid,
         owner=owner,
         intact_data=owned.data,
-        template_digest=SecretTemplate(_users_items(labels), _users_items(annotations)).digest()
-        if labels.get(MANAGED_LABEL) == "true"
+        template_digest=SecretTemplate(
+            _users_items(labels, owned.labels), _users_items(written, owned.annotations)
+        ).digest()
+        if is_managed and MANAGED_LABEL in owned.labels
         else "",
         record=record,
         # As little as an owner reference, which also says whose a Secret is, does it give anything to who sets it.
-        retained_for=(annotations if record is None else written).get(RETAINED_ANNOTATION, ""),
+        retained_for=written.get(RETAINED_ANNOTATION, "")
+        if record is not None or RETAINED_ANNOTATION in owned.annotations
+        else "",
         debts=debts or (),
         guarded=REVOCATION_FINALIZER in (metadata.get("finalizers") or ()),
         deleted="deletionTimestamp" in metadata,
@@ -92,6 +96,8 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
 
 
 def _window(secret: SecretKey, record: Record, written: str, seal: Seal | None) -> Window | None:
+    if not written:
+        return None
     serial_number, _, rest = written.partition(" ")
     times, _, code = rest.partition(" ")
     if whole_octets(serial_number) != record.serial_number:
@@ -163,14 +169,9 @@ def _owned_fields(managed_fields: Sequence[Raw]) -> _Owned:
             owned = entry.get("fieldsV1") or {}
             metadata = owned.get("f:metadata") or {}
             return _owned(
-                *(
-                    tuple(name[2:] for name in part if name.startswith("f:"))
-                    for part in (
-                        owned.get("f:data") or (),
-                        metadata.get("f:labels") or (),
-                        metadata.get("f:annotations") or (),
-                    )
-                )
+                tuple(owned.get("f:data") or ()),
+                tuple(metadata.get("f:labels") or ()),
+                tuple(metadata.get("f:annotations") or ()),
             )
     return _NOTHING_OWNED
 
@@ -178,9 +179,11 @@ def _owned_fields(managed_fields: Sequence[Raw]) -> _Owned:
 def _changed_by(managed_fields: Sequence[Raw], intact: frozenset[str]) -> str:
     changes = []
     for entry in managed_fields:
+        if (entry.get("manager"), entry.get("operation")) == (MANAGER, "Apply"):
+            continue
         data = (entry.get("fieldsV1") or {}).get("f:data") or ()
         theirs = sorted(name[2:] for name in data if name.startswith("f:") and name[2:] not in intact)
-        if theirs and (entry.get("manager"), entry.get("operation")) != (MANAGER, "Apply"):
+        if theirs:
             changes.append(f"{entry.get('manager')} ({', '.join(theirs[:_MOST_TOLD])})")
     return " and ".join(changes[:_MOST_TOLD])
 
@@ -191,8 +194,8 @@ _MOST_TOLD = 4
 @lru_cache(maxsize=1024)
 def _owned(data: tuple[str, ...], labels: tuple[str, ...], annotations: tuple[str, ...]) -> _Owned:
     # Nearly all Secrets own the same fields: one set serves them all.
-    return _Owned(frozenset(data), frozenset(labels), frozenset(annotations))
+    return _Owned(*(frozenset(n[2:] for n in part if n.startswith("f:")) for part in (data, labels, annotations)))
 
 
-def _users_items(items: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple((k, v) for k, v in items.items() if not k.startswith(f"{GROUP}/"))
+def _users_items(items: Mapping[str, str], owned: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    return tuple((k, v) for k, v in items.items() if k in owned and not k.startswith(f"{GROUP}/"))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from csr_operator.pki.csr import CsrTemplate
 from csr_operator.pki.keys import KeyEncoding, KeyParameters
@@ -72,7 +73,10 @@ class Outputs:
 
     def digest(self) -> str:
         """Empty for nothing besides."""
-        return digest_of(essence_of(self))[:32] if self != Outputs() else ""
+        return digest_of(essence_of(self))[:32] if self != _NO_OUTPUTS else ""
+
+
+_NO_OUTPUTS = Outputs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,10 @@ REISSUES_NOTHING = frozenset(
 
 KEY_REISSUES_NOTHING = frozenset(("rotation_policy",))
 """The same of PrivateKeySpec."""
+
+_NOT_LATER = _HASHED | REISSUES_NOTHING
+
+_OF_KEY_NOT_LATER = _HASHED_OF_KEY | KEY_REISSUES_NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +148,7 @@ class RequestSpec:
     @property
     def data_keys(self) -> frozenset[str]:
         """What the Secret holds if the CA's certificate is known."""
-        keys = {"tls.crt", "ca.crt"}
-        if self.key_is_ours:
-            keys.add("tls.key")
-        if self.outputs.pkcs12:
-            keys |= {"keystore.p12", "truststore.p12"}
-        if self.outputs.jks:
-            keys |= {"keystore.jks", "truststore.jks"}
-        if self.outputs.der:
-            keys.add("key.der")
-        if self.outputs.combined_pem:
-            keys.add("tls-combined.pem")
-        return frozenset(keys)
+        return _data_keys(self.outputs, self.key_is_ours)
 
     def stored_keys(self, record: "Record") -> frozenset[str]:
         """What the Secret holds with that certificate in it."""
@@ -174,10 +171,26 @@ class RequestSpec:
             self.duration.total_seconds(),
         ]
         # These stand there even at their defaults, for good: what was added since comes after them, if it is used.
-        later = essence_of(self, without=_HASHED | REISSUES_NOTHING)
-        if of_key := essence_of(private_key, without=_HASHED_OF_KEY | KEY_REISSUES_NOTHING):
+        later = essence_of(self, without=_NOT_LATER)
+        if of_key := essence_of(private_key, without=_OF_KEY_NOT_LATER):
             later["private_key"] = of_key
         return digest_of([*hashed, later] if later else hashed)
+
+
+@lru_cache(maxsize=256)
+def _data_keys(outputs: Outputs, key_is_ours: bool) -> frozenset[str]:
+    keys = {"tls.crt", "ca.crt"}
+    if key_is_ours:
+        keys.add("tls.key")
+    if outputs.pkcs12:
+        keys |= {"keystore.p12", "truststore.p12"}
+    if outputs.jks:
+        keys |= {"keystore.jks", "truststore.jks"}
+    if outputs.der:
+        keys.add("key.der")
+    if outputs.combined_pem:
+        keys.add("tls-combined.pem")
+    return frozenset(keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +237,11 @@ class Wishes:
     """ABANDON_ANNOTATION is `true`."""
 
 
+@lru_cache(maxsize=1024)
+def _issuers_of(refs: tuple[IssuerRef, ...], namespace: str) -> tuple[ObjectKey, ...]:
+    return tuple(ref.key(namespace) for ref in refs)
+
+
 @dataclass(frozen=True, slots=True)
 class CertificateRequest:
     """A CertificateRequest as the watch shows it."""
@@ -243,25 +261,22 @@ class CertificateRequest:
     problem: str = ""
     """Why `spec` could not be read, where admission let it through; names, key and profile are then empty."""
 
-    @property
-    def key(self) -> ObjectKey:
-        """What others name it by."""
-        return ObjectKey(Kind.CERTIFICATE_REQUEST, self.namespace, self.name)
+    key: ObjectKey = field(init=False, repr=False, compare=False)
+    """What others name it by."""
+    secret: SecretKey = field(init=False, repr=False, compare=False)
+    """The Secret that it wants written, in its own namespace; without a name if `spec` has none that can be one."""
+    shard: int = field(init=False, repr=False, compare=False)
+    """By which the replicas know whose work it is."""
+    issuers: tuple[ObjectKey, ...] = field(init=False, repr=False, compare=False)
+    """In order of preference."""
 
-    @property
-    def secret(self) -> SecretKey:
-        """The Secret that it wants written, in its own namespace; without a name if `spec` has none that can be one."""
-        return SecretKey(self.namespace, self.spec.secret_name)
-
-    @property
-    def shard(self) -> int:
-        """By which the replicas know whose work it is."""
-        return shard_of(*self.secret)
-
-    @property
-    def issuers(self) -> tuple[ObjectKey, ...]:
-        """In order of preference."""
-        return tuple(ref.key(self.namespace) for ref in self.spec.issuer_refs)
+    def __post_init__(self) -> None:
+        # What follows from the rest is asked for a dozen times in each look.
+        secret = SecretKey(self.namespace, self.spec.secret_name)
+        object.__setattr__(self, "key", ObjectKey(Kind.CERTIFICATE_REQUEST, self.namespace, self.name))
+        object.__setattr__(self, "secret", secret)
+        object.__setattr__(self, "shard", shard_of(*secret))
+        object.__setattr__(self, "issuers", _issuers_of(self.spec.issuer_refs, self.namespace))
 
     @property
     def is_guarded(self) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 
 def parse_duration(text: str) -> timedelta:
@@ -12,8 +13,10 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+@lru_cache(maxsize=4096)
 def parse_time(text: str) -> datetime:
     """RFC 3339 as Kubernetes writes it, in UTC; ValueError otherwise."""
+    # Kept, as one look at a certificate asks for each of its times several times over.
     if text[4::3] != "--T::Z":  # other forms of ISO 8601, which fromisoformat takes too
         raise ValueError(f"{text!r} is not of the form 2006-01-02T15:04:05Z")
     return datetime.fromisoformat(text)

@@ -18,7 +18,7 @@ from csr_operator.decisions.policy_facts import consider
 from csr_operator.decisions.world import IssuerState, World
 from csr_operator.kube.namespaces import Namespaces
 from csr_operator.kube.secrets import Secrets
-from csr_operator.plugin.offload import offload
+from csr_operator.plugin.offload import LARGE, offload
 from csr_operator.settings import Settings
 
 from .issuers import Issuers
@@ -104,8 +104,9 @@ class Situations:
         for key in _issuers_to_ask(request, secret) - states.keys():
             if (live := self._issuers.get(key)) is not None:
                 states[key] = live.state or IssuerState(False, "it is being checked", "", revokes=True)
-        policies = [state.policy for state in states.values() if state.policy is not None]
-        await offload(request.spec.weight, consider, request, policies, labels or {})
+        if (weight := request.spec.weight) > LARGE:  # what is small is looked at when it is asked for, if it is
+            policies = [state.policy for state in states.values() if state.policy is not None]
+            await offload(weight, consider, request, policies, labels or {})
         remembered = self._memory.recall(request)
         return World(
             now=self._clock(),

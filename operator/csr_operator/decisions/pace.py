@@ -109,10 +109,10 @@ class Pace:
         return f"{text} {seal.code('pace', request.namespace, request.name, request.uid, text)}"
 
     @classmethod
-    def read(cls, request: CertificateRequest, seal: Seal) -> "Pace | None":
-        """What `status.pace` says; None if the operator did not write it."""
-        text, _, code = request.status.pace.rpartition(" ")
-        if not text or not seal.verifies(code, "pace", request.namespace, request.name, request.uid, text):
+    def read(cls, written: str, namespace: str, name: str, uid: str, seal: Seal) -> "Pace | None":
+        """What the `status.pace` of this request says; None if the operator did not write it."""
+        text, _, code = written.rpartition(" ")
+        if not text or not seal.verifies(code, "pace", namespace, name, uid, text):
             return None
         stored, not_before, not_after, hurries, wish = text.split(" ")
         return cls(parse_time(stored), parse_time(not_before), parse_time(not_after), int(hurries), wish)

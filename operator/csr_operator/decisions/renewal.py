@@ -1,9 +1,10 @@
 """When a certificate is to be renewed, and from when on that is urgent."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from csr_operator.api.request import CertificateRequest
-from csr_operator.api.secrets import Record
+from csr_operator.api.secrets import Record, Window
 from csr_operator.api.times import parse_time
 
 from .pace import EARLY, SETTLE
@@ -25,19 +26,34 @@ def renewal_time(request: CertificateRequest, record: Record) -> datetime:
     what comes before or after, whichever is shorter. Where the CA suggests a time, that counts (RFC 9773, section 4.2),
     but not when less than a tenth of it is left, and unless the request says that it is to be earlier.
     """
-    start, not_after = _life(record)
+    spec, (start, not_after) = request.spec, _life(record)
+    return _renewal_time(
+        start, not_after, record.window, spec.renew_before, spec.renew_before_percentage, fraction(request.uid)
+    )
+
+
+@lru_cache(maxsize=64)
+def _renewal_time(
+    start: datetime,
+    not_after: datetime,
+    window: Window | None,
+    renew_before: timedelta | None,
+    percentage: int | None,
+    part: float,
+) -> datetime:
+    # Kept, as one look at a request asks for it more than once.
     life = not_after - start
     before = life / (2 if life < _SHORT else 3)
-    if request.spec.renew_before is not None and request.spec.renew_before < life:
-        before = request.spec.renew_before
-    elif request.spec.renew_before_percentage is not None:
-        before = life * request.spec.renew_before_percentage / 100
-    early = before + min(before, life - before) * fraction(request.uid) / 10
+    if renew_before is not None and renew_before < life:
+        before = renew_before
+    elif percentage is not None:
+        before = life * percentage / 100
+    early = before + min(before, life - before) * part / 10
     due = max(not_after - early, start + life / EARLY)
-    if record.window is not None:
-        first, last = parse_time(record.window.start), parse_time(record.window.end)
-        suggested = min(first + (last - first) * fraction(request.uid), not_after - life / _LEFT)
-        set_by_user = request.spec.renew_before is not None or request.spec.renew_before_percentage is not None
+    if window is not None:
+        first, last = parse_time(window.start), parse_time(window.end)
+        suggested = min(first + (last - first) * part, not_after - life / _LEFT)
+        set_by_user = renew_before is not None or percentage is not None
         due = min(due, suggested) if set_by_user else suggested
     return max(due, start + min(SETTLE, life / 2)).replace(microsecond=0)
 

@@ -46,17 +46,21 @@ def request_status(
         ours[kind] = _condition(kind, True, action.reason, action.message, request.generation)
     # Approval is others' to give: it is kept as it is, and where it is.
     known = {c.type: c for c in request.status.conditions if c.type in ("Approved", "Denied", *ours)}
-    conditions = [*{**known, **ours}.values()]
-    status = RequestStatus(
-        conditions=keep_transition_times(conditions, request.status.conditions, now),
+    conditions = tuple({**known, **ours}.values())
+    conditions = keep_transition_times(conditions, request.status.conditions, now)
+    if record is None:
+        return RequestStatus(
+            conditions=conditions,
+            observed_generation=request.generation,
+            revision=request.status.revision,
+            csr_digest=request.status.csr_digest,
+            pace=pace,
+        )
+    return RequestStatus(
+        conditions=conditions,
         observed_generation=request.generation,
         csr_digest=request.status.csr_digest,
         pace=pace,
-    )
-    if record is None:
-        return replace(status, revision=request.status.revision)
-    return replace(
-        status,
         serial_number=record.serial_number,
         not_before=record.not_before,
         not_after=record.not_after,
@@ -71,15 +75,15 @@ def keep_transition_times(
 ) -> tuple[Condition, ...]:
     """`conditions`, each with the time at which its `status` last changed."""
     known = {c.type: c for c in before}
-    return tuple(
-        replace(
-            c,
-            last_transition_time=known[c.type].last_transition_time
-            if c.type in known and known[c.type].status == c.status
-            else format_time(now),
-        )
-        for c in conditions
-    )
+    return tuple(_with_time(c, known.get(c.type), now) for c in conditions)
+
+
+def _with_time(condition: Condition, before: Condition | None, now: datetime) -> Condition:
+    if before is None or before.status != condition.status:
+        return replace(condition, last_transition_time=format_time(now))
+    if condition.says_the_same(before):
+        return before
+    return replace(condition, last_transition_time=before.last_transition_time)
 
 
 def status_body(status: RequestStatus, csr_pem: str | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import PurePath
@@ -33,12 +33,14 @@ def weight_of(value: Any) -> int:
     while rest and weight <= LARGE:
         node = rest.pop()
         weight += _ENTRY
-        if isinstance(node, str | bytes):
+        # What the JSON parser makes is of these very types, each of which is told by one look.
+        kind = type(node)
+        if kind is str:
             weight += len(node)
-        elif isinstance(node, Mapping):
+        elif kind is dict:
             rest.extend(node.values())
             weight += _ENTRY * len(node)
-        elif isinstance(node, list | tuple):
+        elif kind is list:
             rest.extend(node)
             weight += _ENTRY * len(node)
     return weight
