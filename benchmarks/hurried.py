@@ -10,14 +10,18 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from csr_operator.__main__ import main
 from csr_operator.control import controller
 from csr_operator.control.queue import WorkQueue
+from csr_operator.control.slots import Slots
 from csr_operator.manager.operator import Operator
+
+Call = Callable[[], object]
 
 _LOOKS = 3
 """So often in a row has nothing to be found to do; what was just woken is in the queue by then."""
@@ -29,6 +33,7 @@ class Hurried(WorkQueue[Any]):
 
     ahead = 0.0
     made: "Hurried"
+    calls: ClassVar[list[tuple[float, Call]]] = []
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -41,6 +46,20 @@ class Hurried(WorkQueue[Any]):
         self._due = {key: due - seconds for key, due in self._due.items()}
         self._heap = [(due - seconds, tie, key) for due, tie, key in self._heap]
         self._set_timer()
+        due = [call for at, call in self.calls if at <= self.clock()]
+        Hurried.calls = [(at, call) for at, call in self.calls if at > self.clock()]
+        for call in due:
+            call()
+
+    @classmethod
+    def clock(cls) -> float:
+        """Seconds that only grow."""
+        return time.monotonic() + cls.ahead
+
+    @classmethod
+    def later(cls, seconds: float, call: Call) -> None:
+        """As the event loop's `call_later`."""
+        cls.calls.append((cls.clock() + seconds, call))
 
     async def _obey(self) -> None:
         while line := await asyncio.to_thread(sys.stdin.readline):
@@ -85,6 +104,12 @@ def _end(obeying: asyncio.Task[None]) -> None:
     os.kill(os.getpid(), signal.SIGTERM)  # it gives up its Lease, as it does where it is told to end
 
 
+def _hurried_slots(**parts: Any) -> Slots:
+    """An issuer's requests of a minute are counted by the same time."""
+    return Slots(**{**parts, "later": Hurried.later}, clock=Hurried.clock)
+
+
 if __name__ == "__main__":
     controller.WorkQueue = Hurried  # type: ignore[attr-defined]
+    controller.Slots = _hurried_slots  # type: ignore[attr-defined,assignment]
     sys.exit(main(sys.argv[1:], partial(Operator, clock=lambda: datetime.now(UTC) + timedelta(seconds=Hurried.ahead))))

@@ -45,7 +45,7 @@ def table(measured: Measured) -> str:
         return f"{label:44}" + "".join(f"{cell:>10}" for cell in cells)
 
     def latency(rank: int) -> Callable[[Round], float]:
-        return lambda r: _percentile(r.issued.latencies, rank) * 1000
+        return lambda r: percentile(r.issued.latencies, rank) * 1000
 
     heads = [f"round {n}" for n in range(1, len(rounds) + 1)] + ["median"]
     machine = f"{AT_ONCE} at once; {os.cpu_count()} cores"
@@ -100,7 +100,7 @@ def table(measured: Measured) -> str:
     return "\n".join(lines)
 
 
-def _percentile(ascending: Sequence[float], rank: int) -> float:
+def percentile(ascending: Sequence[float], rank: int) -> float:
     """Linear between neighbours."""
     if len(ascending) == 1:
         return ascending[0]

@@ -1,13 +1,11 @@
 """`python -m benchmarks.waiting VENDOR`: what orders cost that a CA leaves pending for days: calls, writes, memory."""
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +22,8 @@ from tests.support.scene import create
 
 from . import audit
 from .machine import cpu_seconds, resident_mb
+from .passing import Passing, operator_whose_time_passes
 
-ROOT = Path(__file__).parents[1]
 _NAMESPACE = "pending"
 _DAY = 24 * 3600.0
 _STEP = 60.0
@@ -112,54 +110,27 @@ class Bench:
                 create(self.kubectl, *(request(f"r{n}", "ca") for n in range(count)))
                 wait_until(f"{count} orders are placed", lambda: self._placed() == count, seconds=600)
             with self._span(operator, spans, "first ten minutes"):
-                self._pass(operator, 600.0, 1.0)
+                operator.let_pass(600.0, 1.0)
             with self._span(operator, spans, "days of nothing"):
-                self._pass(operator, days * _DAY, _STEP)
+                operator.let_pass(days * _DAY, _STEP)
         with self._operator() as operator, self._span(operator, spans, "restart"):
-            self._pass(operator, 60.0, 1.0)
+            operator.let_pass(60.0, 1.0)
         return spans
-
-    def _pass(self, operator: subprocess.Popen[str], seconds: float, step: float) -> None:
-        """Let the operator's time pass."""
-        assert operator.stdin is not None
-        assert operator.stdout is not None
-        operator.stdin.write(f"{seconds} {step}\n")
-        operator.stdin.flush()
-        if not operator.stdout.readline():
-            raise RuntimeError(f"the operator ended: {self._log.read_text()[-3000:]}")
 
     def _placed(self) -> int:
         staged = self.kubectl("get", "secrets", "-o", "jsonpath={range .items[*]}{.metadata.annotations}{end}")
         return staged.count(f'"{_HANDLE}"')
 
-    @contextmanager
-    def _operator(self) -> Iterator[subprocess.Popen[str]]:
-        with self._log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.hurried", "run", "--namespace", _NAMESPACE, *_ADDRESSES],
-                cwd=ROOT,
-                env={**os.environ, "KUBECONFIG": str(self._credentials)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
+    def _operator(self) -> AbstractContextManager[Passing]:
+        return operator_whose_time_passes(self._credentials, self._log, "--namespace", _NAMESPACE)
 
     @contextmanager
-    def _span(self, operator: subprocess.Popen[str], spans: dict[str, Span], name: str) -> Iterator[None]:
+    def _span(self, operator: Passing, spans: dict[str, Span], name: str) -> Iterator[None]:
         since, calls, cpu = audit.timestamp(), len(self._server.calls), cpu_seconds(operator.pid)
         yield
         memory, used = resident_mb(operator.pid), cpu_seconds(operator.pid) - cpu
         writes = audit.writes(self._cluster.audit_events(), since, audit.timestamp())
         spans[name] = Span(len(self._server.calls) - calls, writes, used, memory)
-
-
-_ADDRESSES = tuple(part for name in ("probe", "metrics", "acme-http") for part in (f"--{name}-address", "127.0.0.1:0"))
 
 
 if __name__ == "__main__":

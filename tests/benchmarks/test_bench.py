@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -82,3 +83,44 @@ def test_an_operator_that_waits_writes_nothing(vendor: str) -> None:
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     assert re.search(r"^days of nothing +[1-9]\d* calls, writes: none;", done.stdout, re.MULTILINE)
     assert re.search(r"^restart +[1-9]\d* calls, writes: none;", done.stdout, re.MULTILINE)
+
+
+def test_growth_is_measured_and_drawn(tmp_path: Path) -> None:
+    """The exit status is 1 if there were more than two writes for each, or the restart wrote."""
+    drawn = tmp_path / "growth.svg"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.scale", "-n", "5", "15", "--svg", str(drawn)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    assert re.search(r"^ +15 .* 2\.00\+0$", done.stdout, re.MULTILINE)
+    assert ElementTree.parse(drawn).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_what_comes_due_together_is_renewed_within_the_limit_of_its_issuer() -> None:
+    """The exit status is 1 if it was not, or if anything expired, or was renewed twice."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.storm", "-n", "20", "--per-minute", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    assert re.search(r"^perMinute: 1 +20 ", done.stdout, re.MULTILINE)
+
+
+def test_secrets_of_others_are_not_listed() -> None:
+    """The exit status is 1 if they were."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.foreign", "-n", "600"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    assert re.search(r"^start after .* 1 pages of Secrets listed$", done.stdout, re.MULTILINE)
