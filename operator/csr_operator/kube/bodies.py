@@ -3,9 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import AsyncIterator
-
-import aiohttp
+from collections.abc import AsyncIterable, AsyncIterator
 
 from csr_operator.metrics import UNREADABLE
 from csr_operator.plugin.offload import offload
@@ -50,10 +48,11 @@ def is_success(parsed: object) -> bool:
     return isinstance(parsed, dict) and parsed.get("kind") == "Status" and parsed.get("status") == "Success"
 
 
-async def read_lines(content: aiohttp.StreamReader, most: int) -> AsyncIterator[bytes]:
-    """Each line, without its end. Of one of more than `most` bytes only the beginning is kept, and yielded."""
+async def read_lines(chunks: AsyncIterable[bytes], most: int) -> AsyncIterator[bytes]:
+    """Each line of what comes in chunks, without its end. Of one of more than `most` bytes only the beginning is kept,
+    and yielded."""
     held, size = bytearray(), 0
-    async for chunk in content.iter_any():
+    async for chunk in chunks:
         *ended, rest = chunk.split(b"\n")
         for part in ended:
             held += part

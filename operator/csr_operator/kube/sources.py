@@ -7,6 +7,7 @@ import aiohttp
 
 from csr_operator.api.keys import Kind
 
+from .batches import Batches
 from .bodies import MOST_BYTES, MOST_WHOLE, parse_event, parse_metadata_event, read_lines
 from .errors import Unreachable
 from .objects import Object
@@ -58,12 +59,14 @@ async def watch_events(transport: Transport, source: Source, resource_version: s
     }
     path, accept = resource.path(source.namespace), METADATA if resource.metadata_only else JSON
     response = await transport.watch(resource.plural, path, query, accept)
+    batches = Batches(response)
     try:
-        async for line in read_lines(response.content, MOST_BYTES if resource.metadata_only else MOST_WHOLE):
+        async for line in read_lines(batches.chunks(), MOST_BYTES if resource.metadata_only else MOST_WHOLE):
             yield parse_metadata_event(line, resource.kind) if resource.metadata_only else await parse_event(line)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Unreachable(f"watch {resource.plural}: {error_text(error)}") from error
     finally:
+        batches.end()
         response.close()
 
 
