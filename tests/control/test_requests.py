@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from csr_operator.api.keys import Kind, ObjectKey
 from csr_operator.api.request import CertificateRequest
 from csr_operator.api.secrets import SecretMeta, Staged
 from csr_operator.api.shards import shard_of
@@ -18,6 +20,7 @@ from csr_operator.issuance.keymaker import KeyMaker
 from csr_operator.kube.resources import SECRETS
 from tests.control.parts import NAMESPACE, Parts, running
 from tests.control.scene import make_order, make_secret
+from tests.support import manifests
 
 
 def reconciler(parts: Parts, scope: Scope | None = None) -> RequestReconciler:
@@ -81,3 +84,33 @@ async def test_a_request_whose_secret_name_was_changed_to_another_replicas_is_th
         assert not replica.known("")
         assert not [*replica.samples()]
         assert await replica.reconcile(request.key) == Gone()
+
+
+def shown(uid: str, version: str, secret_name: str) -> dict[str, Any]:
+    """The request `www`, as a watch shows it."""
+    body = manifests.request("www", "ca", secretName=secret_name)
+    metadata = {"name": "www", "namespace": NAMESPACE, "uid": uid, "resourceVersion": version, "generation": 1}
+    return {**body, "metadata": metadata}
+
+
+@pytest.mark.parametrize("uid", ["u-1", "u-2"], ids=["changed past admission", "deleted, and made anew"])
+async def test_a_request_for_a_secret_that_is_another_replicas_is_that_ones_whatever_it_was_before(uid: str) -> None:
+    ours = "a"
+    theirs = next(name for name in "bcdefgh" if shard_of(NAMESPACE, name) != shard_of(NAMESPACE, ours))
+    of_us, of_them = Scope(), Scope()
+    of_us.take(frozenset({shard_of(NAMESPACE, ours)}))
+    of_them.take(frozenset({shard_of(NAMESPACE, theirs)}))
+    key = ObjectKey(Kind.CERTIFICATE_REQUEST, NAMESPACE, "www")
+    async with running() as here, running() as there:
+        members = (here, reconciler(here, of_us)), (there, reconciler(there, of_them))
+
+        def holders(body: dict[str, Any]) -> list[bool]:
+            for _, member in members:
+                member.observe(body)
+            known = [parts.scene.store.request(key) for parts, _ in members]
+            assert [key in member.known(NAMESPACE) for _, member in members] == [bool(each) for each in known]
+            return [each is not None and each.uid == body["metadata"]["uid"] for each in known]
+
+        assert holders(shown("u-1", "10", ours)) == [True, False]
+        assert holders(shown(uid, "11", theirs)) == [False, True]
+        assert holders(shown(uid, "12", ours)) == [True, False]

@@ -8,9 +8,11 @@ from typing import Any, cast
 import pytest
 
 from csr_operator.api.keys import ObjectKey, SecretKey
+from csr_operator.api.names import MANAGED_LABEL, SECRET_NAME_ANNOTATION, STAGING_LABEL
 from csr_operator.api.reasons import Reason
 from csr_operator.api.seal import Seal
 from csr_operator.api.secrets import SecretMeta, Staged
+from csr_operator.api.shards import SHARDS, shard_of
 from csr_operator.api.times import format_time
 from csr_operator.control.issuers import Issuers
 from csr_operator.control.reconciler import Aside, Done, Retry
@@ -72,14 +74,16 @@ class Cluster:
         return self._there.get(key.name)
 
 
-def reconciler(scene: Scene, doer: Doer, cluster: Cluster | None = None) -> SecretReconciler:
+def reconciler(
+    scene: Scene, doer: Doer, cluster: Cluster | None = None, scope: Scope | None = None
+) -> SecretReconciler:
     return SecretReconciler(
         cast(CustomObjects, cluster or Cluster()),
         cast(Staging, doer),
         cast(Revoker, doer),
         scene.store,
         cast(Issuers, Known()),
-        Scope.whole(),
+        scope or Scope.whole(),
         Seal(),
         asyncio.Semaphore(1),
         scene.woken.append,
@@ -160,3 +164,36 @@ async def test_a_secret_whose_request_is_let_go_now_is_left_to_who_does_that() -
     assert doer.done == []
     assert await outcome(reconciler(scene, doer), secret.key) == Done()
     assert doer.done == [("let go", "www-tls")]
+
+
+def shown(name: str, label: str, **annotations: str) -> dict[str, Any]:
+    """The metadata of a Secret, as a watch shows it."""
+    metadata = {"name": name, "namespace": "n", "uid": name, "resourceVersion": "10"}
+    more = {"creationTimestamp": format_time(NOW), "labels": {label: "true"}, "annotations": annotations}
+    return {"metadata": {**metadata, **more}}
+
+
+CERTIFICATE = shown("www-tls", MANAGED_LABEL)
+ORDER = shown("order-of-www", STAGING_LABEL, **{SECRET_NAME_ANNOTATION: "www-tls"})
+CLAIMS = shown("www-tls", MANAGED_LABEL, **{SECRET_NAME_ANNOTATION: "another", "note": f'"{STAGING_LABEL}":"true"'})
+UNREADABLE = {"metadata": {**CERTIFICATE["metadata"], "annotations": {"csr-operator.dev/seal": 1}}}
+SILENT = shown("order", STAGING_LABEL)
+
+
+@pytest.mark.parametrize("obj", [CERTIFICATE, ORDER, CLAIMS, UNREADABLE], ids=["its", "its order", "claims", "strange"])
+def test_a_secret_is_filed_by_the_replica_that_has_its_request_and_by_no_other(obj: dict[str, Any]) -> None:
+    filed = []
+    for shard in range(SHARDS):
+        scene, scope = Scene(), Scope()
+        scope.take(frozenset({shard}))
+        member = reconciler(scene, Doer(), scope=scope)
+        member.observe(obj)
+        if member.known("n"):
+            filed.append(shard)
+    assert filed == [shard_of("n", "www-tls")]
+
+
+def test_an_order_that_does_not_say_whose_it_is_is_filed_by_each() -> None:
+    member = reconciler(Scene(), Doer(), scope=Scope())
+    member.observe(SILENT)
+    assert member.known("n")

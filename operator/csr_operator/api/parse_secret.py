@@ -28,6 +28,7 @@ from .request import SecretTemplate
 from .revocation_debts import read_debt_summaries
 from .seal import Seal, record_parts, staged_parts
 from .secrets import Record, SecretMeta, Setback, Staged, Window
+from .shards import shard_of
 
 
 def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
@@ -95,6 +96,19 @@ def parse_secret_meta(obj: Raw, seal: Seal | None) -> SecretMeta:
     )
 
 
+def shard_of_secret(obj: Raw) -> int | None:
+    """That of the request which a Secret is of, by its metadata; None for an order that does not say."""
+    metadata = obj["metadata"]
+    if not _is_staging(metadata):
+        return shard_of(metadata["namespace"], metadata["name"])
+    secret_name = (metadata.get("annotations") or {}).get(SECRET_NAME_ANNOTATION, "")
+    return shard_of(metadata["namespace"], secret_name) if secret_name else None
+
+
+def _is_staging(metadata: Raw) -> bool:
+    return bool((metadata.get("labels") or {}).get(STAGING_LABEL) == "true")
+
+
 def _window(secret: SecretKey, record: Record, written: str, seal: Seal | None) -> Window | None:
     if not written:
         return None
@@ -110,7 +124,7 @@ def _window(secret: SecretKey, record: Record, written: str, seal: Seal | None) 
 def parse_staged(obj: Raw, seal: Seal | None) -> Staged | None:
     """From the metadata of a staging Secret; None if it is another Secret. seal: as for `parse_secret_meta`."""
     metadata = obj["metadata"]
-    if (metadata.get("labels") or {}).get(STAGING_LABEL) != "true":
+    if not _is_staging(metadata):
         return None
     annotations = metadata.get("annotations") or {}
     key = SecretKey(metadata["namespace"], metadata["name"])

@@ -99,15 +99,10 @@ class RequestReconciler:
         metadata = obj["metadata"]
         key = ObjectKey(Kind.CERTIFICATE_REQUEST, metadata["namespace"], metadata["name"])
         if not self._is_of(key.namespace, read_text(read_mapping(obj, "spec"), "secretName")):
-            self._moved(key, metadata["uid"])
+            # It may have been: where a definition lacks our rules, the name of its Secret can be changed.
+            self.filing.forget(key, lambda: self._give_away(key))
         elif not self._store.has_seen(key, metadata["uid"], metadata["resourceVersion"]):
             self.filing.observe(key, obj)
-
-    def _moved(self, key: ObjectKey, uid: str) -> None:
-        """It is another replica's: if it was not before, an old definition lets users change `secretName`."""
-        request = self._store.request(key)
-        if request is not None and self._store.drop_request(key, uid):
-            self.let_go([request])
 
     def _is_of(self, namespace: str, secret_name: str) -> bool:
         """It is this replica's."""
@@ -139,6 +134,11 @@ class RequestReconciler:
         for left in (request.secret, staging_key(request)):
             if self._store.secret_at(left) is not None or self._store.staged_at(left) is not None:
                 self._wake(left)
+
+    def _give_away(self, key: ObjectKey) -> None:
+        request = self._store.request(key)
+        if request is not None and self._store.drop_request(key, request.uid):
+            self.let_go([request])
 
     def let_go(self, requests: Iterable[CertificateRequest]) -> None:
         """They are another replica's, and not in the store any more."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from csr_operator.api.keys import Kind, ObjectKey, Raw, SecretKey, issuer_key
-from csr_operator.api.parse_secret import parse_secret_meta, parse_staged
+from csr_operator.api.parse_secret import parse_secret_meta, parse_staged, shard_of_secret
 from csr_operator.api.seal import Seal
-from csr_operator.api.secrets import SecretMeta, Staged
+from csr_operator.api.secrets import Staged
 from csr_operator.api.shards import shard_of
 from csr_operator.api.times import parse_time
 from csr_operator.decisions.ownership import owns
@@ -52,17 +52,19 @@ class SecretReconciler:
 
     def observe(self, obj: Raw) -> None:
         """The metadata of one that is there, or has changed."""
-        meta = parse_or_set_aside(obj, lambda: parse_staged(obj, self._seal) or parse_secret_meta(obj, self._seal))
-        if not self._is_ours(meta):
-            self._wake_readers(meta.key)
+        metadata = obj["metadata"]
+        key = SecretKey(metadata["namespace"], metadata["name"])
+        if not self._is_ours(obj):
+            self._wake_readers(key)
             return
+        meta = parse_or_set_aside(obj, lambda: parse_staged(obj, self._seal) or parse_secret_meta(obj, self._seal))
         self._store.saw_secret(meta)
         if isinstance(meta, Staged):
             if (meta.deleted and meta.leaves_traces) or not self._store.knows(meta.owner_uid):
-                self._wake(meta.key)
+                self._wake(key)
         elif meta.deleted and meta.guarded:
-            self._wake(meta.key)
-        self._wake_readers(meta.key)
+            self._wake(key)
+        self._wake_readers(key)
 
     def forget(self, key: Key, uid: str, resource_version: str) -> None:
         """It is gone, or no longer the operator's, since that resource version."""
@@ -74,9 +76,10 @@ class SecretReconciler:
         for issuer in self._issuers.readers(secret):
             self._wake(issuer)
 
-    def _is_ours(self, meta: SecretMeta | Staged) -> bool:
-        """This replica works on its request. An order that does not say whose it is is filed by all."""
-        shard = meta.shard if isinstance(meta, Staged) else shard_of(*meta.key)
+    def _is_ours(self, obj: Raw) -> bool:
+        """This replica works on its request: asked before anything else is read, as most are others'. An order that
+        does not say whose it is is filed by all."""
+        shard = shard_of_secret(obj)
         return shard is None or shard in self._scope
 
     def shard(self, key: Key) -> int:
