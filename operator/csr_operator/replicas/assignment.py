@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Collection
+from functools import lru_cache
 
 from csr_operator.api.replicas import NOBODY, Assignment
 from csr_operator.api.shards import SHARDS
@@ -14,6 +15,12 @@ def spread(members: Collection[str]) -> tuple[str, ...]:
     Each shard goes to the first in its own order of the members that has room (rendezvous hashing with bounded loads),
     so that few move when one of them comes or goes. NOBODY, if there are no members.
     """
+    return _spread(frozenset(members))
+
+
+@lru_cache(maxsize=16)
+def _spread(members: frozenset[str]) -> tuple[str, ...]:
+    # Each turn of a member asks several times, and the members are the same for days.
     if not members:
         return (NOBODY,) * SHARDS
     most, load = -(-SHARDS // len(members)), Counter[str]()

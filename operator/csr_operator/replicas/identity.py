@@ -36,6 +36,7 @@ def has_ended(process: Process) -> bool:
     return is_here and _IS_PID.fullmatch(process.pid) is not None and _started(int(process.pid)) != process.started
 
 
+@cache
 def _machine() -> tuple[str, str]:
     """Boot and PID namespace, in which PIDs mean the same processes; empty if they cannot be told, as outside Linux."""
     try:
