@@ -31,8 +31,8 @@ GOING = make_order(WWW, deleted=format_time(NOW), owner="www")
 class Doer:
     """Notes what it was to do, and may fail to take an order back."""
 
-    def __init__(self, failure: Failed | None = None) -> None:
-        self._failure = failure
+    def __init__(self, failure: Failed | None = None, *, secret_is_gone: bool = False) -> None:
+        self._failure, self._secret_is_gone = failure, secret_is_gone
         self.done: list[tuple[str, str]] = []
 
     async def abandon(self, staged: Staged, ca: object) -> None:
@@ -46,9 +46,10 @@ class Doer:
     async def discard(self, staged: Staged) -> None:
         self.done.append(("discard", staged.name))
 
-    async def guard(self, secret: SecretMeta, *, guarded: bool) -> None:
+    async def guard(self, secret: SecretMeta, *, guarded: bool) -> SecretMeta | None:
         assert not guarded
         self.done.append(("let go", secret.name))
+        return None if self._secret_is_gone else secret
 
 
 class Known:
@@ -153,6 +154,16 @@ async def test_a_secret_that_waits_for_a_request_that_is_gone_is_let_go() -> Non
     assert await outcome(reconciler(scene, doer, Cluster(there)), secret.key) == Retry()
     assert await outcome(reconciler(scene, doer), secret.key) == Done()
     assert doer.done == [("let go", "www-tls")]
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["still there", "gone"])
+async def test_that_a_secret_was_let_go_is_told_if_it_was_there(gone: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever let its request go has let it go as well; that a watch has not shown it yet means nothing."""
+    scene, doer = Scene(), Doer(secret_is_gone=gone)
+    secret = make_secret(WWW, guarded=True, deleted=True)
+    scene.store.saw_secret(secret)
+    assert await outcome(reconciler(scene, doer), secret.key) == Done()
+    assert ("its request is gone" in caplog.text) is not gone
 
 
 async def test_a_secret_whose_request_is_let_go_now_is_left_to_who_does_that() -> None:

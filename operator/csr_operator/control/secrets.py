@@ -150,7 +150,7 @@ class SecretReconciler:
                 return Retry()  # the watch is about to show it
         elif any(owns(request, secret) for request in self._store.of_secret(key)):
             return Done()
-        text = "Secret %s/%s: its request is gone, so that it is let go: what was not revoked before stays valid"
-        logger.warning(text, *key)
-        await self._revoker.guard(secret, guarded=False)
+        if await self._revoker.guard(secret, guarded=False) is not None:  # and not gone, as the watch is about to show
+            text = "Secret %s/%s: its request is gone, so that it was let go: what was not revoked before stays valid"
+            logger.warning(text, *key)
         return Done()
