@@ -270,6 +270,7 @@ class AcmeBackend(Backend):
             if placed is not None:
                 await self._deactivate(client, await self._proving.authorizations(client, placed, identifiers))
         self._forget(handle)
+        self._names[handle] = frozenset()  # for nobody: a CA may go on to list it as pending
 
     # Placing an order.
 
