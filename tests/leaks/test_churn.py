@@ -29,20 +29,20 @@ _LEFT_PENDING = (
     f"in {_BACKENDS}.sectigo.orders.Orders._without",
     f"in {_BACKENDS}.sectigo.orders.Orders._tried",
     f"instances of {_BACKENDS}.digicert.handle.Proof",
-    "in csr_operator.plugin.recent.Recent.data",
 )
 """What is kept, up to a bound, of orders that were refused, whose requests went while they were pending (without
 `cancelPending` no backend is told of that), or of which an answer was lost."""
 
 _MOST_MORE = {
-    f"in {_BACKENDS}.acme.backend.AcmeBackend._listed": 200,  # the names of an account's last 100 orders
+    f"in {_BACKENDS}.acme.backend.AcmeBackend._names": 1000,  # of the last orders of an account
+    "in csr_operator.plugin.recent.Recent.data": 1000,  # these, and `_LEFT_PENDING`
     "in csr_acme.client.AcmeClient._nonces": 64,
     "in csr_operator.challenges.responder.Challenges._seen": 8,  # as it was at the last look
     "in csr_operator.control.journal.Journal._written": 20,  # of those that had trouble within the last hour
     "in csr_operator.control.queue.WorkQueue._heap": 64,
     "in csr_operator.control.scope.Scope._busy": 64,  # of each shard
     "in csr_operator.kube.namespaces.Namespaces._known": 8,  # until it is asked for another one
-    "instances of csr_acme.objects.Identifier": 200,
+    "instances of csr_acme.objects.Identifier": 1000,
     "samples of metrics": 60,  # each kind of error is counted from its first time on
     "threads": 8,  # in pools
     "objects": 3000,
