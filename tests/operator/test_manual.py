@@ -98,7 +98,7 @@ def test_what_a_person_signed_is_served(
         c for c in writes(cluster, site.kubectl.namespace) if c.name.startswith(unique_name) and c.resource != "events"
     ]
     assert [call.code for call in written if call.code >= 400] == []
-    assert len(written) <= 5
+    assert len(written) <= 5, "\n".join(f"{c.verb} {c.resource} {c.name} {c.code}" for c in written)
 
 
 def test_the_issuers_root_is_added_and_the_person_decides_how_long(office: Office, unique_name: str) -> None:

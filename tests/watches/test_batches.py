@@ -17,7 +17,7 @@ from csr_operator.kube.sources import Source, watch_events
 from csr_operator.kube.transport import Transport
 
 DEADLINE = 10.0
-ISSUERS = Source(Kind.ISSUER, "")
+REQUESTS = Source(Kind.CERTIFICATE_REQUEST, "")
 
 
 class ApiServer:
@@ -68,7 +68,7 @@ async def serving() -> AsyncIterator[tuple[ApiServer, Transport]]:
 
 @asynccontextmanager
 async def watching(transport: Transport) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
-    events = watch_events(transport, ISSUERS, "1")
+    events = watch_events(transport, REQUESTS, "1")
     assert isinstance(events, AsyncGenerator)
     async with aclosing(events):
         yield events
@@ -110,6 +110,6 @@ async def test_a_connection_whose_watch_has_ended_answers_the_next_call_at_once(
     async with serving() as (api, transport):
         api.show("first")
         api.end()
-        assert [name_of(event) async for event in watch_events(transport, ISSUERS, "1")] == ["first"]
-        await transport.call("get", "GET", "version", "/version")
+        assert [name_of(event) async for event in watch_events(transport, REQUESTS, "1")] == ["first"]
+        await transport.check_credentials()
         assert len({*api.peers}) == 1

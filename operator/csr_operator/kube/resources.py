@@ -24,6 +24,9 @@ class Resource:
     """Of labels: what is watched. The server filters, so that others cost nothing. Empty for all."""
     metadata_only: bool = False
     """What is watched is never sent here but for its metadata."""
+    in_batches: bool = False
+    """Changes are read several at a time (`batches.py`): there are many of it, and a request that is seen a tenth of a
+    second late loses nothing. An issuer that is seen after its requests would have them wait."""
 
     def path(self, namespace: str = "", name: str = "") -> str:
         """Of all objects in the cluster or, with `namespace`, of those in one; with `name` that of one object.
@@ -37,11 +40,11 @@ class Resource:
         return f"{root}/{self.version}/{scope}{self.plural}" + (f"/{name}" if name else "")
 
 
-SECRETS = Resource("", "v1", "secrets", "Secret", selector=MANAGED_LABEL, metadata_only=True)
+SECRETS = Resource("", "v1", "secrets", "Secret", selector=MANAGED_LABEL, metadata_only=True, in_batches=True)
 
 WATCHED = {
     Kind.SECRET: SECRETS,
-    Kind.CERTIFICATE_REQUEST: Resource(GROUP, VERSION, "certificaterequests", "CertificateRequest"),
+    Kind.CERTIFICATE_REQUEST: Resource(GROUP, VERSION, "certificaterequests", "CertificateRequest", in_batches=True),
     Kind.ISSUER: Resource(GROUP, VERSION, "issuers", "Issuer"),
     Kind.CLUSTER_ISSUER: Resource(GROUP, VERSION, "clusterissuers", "ClusterIssuer", namespaced=False),
 }

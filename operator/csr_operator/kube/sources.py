@@ -60,8 +60,9 @@ async def watch_events(transport: Transport, source: Source, resource_version: s
     path, accept = resource.path(source.namespace), METADATA if resource.metadata_only else JSON
     response = await transport.watch(resource.plural, path, query, accept)
     batches = Batches(response)
+    chunks = batches.chunks() if resource.in_batches else response.content.iter_any()
     try:
-        async for line in read_lines(batches.chunks(), MOST_BYTES if resource.metadata_only else MOST_WHOLE):
+        async for line in read_lines(chunks, MOST_BYTES if resource.metadata_only else MOST_WHOLE):
             yield parse_metadata_event(line, resource.kind) if resource.metadata_only else await parse_event(line)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Unreachable(f"watch {resource.plural}: {error_text(error)}") from error
