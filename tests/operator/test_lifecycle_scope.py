@@ -55,7 +55,7 @@ def test_only_the_namespaces_that_were_named_are_served(
 
 @pytest.mark.slow("starts a control plane")
 def test_without_a_namespace_all_are_served(tmp_path: Path) -> None:
-    """On a control plane of its own: where others serve some of the namespaces, it would wait until those have ended."""
+    """On a control plane of its own: where others serve some namespaces, it waits until those have ended."""
     with control_plane(audit_log=tmp_path / "audit.log") as plane:
         namespaces = _namespaces(plane)
         (folder := tmp_path / "operator").mkdir()
