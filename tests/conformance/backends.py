@@ -20,7 +20,7 @@ from tests.support.authorities import credential
 from tests.support.bind import Bind, bind
 from tests.support.kubectl import Kubectl
 from tests.support.manifests import issuer, root_and_ca
-from tests.support.openbao import openbao
+from tests.support.openbao import OpenBao, openbao
 from tests.support.pebble import pebble
 from tests.support.site import Site
 from tests.support.step_ca import step_ca
@@ -130,6 +130,32 @@ def _openbao(site: Site) -> Iterator[str]:
 
 
 @contextmanager
+def _vault(site: Site) -> Iterator[str]:
+    with TemporaryDirectory() as folder, openbao(Path(folder), dns_port=53) as server:
+        names = {"allow_any_name": True, "allowed_uri_sans": "*", "allowed_other_sans": "*"}
+        server.write("pki/roles/any", key_type="any", require_cn=False, **names)
+        yield _signed_at(site, server, "pki/sign/any")
+
+
+@contextmanager
+def _vault_verbatim(site: Site) -> Iterator[str]:
+    with TemporaryDirectory() as folder, openbao(Path(folder), dns_port=53) as server:
+        yield _signed_at(site, server, "pki/sign-verbatim")
+
+
+def _signed_at(site: Site, server: OpenBao, path: str) -> str:
+    token = server.auth("auth/token/create", policies=["root"])["client_token"]
+    config = {
+        "server": server.url,
+        "caBundle": server.ca_file.read_text(),
+        "path": path,
+        "auth": {"token": {"secretName": "vault"}},
+    }
+    site.kubectl.apply(credential("vault", token=token), issuer("vault", "Issuer", vault=config))
+    return "vault"
+
+
+@contextmanager
 def _zone() -> Iterator[tuple[Path, Bind]]:
     """A folder, and the DNS server with the names of the cases."""
     with TemporaryDirectory() as folder, bind(Path(folder), ["example.com"]) as dns:
@@ -200,6 +226,10 @@ BACKENDS = (
         ),
         SubjectRule.CA_DECIDES,
     ),
+    # A real server. A role has no subject but a common name, and decides on usages; sign-verbatim does what is asked.
+    # Where there are other names and no subject, both leave the names uncritical (RFC 5280, section 4.2.1.6).
+    BackendUnderTest("vault (OpenBao)", _vault, EVERYTHING - {Feature.CA, Feature.OTHER_NAMES}, SubjectRule.CA_DECIDES),
+    BackendUnderTest("vault (OpenBao, verbatim)", _vault_verbatim, EVERYTHING - {Feature.CA, Feature.OTHER_NAMES}),
     # Real servers, which look at the DNS records of names and connect to addresses. They leave out the subject, but for
     # a common name, which has to be an alternative name as well: what is alone a common name becomes one. A proxy has
     # Pebble behave as Let's Encrypt's own software does (challenges, shared orders), and name URLs without its host.

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from tests.crds import dns01, http01, sectigo
+from tests.crds import dns01, http01, sectigo, vault
 
 REQUEST: Mapping[str, Any] = {
     "secretName": "tls",
@@ -80,7 +80,7 @@ NO_NAMESPACES: tuple[dict[str, Any], ...] = (
 )
 NO_LISTS: tuple[dict[str, Any], ...] = (EMPTY, {"suffixes": [], "exact": []})
 RULE = "spec.policy.rules[0]"
-BACKENDS = "selfSigned, ca, manual, acme, digicert, digicertOne, sectigo and external"
+BACKENDS = "selfSigned, ca, manual, acme, digicert, digicertOne, sectigo, vault and external"
 ONE_BACKEND = f"Forbidden: spec names more than one backend; keep one of {BACKENDS}"
 
 
@@ -613,6 +613,7 @@ REFUSED = [
                     digicert(),
                     digicert_one(),
                     sectigo.sectigo(),
+                    vault.vault(),
                     {"external": {"name": "x"}},
                 )
             ),
@@ -683,6 +684,7 @@ REFUSED = [
                 for solver in (EMPTY, {"http01": EMPTY, "dns01": EMPTY}, {"selector": {"dnsZones": ["a.example"]}})
             ),
             *sectigo.REFUSED,
+            *vault.REFUSED,
             *http01.REFUSED,
             *dns01.REFUSED,
             *(
@@ -691,7 +693,7 @@ REFUSED = [
             ),
             *(
                 ({"external": {"name": name}}, "spec.external.name", "use the field of that name in spec instead")
-                for name in ("selfSigned", "ca", "manual", "acme", "digicert", "digicertOne", "sectigo")
+                for name in ("selfSigned", "ca", "manual", "acme", "digicert", "digicertOne", "sectigo", "vault")
             ),
             *(
                 ({**make(url=url)}, f"spec.{backend}.url", "is not an HTTPS URL; write it whole, such as https://")
@@ -1138,6 +1140,7 @@ ACCEPTED_ISSUERS: list[Mapping[str, Any]] = [
     digicert_one(),
     digicert_one(url="https://demo.one.digicert.com", caBundle="-----BEGIN CERTIFICATE-----", seatId="web"),
     *sectigo.ACCEPTED,
+    *vault.ACCEPTED,
     *http01.ACCEPTED,
     {"external": {"name": "a"}},
     {"external": {"name": "example.com_Ca-1", "config": {"url": "https://ca.example", "deep": {"er": [1, "a", None]}}}},

@@ -45,6 +45,18 @@ class OpenBao:
         answer = self._ask("POST", path, json.dumps(data).encode())
         return dict(json.loads(answer)["data"] or {}) if answer else {}
 
+    def read(self, path: str) -> dict[str, Any]:
+        """What the API answers as `data`."""
+        return dict(json.loads(self._ask("GET", path))["data"])
+
+    def auth(self, path: str, /, **data: Any) -> dict[str, Any]:
+        """What the API answers as `auth`: a new token."""
+        return dict(json.loads(self._ask("POST", path, json.dumps(data).encode()))["auth"])
+
+    def tokens(self) -> set[str]:
+        """The accessors of all that are valid."""
+        return set(json.loads(self._ask("LIST", "auth/token/accessors"))["data"]["keys"])
+
     def revoked(self) -> set[int]:
         """The serial numbers on its revocation list."""
         return {entry.serial_number for entry in x509.load_der_x509_crl(self._ask("GET", "pki/crl"))}
