@@ -49,7 +49,7 @@ def main() -> int:
             written = _writes(operator) - written
             operator.stop()
             after, lists = restart(operator), _lists(operator)
-        asked = [
+        calls = [
             call for call in api_calls(cluster, user=OPERATOR, resource="secrets") if call.verb in ("list", "watch")
         ]
     part = used / served
@@ -58,8 +58,8 @@ def main() -> int:
     print(f"  writes{written:>6.0f}")
     _tell("start before", before, lists_before)
     _tell("start after", after, lists)
-    unfiltered = sum("labelSelector" not in call.query for call in asked)
-    print(f"lists and watches of Secrets: {len(asked)}, without a label: {unfiltered}")
+    unfiltered = sum("labelSelector" not in call.query for call in calls)
+    print(f"lists and watches of Secrets: {len(calls)}, without a label: {unfiltered}")
     return 1 if lists > lists_before or unfiltered or written else 0
 
 
@@ -85,7 +85,7 @@ def _secret(number: int) -> Object:
 
 
 def _lists(operator: OperatorProcess) -> float:
-    """Pages of lists of Secrets that the operator has asked for since its start."""
+    """Pages of lists of Secrets that the operator has calls for since its start."""
     return operator.metric("csr_operator_kubernetes_calls_total", resource="secrets", verb="list")
 
 

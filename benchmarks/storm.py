@@ -94,8 +94,8 @@ def _storm(count: int, limit: int | None) -> Storm:
 def _records(kubectl: Kubectl) -> dict[str, Mapping[str, str]]:
     """The operator's annotations of each Secret with a certificate that comes due."""
     secrets = kubectl.list("secrets", "-l", MANAGED_LABEL)
-    found = {secret["metadata"]["name"]: secret["metadata"]["annotations"] for secret in secrets}
-    return {name: annotations for name, annotations in found.items() if name.startswith("r-")}
+    by_name = {secret["metadata"]["name"]: secret["metadata"]["annotations"] for secret in secrets}
+    return {name: annotations for name, annotations in by_name.items() if name.startswith("r-")}
 
 
 def _seen(before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]) -> Storm:

@@ -6,6 +6,7 @@ it is.
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 from csr_operator.kube.bodies import HEAD_BYTES, parse_event, parse_list_head, parse_metadata_event, read_lines
@@ -39,20 +40,14 @@ def fuzz(data: bytes) -> None:
 
 
 async def _lines(data: bytes, size: int) -> list[bytes]:
-    reader = _Pieces(data + b"\n", size)
-    return [line async for line in read_lines(reader, _MOST)]  # type: ignore[arg-type]
+    return [line async for line in read_lines(_pieces(data + b"\n", size), _MOST)]
 
 
-class _Pieces:
-    """As aiohttp's StreamReader hands out what has come."""
-
-    def __init__(self, data: bytes, size: int) -> None:
-        self._data, self._size = data, size
-
-    async def iter_any(self) -> Any:
-        for at in range(0, len(self._data), self._size):
-            yield self._data[at : at + self._size]
-            await asyncio.sleep(0)
+async def _pieces(data: bytes, size: int) -> AsyncIterator[bytes]:
+    """As a connection hands out what has come."""
+    for at in range(0, len(data), size):
+        yield data[at : at + size]
+        await asyncio.sleep(0)
 
 
 def _depth(value: Any) -> int:
