@@ -85,7 +85,7 @@ def _secret(number: int) -> Object:
 
 
 def _lists(operator: OperatorProcess) -> float:
-    """Pages of lists of Secrets that the operator has calls for since its start."""
+    """Pages of lists of Secrets that the operator has asked for since its start."""
     return operator.metric("csr_operator_kubernetes_calls_total", resource="secrets", verb="list")
 
 
