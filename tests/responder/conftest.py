@@ -1,11 +1,9 @@
 """Challenges presented by one process of the operator's, with the rights of `deploy/`, and answered by another."""
 
-import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import aiohttp
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -18,6 +16,7 @@ from devcluster import ControlPlane
 from tests.support.kubectl import Kubectl
 from tests.support.operator import NAMESPACE
 from tests.support.pebble import Pebble
+from tests.support.sessions import session_trusting
 
 
 @pytest.fixture
@@ -58,8 +57,7 @@ def key() -> ec.EllipticCurvePrivateKey:
 @pytest.fixture
 async def client(server: Pebble, key: ec.EllipticCurvePrivateKey) -> AsyncIterator[AcmeClient]:
     """An account at the module's `server`."""
-    context = ssl.create_default_context(cafile=server.ca_file)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), trust_env=False) as session:
+    async with session_trusting(server.ca_file) as session:
         found = AcmeClient(session, server.directory, key)
         await found.new_account(terms_agreed=True)
         yield found

@@ -18,6 +18,7 @@ from csr_operator.plugin import testing
 from csr_operator.plugin.backend import Issued, Order, Pending
 from csr_operator.plugin.context import NoResponder
 from tests.support.hostile_acme import HostileAcme
+from tests.support.loop import abort_connections
 
 NAME = "www.example.com"
 
@@ -66,6 +67,7 @@ class World:
 async def world_of(ca: HostileAcme) -> AsyncIterator[World]:
     async with aiohttp.ClientSession(trust_env=False) as session:
         yield World(ca, session)
+    await abort_connections()
 
 
 def csr(*names: str) -> x509.CertificateSigningRequest:

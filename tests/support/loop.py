@@ -8,6 +8,14 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+async def abort_connections() -> None:
+    """All that this event loop has, as before it ends."""
+    for transport in list(asyncio.get_running_loop()._transports.values()):  # type: ignore[attr-defined]
+        transport.abort()
+    for _ in range(3):  # a TLS transport is told by the one below it
+        await asyncio.sleep(0)
+
+
 class LoopThread:
     """name: of the thread. patience: seconds that `run` waits."""
 
@@ -38,7 +46,4 @@ class LoopThread:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for transport in list(self.loop._transports.values()):  # type: ignore[attr-defined]
-            transport.abort()
-        for _ in range(3):  # a TLS transport is told by the one below it
-            await asyncio.sleep(0)
+        await abort_connections()

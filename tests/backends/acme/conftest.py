@@ -1,6 +1,5 @@
 """One Pebble for the whole folder, and clients of it."""
 
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from csr_acme import AcmeClient
 from devcluster import ControlPlane
 from tests.support.acme_scene import Scene, running_scene
 from tests.support.pebble import Pebble, pebble
+from tests.support.sessions import session_trusting
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
 @pytest.fixture
 async def session(server: Pebble) -> AsyncIterator[aiohttp.ClientSession]:
     """Trusts Pebble's own certificate, and nothing else."""
-    context = ssl.create_default_context(cafile=server.ca_file)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), trust_env=False) as found:
+    async with session_trusting(server.ca_file) as found:
         yield found
 
 
@@ -53,6 +52,5 @@ def scene(
 @pytest.fixture
 async def scene_session(scene: Scene) -> AsyncIterator[aiohttp.ClientSession]:
     """Trusts the scene's Pebble."""
-    context = ssl.create_default_context(cafile=scene.pebble.ca_file)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), trust_env=False) as found:
+    async with session_trusting(scene.pebble.ca_file) as found:
         yield found

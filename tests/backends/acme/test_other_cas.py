@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import ssl
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, suppress
@@ -10,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import aiohttp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -29,6 +27,7 @@ from tests.support.openbao import OpenBao, openbao
 from tests.support.operator import OperatorProcess
 from tests.support.relay import relay
 from tests.support.revocation import renew
+from tests.support.sessions import session_trusting
 from tests.support.site import REQUEST, Site, new_namespace
 from tests.support.step_ca import step_ca
 
@@ -107,8 +106,7 @@ def http_port(place: Place) -> Iterator[None]:
 @pytest.fixture
 async def client(place: Place) -> AsyncIterator[AcmeClient]:
     """With an account."""
-    context = ssl.create_default_context(cafile=place.ca.ca_file)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), trust_env=False) as session:
+    async with session_trusting(place.ca.ca_file) as session:
         found = AcmeClient(session, place.ca.directory, ec.generate_private_key(ec.SECP256R1()))
         await found.new_account(terms_agreed=True)
         yield found

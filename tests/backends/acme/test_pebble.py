@@ -1,7 +1,6 @@
 """The client against Pebble: strict, and refusing one nonce in five."""
 
 import asyncio
-import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from csr_acme.challenges import (
 from csr_acme.client import renewal_id
 from csr_acme.jose import AccountKey
 from tests.support.pebble import EXTERNAL_KEY, EXTERNAL_KEY_ID, Pebble, pebble
+from tests.support.sessions import session_trusting
 
 pytestmark = pytest.mark.slow("builds and starts Pebble")
 
@@ -254,8 +254,7 @@ async def test_an_authorization_can_be_given_up(client: AcmeClient) -> None:
 
 async def test_external_accounts(tmp_path: Path, key: AccountKey) -> None:
     with pebble(tmp_path, external=True) as server:
-        context = ssl.create_default_context(cafile=server.ca_file)
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
+        async with session_trusting(server.ca_file) as session:
             client = AcmeClient(session, server.directory, key)
             assert (await client.directory()).external_account_required
             with pytest.raises(Refused) as missing:

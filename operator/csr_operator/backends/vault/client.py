@@ -63,7 +63,7 @@ class Client:
         if 200 <= answer.status < 300:
             parsed = answer.json() if answer.body.strip() else {}
             if not isinstance(parsed, dict):
-                raise Retryable("Vault's answer is no JSON object", _BUSY)
+                raise Retryable("Vault's answer is not a JSON object", _BUSY)
             return parsed
         raise self._error(answer, path, [token, *secrets])
 
