@@ -14,6 +14,7 @@ from kubernetes.aio import config as kubernetes_config
 
 from csr_operator.api.keys import Kind, ObjectKey, SecretKey
 from csr_operator.api.names import OPERATOR_NAMESPACE, REPLICAS_LABEL
+from csr_operator.kube.bodies import is_review
 from csr_operator.kube.custom_objects import CustomObjects
 from csr_operator.kube.errors import KubeError, NoConfiguration
 from csr_operator.kube.kubeconfig import kubeconfigs, load_kubeconfig
@@ -124,7 +125,9 @@ class Cluster:
         review = SELF_SUBJECT_REVIEWS
         body: Object = {"apiVersion": f"{review.group}/{review.version}", "kind": review.kind}
         try:
-            answer = await self._transport.review(review.plural, review.path(), body)
+            answer = await self._transport.call(
+                "create", "POST", review.plural, review.path(), body=body, expects=is_review
+            )
         except KubeError:
             return ""
         return str(answer["status"]["userInfo"].get("username") or "")

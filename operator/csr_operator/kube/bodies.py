@@ -43,9 +43,21 @@ def is_versioned(parsed: object) -> bool:
     return isinstance(metadata, dict) and isinstance(metadata.get("resourceVersion"), str)
 
 
-def is_success(parsed: object) -> bool:
-    """The Status that answers a deletion (https://kubernetes.io/docs/reference/using-api/api-concepts/)."""
+def is_deletion(parsed: object) -> bool:
+    """It answers a deletion: the object, or a Status (https://kubernetes.io/docs/reference/using-api/api-concepts/)."""
+    if is_versioned(parsed):
+        return True
     return isinstance(parsed, dict) and parsed.get("kind") == "Status" and parsed.get("status") == "Success"
+
+
+def is_review(parsed: object) -> bool:
+    """It answers a question, such as a SelfSubjectReview, which is not stored and has no version."""
+    return isinstance(parsed, dict) and isinstance(parsed.get("status"), dict)
+
+
+def is_json(_: object) -> bool:
+    """Anything: what is in it is not looked at."""
+    return True
 
 
 async def read_lines(chunks: AsyncIterable[bytes], most: int) -> AsyncIterator[bytes]:

@@ -1,5 +1,6 @@
 """Leases in the operator's own namespace (https://kubernetes.io/docs/concepts/architecture/leases/)."""
 
+from .bodies import is_deletion
 from .errors import KubeError
 from .objects import Object
 from .resources import LEASES
@@ -35,7 +36,9 @@ class Leases:
         preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
         path = LEASES.path(self.namespace, metadata["name"])
         try:
-            await self._transport.call("delete", "DELETE", "leases", path, body={"preconditions": preconditions})
+            await self._transport.call(
+                "delete", "DELETE", "leases", path, body={"preconditions": preconditions}, expects=is_deletion
+            )
         except KubeError as error:
             if error.status == 409:
                 return False

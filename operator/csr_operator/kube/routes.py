@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 
+from .bodies import is_deletion
 from .errors import KubeError
 from .objects import Object
 from .resources import ROUTES, RouteKind
@@ -40,7 +41,9 @@ class Routes:
         body = {"preconditions": {"resourceVersion": resource_version}} if resource_version else None
         resource = ROUTES[kind]
         try:
-            await self._transport.call("delete", "DELETE", resource.plural, resource.path(namespace, name), body=body)
+            await self._transport.call(
+                "delete", "DELETE", resource.plural, resource.path(namespace, name), body=body, expects=is_deletion
+            )
         except KubeError as error:
             if error.status == 409:
                 return False

@@ -3,6 +3,7 @@
 from csr_operator.api.keys import SecretKey
 from csr_operator.api.names import REVOCATION_FINALIZER
 
+from .bodies import is_deletion
 from .errors import KubeError
 from .objects import Object
 from .resources import SECRETS
@@ -55,7 +56,7 @@ class Secrets:
         """Only the one with `uid`; one that is gone, or another, is fine."""
         try:
             body = {"preconditions": {"uid": uid}}
-            await self._transport.call("delete", "DELETE", "secrets", _path(key), body=body)
+            await self._transport.call("delete", "DELETE", "secrets", _path(key), body=body, expects=is_deletion)
         except KubeError as error:
             if error.status != 409 and not error.is_not_found:
                 raise

@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -26,7 +26,7 @@ from csr_operator.plugin.schedule import parse_retry_after
 from .bodies import (
     HEAD_BYTES,
     MOST_BYTES,
-    is_success,
+    is_json,
     is_versioned,
     parse_list_head,
     parse_object,
@@ -111,12 +111,12 @@ class Transport:
 
     async def check_credentials(self) -> None:
         """Raises KubeError with status 401 if the API server does not know us."""
-        await self._call("get", "GET", "version", "/version")
+        await self.call("get", "GET", "version", "/version", expects=is_json)
 
     async def check_discovery(self) -> None:
         """Raises KubeError, Unreachable unless the API server tells what it has."""
         for path in ("/api", "/api/v1", "/apis"):
-            await self._call("get", "GET", "discovery", path)
+            await self.call("get", "GET", "discovery", path, expects=is_json)
 
     async def session(self) -> tuple[str, aiohttp.ClientSession]:
         """The API server's address, and a session for somebody else's calls of it, who has to close it."""
@@ -141,35 +141,12 @@ class Transport:
         body: Object | str | None = None,
         content_type: str = JSON,
         accept: str = JSON,
+        expects: Callable[[object], bool] = is_versioned,
     ) -> Object:
-        """The object, list or Status that answers a request. verb, resource: what the metrics call it."""
-        answer = await self._call(
-            verb, method, resource, path, query=query, body=body, content_type=content_type, accept=accept
-        )
-        if not is_versioned(answer) and not (method == "DELETE" and is_success(answer)):
-            raise Unreachable(f"{verb} {resource}: {_STRANGER}")
-        return answer
+        """The object or list that answers a request. verb, resource: what the metrics call it.
 
-    async def review(self, resource: str, path: str, body: Object) -> Object:
-        """What the API server answers to a question; it stores none."""
-        answer = await self._call("create", "POST", resource, path, body=body)
-        if not isinstance(answer, dict) or not isinstance(answer.get("status"), dict):
-            raise Unreachable(f"create {resource}: {_STRANGER}")
-        return answer
-
-    async def _call(
-        self,
-        verb: str,
-        method: str,
-        resource: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Object | str | None = None,
-        content_type: str = JSON,
-        accept: str = JSON,
-    ) -> Object:
-        """Whatever JSON answers it."""
+        expects: what of JSON is an answer to it; of anything else it was not the API server who said it.
+        """
         if query:
             path = f"{path}?{urlencode(query)}"
         headers = {"Accept": accept, "Content-Type": content_type}
@@ -178,6 +155,8 @@ class Transport:
             answer: Object = json.loads(await response.read())
         except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
             raise Unreachable(f"{verb} {resource}: {error_text(error)}") from error
+        if not expects(answer):
+            raise Unreachable(f"{verb} {resource}: {_STRANGER}")
         return answer
 
     async def apply(self, resource: str, path: str, body: Object) -> Object:
