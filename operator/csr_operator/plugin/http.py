@@ -60,6 +60,25 @@ def identify(context: ssl.SSLContext, certificate: bytes, key: bytes, field: str
         os.close(file)
 
 
+class ClientCertificate:
+    """TLS with a client certificate, made ready once for each that a Secret has held.
+
+    ca_bundle, field: as in `trust`. secret: as in `identify`, where the certificate is from.
+    """
+
+    def __init__(self, ca_bundle: str, field: str, secret: str) -> None:
+        self._ca_bundle, self._field, self._secret = ca_bundle, field, secret
+        self._ready: tuple[bytes, bytes, ssl.SSLContext] | None = None
+
+    def showing(self, certificate: bytes, key: bytes) -> ssl.SSLContext:
+        """Raises Misconfigured."""
+        if self._ready is None or self._ready[:2] != (certificate, key):
+            context = trust(self._ca_bundle, self._field)
+            identify(context, certificate, key, self._secret)
+            self._ready = (certificate, key, context)
+        return self._ready[2]
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a server answered."""

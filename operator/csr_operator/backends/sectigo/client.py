@@ -1,10 +1,9 @@
 """Calls of the API, by whichever credentials the issuer names; they are read for each call, so that new ones count."""
 
-import asyncio
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -13,6 +12,7 @@ from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Retryable
 from csr_operator.plugin.schedule import bounded_pause
 from csr_operator.plugin.text import redact
+from csr_operator.plugin.tokens import Token, Tokens
 
 from .refusals import ROLE, Refusal, describe
 from .settings import Access, Settings
@@ -38,15 +38,6 @@ class _Identity:
     secrets: tuple[str, ...] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """of: the credentials that it was given for."""
-
-    text: str = field(repr=False)
-    of: tuple[str, str] = field(repr=False)
-    until: datetime
-
-
 class Client:
     """Calls of Sectigo Certificate Manager's API, with the credentials of one issuer; access tokens are kept."""
 
@@ -54,9 +45,8 @@ class Client:
         self._settings, self._context = settings, context
         self._secret = context.secret(settings.access_secret)
         self._trusted = http.trust(settings.ca_bundle, "spec.sectigo.caBundle")
-        self._shown: tuple[tuple[bytes, bytes], ssl.SSLContext] | None = None
-        self._token: _Token | None = None
-        self._fetching = asyncio.Lock()
+        self._certificate = http.ClientCertificate(settings.ca_bundle, "spec.sectigo.caBundle", self._secret)
+        self._tokens = Tokens(self._fetch, context.clock)
 
     async def fingerprint(self) -> str:
         """A digest of what is in the Secret. Raises Misconfigured."""
@@ -75,7 +65,8 @@ class Client:
         answer = await self._send(identity, method, path, query, body)
         if answer.status == 401 and self._settings.access is Access.OAUTH:
             # A token may end before its time. Nothing has been done, so that the call may be made again.
-            self._forget(identity)
+            for secret in identity.secrets:
+                self._tokens.forget(secret)
             identity = await self._identity()
             answer = await self._send(identity, method, path, query, body)
         if 200 <= answer.status < 300:
@@ -115,10 +106,10 @@ class Client:
             case Access.CLIENT_CERTIFICATE:
                 data = await credentials.read(self._context, *self._named())
                 headers = {"login": settings.login, "customerUri": settings.customer_uri}
-                return _Identity(headers, self._showing((data["tls.crt"], data["tls.key"])), ())
+                return _Identity(headers, self._certificate.showing(data["tls.crt"], data["tls.key"]), ())
             case Access.OAUTH:
                 client_id, secret = await self._texts()
-                token = await self._bearer(client_id, secret)
+                token = await self._tokens.current((client_id, secret))
                 return _Identity({"Authorization": f"Bearer {token}"}, self._trusted, (secret, token))
 
     def _named(self) -> tuple[str, str, Mapping[str, str]]:
@@ -129,29 +120,9 @@ class Client:
     async def _texts(self) -> Iterable[str]:
         return (await credentials.read_texts(self._context, *self._named())).values()
 
-    def _showing(self, pair: tuple[bytes, bytes]) -> ssl.SSLContext:
-        if self._shown is None or self._shown[0] != pair:
-            context = http.trust(self._settings.ca_bundle, "spec.sectigo.caBundle")
-            http.identify(context, *pair, self._secret)
-            self._shown = (pair, context)
-        return self._shown[1]
-
-    def _forget(self, identity: _Identity) -> None:
-        if self._token is not None and self._token.text in identity.secrets:  # else there is another one already
-            self._token = None
-
-    async def _bearer(self, client_id: str, secret: str) -> str:
-        async with self._fetching:
-            if (
-                self._token is None
-                or self._token.of != (client_id, secret)
-                or self._context.clock() >= self._token.until
-            ):
-                self._token = await self._fetch(client_id, secret)
-            return self._token.text
-
-    async def _fetch(self, client_id: str, secret: str) -> _Token:
-        """RFC 6749, section 4.4."""
+    async def _fetch(self, client: tuple[str, str]) -> Token:
+        """RFC 6749, section 4.4. client: its ID and secret."""
+        client_id, secret = client
         form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
         now = self._context.clock()
         answer = await http.call(self._context.session(), self._trusted, "POST", self._settings.token_url, form=form)
@@ -167,7 +138,7 @@ class Client:
         if not isinstance(token, str) or not token or not token.isprintable():
             raise Retryable("the token server's answer holds no access_token", _BUSY)
         life = bounded_pause(lasts) if isinstance(lasts, int | float) else timedelta(minutes=1)
-        return _Token(token, (client_id, secret), now + life * (1 - _EARLY))
+        return Token(token, now + life * (1 - _EARLY))
 
 
 def _refusal(answer: http.Answer, secrets: tuple[str, ...]) -> Refusal:

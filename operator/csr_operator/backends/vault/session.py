@@ -1,16 +1,14 @@
 """The token that calls are made with: given in a Secret, or from a login, which is made anew before it ends."""
 
-import asyncio
-import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from csr_operator.plugin import credentials, http
 from csr_operator.plugin.context import Context
 from csr_operator.plugin.errors import Misconfigured, Retryable
 from csr_operator.plugin.schedule import bounded_pause
+from csr_operator.plugin.tokens import Token, Tokens
 
 from .client import Client, Refused
 from .settings import Login, Settings
@@ -30,24 +28,14 @@ _ENDLESS = timedelta(days=1)
 """For which a token is used whose life Vault does not bound."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """of: the credentials that it was given for."""
-
-    text: str = field(repr=False)
-    of: tuple[bytes, ...] = field(repr=False)
-    until: datetime
-
-
 class Session:
     """Calls as whom the issuer's `auth` says. Credentials are read for each call, so that new ones count at once."""
 
     def __init__(self, settings: Settings, client: Client, context: Context) -> None:
         self._settings, self._client, self._context = settings, client, context
         self._secret = context.secret(settings.secret_name)
-        self._token: _Token | None = None
-        self._shown: tuple[tuple[bytes, ...], ssl.SSLContext] | None = None
-        self._fetching = asyncio.Lock()
+        self._certificate = http.ClientCertificate(settings.ca_bundle, "spec.vault.caBundle", self._secret)
+        self._tokens = Tokens(self._log_in, context.clock)
 
     async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """As `Client.call`. What Vault forbids is tried once more after another login: it says the same of an expired
@@ -58,12 +46,8 @@ class Session:
         except Refused as error:
             if error.status != 403 or self._settings.login is Login.TOKEN:
                 raise
-        self._forget(token)
+        self._tokens.forget(token)
         return await self._client.call(method, path, token=await self._current(), body=body)
-
-    def _forget(self, token: str) -> None:
-        if self._token is not None and self._token.text == token:  # else there is another one already
-            self._token = None
 
     async def _current(self) -> str:
         """Raises Misconfigured, SecretNotFound, Retryable."""
@@ -78,13 +62,9 @@ class Session:
             values = tuple(text.encode() for text in texts.values())
         if login is Login.TOKEN:
             return values[0].decode()
-        async with self._fetching:
-            token, now = self._token, self._context.clock()
-            if token is None or token.of != values or now >= token.until:
-                token = self._token = await self._log_in(values)
-            return token.text
+        return await self._tokens.current(values)
 
-    async def _log_in(self, values: tuple[bytes, ...]) -> _Token:
+    async def _log_in(self, values: tuple[bytes, ...]) -> Token:
         """https://developer.hashicorp.com/vault/api-docs/auth"""
         settings, now = self._settings, self._context.clock()
         trusted, secrets = None, [value.decode(errors="replace") for value in values]
@@ -95,7 +75,8 @@ class Session:
             case Login.JWT:
                 body = {"role": settings.role, "jwt": secrets[0]}
             case _:
-                trusted, body = self._showing(values[0], values[1]), {"name": settings.role} if settings.role else {}
+                trusted = self._certificate.showing(values[0], values[1])
+                body = {"name": settings.role} if settings.role else {}
         try:
             answer = await self._client.call(
                 "POST", f"auth/{settings.mount}/login", body=body, trusted=trusted, secrets=secrets
@@ -108,11 +89,4 @@ class Session:
         if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
             raise Retryable("Vault's answer to the login holds no client_token")
         lasts = (bounded_pause(life) if isinstance(life, int | float) else timedelta(0)) or _ENDLESS
-        return _Token(token, values, now + lasts * (1 - _EARLY))
-
-    def _showing(self, certificate: bytes, key: bytes) -> ssl.SSLContext:
-        if self._shown is None or self._shown[0] != (certificate, key):
-            context = http.trust(self._settings.ca_bundle, "spec.vault.caBundle")
-            http.identify(context, certificate, key, self._secret)
-            self._shown = ((certificate, key), context)
-        return self._shown[1]
+        return Token(token, now + lasts * (1 - _EARLY))
