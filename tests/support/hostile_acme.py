@@ -46,6 +46,13 @@ class HostileAcme(ContractServer):
     def directory(self) -> str:
         return f"{self.url}/directory"
 
+    def forget(self) -> None:
+        """As it was at first: what other tests did is unknown to it."""
+        self.proves = True
+        for known in (self.lies, self.headers, self.orders, self.authorizations, self.chains):
+            known.clear()
+        self.calls.clear()
+
     def asked(self, step: str) -> int:
         """How many calls of that step came in."""
         return sum(call.path.split("/")[1] == step for call in list(self.calls))

@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from csr_acme import AcmeClient
 from devcluster import ControlPlane
 from tests.support.acme_scene import Scene, running_scene
+from tests.support.acme_world import World, world_of
+from tests.support.hostile_acme import HostileAcme
 from tests.support.pebble import Pebble, pebble
 from tests.support.sessions import session_trusting
 
@@ -54,3 +56,18 @@ async def scene_session(scene: Scene) -> AsyncIterator[aiohttp.ClientSession]:
     """Trusts the scene's Pebble."""
     async with session_trusting(scene.pebble.ca_file) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Iterator[HostileAcme]:
+    """A CA that may lie."""
+    with HostileAcme() as running:
+        yield running
+
+
+@pytest.fixture
+async def world(hostile: HostileAcme) -> AsyncIterator[World]:
+    """An issuer at a CA that knows nothing of what other tests did."""
+    hostile.forget()
+    async with world_of(hostile) as at_it:
+        yield at_it

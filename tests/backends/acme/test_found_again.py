@@ -1,31 +1,10 @@
 """An order whose URL was lost in a crash is found in the account's list, by who goes on."""
 
-from collections.abc import AsyncIterator, Iterator
-
-import pytest
-
 from csr_operator.plugin.backend import Order
-from tests.support.acme_world import World, csr, order, submitted, world_of
-from tests.support.hostile_acme import HostileAcme
+from tests.support.acme_world import World, csr, order, submitted
 
 MANY = 104
 """More than are looked at."""
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[HostileAcme]:
-    with HostileAcme() as server:
-        yield server
-
-
-@pytest.fixture
-async def world(running: HostileAcme) -> AsyncIterator[World]:
-    """With a CA that knows nothing of what other tests did."""
-    for known in (running.lies, running.headers, running.orders, running.authorizations, running.chains):
-        known.clear()
-    running.calls.clear()
-    async with world_of(running) as found:
-        yield found
 
 
 def repeated(asked: Order) -> Order:

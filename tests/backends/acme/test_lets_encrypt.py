@@ -8,7 +8,6 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,23 +26,6 @@ from csr_operator.plugin.errors import BackendError, Lapsed, Misconfigured, Reje
 from tests.support.acme_world import NAME, World, csr, go, order, submitted, world_of
 from tests.support.contract import Call, Reply
 from tests.support.hostile_acme import PROBLEM, HostileAcme, Lie, problem
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[HostileAcme]:
-    with HostileAcme() as server:
-        yield server
-
-
-@pytest.fixture
-async def world(running: HostileAcme) -> AsyncIterator[World]:
-    """With a CA that knows nothing of what other tests did."""
-    running.proves = True
-    for known in (running.lies, running.headers, running.orders, running.authorizations, running.chains):
-        known.clear()
-    running.calls.clear()
-    async with world_of(running) as found:
-        yield found
 
 
 async def refused(backend: AcmeBackend, asked: Order, handle: str) -> BackendError:
